@@ -1,0 +1,68 @@
+"""Load tests with a verdict from ordinary pytest tests. Here are the public names, nothing else.
+
+They are loaded at first use: the plugin is imported in every pytest session of an environment, most of
+which have no perf test.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_cdcperf.engine.vu import VU, check, group, think
+    from pytest_cdcperf.errors import CdcperfError, ConfigError, ExpectationError
+    from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
+    from pytest_cdcperf.metrics.snapshot import GaugeMerge
+    from pytest_cdcperf.metrics.verdict import Verdict
+    from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations
+    from pytest_cdcperf.plugin.marker import perf
+    from pytest_cdcperf.reporting.result import RunResult
+
+_HOMES = {
+    "VU": "engine.vu",
+    "check": "engine.vu",
+    "group": "engine.vu",
+    "think": "engine.vu",
+    "CdcperfError": "errors",
+    "ConfigError": "errors",
+    "ExpectationError": "errors",
+    "Counter": "metrics.recorder",
+    "Gauge": "metrics.recorder",
+    "Rate": "metrics.recorder",
+    "Trend": "metrics.recorder",
+    "GaugeMerge": "metrics.snapshot",
+    "Verdict": "metrics.verdict",
+    "ConstantVUs": "model.load",
+    "PerVUIterations": "model.load",
+    "perf": "plugin.marker",
+    "RunResult": "reporting.result",
+}
+
+__all__ = [
+    "VU",
+    "CdcperfError",
+    "ConfigError",
+    "ConstantVUs",
+    "Counter",
+    "ExpectationError",
+    "Gauge",
+    "GaugeMerge",
+    "PerVUIterations",
+    "Rate",
+    "RunResult",
+    "Trend",
+    "Verdict",
+    "check",
+    "group",
+    "perf",
+    "think",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,1 @@
+"""Real drivers, instrumented. Each module imports its own driver only."""

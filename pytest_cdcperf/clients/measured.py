@@ -1,0 +1,36 @@
+"""Timing of one call to a server, the same for blocking and awaited calls."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from pytest_cdcperf.metrics.recorder import Counter, Trend, current_scope
+from pytest_cdcperf.metrics.snapshot import Tags
+
+
+class Measured:
+    """Times its block in milliseconds; counts an error where the block raises. A failed call is timed too."""
+
+    __slots__ = ("_begin_ns", "_duration", "_errors", "_tags")
+
+    def __init__(self, duration: Trend, errors: Counter, tags: Tags = ()) -> None:
+        self._duration = duration
+        self._errors = errors
+        self._tags = tags
+        self._begin_ns = 0
+
+    def __enter__(self) -> Self:
+        self._begin_ns = time.perf_counter_ns()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        elapsed_ms = (time.perf_counter_ns() - self._begin_ns) * 1e-6
+        scope = current_scope()
+        if scope is not None:
+            scope.sink(self._duration, self._tags)(elapsed_ms)
+            if kind is not None:
+                scope.sink(self._errors, self._tags)(1)

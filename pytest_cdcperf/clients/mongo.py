@@ -1,0 +1,180 @@
+"""MongoDB through pymongo: ``mongo`` for ``def`` bodies, ``mongo.aio`` for ``async def`` ones.
+
+A read is one read: ``mongo_read_duration`` holds no waiting for replication.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.change_stream import ChangeStream
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+
+from pytest_cdcperf.clients.measured import Measured
+from pytest_cdcperf.engine.vu import current_vu, refuse_blocking
+from pytest_cdcperf.errors import ConfigError, UnreachableError, WrongFaceError
+from pytest_cdcperf.metrics.recorder import Counter, Trend
+from pytest_cdcperf.model.services import MongoAddress, redact
+
+MONGO_READ_DURATION = Trend("mongo_read_duration", unit="ms")
+MONGO_READ_ERRORS = Counter("mongo_read_errors")
+MONGO_DOCUMENTS_FOUND = Counter("mongo_documents_found")
+MONGO_DOCUMENTS_NOT_FOUND = Counter("mongo_documents_not_found")
+
+Document = dict[str, Any]
+ReadError = PyMongoError
+CONNECT_TIMEOUT_MS = 5000
+_AWAIT_CHANGES_MS = 500
+_AT_ONCE_NS = 5_000_000
+_PAUSE_S = 0.02
+_NO_CHANGE_STREAMS = frozenset({40573, 59, 40324})  # no replica set, no such command, no such stage
+
+
+def _measured(collection: str) -> Measured:
+    return Measured(MONGO_READ_DURATION, MONGO_READ_ERRORS, (("collection", collection),))
+
+
+def _count_found(document: Document | None) -> Document | None:
+    (MONGO_DOCUMENTS_NOT_FOUND if document is None else MONGO_DOCUMENTS_FOUND).add(1)
+    return document
+
+
+def _filter(query: object) -> Mapping[str, Any]:
+    return query if isinstance(query, Mapping) else {"_id": query}
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "serverSelectionTimeoutMS": CONNECT_TIMEOUT_MS,
+        "connectTimeoutMS": CONNECT_TIMEOUT_MS,
+        "maxPoolSize": 0,  # a wait for a connection of ours would count as a slow read of theirs
+        "tz_aware": True,
+        "appname": "pytest-cdcperf",
+    }
+
+
+class ChangeStreamsUnsupported(Exception):  # noqa: N818  # a fact about the server, not an error
+    """The server has no change streams."""
+
+
+def _keys(stream: ChangeStream[Document]) -> Iterator[str | None]:
+    while stream.alive:
+        asked_ns = time.monotonic_ns()
+        change = stream.try_next()
+        if change is not None:
+            key = change.get("documentKey", {}).get("_id")
+            yield None if key is None else str(key)
+            continue
+        yield None
+        if time.monotonic_ns() - asked_ns < _AT_ONCE_NS:  # a server that does not wait for changes
+            time.sleep(_PAUSE_S)
+
+
+class Mongo:
+    """The blocking face. One client serves all VUs; it is thread-safe and has its own pool."""
+
+    def __init__(self, address: MongoAddress) -> None:
+        self.address = address
+        self.aio = AsyncMongo(address)
+        try:
+            self._client: MongoClient[Document] = MongoClient(address.uri, connect=False, **_options())
+        except (InvalidURI, ConfigurationError, ValueError) as error:
+            raise ConfigError(f"MONGODB_URI {address}: {redact(str(error))}") from None
+
+    @property
+    def database(self) -> Database[Document]:
+        """The raw pymongo database of the address. What is done with it is not measured."""
+        refuse_blocking("mongo", "mongo.aio....")
+        return self._client[self.address.database]
+
+    def ping(self) -> str:
+        """Return the server's version.
+
+        :raises UnreachableError: in one line with the address and the driver's words
+        """
+        try:
+            self.database.command("ping")
+            return str(self._client.server_info().get("version", "unknown"))
+        except PyMongoError as error:
+            words = redact(str(error).partition(", Timeout:")[0])
+            raise UnreachableError(f"MongoDB at {self.address} cannot be used: {words}") from None
+
+    def find_one(self, collection: str, query: object) -> Document | None:
+        """Return the one document that *query*, an ``_id`` or a filter, finds in *collection*, or None."""
+        __tracebackhide__ = True
+        target = self.database[collection]
+        with _measured(collection):
+            document = target.find_one(_filter(query))
+        return _count_found(document)
+
+    def count(self, collection: str, query: Mapping[str, Any] | None = None) -> int:
+        """Return how many documents of *collection* fit *query*."""
+        __tracebackhide__ = True
+        target = self.database[collection]
+        with _measured(collection):
+            return target.count_documents(query or {})
+
+    def find_many_unmeasured(self, collection: str, keys: Sequence[str]) -> dict[str, Document]:
+        """Return the documents of *keys* by ``_id``: for watching, so it is no sample of anything."""
+        found = self._client[self.address.database][collection].find({"_id": {"$in": list(keys)}})
+        return {str(document["_id"]): document for document in found}
+
+    @contextmanager
+    def changes(self, collection: str) -> Iterator[Iterator[str | None]]:
+        """Open a change stream; iterate the ``_id`` of each change, and None about twice a second.
+
+        :raises ChangeStreamsUnsupported: where the server has none, such as a standalone one
+        :raises ReadError: when the stream breaks
+        """
+        try:
+            target = self._client[self.address.database][collection]
+            with target.watch(max_await_time_ms=_AWAIT_CHANGES_MS) as stream:
+                yield _keys(stream)
+        except OperationFailure as error:
+            if error.code in _NO_CHANGE_STREAMS:
+                raise ChangeStreamsUnsupported(str(error)) from None
+            raise
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
+
+
+class AsyncMongo:
+    """The awaited face. Its client lives on the loop of the run."""
+
+    def __init__(self, address: MongoAddress) -> None:
+        self._address = address
+
+    @property
+    def database(self) -> AsyncDatabase[Document]:
+        """The raw pymongo database of the address. What is done with it is not measured."""
+        vu = current_vu()
+        if vu is None or not vu.is_async:
+            raise WrongFaceError("mongo.aio works in the body of an async perf test only; elsewhere use mongo")
+        client: AsyncMongoClient[Document] | None = vu.shared.get(self)
+        if client is None:
+            client = AsyncMongoClient(self._address.uri, **_options())
+            vu.shared.keep(self, client, close=AsyncMongoClient.close)
+        return client[self._address.database]
+
+    async def find_one(self, collection: str, query: object) -> Document | None:
+        """Return the one document that *query*, an ``_id`` or a filter, finds in *collection*, or None."""
+        __tracebackhide__ = True
+        target = self.database[collection]
+        with _measured(collection):
+            document = await target.find_one(_filter(query))
+        return _count_found(document)
+
+    async def count(self, collection: str, query: Mapping[str, Any] | None = None) -> int:
+        """Return how many documents of *collection* fit *query*."""
+        __tracebackhide__ = True
+        target = self.database[collection]
+        with _measured(collection):
+            return await target.count_documents(query or {})

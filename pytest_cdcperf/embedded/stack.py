@@ -1,0 +1,234 @@
+"""The embedded stack as its user sees it: start, addresses, stop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import IO, Any, Self
+
+from pytest_cdcperf.embedded.keeper import START_TIMEOUT_S, KeeperConfig, Ready
+from pytest_cdcperf.embedded.packages import require_packages
+from pytest_cdcperf.embedded.parts import last_words
+from pytest_cdcperf.errors import StackError
+from pytest_cdcperf.model.services import (
+    SINK_DATABASE,
+    SOURCE_DATABASE,
+    MongoAddress,
+    PostgresAddress,
+    Services,
+)
+
+# The keeper keeps its own limit; this one is for a keeper that hangs.
+_KEEPER_PATIENCE_S = START_TIMEOUT_S + 30.0
+_STOP_PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """What an embedded stack is started with.
+
+    *log_dir* gets postgres.log, debezium.log, mongo.log and keeper.log, which are kept; one directory
+    serves one running stack. *schema_sql* runs in the source database before Debezium starts. Every table
+    of schema public needs a primary key. A table that *collections* does not name goes to a collection of
+    its own name. *max_connections* is PostgreSQL's default, so that waits for one show as they would.
+    """
+
+    log_dir: Path
+    schema_sql: str | None = None
+    collections: Mapping[str, str] = field(default_factory=dict)
+    max_connections: int = 100
+
+
+class EmbeddedStack:
+    """A running stack. Use it as a context manager, or call :meth:`stop`.
+
+    When this process dies, in whatever way, the stack dies with it. A forked child may use the addresses;
+    its :meth:`stop` does nothing.
+    """
+
+    def __init__(self, keeper: _KeeperProcess, ready: Ready) -> None:
+        self._keeper = keeper
+        self._directory = Path(ready.directory)
+        self.services = Services(
+            PostgresAddress("127.0.0.1", ready.postgres_port, ready.postgres_user, SOURCE_DATABASE),
+            MongoAddress(f"mongodb://127.0.0.1:{ready.mongo_port}/{SINK_DATABASE}"),
+        )
+        self.versions: Mapping[str, str] = MappingProxyType(dict(ready.versions))
+        self.pids: Mapping[str, int] = MappingProxyType(dict(ready.pids))
+
+    @classmethod
+    def start(cls, config: StackConfig) -> Self:
+        """Start a stack; return once a row has gone from PostgreSQL to the sink and away again.
+
+        :raises MissingExtraError: when a package is missing; nothing was started then
+        :raises StackError: when a part cannot be started; nothing is left of it but its logs
+        """
+        require_packages()
+        log_dir = config.log_dir.absolute()
+        keeper = _KeeperProcess(log_dir)
+        try:
+            keeper.tell(
+                KeeperConfig(
+                    log_dir=str(log_dir),
+                    schema_sql=config.schema_sql,
+                    collections=dict(config.collections),
+                    max_connections=config.max_connections,
+                )
+            )
+            return cls(keeper, keeper.ready(_KEEPER_PATIENCE_S))
+        except BaseException:
+            keeper.stop()
+            raise
+
+    def dead_parts(self) -> list[str]:
+        """Name the parts that have ended without being told to, in the order of their end."""
+        return self._keeper.dead_parts()
+
+    def stop(self) -> None:
+        """End all processes and remove the data; keep the logs. A second call does nothing."""
+        if self._keeper.stop():
+            # Usually gone by now: this is for a keeper that was killed.
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class _KeeperProcess:
+    """The keeper, seen from its parent: a pipe in, which is its lifeline, and a pipe of news out."""
+
+    def __init__(self, log_dir: Path) -> None:
+        self._log = log_dir / "keeper.log"
+        self._owner = os.getpid()
+        self._stopped = False
+        self._dead: list[str] = []
+        self._first_words: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        try:
+            log_dir.mkdir(parents=True, exist_ok=True)
+            for name in ("postgres", "debezium", "mongo", "keeper"):
+                (log_dir / f"{name}.log").write_bytes(b"")
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "pytest_cdcperf.embedded.keeper"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env={**os.environ, "PYTHONPATH": _import_path()},
+                    **_own_session(),
+                )
+        except OSError as error:
+            raise StackError(
+                f"the embedded stack: cannot start with its logs in {log_dir}: {error}"
+            ) from None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._lifeline: IO[bytes] = self._process.stdin
+        self._reader = threading.Thread(
+            target=self._listen, args=(self._process.stdout,), name="cdcperf-keeper", daemon=True
+        )
+        self._reader.start()
+        _keepers.add(self)
+
+    def tell(self, config: KeeperConfig) -> None:
+        """Send the one message it waits for; one that is gone will be missed by :meth:`ready`."""
+        with contextlib.suppress(BrokenPipeError):
+            self._lifeline.write(json.dumps(asdict(config)).encode() + b"\n")
+            self._lifeline.flush()
+
+    def ready(self, timeout_s: float) -> Ready:
+        """Wait for the stack.
+
+        :raises StackError: when it did not start
+        """
+        try:
+            message = self._first_words.get(timeout=timeout_s)
+        except queue.Empty:
+            raise StackError(
+                f"the embedded stack: no word from its keeper in {timeout_s:.0f} s (log: {self._log})"
+            ) from None
+        if "ready" in message:
+            return Ready(**message["ready"])
+        raise StackError(
+            message.get("error")
+            or f"the embedded stack: its keeper ended: {last_words(self._log)} (log: {self._log})"
+        )
+
+    def dead_parts(self) -> list[str]:
+        if self._stopped or os.getpid() != self._owner:
+            return []
+        keeper = ["keeper"] if self._process.poll() is not None else []
+        return [*self._dead, *keeper]
+
+    def stop(self) -> bool:
+        """End it and wait; return whether there was anything to do."""
+        if self._stopped or os.getpid() != self._owner:
+            return False
+        self._stopped = True
+        with contextlib.suppress(OSError):
+            self._lifeline.close()
+        try:
+            self._process.wait(_STOP_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(_STOP_PATIENCE_S)
+        return True
+
+    def let_go(self) -> None:
+        """Close a forked child's copy of the lifeline, which would keep the stack alive without us."""
+        with contextlib.suppress(OSError):
+            self._lifeline.close()
+
+    def _listen(self, news: IO[bytes]) -> None:
+        with news:
+            for line in news:
+                message = json.loads(line)
+                if "ended" in message:
+                    self._dead.append(message["ended"])
+                else:
+                    self._first_words.put(message)
+        self._first_words.put({})
+
+
+# For one use only: what a fork copies, its child has to be able to find.
+_keepers: weakref.WeakSet[_KeeperProcess] = weakref.WeakSet()
+
+
+def _let_go_of_all() -> None:
+    for keeper in tuple(_keepers):
+        keeper.let_go()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_of_all)
+
+
+def _import_path() -> str:
+    """Return our own module search path, in its order, so that the keeper imports what we would."""
+    return os.pathsep.join(dict.fromkeys(str(Path(entry).absolute()) for entry in sys.path))
+
+
+def _own_session() -> dict[str, Any]:
+    """Return what keeps a terminal's Ctrl-C from the keeper: it stops when we say so."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}

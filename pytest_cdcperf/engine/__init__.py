@@ -1,0 +1,1 @@
+"""Runs a body under load: pacing, virtual users, two runtimes, one accounting."""

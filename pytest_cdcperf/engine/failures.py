@@ -1,0 +1,95 @@
+"""Failed iterations by kind, with one sample each."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+
+MAX_KINDS = 50
+_SAMPLE_CHARS = 8000
+
+
+class Raised(Enum):
+    """What an exception out of a body means for the run."""
+
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    EXIT = "exit"
+
+
+@dataclass(frozen=True)
+class ExceptionRules:
+    """How exceptions are read: handed in, so that the engine knows no test framework."""
+
+    classify: Callable[[BaseException], Raised]
+    describe: Callable[[BaseException], str]
+
+
+@dataclass
+class FailureKind:
+    """One type of exception from one line of the user's code."""
+
+    type: str
+    where: str
+    count: int
+    sample: str
+
+
+class Failures:
+    """Counts failed iterations by type and line, never by message, and formats one sample of each kind.
+
+    A failing body costs little more than its exception: only the first of a kind is formatted.
+    """
+
+    def __init__(self, describe: Callable[[BaseException], str]) -> None:
+        self._describe = describe
+        self._lock = threading.Lock()
+        self._kinds: dict[tuple[str, str], FailureKind] = {}
+        self.first_skip = ""
+
+    def add(self, error: BaseException) -> None:
+        """Count *error*."""
+        key = (type(error).__name__, user_line(error.__traceback__))
+        with self._lock:
+            kind = self._kinds.get(key)
+            if kind is None and len(self._kinds) >= MAX_KINDS:
+                key = ("further kinds", f"beyond the {MAX_KINDS} shown")
+                kind = self._kinds.get(key)
+            if kind is not None:
+                kind.count += 1
+                return
+            self._kinds[key] = kind = FailureKind(*key, 1, "")
+        kind.sample = self._describe(error)[:_SAMPLE_CHARS]
+
+    def skip(self, error: BaseException) -> None:
+        """Keep the reason of the first skipped iteration."""
+        self.first_skip = self.first_skip or str(error)
+
+    def kinds(self) -> list[FailureKind]:
+        """The kinds, the most frequent first."""
+        with self._lock:
+            return sorted(self._kinds.values(), key=lambda kind: -kind.count)
+
+
+_PACKAGE = str(Path(__file__).parent.parent)
+_LIBRARIES = tuple(
+    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    | {_PACKAGE, str(Path(sys.base_prefix, "lib"))}
+)
+
+
+def user_line(traceback: TracebackType | None) -> str:
+    """Return "file:line" of the innermost frame that is the user's own code, not a library's."""
+    found = ""
+    while traceback is not None:
+        filename = traceback.tb_frame.f_code.co_filename
+        if not found or not filename.startswith((*_LIBRARIES, "<")):
+            found = f"{Path(filename).name}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return found

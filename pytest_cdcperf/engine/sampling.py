@@ -1,0 +1,38 @@
+"""Readings that belong to the run rather than to a VU, taken once a second beside it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from pytest_cdcperf.metrics.recorder import Scope, recording
+
+EVERY_S = 1.0
+
+
+@contextmanager
+def sampling(samplers: Sequence[Callable[[], object]], scope: Scope) -> Iterator[None]:
+    """Call each of *samplers* every second inside the block, in a thread of its own.
+
+    What one raises is passed over: a reading that could not be taken is not there.
+    """
+    if not samplers:
+        yield
+        return
+    over = threading.Event()
+
+    def sample() -> None:
+        with recording(scope):
+            while not over.wait(EVERY_S):
+                for sampler in samplers:
+                    try:
+                        sampler()
+                    except Exception:  # noqa: BLE001, S112  # the load goes on; the gap in the series shows it
+                        continue
+
+    threading.Thread(target=sample, name="cdcperf-sampling", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()

@@ -1,0 +1,214 @@
+"""What a body sees of the virtual user that runs it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_cdcperf.errors import WrongFaceError
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.recorder import Scope, current_scope, recording
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+@dataclass(frozen=True)
+class _Kept:
+    value: Any
+    close: Callable[[Any], object]
+    cancel: Callable[[Any], object] | None
+
+
+class Resources:
+    """Things opened on the way that live as long as their owner: a connection, a cookie jar, a client.
+
+    Whoever opens one hands in how it is closed and, where it can block a thread, how that is cut short.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, _Kept] = {}
+
+    def get(self, key: Hashable) -> Any | None:
+        """Return what is kept under *key*, or None."""
+        kept = self._kept.get(key)
+        return None if kept is None else kept.value
+
+    def keep(
+        self,
+        key: Hashable,
+        value: Any,
+        *,
+        close: Callable[[Any], object],
+        cancel: Callable[[Any], object] | None = None,
+    ) -> None:
+        """Keep *value* until the owner ends."""
+        self._kept[key] = _Kept(value, close, cancel)
+
+    def drop(self, key: Hashable) -> None:
+        """Forget what is kept under *key*, without closing it."""
+        self._kept.pop(key, None)
+
+    def cancel_all(self) -> None:
+        """Cut short what blocks a thread. Called from another thread; errors are of no interest then."""
+        for kept in list(self._kept.values()):
+            if kept.cancel is not None:
+                with suppress(Exception):  # the run is over: what cannot be cancelled is named as stuck
+                    kept.cancel(kept.value)
+
+    def close_all(self) -> list[Awaitable[object]]:
+        """Close everything; return what is left to await."""
+        left: list[Awaitable[object]] = []
+        while self._kept:
+            _, kept = self._kept.popitem()
+            try:
+                closing = kept.close(kept.value)
+            except Exception:  # noqa: BLE001, S112  # closing a broken connection may fail, and nothing was lost by it
+                continue
+            if isinstance(closing, Awaitable):
+                left.append(closing)
+        return left
+
+
+class VU:
+    """One virtual user.
+
+    *id* counts from 1 over all workers, *iteration* from 0. *random* is seeded by run and id. *state* is
+    the body's own, kept from one iteration to the next.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        *,
+        run_id: str,
+        scope: Scope,
+        vus: int = 1,
+        shared: Resources | None = None,
+        is_async: bool = False,
+    ) -> None:
+        self.id = number
+        self.iteration = 0
+        self.run_id = run_id
+        self.random = random.Random(f"{run_id}:{number}")  # noqa: S311  # load, not secrets
+        self.state: dict[str, Any] = {}
+        self.vus = vus
+        self.is_async = is_async
+        self.own = Resources()
+        self.shared = Resources() if shared is None else shared
+        self.scope = scope
+        self.think_ns = 0
+        self.task: asyncio.Task[None] | None = None
+        self.pause: Callable[[float], object] = time.sleep
+
+
+_current: ContextVar[VU] = ContextVar("cdcperf_vu")
+
+
+def current_vu() -> VU | None:
+    """Return the VU that runs this code, None outside an iteration."""
+    return _current.get(None)
+
+
+@contextmanager
+def acting_as(vu: VU) -> Iterator[VU]:
+    """Make *vu* the current one inside the block, and record what is measured there."""
+    token = _current.set(vu)
+    try:
+        with recording(vu.scope):
+            yield vu
+    finally:
+        _current.reset(token)
+
+
+def refuse_blocking(name: str, instead: str) -> None:
+    """Refuse a blocking call inside an async body: it would stall every VU of the loop.
+
+    :raises WrongFaceError: inside an async body
+    """
+    vu = _current.get(None)
+    if vu is not None and vu.is_async:
+        raise WrongFaceError(f"{name} blocks, which would stall every VU of this async test; write: await {instead}")
+
+
+class CurrentVU:
+    """The fixture ``vu``: whichever virtual user runs the code that asks."""
+
+    def __getattr__(self, name: str) -> Any:
+        vu = _current.get(None)
+        if vu is None:
+            raise AttributeError(f"vu.{name} is known inside the body of a perf test only, not in its fixtures")
+        return getattr(vu, name)
+
+
+class _Think:
+    """A user's pause: not part of response_time."""
+
+    def __call__(self, at_least_s: float, at_most_s: float | None = None) -> None:
+        """Pause for *at_least_s* seconds, or for a random time between it and *at_most_s*.
+
+        Outside a load run nothing is waited for.
+        """
+        refuse_blocking("think()", "think.aio(...)")
+        vu = _current.get(None)
+        if vu is not None:
+            begin = time.perf_counter_ns()
+            vu.pause(_draw(vu, at_least_s, at_most_s))
+            vu.think_ns += time.perf_counter_ns() - begin
+
+    async def aio(self, at_least_s: float, at_most_s: float | None = None) -> None:
+        """The same in an async body.
+
+        Inside a task of the body's own (gather) it pauses that task, and stays part of response_time.
+        """
+        import asyncio  # noqa: PLC0415  # 30 ms, and only async bodies need it
+
+        vu = _current.get(None)
+        if vu is not None:
+            begin = time.perf_counter_ns()
+            await asyncio.sleep(_draw(vu, at_least_s, at_most_s))
+            if asyncio.current_task() is vu.task:
+                vu.think_ns += time.perf_counter_ns() - begin
+
+
+think = _Think()
+
+
+def _draw(vu: VU, at_least_s: float, at_most_s: float | None) -> float:
+    return at_least_s if at_most_s is None else vu.random.uniform(at_least_s, at_most_s)
+
+
+def check(name: str, passed: object) -> bool:
+    """Record whether *passed* is true under the check's *name*; return it.
+
+    As in k6 a false check fails no iteration under load: a threshold on ``checks`` does. In once mode it
+    fails the test.
+    """
+    ok = bool(passed)
+    builtin.CHECKS.add(ok, {"check": name})
+    return ok
+
+
+@contextmanager
+def group(name: str) -> Iterator[None]:
+    """Tag what is measured inside the block with the group's *name*, and time it as group_duration.
+
+    Groups nest: the inner one is called ``outer::inner``.
+    """
+    outer = current_scope()
+    if outer is None:
+        yield
+        return
+    above = dict(outer.tags).get("group")
+    scope = outer.child((("group", f"{above}::{name}" if above else name),))
+    with recording(scope):
+        begin = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            builtin.GROUP_DURATION.add((time.perf_counter_ns() - begin) * 1e-6)

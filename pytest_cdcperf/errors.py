@@ -1,0 +1,67 @@
+"""Every exception that this package raises on purpose.
+
+.. code-block:: text
+
+    CdcperfError
+    ├── ConfigError              what the user wrote cannot be meant: marker, option, profile, threshold
+    │   └── UnitError            a duration, a rate or an aggregate that cannot be read
+    ├── MissingExtraError        a part that needs packages which are not installed
+    ├── ServiceError             a server cannot be used
+    │   ├── UnreachableError     it does not answer, or refuses us
+    │   └── StackError           the embedded stack could not be started
+    ├── WrongFaceError           a blocking call in an async body, or the reverse
+    └── ExpectationError         the sink did not show what was expected (also an AssertionError)
+
+A message is one line that names the thing, the value, what is allowed and what to do next.
+Passwords never enter one: see :func:`pytest_cdcperf.model.services.redact`.
+"""
+
+from __future__ import annotations
+
+
+class CdcperfError(Exception):
+    """The root: catching it catches everything this package raises on purpose."""
+
+
+class ConfigError(CdcperfError):
+    """What the user wrote cannot be meant.
+
+    Carries every fault at once, so that nobody has to mend them one run at a time.
+    """
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class UnitError(ConfigError):
+    """A duration, a rate or an aggregate that cannot be read."""
+
+
+class MissingExtraError(CdcperfError):
+    """A part of the product needs packages that are not installed."""
+
+    def __init__(self, part: str, extra: str, module: str) -> None:
+        super().__init__(
+            f"{part} needs the package {module!r}, which is not installed: pip install 'pytest-cdcperf[{extra}]'"
+        )
+
+
+class ServiceError(CdcperfError):
+    """A server cannot be used."""
+
+
+class UnreachableError(ServiceError):
+    """A server does not answer at its address, or refuses us."""
+
+
+class StackError(ServiceError):
+    """The embedded stack could not be started, or one of its parts died."""
+
+
+class WrongFaceError(CdcperfError):
+    """A blocking call was made inside an async body, where it would stall every VU."""
+
+
+class ExpectationError(CdcperfError, AssertionError):
+    """The sink did not show in time what the test expected."""

@@ -1,0 +1,1 @@
+"""Samples to figures: histograms, recorders, windows, thresholds and the verdict."""

@@ -1,0 +1,17 @@
+"""The metrics that every run has, by k6's names where k6 has them. Times are milliseconds."""
+
+from __future__ import annotations
+
+from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
+from pytest_cdcperf.metrics.snapshot import GaugeMerge
+
+RESPONSE_TIME = Trend("response_time", unit="ms")  # intended start to end, without think time
+ITERATION_DURATION = Trend("iteration_duration", unit="ms")  # actual start to end, think time included
+GROUP_DURATION = Trend("group_duration", unit="ms")
+ITERATIONS = Counter("iterations")
+ITERATION_FAILED = Rate("iteration_failed")
+ITERATIONS_SKIPPED = Counter("iterations_skipped")
+ITERATIONS_INTERRUPTED = Counter("iterations_interrupted")
+CHECKS = Rate("checks")
+VUS = Gauge("vus", merging=GaugeMerge.SUM)
+VUS_MAX = Gauge("vus_max", merging=GaugeMerge.SUM)

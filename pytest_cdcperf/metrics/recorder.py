@@ -1,0 +1,210 @@
+"""Where samples go while a run is under way.
+
+Recording is one ``list.append``, which is atomic: no lock, no sample lost. One thread drains the lists
+once a second and folds what it finds into histograms and sums; so a sample costs a few tens of
+nanoseconds where it is taken, and memory does not grow with the length of the run.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.metrics.snapshot import GaugeMerge, Kind, SeriesKey, Snapshot, Tags, new_state
+
+MAX_SERIES_PER_METRIC = 200
+_OVERFLOW: Tags = (("overflow", "true"),)
+
+_definitions: dict[str, Metric] = {}
+
+
+class Metric:
+    """A named metric of one kind. Two of one name are the same metric, and must be of one kind.
+
+    :raises ConfigError: when the name is taken by a metric of another kind
+    """
+
+    kind: Kind
+    merging = GaugeMerge.LAST
+
+    def __init__(self, name: str, *, unit: str = "") -> None:
+        known = _definitions.get(name)
+        if known is not None and known.kind is not self.kind:
+            raise ConfigError(
+                f"metric {name!r} is a {known.kind} already, it cannot be a {self.kind} too; choose another name"
+            )
+        self.name = name
+        self.unit = unit
+        _definitions.setdefault(name, self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    def _record(self, value: float, tags: Mapping[str, str] | None) -> None:
+        scope = _scope.get(None)
+        if scope is not None:
+            if tags:
+                scope.sink(self, tuple(sorted(tags.items())))(value)
+            else:
+                scope.appends[self](value)
+
+
+def definition(name: str) -> Metric | None:
+    """Return the metric that was defined as *name*, in this process, or None."""
+    return _definitions.get(name)
+
+
+class Trend(Metric):
+    """A distribution: percentiles, mean, extremes. ``unit="ms"`` marks a time."""
+
+    kind = Kind.TREND
+
+    def add(self, value: float, tags: Mapping[str, str] | None = None) -> None:
+        """Record *value*. Outside an iteration nothing is recorded."""
+        self._record(value, tags)
+
+
+class Counter(Metric):
+    """A sum."""
+
+    kind = Kind.COUNTER
+
+    def add(self, value: float = 1, tags: Mapping[str, str] | None = None) -> None:
+        """Add *value*. Outside an iteration nothing is recorded."""
+        self._record(value, tags)
+
+
+class Rate(Metric):
+    """The share of true values."""
+
+    kind = Kind.RATE
+
+    def add(self, value: bool, tags: Mapping[str, str] | None = None) -> None:
+        """Record whether *value* is true. Outside an iteration nothing is recorded."""
+        self._record(value, tags)
+
+
+class Gauge(Metric):
+    """The last reading; *merging* says how the readings of several workers become one."""
+
+    kind = Kind.GAUGE
+
+    def __init__(self, name: str, *, unit: str = "", merging: GaugeMerge = GaugeMerge.LAST) -> None:
+        super().__init__(name, unit=unit)
+        self.merging = merging
+
+    def add(self, value: float, tags: Mapping[str, str] | None = None) -> None:
+        """Record the reading *value*. Outside an iteration nothing is recorded."""
+        self._record(value, tags)
+
+
+class Recorder:
+    """All series of one run in one worker."""
+
+    def __init__(self) -> None:
+        self._pending: dict[SeriesKey, tuple[Metric, list[float]]] = {}
+        self._per_metric: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._notes: dict[str, int] = {}
+
+    def pending(self, metric: Metric, tags: Tags = ()) -> list[float]:
+        """Return the list that samples of *metric* with *tags* are appended to. It is never replaced."""
+        key = SeriesKey(metric.name, metric.kind, tags)
+        with self._lock:
+            if key not in self._pending:
+                known = self._per_metric.get(metric.name, 0)
+                if known >= MAX_SERIES_PER_METRIC:
+                    self._note(
+                        f"{metric.name}: more than {MAX_SERIES_PER_METRIC} sets of tags; samples of further ones"
+                    )
+                    key = SeriesKey(metric.name, metric.kind, _OVERFLOW)
+                else:
+                    self._per_metric[metric.name] = known + 1
+                self._pending.setdefault(key, (metric, []))
+            return self._pending[key][1]
+
+    def drain(self) -> Snapshot:
+        """Return what was recorded since the last call."""
+        snapshot = Snapshot()
+        with self._lock:
+            for key, (metric, pending) in self._pending.items():
+                # Appends go on meanwhile: only what was there at this moment is taken.
+                values = pending[:]
+                del pending[: len(values)]
+                if values:
+                    state = snapshot.series[key] = new_state(key.kind, metric.merging)
+                    if left_out := state.record(values):
+                        self._note(f"{metric.name}: values that are no finite numbers", left_out)
+        return snapshot
+
+    def _note(self, text: str, by: int = 1) -> None:
+        self._notes[text] = self._notes.get(text, 0) + by
+
+    def notes(self) -> list[str]:
+        """What was left out or lumped together, one line each."""
+        return [f"{text}: {count}" for text, count in self._notes.items()]
+
+
+Append = Callable[[float], None]
+
+
+class _Appends(dict[Metric, Append]):
+    """The append of each metric's list, found once per scope."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def __missing__(self, metric: Metric) -> Append:
+        append = self[metric] = self._scope.sink(metric, ())
+        return append
+
+
+class Scope:
+    """A recorder with the tags that every sample taken in it carries."""
+
+    def __init__(self, recorder: Recorder, tags: Tags = ()) -> None:
+        self.recorder = recorder
+        self.tags = tags
+        self.appends = _Appends(self)
+        self._sinks: dict[tuple[Metric, Tags], Append] = {}
+        self._children: dict[Tags, Scope] = {}
+
+    def sink(self, metric: Metric, tags: Tags) -> Append:
+        """Return the append for samples of *metric* with *tags* beside the scope's own."""
+        append = self._sinks.get((metric, tags))
+        if append is None:
+            merged = tuple(sorted({**dict(self.tags), **dict(tags)}.items()))
+            append = self.recorder.pending(metric, merged).append
+            if len(self._sinks) < MAX_SERIES_PER_METRIC * 10:
+                self._sinks[metric, tags] = append
+        return append
+
+    def child(self, tags: Tags) -> Scope:
+        """Return the scope whose samples carry *tags* as well."""
+        known = self._children.get(tags)
+        if known is None:
+            merged = tuple(sorted({**dict(self.tags), **dict(tags)}.items()))
+            known = self._children[tags] = Scope(self.recorder, merged)
+        return known
+
+
+# Each VU has its own: threads begin with an empty context, tasks inherit a copy of their VU's.
+_scope: ContextVar[Scope] = ContextVar("cdcperf_scope")
+
+
+def current_scope() -> Scope | None:
+    """Return the scope that samples taken here go to, None outside an iteration."""
+    return _scope.get(None)
+
+
+@contextmanager
+def recording(scope: Scope) -> Iterator[Scope]:
+    """Send samples taken inside the block to *scope*."""
+    token = _scope.set(scope)
+    try:
+        yield scope
+    finally:
+        _scope.reset(token)

@@ -1,0 +1,69 @@
+"""The course of a run over time, in fixed memory however long it lasts."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from pytest_cdcperf.metrics.snapshot import Snapshot
+
+MAX_HISTORY = 600
+RECENT_WINDOWS = 120
+
+
+@dataclass(frozen=True)
+class Window:
+    """What was measured from *start_s* to *end_s* after the start of the run."""
+
+    start_s: float
+    end_s: float
+    snapshot: Snapshot
+
+    @property
+    def duration_s(self) -> float:
+        """How long the window is."""
+        return self.end_s - self.start_s
+
+
+class Timeline:
+    """The windows of a run as they come in: the total, the latest ones in full, a history for charts.
+
+    The history is coarse (2.2 %), and where it would pass :data:`MAX_HISTORY` windows, neighbours are
+    joined two by two; so an hour takes no more memory than ten minutes.
+    """
+
+    def __init__(self) -> None:
+        self.total = Snapshot()
+        self.elapsed_s = 0.0
+        self.recent: deque[Window] = deque(maxlen=RECENT_WINDOWS)
+        self.history: list[Window] = []
+        self._joined = 1
+        self._filling = 0
+
+    def add(self, window: Window) -> None:
+        """Take the next window, in the order of time."""
+        self.total.extend(window.snapshot)
+        self.elapsed_s = max(self.elapsed_s, window.end_s)
+        self.recent.append(window)
+        coarse = Window(window.start_s, window.end_s, window.snapshot.coarse())
+        if self._filling and self.history:
+            self.history[-1] = _join(self.history[-1], coarse)
+        else:
+            self.history.append(coarse)
+        self._filling = (self._filling + 1) % self._joined
+        if len(self.history) > MAX_HISTORY:
+            self._halve()
+
+    def _halve(self) -> None:
+        pairs = zip(self.history[::2], self.history[1::2], strict=False)
+        odd = self.history[-1:] if len(self.history) % 2 else []
+        self.history = [_join(first, second) for first, second in pairs] + odd
+        self._filling = self._joined if odd else 0
+        self._joined *= 2
+
+
+def _join(first: Window, second: Window) -> Window:
+    joined = Snapshot()
+    joined.extend(first.snapshot)
+    joined.extend(second.snapshot)
+    return Window(first.start_s, second.end_s, joined.coarse())

@@ -1,0 +1,37 @@
+"""``pytest --perf-clean=RUN_ID``: removes what a killed run left in the source."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pytest_cdcperf.clients.postgres import Postgres
+from pytest_cdcperf.errors import CdcperfError
+from pytest_cdcperf.model.services import services_from_environment
+from pytest_cdcperf.plugin import options
+
+
+def clean(config: pytest.Config) -> int:
+    """Ask every ``pytest_cdcperf_clean`` hook to remove its rows of the run; return pytest's exit code."""
+    run_id = str(config.getoption("perf_clean"))
+    settings = options.resolve(config)
+    if not settings.external:
+        raise pytest.UsageError(
+            "--perf-clean needs --perf-stack=external: the embedded servers and their data are gone with their run"
+        )
+    try:
+        pg = Postgres(services_from_environment(os.environ).postgres)
+        pg.ping()
+        try:
+            removed = config.hook.pytest_cdcperf_clean(run_id=run_id, pg=pg)
+        finally:
+            pg.close()
+    except CdcperfError as error:
+        raise pytest.UsageError(str(error)) from None
+    if not removed:
+        raise pytest.UsageError(
+            "--perf-clean: no conftest.py implements pytest_cdcperf_clean; name the tests' directory"
+        )
+    print(f"cdcperf: removed {sum(count or 0 for count in removed)} rows of run {run_id} at {pg.address}")  # noqa: T201
+    return int(pytest.ExitCode.OK)

@@ -1,0 +1,103 @@
+"""The public fixtures. Each rests on private ones only, so that a project may override any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_cdcperf.errors import CdcperfError
+from pytest_cdcperf.model.services import Services
+
+if TYPE_CHECKING:
+    from pytest_cdcperf.cdc.expect import Cdc
+    from pytest_cdcperf.clients.mongo import Mongo
+    from pytest_cdcperf.clients.postgres import Postgres
+    from pytest_cdcperf.engine.vu import CurrentVU
+    from pytest_cdcperf.plugin.session import PerfSession
+
+
+@pytest.fixture(scope="session")
+def _cdcperf_session(pytestconfig: pytest.Config) -> PerfSession:
+    from pytest_cdcperf.plugin import session_key  # noqa: PLC0415  # which imports this module
+
+    return pytestconfig.stash[session_key]
+
+
+@pytest.fixture(scope="session")
+def _cdcperf_services(_cdcperf_session: PerfSession) -> Services:
+    try:
+        return _cdcperf_session.services.get()
+    except CdcperfError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def _cdcperf_pg(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> Iterator[Postgres]:
+    from pytest_cdcperf.clients.postgres import Postgres  # noqa: PLC0415  # a driver: 100 ms
+
+    client = Postgres(_cdcperf_services.postgres)
+    try:
+        _cdcperf_session.services.found("PostgreSQL", client.ping())
+    except CdcperfError as error:
+        pytest.fail(str(error), pytrace=False)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def _cdcperf_mongo(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> Iterator[Mongo]:
+    from pytest_cdcperf.clients.mongo import Mongo  # noqa: PLC0415  # a driver: 150 ms
+
+    try:
+        client = Mongo(_cdcperf_services.mongo)
+        _cdcperf_session.services.found("MongoDB", client.ping())
+    except CdcperfError as error:
+        pytest.fail(str(error), pytrace=False)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def _cdcperf_cdc(_cdcperf_pg: Postgres, _cdcperf_mongo: Mongo, _cdcperf_session: PerfSession) -> Iterator[Cdc]:
+    from pytest_cdcperf.cdc.expect import Cdc  # noqa: PLC0415
+    from pytest_cdcperf.cdc.lag import sample_lag  # noqa: PLC0415
+    from pytest_cdcperf.cdc.watch import SinkWatch  # noqa: PLC0415
+
+    watch = SinkWatch(_cdcperf_mongo)
+    _cdcperf_session.samplers.append(lambda: sample_lag(_cdcperf_pg))
+    yield Cdc(_cdcperf_mongo, watch)
+    watch.close()
+
+
+@pytest.fixture(scope="session")
+def pg(_cdcperf_pg: Postgres) -> Postgres:
+    """PostgreSQL: insert, upsert, update, delete, execute, connection(); ``pg.aio`` in async bodies."""
+    return _cdcperf_pg
+
+
+@pytest.fixture(scope="session")
+def mongo(_cdcperf_mongo: Mongo) -> Mongo:
+    """MongoDB: find_one, count, database; ``mongo.aio`` in async bodies."""
+    return _cdcperf_mongo
+
+
+@pytest.fixture(scope="session")
+def cdc(_cdcperf_cdc: Cdc) -> Cdc:
+    """Waiting for what was written to arrive: expect, expect_gone; ``cdc.aio`` in async bodies."""
+    return _cdcperf_cdc
+
+
+@pytest.fixture(scope="session")
+def vu() -> CurrentVU:
+    """The virtual user that runs the body: id, iteration, random, state, run_id."""
+    from pytest_cdcperf.engine.vu import CurrentVU  # noqa: PLC0415
+
+    return CurrentVU()
+
+
+@pytest.fixture(scope="session")
+def perf_run_id(_cdcperf_session: PerfSession) -> str:
+    """The id of this run: in every result, and to be in every row that a scenario writes."""
+    return _cdcperf_session.run_id

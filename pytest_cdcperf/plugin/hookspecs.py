@@ -1,0 +1,15 @@
+"""Hooks that a project may implement in its conftest.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_cdcperf.clients.postgres import Postgres
+
+
+def pytest_cdcperf_clean(run_id: str, pg: Postgres) -> int | None:
+    """Remove the rows that the run *run_id* left behind; return how many.
+
+    Called for ``pytest --perf-clean=RUN_ID``, with the servers that the other options choose.
+    """

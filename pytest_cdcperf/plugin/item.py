@@ -1,0 +1,168 @@
+"""The perf test as a pytest item: adopted at collection, run once or under load."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.model.load import ConstantVUs, Load, PerVUIterations
+from pytest_cdcperf.model.profiles import DEFAULT_PROFILE, LONGEST_UNASKED_S, canonical
+from pytest_cdcperf.model.spec import MarkerSpec, PerfSpec
+from pytest_cdcperf.plugin.marker import marker_spec
+from pytest_cdcperf.plugin.options import Mode, Settings
+from pytest_cdcperf.reporting.result import RunResult
+from pytest_cdcperf.units import format_duration
+
+if TYPE_CHECKING:
+    from pytest_cdcperf.plugin.session import PerfSession
+
+
+class PerfFunction(pytest.Function):
+    """A test function whose body is an iteration."""
+
+    perf_session: PerfSession
+    marker: MarkerSpec
+    spec: PerfSpec
+    runs_load: bool
+    result: RunResult | None = None
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the body is an ``async def``."""
+        return inspect.iscoroutinefunction(inspect.unwrap(self.obj))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the body is called with: its fixtures, set up once for all VUs."""
+        return {name: self.funcargs[name] for name in self._fixtureinfo.argnames}
+
+    def runtest(self) -> None:
+        """Run the body: once in the main thread, or under load."""
+        from pytest_cdcperf.plugin import running  # noqa: PLC0415  # the engine, at the first perf test
+
+        if self.runs_load:
+            running.run_load(self)
+        else:
+            running.run_once(self)
+
+
+def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
+    """Return *item* as a perf test where it is one.
+
+    :raises pytest.Collector.CollectError: with every fault of its marker, configuration and shape at once
+    """
+    try:
+        marker = marker_spec(item)
+        if marker is None:
+            return item
+        faults = _shape_faults(item)
+        spec = _resolve(item, marker, session.settings)
+    except ConfigError as error:
+        raise pytest.Collector.CollectError(_lines(item, error.faults)) from None
+    runs_load = _runs_load(spec, marker, session.settings)
+    if runs_load:
+        faults += _load_faults(item, spec)
+    if faults:
+        raise pytest.Collector.CollectError(_lines(item, faults))
+    perf: PerfFunction = PerfFunction.from_parent(
+        item.parent,
+        name=item.name,
+        callspec=getattr(item, "callspec", None),
+        callobj=item.obj,
+        fixtureinfo=item._fixtureinfo,
+        keywords=item.keywords,
+        originalname=item.originalname,
+    )
+    perf.own_markers[:] = item.own_markers
+    perf.perf_session, perf.marker, perf.spec, perf.runs_load = session, marker, spec, runs_load
+    if runs_load:
+        _restrain(perf, session)
+    return perf
+
+
+def _lines(item: pytest.Function, faults: Sequence[str]) -> str:
+    return "\n".join(f"{item.nodeid}: @perf: {fault}" for fault in faults)
+
+
+def _profiles_of(item: pytest.Function, profiles: Mapping[str, Load]) -> list[str]:
+    return sorted({canonical(mark.name) for mark in item.iter_markers()} & set(profiles))
+
+
+def _resolve(item: pytest.Function, marker: MarkerSpec, settings: Settings) -> PerfSpec:
+    own = _profiles_of(item, settings.profiles)
+    if len(own) > 1:
+        raise ConfigError(f"it has the profiles {', '.join(own)}; allowed: one. Write a test for each")
+    profile = own[0] if own else None
+    if profile is None and not marker.states_a_load:
+        profile = next(iter(settings.asked)) if settings.exclusive else DEFAULT_PROFILE
+    stated = marker.load_over(settings.profiles[profile or DEFAULT_PROFILE])
+    load = settings.overrides.apply(stated)
+    return PerfSpec(
+        load=replace(load, tags={**marker.tags, **load.tags}),
+        profile=profile,
+        thresholds=marker.thresholds,
+        error_rate=marker.error_rate,
+        tags=marker.tags,
+        shortened=settings.overrides.shorten(stated),
+    )
+
+
+def _runs_load(spec: PerfSpec, marker: MarkerSpec, settings: Settings) -> bool:
+    if settings.mode is not Mode.LOAD:
+        return False
+    return marker.gate or not settings.asked or spec.profile in settings.asked
+
+
+def _shape_faults(item: pytest.Function) -> list[str]:
+    faults = []
+    if getattr(item.obj, "is_hypothesis_test", False):
+        faults.append(
+            "a test under hypothesis' @given cannot be a perf test: draw the values in the body, from vu.random"
+        )
+    if item.get_closest_marker("xfail") is not None:
+        faults.append("a perf test cannot be xfail, it would hide the verdict; tolerate failures with error_rate=")
+    faults += [
+        f"fixture {name!r} is asynchronous and lives on another event loop than the VUs; "
+        "make it a plain fixture, or open what it gives inside the body"
+        for name in item._fixtureinfo.names_closure
+        for definition in item._fixtureinfo.name2fixturedefs.get(name, ())[-1:]
+        if inspect.iscoroutinefunction(definition.func) or inspect.isasyncgenfunction(definition.func)
+    ]
+    return faults
+
+
+def _load_faults(item: pytest.Function, spec: PerfSpec) -> list[str]:
+    timeout = _timeout_s(item)
+    if 0 < timeout < spec.load.planned_s and isinstance(spec.load, ConstantVUs):
+        planned = format_duration(spec.load.planned_s)
+        return [f"pytest-timeout ends it after {timeout:g} s, but its load takes {planned}; raise the timeout"]
+    return []
+
+
+def _timeout_s(item: pytest.Function) -> float:
+    if not item.config.pluginmanager.hasplugin("timeout"):
+        return 0.0
+    mark = item.get_closest_marker("timeout")
+    stated = (mark.kwargs.get("timeout") or (mark.args or (None,))[0]) if mark is not None else None
+    for value in (stated, item.config.getoption("timeout", None), item.config.getini("timeout")):
+        if value:
+            return float(value)
+    return 0.0
+
+
+def _restrain(perf: PerfFunction, session: PerfSession) -> None:
+    long = perf.spec.load.planned_s > LONGEST_UNASKED_S and not isinstance(perf.spec.load, PerVUIterations)
+    if long and perf.spec.profile not in session.settings.asked:
+        planned = format_duration(perf.spec.load.planned_s)
+        perf.add_marker(
+            pytest.mark.skip(
+                reason=f"takes {planned}: runs only where its profile is asked for by name, -m or --perf-profile"
+            )
+        )
+    if session.config.pluginmanager.hasplugin("rerunfailures"):
+        perf.add_marker(pytest.mark.flaky(reruns=0))

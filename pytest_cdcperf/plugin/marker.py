@@ -1,0 +1,70 @@
+"""The marker: ``@perf(...)`` and ``@pytest.mark.perf(...)`` are the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, overload
+
+import pytest
+
+from pytest_cdcperf.model.load import Load
+from pytest_cdcperf.model.spec import MarkerSpec, parse_marker
+
+Limit = str | float
+
+
+_Test = TypeVar("_Test", bound=Callable[..., Any])
+
+
+@overload
+def perf(test: _Test, /) -> _Test: ...
+
+
+@overload
+def perf(
+    *,
+    load: Load | None = ...,
+    vus: int = ...,
+    duration: str = ...,
+    iterations: int = ...,
+    graceful_stop: str = ...,
+    thresholds: Mapping[str, str | Iterable[str]] = ...,
+    error_rate: float = ...,
+    tags: Mapping[str, str] = ...,
+    gate: bool = ...,
+    **limits: Limit,
+) -> pytest.MarkDecorator: ...
+
+
+def perf(test: Any = None, /, **keys: Any) -> Any:
+    """Mark a test as a perf test.
+
+    :param load: the executor and its figures; without it the profile's, changed by *vus*, *duration*,
+        *iterations* and *graceful_stop*
+    :param thresholds: k6's thresholds by metric: ``{"pg_write_duration": "p(95)<100"}``
+    :param error_rate: the tolerated share of failed iterations, 0 to 1
+    :param tags: carried by every sample
+    :param gate: the test runs before any load of the session; where it fails, no load starts
+    :param limits: upper bounds of response_time: ``p95="2s"``, ``p99_9=5000`` (milliseconds), ``avg``,
+        ``med``, ``max``
+
+    A key that is wrong is refused when the test is collected.
+    """
+    mark = pytest.mark.perf(**keys)
+    return mark if test is None else mark(test)
+
+
+def marker_spec(item: pytest.Function) -> MarkerSpec | None:
+    """Return what the ``perf`` marks of *item* say, the closest one last, or None without any.
+
+    :raises ConfigError: with every fault at once
+    """
+    marks = list(item.iter_markers("perf"))
+    if not marks:
+        return None
+    keys: dict[str, object] = {}
+    for mark in reversed(marks):
+        keys |= mark.kwargs
+        if mark.args:
+            keys["positional"] = mark.args
+    return parse_marker(keys)

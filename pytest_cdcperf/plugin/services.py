@@ -1,0 +1,85 @@
+"""The servers of a session: the embedded stack, or those of the environment. Started at the first need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_cdcperf.model.services import Services, services_from_environment
+from pytest_cdcperf.plugin.options import Settings
+
+if TYPE_CHECKING:
+    from pytest_cdcperf.embedded.stack import EmbeddedStack
+
+
+class SessionServices:
+    """Opens the servers once and closes what it started."""
+
+    def __init__(self, settings: Settings, log_dir: Callable[[], Path], say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._say = say
+        self._log_dir = log_dir
+        self._stack: EmbeddedStack | None = None
+        self._services: Services | None = None
+        self._versions: dict[str, str] = {}
+
+    def get(self) -> Services:
+        """Return the servers, started if need be.
+
+        :raises CdcperfError: when they cannot be had
+        """
+        if self._services is None:
+            if self._settings.external:
+                self._services = services_from_environment(os.environ)
+            else:
+                self._services = self._start_stack()
+        return self._services
+
+    def describe(self) -> dict[str, str]:
+        """Return address and version of each server in use, without any secret."""
+        if self._services is None:
+            return {}
+        return {"postgres": str(self._services.postgres), "mongodb": str(self._services.mongo), **self._versions}
+
+    def found(self, server: str, version: str) -> None:
+        """Note the version that an external server says it has."""
+        if self._settings.external and self._services is not None:
+            self._versions[server] = version
+            address = self._services.postgres if server == "PostgreSQL" else self._services.mongo
+            self._say(f"cdcperf: {server} {version} at {address}")
+
+    def _where(self) -> str:
+        versions = ", ".join(f"{name} {version}" for name, version in self._versions.items())
+        return f"embedded {versions}"
+
+    def deaths(self) -> list[str]:
+        """Say which parts of the embedded stack have died, a line each."""
+        if self._stack is None:
+            return []
+        return [
+            f"{part} of the embedded stack died during the run; its last words are in {self._log_dir() / part}.log"
+            for part in self._stack.dead_parts()
+        ]
+
+    def close(self) -> None:
+        """Stop the embedded stack where one was started."""
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            stack.stop()
+
+    def _start_stack(self) -> Services:
+        from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig  # noqa: PLC0415  # an extra
+
+        schema = self._settings.schema
+        self._stack = EmbeddedStack.start(
+            StackConfig(
+                log_dir=self._log_dir(),
+                schema_sql=None if schema is None else schema.read_text(encoding="utf-8"),
+                collections=self._settings.collections,
+            )
+        )
+        self._versions = dict(self._stack.versions)
+        self._say(f"cdcperf: {self._where()}")
+        return self._stack.services

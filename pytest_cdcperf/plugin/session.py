@@ -1,0 +1,148 @@
+"""One pytest session's perf tests: which run, how, and what is said of them at the end."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator, Sequence
+
+import pytest
+
+from pytest_cdcperf.plugin import item as items_module
+from pytest_cdcperf.plugin.item import PerfFunction
+from pytest_cdcperf.plugin.options import Mode, Settings
+from pytest_cdcperf.plugin.progress import Progress
+from pytest_cdcperf.plugin.results import ResultsDirectory
+from pytest_cdcperf.plugin.services import SessionServices
+from pytest_cdcperf.reporting.result import RunResult
+from pytest_cdcperf.reporting.terminal import session_table, summary, verdict_colour, verdict_lines
+
+
+class PerfSession:
+    """Registered as a plugin of its own. With no perf test in the session its hooks change nothing."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.config = config
+        self.settings = settings
+        self.run_id = secrets.token_hex(4)
+        self.directory = ResultsDirectory(settings.results, self.run_id)
+        self.progress = Progress()
+        self.services = SessionServices(settings, lambda: self.directory.path, self.progress.begin)
+        self.results: list[RunResult] = []
+        self.samplers: list[Callable[[], object]] = []
+        self.load_refused = ""  # why no load may start any more
+        self._selected: list[PerfFunction] = []
+        if self.loads:
+            self._prepare_load()
+
+    @property
+    def loads(self) -> bool:
+        """Whether the session runs load."""
+        return self.settings.mode is Mode.LOAD
+
+    def _prepare_load(self) -> None:
+        if self.config.getoption("numprocesses", None):
+            raise pytest.UsageError("load over pytest-xdist workers is not there yet; run without -n")
+        if not self.config.getoption("collectonly"):
+            self.directory.check()
+        # The health check runs before any load, also where only another test was named.
+        named = [argument.partition("::")[0] for argument in self.config.args]
+        self.config.args += [path for path in self.settings.health if not _covered(path, named)]
+
+    def adopt(self, item: pytest.Function) -> pytest.Function:
+        """Return the perf test that *item* is, or *item* itself where it is none."""
+        return items_module.adopt(item, self)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
+        """Choose what runs under load, with the gates first. Called once everything is collected."""
+        gates = [item for item in items if isinstance(item, PerfFunction) and item.marker.gate] if self.loads else []
+        yield
+        self._count_as_selected(gates)
+        if self.settings.exclusive:
+            self._keep_only_asked(items)
+        self._selected = [item for item in items if isinstance(item, PerfFunction)]
+        if any(item.runs_load and not item.marker.gate for item in self._selected):
+            items[:] = [*gates, *(item for item in items if item not in gates)]
+            self._selected = [item for item in items if isinstance(item, PerfFunction)]
+
+    def _count_as_selected(self, gates: Sequence[pytest.Item]) -> None:
+        reporter = self.config.pluginmanager.getplugin("terminalreporter")
+        deselected = [] if reporter is None else reporter.stats.get("deselected", [])
+        deselected[:] = [item for item in deselected if item not in gates]
+
+    def _keep_only_asked(self, items: list[pytest.Item]) -> None:
+        kept = [item for item in items if isinstance(item, PerfFunction) and item.runs_load]
+        dropped = [item for item in items if item not in kept]
+        if dropped:
+            self.config.hook.pytest_deselected(items=dropped)
+            items[:] = kept
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Say in what mode the perf tests run, below the count of collected tests."""
+        if not self._selected:
+            return []
+        load = sum(item.runs_load for item in self._selected)
+        mode = f"load ({self.settings.mode_reason})" if self.loads else f"once ({self.settings.mode_reason})"
+        stack = "external servers of the environment" if self.settings.external else "embedded stack, at the first need"
+        lines = [f"cdcperf: {len(self._selected)} perf tests, mode {mode}", f"cdcperf: {stack}; run {self.run_id}"]
+        if load:
+            longest = max(item.spec.load.planned_s for item in self._selected)
+            lines.append(
+                f"cdcperf: {load} under load, the longest for {longest:.0f} s; results in {self.directory.path}"
+            )
+        if load and self.config.pluginmanager.hasplugin("_cov"):
+            lines.append("cdcperf: --cov makes every line cost several times as much: expect weak figures")
+        return lines
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put the pictures of a run into its row of the pytest-html report."""
+        report = yield
+        result = item.result if isinstance(item, PerfFunction) else None
+        if result is not None and report.when == "call" and self.config.getoption("htmlpath", None):
+            from pytest_html import extras  # noqa: PLC0415  # only where a report is asked for
+
+            from pytest_cdcperf.reporting.html import fragment  # noqa: PLC0415
+
+            shown = [*getattr(report, "extras", []), extras.html(fragment(result))]
+            report.extras = shown  # type: ignore[attr-defined]  # pytest-html's own attribute
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Refuse all further load once a gate has failed."""
+        if report.failed and self.loads:
+            gate = next((g for g in self._selected if g.marker.gate and g.nodeid == report.nodeid), None)
+            if gate is not None and not self.load_refused:
+                self.load_refused = f"the health check {gate.nodeid} failed, so no load was started"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the summary of each run, and the table of all where there are several."""
+        if not self.results:
+            return
+        tr = terminalreporter
+        tr.section("cdcperf")
+        for result in self.results:
+            tr.write_line(result.facts.test, bold=True)
+            for line in summary(result):
+                tr.write_line(line)
+            for line in verdict_lines(result):
+                tr.write_line(line, **{verdict_colour(result.verdict): True, "bold": True})
+        if len(self.results) > 1:
+            tr.section("cdcperf: scenarios", sep="-")
+            for line in session_table(self.results):
+                tr.write_line(line)
+        if self.load_refused:
+            tr.write_line(self.load_refused, red=True)
+        tr.write_line(f"results: {self.directory.path}")
+
+    def close(self) -> None:
+        """Stop what the session started. Called from pytest_unconfigure, also after an interrupt."""
+        self.services.close()
+        self.progress.close()
+
+
+def _covered(path: str, named: Sequence[str]) -> bool:
+    from pathlib import Path  # noqa: PLC0415
+
+    target = Path(path).resolve()
+    return any(target.is_relative_to(Path(name).resolve()) for name in named)

@@ -1,0 +1,1 @@
+"""Pure functions from one result to what people and machines read."""

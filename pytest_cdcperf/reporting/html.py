@@ -1,0 +1,98 @@
+"""A result as a piece of HTML without scripts: its summary as text and its course as SVG pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.metrics.snapshot import CounterState
+from pytest_cdcperf.reporting.result import RunResult
+from pytest_cdcperf.reporting.terminal import number, summary, verdict_lines
+
+_WIDTH, _HEIGHT = 640, 180
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 12, 26, 24
+_COLOURS = ("#2563a8", "#c2620c", "#a12828")
+
+
+@dataclass(frozen=True)
+class _Line:
+    label: str
+    points: Sequence[tuple[float, float]]
+
+
+def fragment(result: RunResult) -> str:
+    """Return the summary and the pictures of *result*, for a row of a report. All text is escaped."""
+    text = escape("\n".join([*summary(result), *verdict_lines(result)]))
+    headline = "cdc_e2e_latency" if result.total.select("cdc_e2e_latency") else builtin.RESPONSE_TIME.name
+    return (
+        '<div class="cdcperf"><pre style="white-space:pre-wrap">'
+        f"{text}</pre>{latency_chart(result.history, headline)}{rate_chart(result.history)}</div>"
+    )
+
+
+def latency_chart(history: Sequence[Window], metric: str) -> str:
+    """Return an SVG picture of the p50, p95 and p99 of *metric* over time."""
+    lines = [
+        _Line(label, _points(history, partial(_quantile, metric, q)))
+        for label, q in (("p50", 0.50), ("p95", 0.95), ("p99", 0.99))
+    ]
+    return _chart(f"{metric}, ms", lines)
+
+
+def rate_chart(history: Sequence[Window]) -> str:
+    """Return an SVG picture of the completed iterations a second over time."""
+    return _chart("iterations/s", [_Line("iterations/s", _points(history, _rate))])
+
+
+def _points(history: Sequence[Window], value: Callable[[Window], float]) -> list[tuple[float, float]]:
+    points = [(window.end_s, value(window)) for window in history]
+    return [(x, y) for x, y in points if math.isfinite(y)]
+
+
+def _quantile(metric: str, q: float, window: Window) -> float:
+    state = window.snapshot.select(metric)
+    return state.quantile(q) if isinstance(state, Histogram) else math.nan
+
+
+def _rate(window: Window) -> float:
+    state = window.snapshot.select(builtin.ITERATIONS.name)
+    return state.total / window.duration_s if isinstance(state, CounterState) and window.duration_s > 0 else 0.0
+
+
+def _chart(title: str, lines: Sequence[_Line]) -> str:
+    every = [point for line in lines for point in line.points]
+    if not every:
+        return ""
+    last_x = max(x for x, _ in every) or 1.0
+    top_y = max(y for _, y in every) * 1.05 or 1.0
+    inner_w, inner_h = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+
+    def place(point: tuple[float, float]) -> str:
+        x, y = point
+        return f"{_LEFT + inner_w * x / last_x:.1f},{_TOP + inner_h * (1 - y / top_y):.1f}"
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" role="img" '
+        f'aria-label="{escape(title)}" style="background:#fff;font:11px sans-serif">',
+        f'<text x="{_LEFT}" y="14" font-weight="bold">{escape(title)}</text>',
+    ]
+    for step in range(5):
+        y = _TOP + inner_h * step / 4
+        label = number(top_y * (1 - step / 4))
+        parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
+    parts.append(f'<text x="{_LEFT}" y="{_HEIGHT - 6}">0 s</text>')
+    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 6}" text-anchor="end">{last_x:.0f} s</text>')
+    for place_in_key, (line, colour) in enumerate(zip(lines, _COLOURS, strict=False)):
+        drawn = " ".join(map(place, line.points))
+        key_x = _WIDTH - _RIGHT - 50 * (len(lines) - place_in_key)
+        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{drawn}"/>')
+        if len(lines) > 1:
+            parts.append(f'<text x="{key_x}" y="14" fill="{colour}">{escape(line.label)}</text>')
+    return "".join([*parts, "</svg>"])

@@ -1,0 +1,125 @@
+"""A result as JSON. docs/result-schema.md describes every field."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
+from pytest_cdcperf.reporting.result import RunResult, figures_of, unit_of
+
+SCHEMA_VERSION = 1
+
+
+def result_to_json(result: RunResult) -> dict[str, Any]:
+    """Return *result* as what JSON can hold: a value that is not a number becomes null."""
+    facts = result.facts
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": facts.run_id,
+        "test": facts.test,
+        "title": facts.title,
+        "profile": facts.profile,
+        "load": facts.load,
+        "shortened": facts.shortened,
+        "started_at": facts.started_at,
+        "planned_s": facts.planned_s,
+        "elapsed_s": result.elapsed_s,
+        "tags": dict(facts.tags),
+        "services": dict(facts.services),
+        "verdict": str(result.verdict),
+        "reasons": list(result.reasons),
+        "iterations": result.iterations,
+        "failed_iterations": result.failed_iterations,
+        "error_rate_tolerated": facts.error_rate,
+        "peak_vus": result.peak_vus,
+        "failed_checks": result.failed_checks,
+        "thresholds": [
+            {
+                "metric": r.threshold.selector,
+                "expression": r.threshold.expression,
+                "outcome": str(r.outcome),
+                "observed": r.observed,
+                "note": r.note,
+            }
+            for r in result.thresholds
+        ],
+        "metrics": {
+            name: _metric(name, state, result.elapsed_s)
+            for name in result.total.names()
+            if (state := result.total.select(name)) is not None
+        },
+        "series": _series(result.total, result.elapsed_s),
+        "windows": [_window(window) for window in result.history],
+        "failures": [
+            {"type": kind.type, "where": kind.where, "count": kind.count, "sample": kind.sample}
+            for kind in result.failures
+        ],
+        "notes": list(result.notes),
+    }
+    finite: dict[str, Any] = _finite(document)
+    return finite
+
+
+def write_result(result: RunResult, directory: Path) -> Path:
+    """Write *result* to a file of a stable name in *directory* and return its path."""
+    path = directory / f"{file_stem(result.facts.test)}.json"
+    path.write_text(json.dumps(result_to_json(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return path
+
+
+def file_stem(test: str) -> str:
+    """Return the name that the files of *test* have, the same in every run."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", test.rpartition("/")[2].replace(".py::", "-")).strip("-.")[:150] or "test"
+
+
+def _metric(name: str, state: State, elapsed_s: float) -> dict[str, Any]:
+    figures: dict[str, Any] = figures_of(state, elapsed_s)
+    match state:
+        case Histogram():
+            kind = "trend"
+            figures |= {"count": state.count, "sum": state.sum, "histogram": state.to_wire()}
+        case RateState():
+            kind = "rate"
+            figures |= {"hits": state.hits, "total": state.total}
+        case CounterState():
+            kind = "counter"
+        case GaugeState():
+            kind = "gauge"
+    return {"kind": kind, "unit": unit_of(name), "values": figures}
+
+
+def _series(snapshot: Snapshot, elapsed_s: float) -> list[dict[str, Any]]:
+    return [
+        {"metric": key.name, "tags": dict(key.tags), "values": figures_of(state, elapsed_s)}
+        for key, state in sorted(snapshot.series.items(), key=lambda pair: pair[0])
+        if key.tags
+    ]
+
+
+def _window(window: Window) -> dict[str, Any]:
+    metrics = {}
+    for name in window.snapshot.names():
+        state = window.snapshot.select(name)
+        if isinstance(state, Histogram):
+            metrics[name] = {"count": state.count, **{f"p({p})": state.quantile(p / 100) for p in (50, 95, 99)}}
+        elif state is not None:
+            metrics[name] = {k: float(v) for k, v in figures_of(state, window.duration_s).items()}
+    return {"start_s": window.start_s, "end_s": window.end_s, "metrics": metrics}
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {key: _finite(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_finite(part) for part in value]
+        case _:
+            return value

@@ -1,0 +1,26 @@
+"""A result as flat properties, for JUnit files."""
+
+from __future__ import annotations
+
+from pytest_cdcperf.reporting.result import RunResult, figures_of
+
+
+def properties(result: RunResult) -> list[tuple[str, str]]:
+    """Return (name, value) pairs of *result*, as text: ``cdc_e2e_latency.p(95)`` and the like."""
+    facts = result.facts
+    pairs = [
+        ("perf.run_id", facts.run_id),
+        ("perf.verdict", str(result.verdict)),
+        ("perf.profile", facts.profile or ""),
+        ("perf.load", facts.load),
+        ("perf.duration_s", f"{result.elapsed_s:.3f}"),
+        ("perf.iterations", str(result.iterations)),
+        ("perf.failed_iterations", str(result.failed_iterations)),
+    ]
+    for name in result.total.names():
+        state = result.total.select(name)
+        if state is not None:
+            figures = figures_of(state, result.elapsed_s)
+            pairs += [(f"{name}.{aggregate}", f"{value:.6g}") for aggregate, value in figures.items()]
+    pairs += [(f"threshold.{r.threshold}", str(r.outcome)) for r in result.thresholds]
+    return pairs

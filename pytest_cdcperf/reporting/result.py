@@ -1,0 +1,162 @@
+"""The result of one run: the only input of every reporter, and what ``load.run`` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.recorder import definition
+from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
+from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult, aggregate_of
+from pytest_cdcperf.metrics.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What is known of a run before it starts."""
+
+    run_id: str
+    test: str
+    load: str
+    planned_s: float
+    profile: str | None = None
+    title: str = ""
+    started_at: str = ""
+    shortened: bool = False
+    error_rate: float = 0.0
+    tags: Mapping[str, str] = field(default_factory=dict)
+    services: Mapping[str, str] = field(default_factory=dict)
+
+
+class MetricView:
+    """The figures of one metric over the whole run. Times are milliseconds."""
+
+    def __init__(self, name: str, state: State, elapsed_s: float) -> None:
+        self.name = name
+        self.state = state
+        self._elapsed_s = elapsed_s
+
+    def aggregate(self, name: str) -> float:
+        """Return an aggregate by its name in thresholds: "p(95)", "avg", "count", "rate", "value".
+
+        :raises AttributeError: when the metric's kind has none such
+        """
+        value = aggregate_of(self.state, name, self._elapsed_s)
+        if value is None:
+            raise AttributeError(f"{self.name} has no aggregate {name!r}")
+        return value
+
+    def quantile(self, q: float) -> float:
+        """Return the quantile *q*, 0 to 1."""
+        return self.aggregate(f"p({q * 100:.10g})")
+
+    p50 = property(lambda self: self.quantile(0.50))
+    p90 = property(lambda self: self.quantile(0.90))
+    p95 = property(lambda self: self.quantile(0.95))
+    p99 = property(lambda self: self.quantile(0.99))
+    avg = property(lambda self: self.aggregate("avg"))
+    med = property(lambda self: self.aggregate("med"))
+    min = property(lambda self: self.aggregate("min"))
+    max = property(lambda self: self.aggregate("max"))
+    count = property(lambda self: self.aggregate("count"))
+    rate = property(lambda self: self.aggregate("rate"))
+    value = property(lambda self: self.aggregate("value"))
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run: what was asked, what was measured, what is judged of it."""
+
+    facts: RunFacts
+    elapsed_s: float
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    thresholds: tuple[ThresholdResult, ...]
+    total: Snapshot
+    history: tuple[Window, ...]
+    failures: tuple[FailureKind, ...]
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, metric: str) -> MetricView:
+        """Return the figures of *metric*.
+
+        :raises KeyError: when nothing was recorded for it
+        """
+        state = self.total.select(metric)
+        if state is None:
+            raise KeyError(f"{metric!r} has no samples; recorded were: {', '.join(self.total.names())}")
+        return MetricView(metric, state, self.elapsed_s)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the verdict is PASSED."""
+        return self.verdict is Verdict.PASSED
+
+    @property
+    def iterations(self) -> int:
+        """Completed iterations, failed ones among them."""
+        state = self.total.select(builtin.ITERATIONS.name)
+        return int(state.total) if isinstance(state, CounterState) else 0
+
+    @property
+    def failed_iterations(self) -> int:
+        """Completed iterations that failed."""
+        state = self.total.select(builtin.ITERATION_FAILED.name)
+        return state.hits if isinstance(state, RateState) else 0
+
+    @property
+    def failed_checks(self) -> int:
+        """Checks that were false."""
+        state = self.total.select(builtin.CHECKS.name)
+        return state.total - state.hits if isinstance(state, RateState) else 0
+
+    @property
+    def peak_vus(self) -> int:
+        """The most VUs seen at once."""
+        state = self.total.select(builtin.VUS.name)
+        return int(state.max) if isinstance(state, GaugeState) else 0
+
+    @property
+    def crossed(self) -> list[ThresholdResult]:
+        """The thresholds that failed the run."""
+        return [r for r in self.thresholds if r.outcome in {Outcome.FAILED, Outcome.NO_SAMPLES}]
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a spectator of a run sees of its last seconds."""
+
+    elapsed_s: float
+    planned_s: float
+    vus: int
+    iterations: int
+    iterations_per_s: float
+    p95_ms: float
+    failed: int
+
+
+def unit_of(metric: str) -> str:
+    """Return the unit of *metric*, "" where it has none or is not known in this process."""
+    known = definition(metric)
+    return known.unit if known is not None else ""
+
+
+def shown_aggregates(state: State) -> tuple[str, ...]:
+    """Return the aggregates that reports show for a state of this kind."""
+    match state:
+        case CounterState():
+            return ("count", "rate")
+        case RateState():
+            return ("rate",)
+        case GaugeState():
+            return ("value", "min", "max")
+        case _:
+            return ("avg", "min", "med", "max", "p(90)", "p(95)", "p(99)")
+
+
+def figures_of(state: State, elapsed_s: float) -> dict[str, float]:
+    """Return every shown aggregate of *state* by name."""
+    return {name: aggregate_of(state, name, elapsed_s) or 0.0 for name in shown_aggregates(state)}

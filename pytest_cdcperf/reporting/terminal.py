@@ -1,0 +1,162 @@
+"""Results as lines of text: the live line, the summary of a test, the table of a session."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
+from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult
+from pytest_cdcperf.metrics.verdict import Verdict
+from pytest_cdcperf.reporting.result import Live, RunResult, figures_of, unit_of
+from pytest_cdcperf.units import format_duration
+
+MARKS = {
+    Outcome.PASSED: "✓",
+    Outcome.FAILED: "✗",
+    Outcome.NO_SAMPLES: "✗",
+    Outcome.TOO_FEW: "?",
+    Outcome.NOT_JUDGED: "-",
+}
+_GROUPS = (
+    ("change data capture", ("cdc_", "e2e_")),
+    ("PostgreSQL", ("pg_",)),
+    ("MongoDB", ("mongo_",)),
+    ("HTTP", ("http_",)),
+    ("gRPC", ("grpc_",)),
+    ("execution", ("iteration", "response_time", "vus", "checks", "group_duration", "dropped", "vu_wait", "generator")),
+)
+_SAMPLE_LINES = 12
+
+
+def number(value: float, unit: str = "") -> str:
+    """Return *value* in a form for people: four digits, with its unit."""
+    if math.isnan(value):
+        return "-"
+    if value == int(value) and abs(value) < 1e7:
+        text = str(int(value))
+    elif abs(value) >= 1000:
+        text = f"{value:.0f}"
+    else:
+        text = f"{value:.4g}" if abs(value) >= 0.01 or value == 0 else f"{value:.2g}"
+    return f"{text} {unit}".rstrip()
+
+
+def progress_line(name: str, live: Live) -> str:
+    """Return one line on a run that is under way."""
+    return (
+        f"{name}: {format_duration(round(live.elapsed_s))}/{format_duration(live.planned_s)}"
+        f"  {live.vus} VUs  {live.iterations} iterations, {live.iterations_per_s:.1f}/s"
+        f"  p95 {number(live.p95_ms, 'ms')}  {live.failed} failed"
+    )
+
+
+def summary(result: RunResult) -> list[str]:
+    """Return the summary of one run: facts, metrics by group, thresholds, failures."""
+    facts = result.facts
+    head = f"{facts.load}" + (f", profile {facts.profile}" if facts.profile else "")
+    return [
+        f"{head}; {result.iterations} iterations in {format_duration(result.elapsed_s)}, run {facts.run_id}",
+        *_metric_lines(result),
+        *_threshold_lines(result.thresholds),
+        *_failure_lines(result),
+        *(f"  note: {note}" for note in result.notes),
+    ]
+
+
+def verdict_lines(result: RunResult) -> list[str]:
+    """Return the verdict of one run with its reasons."""
+    head = f"  {result.verdict}" + (f": {result.reasons[0]}" if result.reasons else "")
+    return [head, *(f"    and: {reason}" for reason in result.reasons[1:])]
+
+
+def _metric_lines(result: RunResult) -> list[str]:
+    rows: dict[str, list[tuple[str, str]]] = {}
+    for name in result.total.names():
+        state = result.total.select(name)
+        if state is None:
+            continue
+        cells = rows.setdefault(_group_of(name), [])
+        cells.append((name, _figures(name, state, result.elapsed_s)))
+        if name == "checks":
+            cells += _check_rows(result)
+    width = max((len(name) for cells in rows.values() for name, _ in cells), default=0)
+    lines: list[str] = []
+    for title in (*dict(_GROUPS), "other"):
+        if title in rows:
+            lines.append(f"  {title}")
+            lines += [f"    {name:<{width}}  {figures}" for name, figures in rows[title]]
+    return lines
+
+
+def _check_rows(result: RunResult) -> list[tuple[str, str]]:
+    return [
+        (f"  {'✓' if state.hits == state.total else '✗'} {check}", f"{state.hits} of {state.total}")
+        for check, state in result.total.by_tag("checks", "check")
+        if isinstance(state, RateState)
+    ]
+
+
+def _group_of(name: str) -> str:
+    return next((title for title, starts in _GROUPS if name.startswith(starts)), "other")
+
+
+def _figures(name: str, state: State, elapsed_s: float) -> str:
+    figures = figures_of(state, elapsed_s)
+    match state:
+        case RateState():
+            return f"{state.rate:.2%}  {state.hits} of {state.total}"
+        case CounterState():
+            return f"{number(figures['count'])}  {number(figures['rate'])}/s"
+        case _:
+            return "  ".join(
+                f"{aggregate}={number(value, unit_of(name) if aggregate != 'count' else '')}"
+                for aggregate, value in figures.items()
+            )
+
+
+def _threshold_lines(results: Iterable[ThresholdResult]) -> list[str]:
+    lines = [threshold_line(result) for result in results]
+    return ["  thresholds", *(f"    {line}" for line in lines)] if lines else []
+
+
+def threshold_line(result: ThresholdResult) -> str:
+    """Return one threshold with its mark, what was observed, and why it was not judged where it was not."""
+    observed = "" if result.observed is None else f"  observed {number(result.observed)}"
+    outcome = f"  {result.outcome}" if result.outcome not in {Outcome.PASSED, Outcome.FAILED} else ""
+    note = f" ({result.note})" if result.note else ""
+    return f"{MARKS[result.outcome]} {result.threshold}{observed}{outcome}{note}"
+
+
+def _failure_lines(result: RunResult) -> list[str]:
+    lines: list[str] = []
+    for kind in result.failures:
+        lines.append(f"    {kind.count} x {kind.type} at {kind.where}, for example:")
+        sample = kind.sample.rstrip().splitlines()
+        lines += [f"      {line}" for line in sample[-_SAMPLE_LINES:]]
+    return ["  failed iterations by kind", *lines] if lines else []
+
+
+def session_table(results: Sequence[RunResult]) -> list[str]:
+    """Return one table of all runs of a session."""
+    head = ("scenario", "iterations", "duration", "peak VUs", "failed checks", "verdict")
+    rows = [
+        (
+            r.facts.test,
+            str(r.iterations),
+            format_duration(r.elapsed_s),
+            str(r.peak_vus),
+            str(r.failed_checks),
+            str(r.verdict),
+        )
+        for r in results
+    ]
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
+    ]
+
+
+def verdict_colour(verdict: Verdict) -> str:
+    """Return the terminal colour of *verdict*."""
+    return {Verdict.PASSED: "green", Verdict.FAILED: "red", Verdict.INVALID: "yellow"}[verdict]

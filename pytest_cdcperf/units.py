@@ -1,0 +1,65 @@
+"""Text that people write ("2s", "p(95)") to the numbers that the code computes with."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from pytest_cdcperf.errors import UnitError
+
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(us|ms|s|m|h|d)")
+_DURATION = re.compile(rf"(?:{_PART.pattern})+")
+_PERCENTILE = re.compile(r"p\((\d+(?:\.\d+)?)\)")
+
+DURATION_FORM = "a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
+
+
+def duration_s(text: object) -> float:
+    """Return the seconds that *text* ("500ms", "30s", "1h30m") names.
+
+    A bare number is refused: ``30`` would be seconds to one reader and milliseconds to another.
+
+    :raises UnitError: when *text* is no duration
+    """
+    if isinstance(text, str) and _DURATION.fullmatch(text.strip()):
+        return math.fsum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    raise UnitError(f"{text!r} is no duration; allowed: {DURATION_FORM}")
+
+
+def limit_ms(value: object) -> float:
+    """Return the milliseconds of a latency limit: a bare number is milliseconds, as in k6.
+
+    :raises UnitError: when *value* is neither a number of at least 0 nor a duration
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if math.isfinite(value) and value >= 0:
+            return float(value)
+    elif isinstance(value, str):
+        try:
+            return duration_s(value) * 1000.0
+        except UnitError:
+            pass
+    raise UnitError(f"{value!r} is no limit; allowed: milliseconds of at least 0, or {DURATION_FORM}")
+
+
+def percentile(text: str) -> float:
+    """Return the quantile (0 to 1) that an aggregate such as "p(95)" or "p(99.9)" names.
+
+    :raises UnitError: when *text* is no percentile above 0 and up to 100
+    """
+    match = _PERCENTILE.fullmatch(text)
+    if match is not None and 0 < float(match[1]) <= 100:
+        return float(match[1]) / 100.0
+    raise UnitError(f"{text!r} is no percentile; allowed: p(N) with N above 0 and at most 100")
+
+
+def format_duration(seconds: float) -> str:
+    """Return *seconds* as people write it: "850ms", "30s", "1h30m"."""
+    if seconds < 1:
+        return f"{seconds * 1000:.3g}ms"
+    if seconds < 60:
+        return f"{seconds:.4g}s"
+    whole = round(seconds)
+    parts = ((whole // 3600, "h"), (whole % 3600 // 60, "m"), (whole % 60, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number)

@@ -1,0 +1,75 @@
+"""What the scenarios do to the source."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from pytest_cdcperf.clients.postgres import Postgres
+from tests_perf.shop.entities import (
+    Address,
+    Customer,
+    Order,
+    email_domain,
+    random_address,
+    random_customer,
+    random_order,
+)
+
+_TABLES: dict[type, str] = {Customer: "customer", Address: "address", Order: "orders"}
+_UPSERTED = {"customer": ("email", "status", "updated_at"), "address": ("street", "city", "updated_at")}
+
+
+class Shop:
+    """Writes to the source, and takes back what was written."""
+
+    def __init__(self, pg: Postgres, run_id: str) -> None:
+        self._pg = pg
+        self._run_id = run_id
+        self._random = random.Random(run_id)
+
+    @contextmanager
+    def new_customer(self, status: str = "active") -> Iterator[Customer]:
+        """Lend a customer that is not written yet; it is deleted on leaving."""
+        customer = random_customer(self._run_id, self._random, status)
+        try:
+            yield customer
+        finally:
+            self.delete(customer)
+
+    def new_address(self, customer: Customer) -> Address:
+        """Return an address of *customer* that is not written yet."""
+        return random_address(customer.id, self._run_id, self._random)
+
+    def new_order(self, customer: Customer) -> Order:
+        """Return an order of *customer* that is not written yet."""
+        return random_order(customer.id, self._run_id, self._random)
+
+    def insert(self, entity: Customer | Address | Order) -> None:
+        """Write *entity*: customers and addresses as upserts, orders as inserts."""
+        table = _TABLES[type(entity)]
+        if table in _UPSERTED:
+            row = {**asdict(entity), "updated_at": datetime.now(UTC)}
+            self._pg.upsert(table, row, update=_UPSERTED[table])
+        else:
+            self._pg.insert(table, asdict(entity))
+
+    def update_status(self, customer: Customer, status: str) -> None:
+        """Change the status of *customer*, who must be there."""
+        values = {"status": status, "updated_at": datetime.now(UTC)}
+        changed = self._pg.update("customer", values, where={"id": customer.id})
+        assert changed == 1, f"customer {customer.id}: the update hit {changed} rows instead of one"
+
+    def delete(self, entity: Customer | Address | Order) -> None:
+        """Take *entity* back."""
+        self._pg.delete(_TABLES[type(entity)], where={"id": entity.id})
+
+
+def remove_run(pg: Postgres, run_id: str) -> int:
+    """Delete every row that run *run_id* wrote; return how many there were."""
+    removed = len(pg.execute("DELETE FROM customer WHERE email LIKE %s RETURNING id", (f"%@{email_domain(run_id)}",)))
+    removed += pg.delete("address", where={"run_id": run_id})
+    return removed + pg.delete("orders", where={"run_id": run_id})
