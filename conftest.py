@@ -1,1 +1,3 @@
 """Shared by tests/ and tests_perf/."""
+
+pytest_plugins = ["pytester"]

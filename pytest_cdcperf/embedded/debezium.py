@@ -4,8 +4,8 @@ Run as ``python -m pytest_cdcperf.embedded.debezium``. It starts the JVM at once
 JSON from standard input, the fields of :class:`Pipeline`, and streams until standard input ends or SIGTERM
 comes. Whatever else ends it is an error: the reason is the last line of its log, the exit status 1.
 
-What a row looks like in the sink: the columns as they are named; numeric and uuid as strings, times as ISO
-strings, in UTC where they have a zone, json as text, bytea as base64.
+What a row looks like in the sink: the columns as they are named; numeric and uuid as strings, times and
+intervals as ISO strings, in UTC where they have a zone, json as text, bytea as base64.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +81,7 @@ def engine_properties(pipeline: Pipeline) -> dict[str, str]:
         "tombstones.on.delete": "false",
         "decimal.handling.mode": "string",
         "time.precision.mode": "isostring",
+        "interval.handling.mode": "string",
         "unavailable.value.placeholder": UNCHANGED,
         "key.converter.schemas.enable": "false",
         "value.converter.schemas.enable": "false",
@@ -126,7 +126,7 @@ class Sink:
                     if self.closing.is_set():
                         raise
                     _log.warning("the sink does not answer, trying again: %s", error)
-                    time.sleep(_SINK_RETRY_S)
+                    self.closing.wait(_SINK_RETRY_S)
 
 
 class Engine:
@@ -142,9 +142,7 @@ class Engine:
             "io.debezium.engine.DebeziumEngine$ChangeConsumer",
             dict={"handleBatch": self._handle_batch, "supportsTombstoneEvents": lambda: True},
         )
-        on_end = java.JProxy(
-            "io.debezium.engine.DebeziumEngine$CompletionCallback", dict={"handle": self._on_end}
-        )
+        on_end = java.JProxy("io.debezium.engine.DebeziumEngine$CompletionCallback", dict={"handle": self._on_end})
         self._engine = (
             java.JClass("io.debezium.engine.DebeziumEngine")
             .create(java.JClass("io.debezium.engine.format.Json"))

@@ -56,6 +56,9 @@ def read_change(key: str | None, value: str | None) -> Change | None:
 def write_for(change: Change) -> Write:
     """Return the write that makes the sink show *change*. Applying it twice does no harm.
 
+    A changed primary key comes as a delete and a create. Large values that PostgreSQL did not send with it
+    are missing from the new document: REPLICA IDENTITY FULL on such a table has them sent.
+
     :raises ValueError: for a table without a primary key, which no document could be found by
     """
     if change.operation == "t":

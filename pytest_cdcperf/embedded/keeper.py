@@ -279,7 +279,7 @@ def main() -> int:
         _log.error("%s", error)
         tell_parent(error=str(error))
         return 1
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         _log.exception("the keeper failed")
         tell_parent(error=str(keeper.cause(error)))
         return 1

@@ -48,6 +48,7 @@ class WriteCounter:
 
     @property
     def count(self) -> int:
+        """How many writes there were."""
         return self._count
 
     def add(self) -> None:
@@ -75,17 +76,20 @@ class WaitingHandler:
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
-        self._streams = inner._change_stream_manager
+        self._streams = inner._change_stream_manager  # noqa: SLF001 - nx has no public way to its streams
         self._counters: dict[Namespace, WriteCounter] = {}
         self._counters_lock = threading.Lock()
 
     def increment_connections(self) -> None:
+        """Note that a client has come."""
         self._inner.increment_connections()
 
     def decrement_connections(self) -> None:
+        """Note that a client has gone."""
         self._inner.decrement_connections()
 
     def close_streams_for_connection(self, connection: object) -> None:
+        """Drop what a client has left open that is gone."""
         with self._all_databases_locked():
             self._inner.close_streams_for_connection(connection)
 
@@ -95,6 +99,7 @@ class WaitingHandler:
         return answer
 
     def handle_insert(self, message: Message) -> Reply:
+        """Insert, and wake who waits for it."""
         body = _body(message)
         namespace = _namespace(body, "insert")  # before nx takes "$db" out of the body
         reply: Reply = self._inner.handle_insert(message)
@@ -102,6 +107,7 @@ class WaitingHandler:
         return reply
 
     def handle_command(self, message: Message) -> Reply:
+        """Answer any command but insert."""
         body = _body(message)
         if "getMore" in body:
             return self._get_more(message, body)
@@ -148,7 +154,7 @@ class WaitingHandler:
     def _all_databases_locked(self) -> Any:
         with contextlib.ExitStack() as locks:
             for name in sorted(self._inner.databases):
-                locks.enter_context(self._inner._lock_for(name))
+                locks.enter_context(self._inner._lock_for(name))  # noqa: SLF001 - nor to its locks
             yield
 
 

@@ -9,7 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from pytest_cdcperf.errors import StackError
 
@@ -37,16 +37,14 @@ class Part:
         self.name = name
         self.log = log
         with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=env
-            )
-        assert self._process.stdin is not None
-        self._lifeline: IO[bytes] = self._process.stdin
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=env)  # noqa: S603 - our own commands
+        self._lifeline = cast("IO[bytes]", self._process.stdin)
         self._ended = threading.Event()
         threading.Thread(target=self._watch, args=(on_end,), name=f"{name}-watch", daemon=True).start()
 
     @property
     def pid(self) -> int:
+        """The process, also after its end."""
         return self._process.pid
 
     @property

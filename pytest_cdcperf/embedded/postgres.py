@@ -73,8 +73,16 @@ class PostgresServer:
     def stop(self) -> None:
         """Shut it down fast; then at once; then kill it. Returns when it is gone."""
         if sys.platform == "win32":  # which has no signals to send: pg_ctl knows the server's pipe
-            command = [self.binaries / "pg_ctl.exe", "stop", "-D", self.data, "-m", "fast", "-W"]
-            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+            command: list[str | Path] = [
+                self.binaries / "pg_ctl.exe",
+                "stop",
+                "-D",
+                self.data,
+                "-m",
+                "fast",
+                "-W",
+            ]
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 - our own commands
             self.part.wait(_STOP_PATIENCE_S)
         else:
             for number in (signal.SIGINT, signal.SIGQUIT):
@@ -126,7 +134,7 @@ def stack_directory() -> Path:
     """
     if other_user() is None:
         return Path(tempfile.mkdtemp(prefix="cdcperf-"))
-    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp makes it ours
         if _others_may_enter(Path(parent)):
             directory = Path(tempfile.mkdtemp(prefix="cdcperf-", dir=parent))
             directory.chmod(0o711)
@@ -141,7 +149,7 @@ def other_user() -> OtherUser | None:
     """Return whom PostgreSQL has to run as, None where it can run as ourselves."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
-    import pwd
+    import pwd  # noqa: PLC0415 - Windows has none
 
     try:
         nobody = pwd.getpwnam("nobody")
@@ -179,7 +187,7 @@ def _runs(install: Path, user: OtherUser) -> bool:
         return True
     try:
         return all(
-            subprocess.run(
+            subprocess.run(  # noqa: S603 - our own commands
                 [install / "bin" / program, "--version"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -211,7 +219,7 @@ def _initdb(binaries: Path, data: Path, log: Path, user: OtherUser | None, setti
         change = {"user": user.uid, "group": user.gid, "extra_groups": [], "cwd": "/"}
     with log.open("ab") as output:
         try:
-            status = subprocess.run(
+            status = subprocess.run(  # noqa: S603 - our own commands
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -223,9 +231,7 @@ def _initdb(binaries: Path, data: Path, log: Path, user: OtherUser | None, setti
         except (OSError, subprocess.TimeoutExpired) as error:
             raise StackError(f"the embedded stack: initdb failed: {error} (log: {log})") from None
     if status != 0:
-        raise StackError(
-            f"the embedded stack: initdb ended with exit status {status}: {last_words(log)} (log: {log})"
-        )
+        raise StackError(f"the embedded stack: initdb ended with exit status {status}: {last_words(log)} (log: {log})")
 
 
 def _server_command(binaries: Path, data: Path, port: int, user: OtherUser | None) -> list[str | Path]:

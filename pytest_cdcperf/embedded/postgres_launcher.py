@@ -21,7 +21,7 @@ def main(keeper: int, user: str, group: str, command: list[str]) -> None:
     if sys.platform == "win32":
         raise SystemExit("the launcher is for POSIX systems")
     if sys.platform == "linux":
-        import ctypes  # now, while we are who can read the standard library
+        import ctypes  # noqa: PLC0415 - now, while we are who can read the standard library
 
         libc = ctypes.CDLL(None, use_errno=True)
     # The server must not stop at the terminal's signals, nor be found in the keeper's process group
@@ -37,7 +37,7 @@ def main(keeper: int, user: str, group: str, command: list[str]) -> None:
         libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGQUIT), 0, 0, 0)
     if os.getppid() != keeper:  # it died before we asked to be told
         raise SystemExit("the keeper is gone")
-    os.execv(command[0], command)
+    os.execv(command[0], command)  # noqa: S606 - that is what it is for
 
 
 if __name__ == "__main__":

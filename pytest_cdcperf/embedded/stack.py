@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, cast
 
 from pytest_cdcperf.embedded.keeper import START_TIMEOUT_S, KeeperConfig, Ready
 from pytest_cdcperf.embedded.packages import require_packages
@@ -136,14 +136,10 @@ class _KeeperProcess:
                     **_own_session(),
                 )
         except OSError as error:
-            raise StackError(
-                f"the embedded stack: cannot start with its logs in {log_dir}: {error}"
-            ) from None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._lifeline: IO[bytes] = self._process.stdin
+            raise StackError(f"the embedded stack: cannot start with its logs in {log_dir}: {error}") from None
+        self._lifeline = cast("IO[bytes]", self._process.stdin)
         self._reader = threading.Thread(
-            target=self._listen, args=(self._process.stdout,), name="cdcperf-keeper", daemon=True
+            target=self._listen, args=(cast("IO[bytes]", self._process.stdout),), name="cdcperf-keeper", daemon=True
         )
         self._reader.start()
         _keepers.add(self)
@@ -168,8 +164,7 @@ class _KeeperProcess:
         if "ready" in message:
             return Ready(**message["ready"])
         raise StackError(
-            message.get("error")
-            or f"the embedded stack: its keeper ended: {last_words(self._log)} (log: {self._log})"
+            message.get("error") or f"the embedded stack: its keeper ended: {last_words(self._log)} (log: {self._log})"
         )
 
     def dead_parts(self) -> list[str]:

@@ -5,6 +5,8 @@ The hooks of this module run in every session, so they load nothing that only pe
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -13,10 +15,11 @@ import pytest
 from pytest_cdcperf.plugin import options
 
 if TYPE_CHECKING:
-    from pytest_cdcperf.plugin.session import PerfSession  # noqa: F401  # named in a string below
+    from pytest_cdcperf.plugin.session import PerfSession  # named in a string below
 
 pytest_plugins = ("pytest_cdcperf.plugin.fixtures",)
 
+stdout_key = pytest.StashKey[int | None]()
 session_key = pytest.StashKey["PerfSession"]()
 
 
@@ -33,13 +36,11 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Resolve the configuration once; a mistake in it ends the session with one line and exit code 4."""
-    from pytest_cdcperf.plugin.session import PerfSession  # noqa: PLC0415
-
-    settings = options.resolve(config)
-    options.register_markers(config, settings)
-    config.stash[session_key] = session = PerfSession(config, settings)
-    config.pluginmanager.register(session, "cdcperf-session")
+    """Register the marks; check what concerns perf tests: a mistake ends the session with exit code 4."""
+    options.register_markers(config)
+    config.stash[stdout_key] = _duplicate_stdout()
+    if options.concern(config):
+        _begin_session(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -47,6 +48,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     session = config.stash.get(session_key, None)
     if session is not None:
         session.close()
+    descriptor = config.stash.get(stdout_key, None)
+    if descriptor is not None:
+        os.close(descriptor)
+        config.stash[stdout_key] = None
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
@@ -65,7 +70,41 @@ def pytest_pycollect_makeitem(
 ) -> Generator[None, object, object]:
     """Make perf tests of the functions that are marked as such, after every other plugin had its say."""
     made = yield
-    session = collector.config.stash.get(session_key, None)
-    if session is None or not isinstance(made, list):
+    if not isinstance(made, list):
         return made
-    return [session.adopt(item) if isinstance(item, pytest.Function) else item for item in made]
+    return [_adopted(item, collector.config) for item in made]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse what carries the mark and could not be adopted, before any of its fixtures is set up."""
+    if item.get_closest_marker("perf") is not None and not hasattr(item, "perf_session"):
+        pytest.fail(f"{item.nodeid}: a method of unittest.TestCase cannot be a perf test; make it a function", False)
+
+
+def _adopted(item: object, config: pytest.Config) -> object:
+    if not isinstance(item, pytest.Function) or item.get_closest_marker("perf") is None:
+        return item
+    session = config.stash.get(session_key, None)
+    if session is None:
+        try:
+            session = _begin_session(config)
+        except pytest.UsageError as error:  # too late for one: collection has begun
+            raise pytest.Collector.CollectError(str(error)) from None
+    return session.adopt(item)
+
+
+def _begin_session(config: pytest.Config) -> PerfSession:
+    from pytest_cdcperf.plugin import settings  # noqa: PLC0415
+    from pytest_cdcperf.plugin.session import PerfSession  # noqa: PLC0415
+
+    config.stash[session_key] = session = PerfSession(config, settings.resolve(config), config.stash[stdout_key])
+    config.pluginmanager.register(session, "cdcperf-session")
+    return session
+
+
+def _duplicate_stdout() -> int | None:
+    # Now, while pytest does not capture: the live line of a run is to be seen during it.
+    try:
+        return os.dup(sys.stdout.fileno())
+    except (AttributeError, OSError, ValueError):  # replaced by something without a descriptor
+        return None

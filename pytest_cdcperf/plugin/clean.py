@@ -9,13 +9,13 @@ import pytest
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.errors import CdcperfError
 from pytest_cdcperf.model.services import services_from_environment
-from pytest_cdcperf.plugin import options
+from pytest_cdcperf.plugin import settings as configuration
 
 
 def clean(config: pytest.Config) -> int:
     """Ask every ``pytest_cdcperf_clean`` hook to remove its rows of the run; return pytest's exit code."""
     run_id = str(config.getoption("perf_clean"))
-    settings = options.resolve(config)
+    settings = configuration.resolve(config)
     if not settings.external:
         raise pytest.UsageError(
             "--perf-clean needs --perf-stack=external: the embedded servers and their data are gone with their run"

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-
-from pytest_cdcperf.errors import CdcperfError
-from pytest_cdcperf.model.services import Services
 
 if TYPE_CHECKING:
     from pytest_cdcperf.cdc.expect import Cdc
     from pytest_cdcperf.clients.mongo import Mongo
     from pytest_cdcperf.clients.postgres import Postgres
     from pytest_cdcperf.engine.vu import CurrentVU
+    from pytest_cdcperf.model.services import Services
     from pytest_cdcperf.plugin.session import PerfSession
+
+
+@contextmanager
+def _faults_in_one_line() -> Iterator[None]:
+    from pytest_cdcperf.errors import CdcperfError  # noqa: PLC0415
+
+    try:
+        yield
+    except CdcperfError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -27,10 +36,8 @@ def _cdcperf_session(pytestconfig: pytest.Config) -> PerfSession:
 
 @pytest.fixture(scope="session")
 def _cdcperf_services(_cdcperf_session: PerfSession) -> Services:
-    try:
+    with _faults_in_one_line():
         return _cdcperf_session.services.get()
-    except CdcperfError as error:
-        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -38,10 +45,8 @@ def _cdcperf_pg(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> I
     from pytest_cdcperf.clients.postgres import Postgres  # noqa: PLC0415  # a driver: 100 ms
 
     client = Postgres(_cdcperf_services.postgres)
-    try:
+    with _faults_in_one_line():
         _cdcperf_session.services.found("PostgreSQL", client.ping())
-    except CdcperfError as error:
-        pytest.fail(str(error), pytrace=False)
     yield client
     client.close()
 
@@ -50,11 +55,9 @@ def _cdcperf_pg(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> I
 def _cdcperf_mongo(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> Iterator[Mongo]:
     from pytest_cdcperf.clients.mongo import Mongo  # noqa: PLC0415  # a driver: 150 ms
 
-    try:
+    with _faults_in_one_line():
         client = Mongo(_cdcperf_services.mongo)
         _cdcperf_session.services.found("MongoDB", client.ping())
-    except CdcperfError as error:
-        pytest.fail(str(error), pytrace=False)
     yield client
     client.close()
 

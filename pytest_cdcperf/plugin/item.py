@@ -14,7 +14,7 @@ from pytest_cdcperf.model.load import ConstantVUs, Load, PerVUIterations
 from pytest_cdcperf.model.profiles import DEFAULT_PROFILE, LONGEST_UNASKED_S, canonical
 from pytest_cdcperf.model.spec import MarkerSpec, PerfSpec
 from pytest_cdcperf.plugin.marker import marker_spec
-from pytest_cdcperf.plugin.options import Mode, Settings
+from pytest_cdcperf.plugin.settings import Mode, Settings
 from pytest_cdcperf.reporting.result import RunResult
 from pytest_cdcperf.units import format_duration
 

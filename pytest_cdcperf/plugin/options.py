@@ -1,51 +1,11 @@
-"""Command line, pyproject.toml and environment, resolved once to one frozen value."""
+"""The ``--perf-*`` options and the marks, as every pytest session sees them: this must cost next to nothing."""
 
 from __future__ import annotations
 
-import os
-import re
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
-from itertools import product
-from pathlib import Path
-from typing import Any
-
 import pytest
-from _pytest.mark.expression import Expression
 
-from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.model.load import Load, Overrides
-from pytest_cdcperf.model.profiles import canonical, profiles_from_config
-
-_KEYS = ("stack", "results", "health", "profiles", "embedded")
-_EMBEDDED_KEYS = ("schema", "collections")
-_MOST_NAMES = 12  # of a -m expression whose meaning is tried out
-
-
-class Mode(Enum):
-    """Whether perf tests run once, as functional tests, or under load."""
-
-    ONCE = "once"
-    LOAD = "load"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All that the session was told, checked."""
-
-    mode: Mode
-    mode_reason: str
-    asked: frozenset[str]
-    exclusive: bool
-    overrides: Overrides
-    profiles: Mapping[str, Load]
-    external: bool
-    schema: Path | None
-    collections: Mapping[str, str]
-    health: tuple[str, ...]
-    results: Path
+_TABLE = b"[tool.cdcperf"
+_ASKING = ("perf_run", "perf_once", "perf_profile", "perf_duration", "perf_vus", "perf_stack", "perf_clean", "markexpr")
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -61,160 +21,18 @@ def add_options(parser: pytest.Parser) -> None:
     add("--perf-clean", metavar="RUN_ID", default=None, help="remove the rows that a killed run left, and end")
 
 
-def register_markers(config: pytest.Config, settings: Settings) -> None:
-    """Register ``perf`` and the profiles, so that --strict-markers is content."""
+def register_markers(config: pytest.Config) -> None:
+    """Register ``perf`` and the built-in profiles, so that --strict-markers is content."""
     config.addinivalue_line("markers", "perf(**keys): a perf test; keys state its load, limits and tolerated failures")
-    for name, load in settings.profiles.items():
-        config.addinivalue_line("markers", f"{name}: perf profile: {load.describe()}")
-        if "_" in name:
-            config.addinivalue_line("markers", f"{name.replace('_', '-')}: the same as {name}")
+    for name in ("baseline", "soak"):
+        config.addinivalue_line("markers", f"{name}: perf profile")
 
 
-def resolve(config: pytest.Config) -> Settings:
-    """Return the settings of the session.
-
-    :raises pytest.UsageError: with every fault at once
-    """
-    faults: list[str] = []
-    table = _read_table(config.rootpath / "pyproject.toml", faults)
-    profiles: Mapping[str, Load] = {}
-    overrides = Overrides()
+def concern(config: pytest.Config) -> bool:
+    """Whether option, configuration or mark expression could concern perf tests, so that all must be checked now."""
+    if any(config.getoption(name, None) for name in _ASKING):
+        return True
     try:
-        profiles = profiles_from_config(_table(table, "profiles", faults))
-    except ConfigError as error:
-        faults += error.faults
-    try:
-        overrides = Overrides(vus=_whole(config.getoption("perf_vus")), duration=config.getoption("perf_duration"))
-    except ConfigError as error:
-        faults += error.faults
-    mode, reason, asked, exclusive = _mode(config, profiles, faults)
-    embedded = _table(table, "embedded", faults)
-    faults += _unknown(embedded, _EMBEDDED_KEYS, "[tool.cdcperf.embedded]")
-    settings = Settings(
-        mode=mode,
-        mode_reason=reason,
-        asked=asked,
-        exclusive=exclusive,
-        overrides=overrides,
-        profiles=profiles,
-        external=_stack(config, table, faults) == "external",
-        schema=_existing(config.rootpath, embedded.get("schema"), faults),
-        collections=dict(embedded.get("collections", {})),
-        health=_paths(config.rootpath, table.get("health", []), faults),
-        results=config.rootpath / os.environ.get("RESULTS_DIR", str(table.get("results", "perf-results"))),
-    )
-    if faults:
-        raise pytest.UsageError("\n".join(faults))
-    return settings
-
-
-def _read_table(path: Path, faults: list[str]) -> Mapping[str, Any]:
-    # From the rootdir even where pytest.ini is the inifile.
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("cdcperf", {})
-    except FileNotFoundError:
-        return {}
-    except (tomllib.TOMLDecodeError, OSError) as error:
-        faults.append(f"{path}: cannot be read: {error}")
-        return {}
-    faults += _unknown(table, _KEYS, "[tool.cdcperf]")
-    return dict(table)
-
-
-def _unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> list[str]:
-    return [f"{where}: unknown key {key!r}; allowed: {', '.join(known)}" for key in table if key not in known]
-
-
-def _table(table: Mapping[str, Any], key: str, faults: list[str]) -> Mapping[str, Any]:
-    value = table.get(key, {})
-    if isinstance(value, dict):
-        return value
-    faults.append(f"[tool.cdcperf]: {key}={value!r}; allowed: a table")
-    return {}
-
-
-def _whole(text: str | None) -> Any:
-    return int(text) if text is not None and re.fullmatch(r"-?\d+", text) else text
-
-
-def _stack(config: pytest.Config, table: Mapping[str, Any], faults: list[str]) -> str:
-    sources = (
-        ("--perf-stack", config.getoption("perf_stack")),
-        ("CDCPERF_STACK", os.environ.get("CDCPERF_STACK")),
-        ("[tool.cdcperf] stack", table.get("stack")),
-    )
-    where, value = next(((where, value) for where, value in sources if value), ("", "embedded"))
-    if value not in {"embedded", "external"}:
-        faults.append(f"{where}={value!r}; allowed: embedded, external")
-    return str(value)
-
-
-def _existing(root: Path, name: Any, faults: list[str]) -> Path | None:
-    if name is None:
-        return None
-    path = root / str(name)
-    if not path.is_file():
-        faults.append(f"[tool.cdcperf.embedded]: schema={name!r}: there is no such file in {root}")
-    return path
-
-
-def _paths(root: Path, value: Any, faults: list[str]) -> tuple[str, ...]:
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        faults.append(f"[tool.cdcperf]: health={value!r}; allowed: a path, or a list of paths")
-        return ()
-    faults += [
-        f"[tool.cdcperf]: health={name!r}: there is no such file" for name in names if not (root / name).is_file()
-    ]
-    return tuple(str(root / name) for name in names)
-
-
-def _mode(
-    config: pytest.Config, profiles: Mapping[str, Load], faults: list[str]
-) -> tuple[Mode, str, frozenset[str], bool]:
-    option = config.getoption
-    named = option("perf_profile")
-    if named is not None and canonical(named) not in profiles:
-        faults.append(f"--perf-profile={named}: no such profile; allowed: {', '.join(sorted(profiles))}")
-    for debugging in ("usepdb", "trace"):
-        if option(debugging, False):
-            return Mode.ONCE, "--pdb and --trace debug one iteration", frozenset(), False
-    if option("perf_once"):
-        return Mode.ONCE, "--perf-once", frozenset(), False
-    if named is not None:
-        return Mode.LOAD, f"--perf-profile={named}", frozenset({canonical(named)}), True
-    asked = asked_by_expression(option("markexpr", "") or "", profiles)
-    if asked:
-        return Mode.LOAD, f"-m {option('markexpr')!r} names {', '.join(sorted(asked))}", asked, False
-    if option("perf_run"):
-        return Mode.LOAD, "--perf-run", frozenset(), False
-    return Mode.ONCE, "one iteration per perf test; --perf-run or -m PROFILE runs the load", frozenset(), False
-
-
-def asked_by_expression(expression: str, profiles: Mapping[str, Load]) -> frozenset[str]:
-    """Return the profiles that a ``-m`` expression positively names.
-
-    A profile is named when there is a test for which having its mark makes the expression true and
-    lacking it makes it false.
-    """
-    words = set(re.findall(r"[^\s()=,'\"]+", expression)) - {"and", "or", "not"}
-    names = sorted({word for word in words if canonical(word) in profiles})
-    if not names or len(words) > _MOST_NAMES:
-        return frozenset(map(canonical, names))
-    try:
-        compiled = Expression.compile(expression)
-    except SyntaxError:  # pytest reports it in its own words
-        return frozenset()
-    return frozenset(canonical(name) for name in names if _decides(compiled, name, sorted(words - {name})))
-
-
-def _decides(compiled: Expression, name: str, others: list[str]) -> bool:
-    for values in product((False, True), repeat=len(others)):
-        on = {other for other, value in zip(others, values, strict=True) if value}
-        if _holds(compiled, on | {name}) and not _holds(compiled, on):
-            return True
-    return False
-
-
-def _holds(compiled: Expression, on: set[str]) -> bool:
-    return compiled.evaluate(lambda name, /, **_kwargs: name in on)
+        return _TABLE in (config.rootpath / "pyproject.toml").read_bytes()
+    except OSError:
+        return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from typing import TextIO
 
 from pytest_cdcperf.reporting.result import Live
@@ -16,8 +15,10 @@ _PLAIN_EVERY_S = 10.0
 class Progress:
     """Writes to what was the standard output before pytest began to capture it."""
 
-    def __init__(self) -> None:
-        self._out = _duplicate_of_stdout()
+    def __init__(self, descriptor: int | None) -> None:
+        self._out: TextIO | None = None
+        if descriptor is not None:
+            self._out = os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", closefd=False)
         self._live = self._out is not None and self._out.isatty()
         self._drawn = False
         self._next_plain_s = 0.0
@@ -44,12 +45,6 @@ class Progress:
             self._write("\r\x1b[K")
             self._drawn = False
 
-    def close(self) -> None:
-        """Give the descriptor back."""
-        if self._out is not None:
-            self._out.close()
-            self._out = None
-
     def _write(self, text: str) -> None:
         if self._out is not None:
             try:
@@ -57,11 +52,3 @@ class Progress:
                 self._out.flush()
             except OSError:  # the reader is gone: nobody watches any more
                 self._out = None
-
-
-def _duplicate_of_stdout() -> TextIO | None:
-    try:
-        descriptor = os.dup(sys.stdout.fileno())
-    except (AttributeError, OSError, ValueError):  # replaced by something without a descriptor
-        return None
-    return os.fdopen(descriptor, "w", encoding="utf-8", errors="replace")  # closed with the session

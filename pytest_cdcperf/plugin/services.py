@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_cdcperf.model.services import Services, services_from_environment
-from pytest_cdcperf.plugin.options import Settings
+from pytest_cdcperf.plugin.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_cdcperf.embedded.stack import EmbeddedStack

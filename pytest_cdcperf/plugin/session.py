@@ -9,10 +9,10 @@ import pytest
 
 from pytest_cdcperf.plugin import item as items_module
 from pytest_cdcperf.plugin.item import PerfFunction
-from pytest_cdcperf.plugin.options import Mode, Settings
 from pytest_cdcperf.plugin.progress import Progress
 from pytest_cdcperf.plugin.results import ResultsDirectory
 from pytest_cdcperf.plugin.services import SessionServices
+from pytest_cdcperf.plugin.settings import Mode, Settings
 from pytest_cdcperf.reporting.result import RunResult
 from pytest_cdcperf.reporting.terminal import session_table, summary, verdict_colour, verdict_lines
 
@@ -20,17 +20,20 @@ from pytest_cdcperf.reporting.terminal import session_table, summary, verdict_co
 class PerfSession:
     """Registered as a plugin of its own. With no perf test in the session its hooks change nothing."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, stdout: int | None) -> None:
         self.config = config
         self.settings = settings
         self.run_id = secrets.token_hex(4)
         self.directory = ResultsDirectory(settings.results, self.run_id)
-        self.progress = Progress()
+        self.progress = Progress(stdout)
         self.services = SessionServices(settings, lambda: self.directory.path, self.progress.begin)
         self.results: list[RunResult] = []
         self.samplers: list[Callable[[], object]] = []
         self.load_refused = ""  # why no load may start any more
         self._selected: list[PerfFunction] = []
+        for name, load in settings.profiles.items():
+            for spelling in {name, name.replace("_", "-")}:
+                config.addinivalue_line("markers", f"{spelling}: perf profile: {load.describe()}")
         if self.loads:
             self._prepare_load()
 
@@ -57,13 +60,12 @@ class PerfSession:
         """Choose what runs under load, with the gates first. Called once everything is collected."""
         gates = [item for item in items if isinstance(item, PerfFunction) and item.marker.gate] if self.loads else []
         yield
-        self._count_as_selected(gates)
         if self.settings.exclusive:
             self._keep_only_asked(items)
-        self._selected = [item for item in items if isinstance(item, PerfFunction)]
-        if any(item.runs_load and not item.marker.gate for item in self._selected):
+        if any(isinstance(item, PerfFunction) and item.runs_load and item not in gates for item in items):
             items[:] = [*gates, *(item for item in items if item not in gates)]
-            self._selected = [item for item in items if isinstance(item, PerfFunction)]
+            self._count_as_selected(gates)
+        self._selected = [item for item in items if isinstance(item, PerfFunction)]
 
     def _count_as_selected(self, gates: Sequence[pytest.Item]) -> None:
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
@@ -115,11 +117,19 @@ class PerfSession:
             if gate is not None and not self.load_refused:
                 self.load_refused = f"the health check {gate.nodeid} failed, so no load was started"
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Print the summary also where pytest prints none: after an exit with a code of its own."""
+        if exitstatus not in list(pytest.ExitCode):
+            self._print_summary()
+
+    def pytest_terminal_summary(self) -> None:
         """Print the summary of each run, and the table of all where there are several."""
-        if not self.results:
+        self._print_summary()
+
+    def _print_summary(self) -> None:
+        tr = self.config.pluginmanager.getplugin("terminalreporter")
+        if not self.results or tr is None:
             return
-        tr = terminalreporter
         tr.section("cdcperf")
         for result in self.results:
             tr.write_line(result.facts.test, bold=True)
@@ -138,7 +148,6 @@ class PerfSession:
     def close(self) -> None:
         """Stop what the session started. Called from pytest_unconfigure, also after an interrupt."""
         self.services.close()
-        self.progress.close()
 
 
 def _covered(path: str, named: Sequence[str]) -> bool:

@@ -1,0 +1,198 @@
+"""When a perf test runs once, when it runs under load, and which of them."""
+
+import pytest
+
+ONCE = "mode once"
+LOAD = "mode load"
+
+
+@pytest.fixture
+def counting(write):
+    """Two perf tests and an ordinary one that note how often they were called."""
+    write("""
+from pathlib import Path
+def note(name):
+    with open("calls.txt", "a") as file:
+        file.write(name + " ")
+
+@pytest.mark.baseline
+@perf(load=PerVUIterations(vus=2, iterations=3))
+def test_marked():
+    note("marked")
+
+@perf(load=PerVUIterations(vus=1, iterations=4))
+def test_stated():
+    note("stated")
+
+def test_ordinary():
+    note("ordinary")
+""")
+
+
+def calls(pytester: pytest.Pytester) -> dict[str, int]:
+    words = (pytester.path / "calls.txt").read_text().split()
+    return {word: words.count(word) for word in words}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mode", "expected"),
+    [
+        ((), ONCE, {"marked": 1, "stated": 1, "ordinary": 1}),
+        (("--perf-run",), LOAD, {"marked": 6, "stated": 4, "ordinary": 1}),
+        (("-m", "baseline"), LOAD, {"marked": 6}),
+        (("-m", "baseline", "--perf-once"), ONCE, {"marked": 1}),
+        (("-m", "not baseline"), ONCE, {"stated": 1, "ordinary": 1}),
+        (("-m", "baseline or perf"), LOAD, {"marked": 6, "stated": 1}),
+        (("--perf-profile=baseline",), LOAD, {"marked": 6}),
+    ],
+)
+def test_the_command_line_decides_on_load(pytester, counting, arguments, mode, expected):
+    result = pytester.runpytest(*arguments, "--strict-markers")
+    result.stdout.fnmatch_lines([f"cdcperf: * perf test*, {mode} (*"])
+    assert calls(pytester) == expected
+
+
+def test_pdb_debugs_one_iteration(pytester, counting):
+    result = pytester.runpytest("--perf-run", "--pdb", "-k", "marked")
+    result.stdout.fnmatch_lines(["*mode once (--pdb and --trace debug one iteration)"])
+    assert calls(pytester) == {"marked": 1}
+
+
+def test_a_test_without_load_or_profile_takes_the_profile_asked_for(pytester, write, result_of):
+    write("@perf\ndef test_neutral():\n    time.sleep(0.01)\n")
+    pytester.runpytest("--perf-profile=soak", "--perf-duration=1s", "--perf-vus=2").assert_outcomes(passed=1)
+    result = result_of("test_it-test_neutral")
+    assert (result["profile"], result["load"], result["shortened"]) == ("soak", "2 VUs for 1s", True)
+
+
+def test_a_profile_longer_than_twenty_minutes_is_not_run_unasked(pytester, write):
+    write("@pytest.mark.soak\n@perf\ndef test_long():\n    pass\n")
+    result = pytester.runpytest("--perf-run", "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*takes 2h: runs only where its profile is asked for by name*"])
+
+
+def test_the_marker_lies_over_the_profile(pytester, write, result_of):
+    write("@pytest.mark.baseline\n@perf(vus=3, duration='1s')\ndef test_it():\n    time.sleep(0.01)\n")
+    pytester.runpytest("-m", "baseline").assert_outcomes(passed=1)
+    assert result_of("test_it-test_it")["load"] == "3 VUs for 1s"
+
+
+def test_profiles_of_the_project_are_marks_and_loads(pytester, write, result_of):
+    pytester.makepyprojecttoml("[tool.cdcperf.profiles.tiny]\nvus = 2\nduration = '1s'\n")
+    pytester.makeini("[pytest]\naddopts = --strict-markers\n")  # and pytest.ini is the inifile
+    write("@pytest.mark.tiny\n@perf\ndef test_it():\n    time.sleep(0.01)\n")
+    pytester.runpytest("-m", "tiny").assert_outcomes(passed=1)
+    assert result_of("test_it-test_it")["load"] == "2 VUs for 1s"
+
+
+def test_without_perf_tests_the_session_is_as_it_was(pytester, write):
+    write("def test_plain():\n    pass\n")
+    with_plugin = pytester.runpytest("-p", "no:randomly")
+    without = pytester.runpytest("-p", "no:cdcperf", "-p", "no:pytest_cdcperf.plugin")
+    lines = [[line for line in run.outlines if "passed in" not in line] for run in (with_plugin, without)]
+    assert [line for line in lines[0] if "cdcperf" not in line or "plugins:" in line] == lines[0]
+    assert not (pytester.path / "perf-results").exists()
+
+
+@pytest.mark.parametrize("auto", ["asyncio_mode = auto", "anyio_mode = auto"])
+@pytest.mark.parametrize("option", ["--perf-once", "--perf-run"])
+def test_bodies_of_every_shape_run_beside_async_plugins(pytester, write, auto, option):
+    pytester.makeini(f"[pytest]\n{auto}\nasyncio_default_fixture_loop_scope = function\n")
+    write("""
+@pytest.fixture
+def answer():
+    return 42
+
+@pytest.fixture(scope="module")
+def anyio_backend():
+    return "asyncio"
+
+LOAD = PerVUIterations(vus=2, iterations=2)
+
+@perf(load=LOAD)
+def test_function(answer, tmp_path):
+    assert answer == 42 and tmp_path.exists()
+
+@perf(load=LOAD)
+async def test_coroutine(answer, vu):
+    await asyncio.sleep(0)
+    assert answer == 42 and vu.id in (1, 2)
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.perf(load=LOAD)
+async def test_parametrized(n):
+    await think.aio(0)
+    assert n in (1, 2)
+
+class TestMethods:
+    @pytest.fixture(autouse=True)
+    def prepared(self):
+        self.prepared = True
+
+    @perf(load=LOAD)
+    def test_method(self):
+        assert self.prepared
+
+    @perf(load=LOAD)
+    async def test_async_method(self, answer):
+        assert answer == 42
+
+async def test_ordinary_coroutine(answer):
+    assert answer == 42
+""")
+    if "anyio" in auto:
+        pytester.makeini(f"[pytest]\n{auto}\n")
+    result = pytester.runpytest(option)
+    result.assert_outcomes(passed=7)
+
+
+def test_both_spellings_of_the_marker_are_one(pytester, write, result_of):
+    write("@pytest.mark.perf(vus=2, duration='1s')\ndef test_it():\n    time.sleep(0.01)\n")
+    pytester.runpytest("--perf-run", "--strict-markers").assert_outcomes(passed=1)
+    assert result_of("test_it-test_it")["peak_vus"] == 2
+
+
+def test_fixtures_are_set_up_once_for_all_vus(pytester, write):
+    write("""
+made = []
+
+@pytest.fixture
+def thing():
+    made.append(1)
+    yield object()
+    made.append("closed")
+
+seen = set()
+
+@perf(load=PerVUIterations(vus=4, iterations=5))
+def test_it(thing):
+    assert made == [1]
+    seen.add(id(thing))
+
+def test_after():
+    assert made == [1, "closed"] and len(seen) == 1
+""")
+    pytester.runpytest("--perf-run").assert_outcomes(passed=2)
+
+
+def test_each_vu_has_its_own_state_and_randomness(pytester, write):
+    write("""
+draws = {}
+
+@perf(load=PerVUIterations(vus=3, iterations=2))
+def test_it(vu):
+    assert vu.state.setdefault("owner", vu.id) == vu.id
+    draws.setdefault(vu.id, []).append(vu.random.random())
+    assert len(vu.run_id) == 8 and vu.iteration in (0, 1)
+
+def test_after():
+    assert len({draw for own in draws.values() for draw in own}) == 6
+""")
+    pytester.runpytest("--perf-run").assert_outcomes(passed=2)
+
+
+def test_load_over_xdist_workers_is_refused_for_now(pytester, counting):
+    result = pytester.runpytest("--perf-run", "-n", "2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: load over pytest-xdist workers is not there yet; run without -n"])

