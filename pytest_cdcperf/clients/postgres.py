@@ -188,8 +188,12 @@ class Postgres(_Face[int, list[Row]]):
             with self._lock:
                 yield self._home_connection()
         elif self.pinned(vu):
-            with _kept(vu, self, self._own(vu)) as connection:
+            connection = self._own(vu)
+            try:
                 yield connection
+            finally:
+                if connection.closed:  # broken: the next iteration opens a new one
+                    vu.own.drop(self)
         else:
             with self._borrowed(vu) as connection:
                 yield connection
@@ -201,10 +205,10 @@ class Postgres(_Face[int, list[Row]]):
     @property
     def limit(self) -> int:
         """How many connections this process may open, asked of the server once."""
-        with self._lock:
-            if not self._limit:
-                self._limit = self._ask_limit()
-            return self._limit
+        if not self._limit:
+            with self._lock:
+                self._limit = self._limit or self._ask_limit()
+        return self._limit
 
     def close(self) -> None:
         """Close what is open beside the VUs' own connections."""
@@ -321,8 +325,12 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
         if vu is None or not vu.is_async:
             raise WrongFaceError("pg.aio works in the body of an async perf test only; elsewhere use pg")
         if self._face.pinned(vu):
-            with _kept(vu, self, await self._own(vu)) as connection:
+            connection = await self._own(vu)
+            try:
                 yield connection
+            finally:
+                if connection.closed:  # broken: the next iteration opens a new one
+                    vu.own.drop(self)
         else:
             async with self._borrowed(vu) as connection:
                 yield connection
@@ -381,19 +389,6 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
             yield connection
         finally:
             await pool.putconn(connection)
-
-
-AnyConnection = TypeVar("AnyConnection", Connection, AsyncConnection)
-
-
-@contextmanager
-def _kept(vu: VU, owner: object, connection: AnyConnection) -> Iterator[AnyConnection]:
-    """Forget a VU's connection once it is broken, so that its next iteration opens a new one."""
-    try:
-        yield connection
-    finally:
-        if connection.closed:
-            vu.own.drop(owner)
 
 
 def _cancel(connection: Connection) -> None:

@@ -78,7 +78,7 @@ class Histogram:
 
     def _add_totals(self, values: Sequence[float], lowest: float) -> None:
         self.count += len(values)
-        self.sum += math.fsum(values)
+        self.sum += sum(values)
         self.min = min(self.min, lowest)
         self.max = max(self.max, max(values))  # noqa: PLW3301  # unpacking would copy a second's samples
 

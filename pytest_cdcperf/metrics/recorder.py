@@ -43,14 +43,6 @@ class Metric:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
-    def _record(self, value: float, tags: Mapping[str, str] | None) -> None:
-        scope = _scope.get(None)
-        if scope is not None:
-            if tags:
-                scope.sink(self, tuple(sorted(tags.items())))(value)
-            else:
-                scope.appends[self](value)
-
 
 def definition(name: str) -> Metric | None:
     """Return the metric that was defined as *name*, in this process, or None."""
@@ -64,7 +56,9 @@ class Trend(Metric):
 
     def add(self, value: float, tags: Mapping[str, str] | None = None) -> None:
         """Record *value*. Outside an iteration nothing is recorded."""
-        self._record(value, tags)
+        scope = _scope.get(None)
+        if scope is not None:
+            (scope.appends[self] if tags is None else scope.tagged(self, tags))(value)
 
 
 class Counter(Metric):
@@ -74,7 +68,9 @@ class Counter(Metric):
 
     def add(self, value: float = 1, tags: Mapping[str, str] | None = None) -> None:
         """Add *value*. Outside an iteration nothing is recorded."""
-        self._record(value, tags)
+        scope = _scope.get(None)
+        if scope is not None:
+            (scope.appends[self] if tags is None else scope.tagged(self, tags))(value)
 
 
 class Rate(Metric):
@@ -84,7 +80,9 @@ class Rate(Metric):
 
     def add(self, value: bool, tags: Mapping[str, str] | None = None) -> None:
         """Record whether *value* is true. Outside an iteration nothing is recorded."""
-        self._record(value, tags)
+        scope = _scope.get(None)
+        if scope is not None:
+            (scope.appends[self] if tags is None else scope.tagged(self, tags))(value)
 
 
 class Gauge(Metric):
@@ -98,7 +96,9 @@ class Gauge(Metric):
 
     def add(self, value: float, tags: Mapping[str, str] | None = None) -> None:
         """Record the reading *value*. Outside an iteration nothing is recorded."""
-        self._record(value, tags)
+        scope = _scope.get(None)
+        if scope is not None:
+            (scope.appends[self] if tags is None else scope.tagged(self, tags))(value)
 
 
 class Recorder:
@@ -181,6 +181,10 @@ class Scope:
             if len(self._sinks) < MAX_SERIES_PER_METRIC * 10:
                 self._sinks[metric, tags] = append
         return append
+
+    def tagged(self, metric: Metric, tags: Mapping[str, str]) -> Append:
+        """Return the append for samples of *metric* with *tags* as users write them."""
+        return self.sink(metric, tuple(sorted(tags.items())))
 
     def child(self, tags: Tags) -> Scope:
         """Return the scope whose samples carry *tags* as well."""

@@ -1,0 +1,54 @@
+"""CPU time of one empty iteration, threads and tasks, beside a bare loop that only reads the clock twice."""
+
+from __future__ import annotations
+
+import time
+
+from pytest_cdcperf.engine.failures import ExceptionRules, Raised
+from pytest_cdcperf.engine.run import Body, Run
+from pytest_cdcperf.metrics.builtin import ITERATIONS
+from pytest_cdcperf.metrics.series import Timeline
+from pytest_cdcperf.metrics.snapshot import CounterState
+from pytest_cdcperf.model.load import ConstantVUs
+
+RULES = ExceptionRules(lambda _: Raised.FAILED, repr)
+LOAD = ConstantVUs(vus=10, duration="3s")
+
+
+def empty() -> None:
+    """Do nothing."""
+
+
+async def empty_async() -> None:
+    """Do nothing, awaited."""
+
+
+def cost_us(body: Body) -> tuple[float, int]:
+    """Return the microseconds of CPU that one iteration of *body* takes, and how many there were."""
+    timeline = Timeline()
+    begin = time.process_time()
+    Run(LOAD, body, run_id="benchmark", rules=RULES, on_window=timeline.add).execute()
+    spent = time.process_time() - begin
+    state = timeline.total.select(ITERATIONS.name)
+    count = int(state.total) if isinstance(state, CounterState) else 0
+    return spent / count * 1e6, count
+
+
+def bare_us(rounds: int = 1_000_000) -> float:
+    """Return the microseconds of an empty call between two readings of the clock."""
+    now = time.perf_counter_ns
+    begin = time.process_time()
+    for _ in range(rounds):
+        now()
+        empty()
+        now()
+    return (time.process_time() - begin) / rounds * 1e6
+
+
+def main() -> None:
+    """Print both runtimes' costs."""
+    bare = bare_us()
+    print(f"bare call between two clock readings  {bare:.2f} us")
+    for name, body in (("threads", Body(empty)), ("tasks", Body(empty_async, is_async=True))):
+        cost, count = cost_us(body)
+        print(f"empty iteration on {name:<8}           {cost:.2f} us, {cost / bare:.1f} x bare ({count} iterations)")

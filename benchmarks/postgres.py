@@ -1,0 +1,51 @@
+"""CPU time of one upsert through ``pg`` beside the bare driver: autocommit, a pinned connection each."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+
+from pytest_cdcperf.clients.postgres import Postgres
+from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
+from pytest_cdcperf.engine.vu import VU, acting_as
+from pytest_cdcperf.metrics.recorder import Recorder, Scope
+
+ROUNDS, CALLS = 5, 2_000
+SCHEMA = "CREATE TABLE row (id uuid PRIMARY KEY, email text, status text)"
+BARE = (
+    'INSERT INTO "row" ("id", "email", "status") VALUES (%s, %s, %s) ON CONFLICT ("id") DO UPDATE SET '
+    '"email" = EXCLUDED."email", "status" = EXCLUDED."status"'
+)
+
+
+def cost_us(call: Callable[[str], object]) -> float:
+    """Return the microseconds of CPU in this process that one *call* takes."""
+    keys = [str(uuid.uuid4()) for _ in range(CALLS)]
+    begin = time.process_time()
+    for key in keys:
+        call(key)
+    return (time.process_time() - begin) / CALLS * 1e6
+
+
+def main() -> None:
+    """Print the medians of both, taken in turns."""
+    with tempfile.TemporaryDirectory() as logs, EmbeddedStack.start(StackConfig(Path(logs), SCHEMA)) as stack:
+        address = stack.services.postgres
+        pg, recorder = Postgres(address), Recorder()
+        bare = psycopg.connect(
+            host=address.host, port=address.port, user=address.user, dbname=address.dbname, autocommit=True
+        )
+        with bare, acting_as(VU(1, run_id="benchmark", scope=Scope(recorder))):
+            pairs = []
+            for _ in range(ROUNDS):
+                ours = cost_us(lambda key: pg.upsert("row", {"id": key, "email": "a@b.example", "status": "active"}))
+                recorder.drain()
+                pairs.append((ours, cost_us(lambda key: bare.execute(BARE, (key, "a@b.example", "active")))))
+        pg.close()
+    ours, theirs = (sorted(costs)[ROUNDS // 2] for costs in zip(*pairs, strict=True))
+    print(f"one upsert through pg {ours:.1f} us, bare driver {theirs:.1f} us: {ours / theirs:.2f} x")
