@@ -207,7 +207,7 @@ class Postgres(_Face[int, list[Row]]):
         """How many connections this process may open, asked of the server once."""
         if not self._limit:
             with self._lock:
-                self._limit = self._limit or self._ask_limit()
+                self._limit = self._ask_limit()
         return self._limit
 
     def close(self) -> None:
