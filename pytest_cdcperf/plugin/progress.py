@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import TextIO
 
 from pytest_cdcperf.reporting.result import Live
@@ -31,8 +30,8 @@ class Progress:
     def show(self, name: str, live: Live) -> None:
         """Show the state of a run."""
         line = progress_line(name, live)
-        if self._live:
-            columns = shutil.get_terminal_size().columns
+        if self._live and self._out is not None:
+            columns = os.get_terminal_size(self._out.fileno()).columns
             self._write(f"\r\x1b[K{line[: columns - 1]}")
             self._drawn = True
         elif live.elapsed_s >= self._next_plain_s:

@@ -88,10 +88,7 @@ class PerfSession:
         stack = "external servers of the environment" if self.settings.external else "embedded stack, at the first need"
         lines = [f"cdcperf: {len(self._selected)} perf tests, mode {mode}", f"cdcperf: {stack}; run {self.run_id}"]
         if load:
-            longest = max(item.spec.load.planned_s for item in self._selected)
-            lines.append(
-                f"cdcperf: {load} under load, the longest for {longest:.0f} s; results in {self.directory.path}"
-            )
+            lines.append(f"cdcperf: {load} under load; results in {self.directory.path}")
         if load and self.config.pluginmanager.hasplugin("_cov"):
             lines.append("cdcperf: --cov makes every line cost several times as much: expect weak figures")
         return lines

@@ -31,7 +31,7 @@ def fragment(result: RunResult) -> str:
     text = escape("\n".join([*summary(result), *verdict_lines(result)]))
     headline = "cdc_e2e_latency" if result.total.select("cdc_e2e_latency") else builtin.RESPONSE_TIME.name
     return (
-        '<div class="cdcperf"><pre style="white-space:pre-wrap">'
+        '<div class="cdcperf"><pre style="white-space:pre-wrap;color:#222">'
         f"{text}</pre>{latency_chart(result.history, headline)}{rate_chart(result.history)}</div>"
     )
 
@@ -67,7 +67,7 @@ def _rate(window: Window) -> float:
 
 def _chart(title: str, lines: Sequence[_Line]) -> str:
     every = [point for line in lines for point in line.points]
-    if not every:
+    if len(every) <= len(lines):  # a single window has no course
         return ""
     last_x = max(x for x, _ in every) or 1.0
     top_y = max(y for _, y in every) * 1.05 or 1.0

@@ -109,10 +109,10 @@ def _figures(name: str, state: State, elapsed_s: float) -> str:
         case CounterState():
             return f"{number(figures['count'])}  {number(figures['rate'])}/s"
         case _:
+            unit = unit_of(name)
             return "  ".join(
-                f"{aggregate}={number(value, unit_of(name) if aggregate != 'count' else '')}"
-                for aggregate, value in figures.items()
-            )
+                f"{aggregate}={number(value)}" for aggregate, value in figures.items()
+            ) + f"  {unit}" * bool(unit)
 
 
 def _threshold_lines(results: Iterable[ThresholdResult]) -> list[str]:
