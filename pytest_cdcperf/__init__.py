@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_cdcperf.engine.vu import VU, check, group, think
     from pytest_cdcperf.errors import CdcperfError, ConfigError, ExpectationError
+    from pytest_cdcperf.metrics.course import Drift, Recovery
     from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
     from pytest_cdcperf.metrics.snapshot import GaugeMerge
+    from pytest_cdcperf.metrics.threshold import Limit
     from pytest_cdcperf.metrics.verdict import Verdict
-    from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations
+    from pytest_cdcperf.model.load import (
+        ConstantArrivalRate,
+        ConstantVUs,
+        PerVUIterations,
+        RampingArrivalRate,
+        RampingVUs,
+        SharedIterations,
+    )
     from pytest_cdcperf.plugin.marker import perf
     from pytest_cdcperf.reporting.result import RunResult
 
@@ -35,6 +44,13 @@ _HOMES = {
     "Verdict": "metrics.verdict",
     "ConstantVUs": "model.load",
     "PerVUIterations": "model.load",
+    "ConstantArrivalRate": "model.load",
+    "RampingArrivalRate": "model.load",
+    "RampingVUs": "model.load",
+    "SharedIterations": "model.load",
+    "Limit": "metrics.threshold",
+    "Recovery": "metrics.course",
+    "Drift": "metrics.course",
     "perf": "plugin.marker",
     "RunResult": "reporting.result",
 }
@@ -43,14 +59,21 @@ __all__ = [
     "VU",
     "CdcperfError",
     "ConfigError",
+    "ConstantArrivalRate",
     "ConstantVUs",
     "Counter",
+    "Drift",
     "ExpectationError",
     "Gauge",
     "GaugeMerge",
+    "Limit",
     "PerVUIterations",
+    "RampingArrivalRate",
+    "RampingVUs",
     "Rate",
+    "Recovery",
     "RunResult",
+    "SharedIterations",
     "Trend",
     "Verdict",
     "check",

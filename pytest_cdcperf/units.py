@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 
 from pytest_cdcperf.errors import UnitError
 
@@ -33,7 +34,7 @@ def limit_ms(value: object) -> float:
     :raises UnitError: when *value* is neither a number of at least 0 nor a duration
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value) and value >= 0:
+        if 0 <= value <= sys.float_info.max:
             return float(value)
     elif isinstance(value, str):
         try:
@@ -56,7 +57,7 @@ def percentile(text: str) -> float:
 
 def format_duration(seconds: float) -> str:
     """Return *seconds* as people write it: "850ms", "30s", "1h30m"."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.3g}ms"
     if seconds < 60:
         return f"{seconds:.4g}s"

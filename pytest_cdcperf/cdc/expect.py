@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -257,7 +257,8 @@ class _AsyncExpectation(_Waiting):
         self._hint = asyncio.Event()
 
         def wake() -> None:
-            loop.call_soon_threadsafe(self._hint.set)
+            with suppress(RuntimeError):  # the run is over and its loop is closed
+                loop.call_soon_threadsafe(self._hint.set)
 
         return self._enter(wake)
 
@@ -318,12 +319,17 @@ def _same(expected: Any, actual: Any) -> bool:
             return False
     if isinstance(expected, datetime) and isinstance(actual, str):
         try:
-            return datetime.fromisoformat(actual) == expected
+            seen = datetime.fromisoformat(actual)  # with a Z also where the column has no zone
+            return (seen if expected.tzinfo else seen.replace(tzinfo=None)) == expected
         except (TypeError, ValueError):
             return False
     if isinstance(expected, date) and isinstance(actual, str):
         return actual.removesuffix("Z") == expected.isoformat()
-    return isinstance(actual, str) and not isinstance(expected, bool | int | float | str) and str(expected) == actual
+    return (
+        isinstance(actual, str)
+        and not isinstance(expected, bool | int | float | str | None)
+        and str(expected) == actual
+    )
 
 
 def _short(document: Document) -> str:

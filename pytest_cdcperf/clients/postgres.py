@@ -54,13 +54,16 @@ class Statement:
 
     def measured(self) -> Measured:
         """Return the timer of one execution."""
-        if self.writes:
-            return Measured(PG_WRITE_DURATION, PG_WRITE_ERRORS, self.tags)
-        return Measured(PG_READ_DURATION, PG_READ_ERRORS, self.tags)
+        return Measured(*self._metrics(), self.tags)
 
-    def count_error(self) -> None:
-        """Count a statement that could not even be sent."""
-        (PG_WRITE_ERRORS if self.writes else PG_READ_ERRORS).add(1, dict(self.tags))
+    def count_unsent(self, since_ns: int) -> None:
+        """Count a statement that could not even be sent, and time it: a failed call is a sample too."""
+        duration, errors = self._metrics()
+        duration.add((time.perf_counter_ns() - since_ns) * 1e-6, dict(self.tags))
+        errors.add(1, dict(self.tags))
+
+    def _metrics(self) -> tuple[Trend, Counter]:
+        return (PG_WRITE_DURATION, PG_WRITE_ERRORS) if self.writes else (PG_READ_DURATION, PG_READ_ERRORS)
 
     def count_rows(self, rows: int) -> None:
         """Count what was inserted."""
@@ -71,14 +74,14 @@ class Statement:
 @lru_cache(maxsize=256)
 def _insert_sql(table: str, columns: tuple[str, ...], key: tuple[str, ...], changing: tuple[str, ...]) -> bytes:
     query = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-        sql.Identifier(*table.split(".")),
-        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        _name(*table.split(".")),
+        sql.SQL(", ").join(map(_name, columns)),
         sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
     )
     if key:
-        changes = sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(c)) for c in changing)
+        changes = sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(_name(c)) for c in changing)
         action = sql.SQL("UPDATE SET {}").format(changes) if changing else sql.SQL("NOTHING")
-        keys = sql.SQL(", ").join(map(sql.Identifier, key))
+        keys = sql.SQL(", ").join(map(_name, key))
         query += sql.SQL(" ON CONFLICT ({}) DO {}").format(keys, action)
     return query.as_bytes(None)
 
@@ -86,12 +89,17 @@ def _insert_sql(table: str, columns: tuple[str, ...], key: tuple[str, ...], chan
 @lru_cache(maxsize=256)
 def _update_sql(table: str, columns: tuple[str, ...], where: tuple[str, ...]) -> bytes:
     head = sql.SQL("UPDATE {} SET {}") if columns else sql.SQL("DELETE FROM {}")
-    query = head.format(sql.Identifier(*table.split(".")), _equations(columns, ", "))
+    query = head.format(_name(*table.split(".")), _equations(columns, ", "))
     return (query + sql.SQL(" WHERE {}").format(_equations(where, " AND "))).as_bytes(None)
 
 
 def _equations(columns: tuple[str, ...], between: LiteralString) -> sql.Composed:
-    return sql.SQL(between).join(sql.SQL("{} = {}").format(sql.Identifier(c), sql.Placeholder()) for c in columns)
+    return sql.SQL(between).join(sql.SQL("{} = {}").format(_name(c), sql.Placeholder()) for c in columns)
+
+
+def _name(*parts: str) -> sql.Identifier:
+    # psycopg quotes, but looks for placeholders in names as well.
+    return sql.Identifier(*(part.replace("%", "%%") for part in parts))
 
 
 def _require(table: str, **values: Mapping[str, Any]) -> None:
@@ -186,7 +194,8 @@ class Postgres(_Face[int, list[Row]]):
         vu = current_vu()
         if vu is None:
             with self._lock:
-                yield self._home_connection()
+                home = self._home_connection()
+            yield home  # without the lock: every VU asks for the limit under it
         elif self.pinned(vu):
             connection = self._own(vu)
             try:
@@ -245,7 +254,7 @@ class Postgres(_Face[int, list[Row]]):
 
     def _run(self, statement: Statement, read: Callable[[psycopg.Cursor[Row]], Answer]) -> Answer:
         __tracebackhide__ = True
-        sent = False
+        sent, begin_ns = False, time.perf_counter_ns()
         try:
             with self.connection() as connection, statement.measured():
                 sent = True
@@ -253,7 +262,7 @@ class Postgres(_Face[int, list[Row]]):
                 answer = read(cursor)
         except psycopg.Error:
             if not sent:
-                statement.count_error()
+                statement.count_unsent(begin_ns)
             raise
         statement.count_rows(cursor.rowcount)
         return answer
@@ -276,8 +285,13 @@ class Postgres(_Face[int, list[Row]]):
     @contextmanager
     def _borrowed(self, vu: VU) -> Iterator[Connection]:
         pool = self._open_pool()
-        with Measured(PG_POOL_WAIT, PG_READ_ERRORS):
+        vu.own.keep(self, pool, close=lambda _: None, cancel=lambda pool: pool.close(timeout=1))
+        begin_ns = time.perf_counter_ns()
+        try:
             connection = pool.getconn(timeout=POOL_TIMEOUT_S)
+        finally:
+            PG_POOL_WAIT.add((time.perf_counter_ns() - begin_ns) * 1e-6)
+            vu.own.drop(self)
         vu.own.keep(self, connection, close=lambda _: None, cancel=_cancel)
         try:
             yield connection
@@ -287,7 +301,7 @@ class Postgres(_Face[int, list[Row]]):
 
     def _open_pool(self) -> Any:
         with self._lock:
-            if self._pool is None:
+            if self._pool is None or self._pool.closed:  # closed: to end the waiting of an earlier run's VUs
                 from psycopg_pool import ConnectionPool  # noqa: PLC0415  # only runs with more VUs than connections
 
                 kwargs = self.arguments()
@@ -349,7 +363,7 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
 
     async def _run(self, statement: Statement, read: Callable[[psycopg.AsyncCursor[Row]], Awaitable[Answer]]) -> Answer:
         __tracebackhide__ = True
-        sent = False
+        sent, begin_ns = False, time.perf_counter_ns()
         try:
             async with self.connection() as connection:
                 with statement.measured():
@@ -358,7 +372,7 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
                     answer = await read(cursor)
         except psycopg.Error:
             if not sent:
-                statement.count_error()
+                statement.count_unsent(begin_ns)
             raise
         statement.count_rows(cursor.rowcount)
         return answer
@@ -383,8 +397,10 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
             vu.shared.keep(self, pool, close=AsyncConnectionPool.close)
         await pool.open()
         begin_ns = time.perf_counter_ns()
-        connection = await pool.getconn(timeout=POOL_TIMEOUT_S)
-        PG_POOL_WAIT.add((time.perf_counter_ns() - begin_ns) * 1e-6)
+        try:
+            connection = await pool.getconn(timeout=POOL_TIMEOUT_S)
+        finally:
+            PG_POOL_WAIT.add((time.perf_counter_ns() - begin_ns) * 1e-6)
         try:
             yield connection
         finally:

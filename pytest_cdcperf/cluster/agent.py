@@ -2,52 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from pytest_cdcperf.cluster.messages import Message, ShareDone, WindowDone
 from pytest_cdcperf.engine.failures import ExceptionRules
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
 from pytest_cdcperf.engine.signals import ending_on_signals
+from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.model.load import Load
+from pytest_cdcperf.model.share import WHOLE, Share
+
+FULL_CORE = 0.95  # Python runs on one core: beyond it, latencies are our own queueing
+_SHORTEST_JUDGED_S = 3.0
 
 
 def run_share(
-    load: Load,
+    loads: Mapping[str, Load],
     body: Body,
     *,
     run_id: str,
     rules: ExceptionRules,
-    send: Callable[[Message], None],
+    send: Callable[[Message], str | None],
     worker: str = "main",
+    share: Share = WHOLE,
     samplers: Sequence[Callable[[], object]] = (),
     faults_at_end: Callable[[], Sequence[str]] = tuple,
 ) -> RunOutcome:
-    """Run *load* in this process and *send* a message a second and one at the end.
+    """Run *loads* in this process and *send* a message a second and one at the end.
 
+    :param send: may answer with a reason to end the run
     :param samplers: called once a second beside the load
     :param faults_at_end: asked once the load is over: what went wrong beside the iterations, such as a
         server that died
     """
-    run = Run(
-        load,
-        body,
-        run_id=run_id,
-        rules=rules,
-        on_window=lambda window: send(WindowDone(worker, window)),
-        samplers=samplers,
-    )
+
+    def on_window(window: Window) -> None:
+        if reason := send(WindowDone(worker, window)):
+            run.stop.end(reason)
+
+    run = Run(loads, body, run_id=run_id, rules=rules, on_window=on_window, share=share, samplers=samplers)
+    spent_s = time.process_time()
     with ending_on_signals(run):
         outcome = run.execute()
+    core = (time.process_time() - spent_s) / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0
     send(
         ShareDone(
             worker,
             outcome.elapsed_s,
+            core,
             tuple(outcome.failures),
             (*_faults(outcome), *faults_at_end()),
+            tuple(_weaknesses(outcome, core)),
             (*_notes(outcome), *outcome.notes),
         )
     )
     return outcome
+
+
+def _weaknesses(outcome: RunOutcome, core: float) -> list[str]:
+    if core < FULL_CORE or outcome.elapsed_s < _SHORTEST_JUDGED_S:
+        return []
+    return [f"the generator filled its core ({core:.0%} of one): use more workers, fewer VUs, or think time"]
 
 
 def _faults(outcome: RunOutcome) -> list[str]:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from pytest_cdcperf.cluster.messages import Message, ShareDone, WindowDone
 from pytest_cdcperf.engine.failures import FailureKind
 from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.course import Drift, Recovery, breaking_point
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.series import Timeline
+from pytest_cdcperf.metrics.judging import Judging
+from pytest_cdcperf.metrics.series import PhaseSpan
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot
 from pytest_cdcperf.metrics.threshold import Threshold
 from pytest_cdcperf.metrics.verdict import judge
@@ -21,34 +23,48 @@ class Coordinator:
     """Takes the messages of all workers of one run, in the order of time."""
 
     def __init__(
-        self, facts: RunFacts, thresholds: Sequence[Threshold], *, on_live: Callable[[Live], None] | None = None
+        self,
+        facts: RunFacts,
+        thresholds: Sequence[Threshold],
+        *,
+        course: Sequence[Recovery | Drift] = (),
+        phases: Sequence[PhaseSpan] = (),
+        on_live: Callable[[Live], None] | None = None,
     ) -> None:
         self._facts = facts
         self._thresholds = thresholds
+        self._course = course
+        self._phases = phases
         self._on_live = on_live
-        self._timeline = Timeline()
+        self._judging = Judging(thresholds, phases)
+        self._timeline = self._judging.timeline
         self._done: list[ShareDone] = []
+        self._abort_reason = ""
 
-    def receive(self, message: Message) -> None:
-        """Take a worker's *message*."""
+    def receive(self, message: Message) -> str | None:
+        """Take a worker's *message*; return a reason to end the run where there is one."""
         match message:
             case WindowDone(window=window):
-                self._timeline.add(window)
+                self._judging.add(window)
                 if self._on_live is not None:
                     self._on_live(self._live())
+                if not self._abort_reason and (crossed := self._judging.reason_to_abort()) is not None:
+                    self._abort_reason = f"{crossed.threshold} failed"
             case ShareDone():
                 self._done.append(message)
+        return self._abort_reason or None
 
     def result(self) -> RunResult:
         """Return the result of the run, from what has arrived."""
-        faults = [fault for done in self._done for fault in done.faults]
+        windows = self._timeline.history
         judgement = judge(
             self._timeline.total,
-            self._timeline.elapsed_s,
-            self._thresholds,
+            [*self._judging.results(), *(rule.judge(windows, self._phases) for rule in self._course)],
+            windows=windows,
             error_rate=self._facts.error_rate,
             shortened=self._facts.shortened,
-            faults=faults,
+            faults=[fault for done in self._done for fault in done.faults],
+            weaknesses=[weakness for done in self._done for weakness in done.weaknesses],
         )
         return RunResult(
             facts=self._facts,
@@ -57,10 +73,15 @@ class Coordinator:
             reasons=judgement.reasons,
             thresholds=judgement.thresholds,
             total=self._timeline.total,
-            history=tuple(self._timeline.history),
+            history=tuple(windows),
             failures=_merge_failures(self._done),
-            notes=tuple(note for done in self._done for note in done.notes),
+            notes=tuple(self._notes()),
+            breaking_point=breaking_point(windows, self._thresholds, self._facts.error_rate),
         )
+
+    def _notes(self) -> list[str]:
+        aborted = [f"ended before its time: {self._abort_reason}"] if self._abort_reason else []
+        return [*aborted, *(note for done in self._done for note in done.notes)]
 
     def _live(self) -> Live:
         windows = list(self._timeline.recent)[-_LIVE_WINDOWS:]

@@ -18,12 +18,14 @@ class WindowDone:
 
 @dataclass(frozen=True)
 class ShareDone:
-    """A worker is through with its share."""
+    """A worker is through with its share. *core* is the CPU it used, 1 for a full core."""
 
     worker: str
     elapsed_s: float
+    core: float = 0.0
     failures: tuple[FailureKind, ...] = ()
     faults: tuple[str, ...] = ()
+    weaknesses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

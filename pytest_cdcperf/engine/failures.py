@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
 import threading
@@ -77,10 +78,13 @@ class Failures:
             return sorted(self._kinds.values(), key=lambda kind: -kind.count)
 
 
-_PACKAGE = str(Path(__file__).parent.parent)
 _LIBRARIES = tuple(
-    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    | {_PACKAGE, str(Path(sys.base_prefix, "lib"))}
+    str(Path(place)) + os.sep
+    for place in {
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        str(Path(__file__).parent.parent),
+        str(Path(sys.base_prefix, "lib")),
+    }
 )
 
 

@@ -1,4 +1,4 @@
-"""One VU's iterations: when the next one starts and what is written down of each, whatever the runtime."""
+"""What is written down of one VU's iterations, whatever the loop and the runtime."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from pytest_cdcperf.clock import Clock
 from pytest_cdcperf.engine.failures import ExceptionRules, Failures, Raised
-from pytest_cdcperf.engine.pacing import Pacing
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.recorder import Recorder
 
 
 @dataclass
@@ -37,68 +37,90 @@ class StopSignal:
         self.aborted.set()
 
 
-class Iterations:
-    """The loop around a body without its waiting: both runtimes drive it the same way."""
+@dataclass(frozen=True)
+class RunContext:
+    """What all VUs of a run in this process share."""
 
-    def __init__(
-        self,
-        vu: VU,
-        pacing: Pacing,
-        *,
-        clock: Clock,
-        start_ns: int,
-        stop: StopSignal,
-        failures: Failures,
-        rules: ExceptionRules,
-    ) -> None:
+    clock: Clock
+    start_ns: int
+    stop: StopSignal
+    failures: Failures
+    rules: ExceptionRules
+
+    def elapsed_s(self) -> float:
+        """The seconds since the common start."""
+        return (self.clock.now_ns() - self.start_ns) * 1e-9
+
+
+class Iterations:
+    """The accounting of one VU: one begin and one end for each iteration."""
+
+    def __init__(self, vu: VU, context: RunContext) -> None:
         self.vu = vu
-        self._pacing = pacing
-        self._now_ns = clock.now_ns
-        self._start_ns = start_ns
-        self._stop = stop
-        self._ended = stop.ended.is_set
-        self._failures = failures
-        self._classify = rules.classify
+        self.started = 0
+        self.running = False
+        self._cut = 0  # the number of the iteration that was interrupted
+        self._now_ns = context.clock.now_ns
+        self._stop = context.stop
+        self._failures = context.failures
+        self._classify = context.rules.classify
         appends = vu.scope.appends
         self._response_time = appends[builtin.RESPONSE_TIME]
         self._duration = appends[builtin.ITERATION_DURATION]
         self._count = appends[builtin.ITERATIONS]
         self._failed = appends[builtin.ITERATION_FAILED]
-        self._skipped = appends[builtin.ITERATIONS_SKIPPED]
+        self._recorder = vu.scope.recorder
         self._begin_ns = 0
-        self._started = 0
+        self._intended_ns = 0
 
-    def next_wait(self) -> float | None:
-        """Return the seconds until the next iteration starts, 0 for now, None when there is none."""
-        if self._ended():
-            return None
-        return self._pacing((self._now_ns() - self._start_ns) * 1e-9, self._started)
-
-    def begin(self) -> None:
-        """Note that the iteration starts. In a closed loop this is its intended start."""
+    def begin(self, intended_ns: int | None = None) -> None:
+        """Note that the iteration starts; in a closed loop this is its intended start."""
         vu = self.vu
-        vu.iteration = self._started
+        if self._cut and vu.scope.recorder is not self._recorder:
+            vu.scope.divert(self._recorder)
+        vu.iteration = self.started
         vu.think_ns = 0
-        self._started += 1
-        self._begin_ns = self._now_ns()
+        self.started += 1
+        self.running = True
+        self._begin_ns = now_ns = self._now_ns()
+        self._intended_ns = now_ns if intended_ns is None else intended_ns
 
-    def end(self, error: BaseException | None = None) -> None:
-        """Note that the iteration is over, and how."""
-        elapsed_ns = self._now_ns() - self._begin_ns
-        if self._stop.closed:
-            return
-        if error is not None:
-            raised = self._classify(error)
-            if raised is Raised.SKIPPED:
-                self._skipped(1)
-                self._failures.skip(error)
-                return
-            if raised is Raised.EXIT:
-                self._stop.exit_request = self._stop.exit_request or error
-                self._stop.abort(f"{type(error).__name__}: {error}")
-                return
-            self._failures.add(error)
-        self._duration(elapsed_ns * 1e-6)
-        self._response_time((elapsed_ns - self.vu.think_ns) * 1e-6)
+    def end(self, error: BaseException | None = None) -> int:
+        """Note that the iteration is over, and how; return the time."""
+        now_ns = self._now_ns()
+        self.running = False
+        if self._stop.closed or self._cut == self.started:
+            return now_ns
+        if error is not None and not self._counts(error):
+            return now_ns
+        self._duration((now_ns - self._begin_ns) * 1e-6)
+        self._response_time((now_ns - self._intended_ns - self.vu.think_ns) * 1e-6)
         self._count(1)
         self._failed(error is not None)
+        return now_ns
+
+    def cut_short(self) -> bool:
+        """Disown the iteration that is under way; return whether there is one that was not disowned before."""
+        if not self.running or self._cut == self.started:
+            return False
+        self._cut = self.started
+        self.vu.scope.divert(Recorder())  # what cancelling makes its clients record is our doing
+        return True
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the iteration that is under way was disowned."""
+        return self._cut == self.started
+
+    def _counts(self, error: BaseException) -> bool:
+        raised = self._classify(error)
+        if raised is Raised.FAILED:
+            self._failures.add(error)
+            return True
+        if raised is Raised.SKIPPED:
+            self.vu.scope.appends[builtin.ITERATIONS_SKIPPED](1)
+            self._failures.skip(error)
+        else:
+            self._stop.exit_request = self._stop.exit_request or error
+            self._stop.abort(f"{type(error).__name__}: {error}")
+        return False

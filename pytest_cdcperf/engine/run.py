@@ -1,15 +1,16 @@
-"""One run of one body under one load, in this process."""
+"""One run of one body under one or several loads, in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Protocol, cast
 
 from pytest_cdcperf.clock import Clock, MonotonicClock
 from pytest_cdcperf.engine.failures import ExceptionRules, FailureKind, Failures
-from pytest_cdcperf.engine.iterations import Iterations, StopSignal
-from pytest_cdcperf.engine.pacing import closed_pacing
+from pytest_cdcperf.engine.iterations import Iterations, RunContext, StopSignal
+from pytest_cdcperf.engine.loops import Loop, NewVU, OpenLoop, new_loop
 from pytest_cdcperf.engine.sampling import sampling
 from pytest_cdcperf.engine.threads import ThreadRuntime
 from pytest_cdcperf.engine.vu import VU, Resources
@@ -17,10 +18,10 @@ from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.model.load import Load
-from pytest_cdcperf.units import duration_s
+from pytest_cdcperf.model.share import WHOLE, Share
 
 TICK_S = 1.0
-SIGNAL_SLICE_S = 0.2  # a wait is not woken by a signal that its handler took
+SLICE_S = 0.2  # a wait is not woken by a signal that its handler took, nor by an iteration that is overdue
 INTERRUPT_GRACE_S = 3.5  # of the 5 s in which Ctrl-C must have ended everything
 CANCEL_GRACE_S = 1.0
 
@@ -50,17 +51,17 @@ class RunOutcome:
 class Runtime(Protocol):
     """Where VUs run: threads or tasks."""
 
-    def start(self, vus: Sequence[Iterations]) -> None:
-        """Start all VUs."""
+    def start(self, loops: Sequence[Loop]) -> None:
+        """Start all loops."""
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until all are through, at most *timeout_s*; return whether they are."""
+        """Wait until all VUs are through, at most *timeout_s*; return whether they are."""
 
     def busy(self) -> list[int]:
         """The ids of those that are not."""
 
-    def cancel(self) -> None:
-        """Cut short what they are blocked in."""
+    def interrupt(self, members: Iterable[Iterations]) -> None:
+        """Cut short the iterations that *members* are in."""
 
 
 class Run:
@@ -68,56 +69,61 @@ class Run:
 
     def __init__(
         self,
-        load: Load,
+        loads: Mapping[str, Load],
         body: Body,
         *,
         run_id: str,
         rules: ExceptionRules,
         on_window: Callable[[Window], None],
-        vu_ids: Sequence[int] | None = None,
+        share: Share = WHOLE,
         samplers: Sequence[Callable[[], object]] = (),
         clock: Clock | None = None,
     ) -> None:
-        self._load = load
+        self._loads = loads
         self._body = body
         self._run_id = run_id
         self._rules = rules
         self._on_window = on_window
-        self._vu_ids = list(vu_ids) if vu_ids is not None else list(range(1, load.max_vus + 1))
+        self._share = share
         self._samplers = samplers
         self._clock = clock or MonotonicClock()
         self._recorder = Recorder()
         self._failures = Failures(rules.describe)
         self._shared = Resources()
+        self._loops: list[Loop] = []
         self._window_start_s = 0.0
-        self._vus_limit = float(len(self._vu_ids))
-        self._deadline_s = load.planned_s + duration_s(load.graceful_stop)
-        self._cut_short = False
-        self._start_ns = self._clock.now_ns()
+        self._interrupted = 0
+        self._last_s = max(load.last_s for load in loads.values())
+        self._patience_is_over = False
         self.stop = StopSignal()
+        self._context = self._new_context()
 
     def execute(self) -> RunOutcome:
         """Run to the end, however it comes."""
+        self._context = self._new_context()
         runtime = self._new_runtime()
-        self._start_ns = self._clock.now_ns()
-        scope = Scope(self._recorder, tuple(sorted(self._load.tags.items())))
-        runtime.start([self._iterations(number, scope) for number in self._vu_ids])
-        self._recorder.pending(builtin.VUS).append(self._vus_limit)
-        with sampling(self._samplers, scope):
+        firsts = accumulate((load.most_vus for load in self._loads.values()), initial=0)
+        self._loops = [
+            new_loop(load, self._share, self._context, self._new_vu(name, load, first))
+            for (name, load), first in zip(self._loads.items(), firsts, strict=False)
+        ]
+        runtime.start(self._loops)
+        self._sample_vus()
+        with sampling(self._samplers, Scope(self._recorder)):
             self._supervise(runtime)
-        outcome = RunOutcome(0.0, [])
-        if not runtime.wait(0):
-            outcome.interrupted = len(runtime.busy())
-            outcome.stuck_vus = self._cut_off(runtime)
+        stuck = runtime.busy() if not runtime.wait(0) else []
         self.stop.closed = True
-        self._hand_on_window(runtime, outcome.interrupted)
-        outcome.elapsed_s = self._elapsed_s()
-        outcome.failures = self._failures.kinds()
-        outcome.skip_reason = self._failures.first_skip
-        outcome.stop_reason = self.stop.reason
-        outcome.exit_request = self.stop.exit_request
-        outcome.notes = self._recorder.notes()
-        return outcome
+        self._hand_on_window()
+        return RunOutcome(
+            elapsed_s=self._context.elapsed_s(),
+            failures=self._failures.kinds(),
+            interrupted=self._interrupted,
+            stuck_vus=stuck,
+            stop_reason=self.stop.reason,
+            skip_reason=self._failures.first_skip,
+            exit_request=self.stop.exit_request,
+            notes=self._recorder.notes(),
+        )
 
     def interrupt(self, reason: str, request: BaseException) -> None:
         """End the run within seconds; *request* takes effect once its results are written.
@@ -130,62 +136,77 @@ class Run:
         self._allow_only(patience_s)
 
     def _allow_only(self, seconds: float) -> None:
-        if not self._cut_short or seconds <= 0:
-            self._cut_short = True
-            self._deadline_s = min(self._deadline_s, self._elapsed_s() + seconds)
+        if not self._patience_is_over or seconds <= 0:
+            self._patience_is_over = True
+            self._last_s = min(self._last_s, self._context.elapsed_s() + seconds)
+
+    def _new_context(self) -> RunContext:
+        return RunContext(self._clock, self._clock.now_ns(), self.stop, self._failures, self._rules)
 
     def _new_runtime(self) -> Runtime:
         if self._body.is_async:
             from pytest_cdcperf.engine.tasks import TaskRuntime  # noqa: PLC0415  # asyncio costs 30 ms to import
 
-            return TaskRuntime(cast("Callable[[], Awaitable[object]]", self._body.call), self.stop, self._shared)
-        return ThreadRuntime(self._body.call, self.stop)
+            body = cast("Callable[[], Awaitable[object]]", self._body.call)
+            return TaskRuntime(body, self._context, self._shared)
+        return ThreadRuntime(self._body.call, self._context)
 
-    def _iterations(self, number: int, scope: Scope) -> Iterations:
-        vu = VU(
-            number,
-            run_id=self._run_id,
-            scope=scope,
-            vus=len(self._vu_ids),
-            shared=self._shared,
-            is_async=self._body.is_async,
-        )
-        return Iterations(
-            vu,
-            closed_pacing(self._load),
-            clock=self._clock,
-            start_ns=self._start_ns,
-            stop=self.stop,
-            failures=self._failures,
-            rules=self._rules,
-        )
+    def _new_vu(self, name: str, load: Load, first: int) -> NewVU:
+        tags = {**load.tags, "scenario": name} if name else dict(load.tags)
+        shared_tags = tuple(sorted(tags.items()))
+        most = sum(self._share.part(other.most_vus) for other in self._loads.values())
 
-    def _elapsed_s(self) -> float:
-        return (self._clock.now_ns() - self._start_ns) * 1e-9
+        def new_vu(number: int) -> VU:
+            return VU(
+                first + number + 1,
+                run_id=self._run_id,
+                scope=Scope(self._recorder, shared_tags),
+                vus=most,
+                shared=self._shared,
+                is_async=self._body.is_async,
+            )
+
+        return new_vu
 
     def _supervise(self, runtime: Runtime) -> None:
-        tick_s = TICK_S
-        while (now_s := self._elapsed_s()) < self._deadline_s:
-            if runtime.wait(min(tick_s, self._deadline_s, now_s + SIGNAL_SLICE_S) - now_s):
+        tick_s, elapsed_s = TICK_S, self._context.elapsed_s
+        while (now_s := elapsed_s()) < self._last_s + CANCEL_GRACE_S:
+            if runtime.wait(min(tick_s, now_s + SLICE_S) - now_s):
                 return
-            if self._elapsed_s() >= tick_s:
-                self._hand_on_window(runtime)
+            if elapsed_s() >= tick_s:
+                self._hand_on_window()
                 tick_s = self._window_start_s + TICK_S
             if self.stop.exit_request is not None:
                 self._allow_only(INTERRUPT_GRACE_S)
+            self._interrupt_overdue(runtime)
 
-    def _cut_off(self, runtime: Runtime) -> list[int]:
-        self.stop.closed = True  # what cancelling makes them raise is no failure of theirs
-        self.stop.abort(self.stop.reason or "the graceful stop was over")
-        runtime.cancel()
-        runtime.wait(CANCEL_GRACE_S)
-        return runtime.busy()
+    def _interrupt_overdue(self, runtime: Runtime) -> None:
+        now_s = self._context.elapsed_s()
+        if now_s >= self._last_s:
+            self.stop.abort(self.stop.reason or "the graceful stop was over")
+            overdue = [member for loop in self._loops for member in loop.members if member.running]
+        else:
+            overdue = [member for loop in self._loops for member in loop.overdue(now_s)]
+        cut = [member for member in overdue if member.cut_short()]
+        self._interrupted += len(cut)
+        if cut:
+            self._recorder.pending(builtin.ITERATIONS_INTERRUPTED).append(float(len(cut)))
+            runtime.interrupt(cut)
 
-    def _hand_on_window(self, runtime: Runtime, interrupted: int = 0) -> None:
-        self._recorder.pending(builtin.VUS).append(float(len(runtime.busy())))
-        self._recorder.pending(builtin.VUS_MAX).append(self._vus_limit)
-        if interrupted:
-            self._recorder.pending(builtin.ITERATIONS_INTERRUPTED).append(float(interrupted))
-        end_s = self._elapsed_s()
+    def _sample_vus(self) -> None:
+        now_s = self._context.elapsed_s()
+        self._recorder.pending(builtin.VUS).append(float(sum(loop.active(now_s) for loop in self._loops)))
+        there = sum(
+            len(loop.members) if isinstance(loop, OpenLoop) else self._share.part(loop.load.most_vus)
+            for loop in self._loops
+        )
+        self._recorder.pending(builtin.VUS_MAX).append(float(there))
+
+    def _hand_on_window(self) -> None:
+        self._sample_vus()
+        for loop in self._loops:
+            if isinstance(loop, OpenLoop) and (dropped := loop.take_dropped()):
+                self._recorder.pending(builtin.DROPPED_ITERATIONS).append(float(dropped))
+        end_s = self._context.elapsed_s()
         self._on_window(Window(self._window_start_s, end_s, self._recorder.drain()))
         self._window_start_s = end_s

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import types
-from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 
-from pytest_cdcperf.engine.iterations import Iterations, StopSignal
+from pytest_cdcperf.engine.iterations import Iterations, RunContext
+from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
 from pytest_cdcperf.engine.vu import Resources, acting_as
 
 _LONGEST_SLEEP_S = 0.1  # so that the end of the run is noticed
+_END_CHECK_S = 0.05
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -29,67 +31,98 @@ class TaskRuntime:
     it whatever the tasks do.
     """
 
-    def __init__(self, body: Callable[[], Awaitable[object]], stop: StopSignal, shared: Resources) -> None:
+    def __init__(self, body: Callable[[], Awaitable[object]], context: RunContext, shared: Resources) -> None:
         self._body = body
-        self._stop = stop
+        self._context = context
+        self._stop = context.stop
         self._shared = shared
-        self._busy: set[int] = set()
+        self._thinking: set[asyncio.Future[None]] = set()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done = threading.Event()
 
-    def start(self, vus: Sequence[Iterations]) -> None:
-        """Start the loop and a task for each VU."""
-        self._busy = {iterations.vu.id for iterations in vus}
-        threading.Thread(target=self._run_loop, args=(vus,), name="cdcperf-loop", daemon=True).start()
+    def start(self, loops: Sequence[Loop]) -> None:
+        """Start the event loop and a task for each VU."""
+        threading.Thread(target=self._run_loop, args=(loops,), name="cdcperf-loop", daemon=True).start()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until all VUs are through and the loop is closed; return whether they are."""
+        """Wait until all VUs are through and the event loop is closed; return whether they are."""
         return self._done.wait(max(0.0, timeout_s))
 
     def busy(self) -> list[int]:
         """The ids of the VUs that are not through."""
-        return sorted(self._busy)
+        return sorted(number for number, task in list(self._tasks.items()) if not task.done())
 
-    def cancel(self) -> None:
-        """Cancel every task that is not through."""
-        loop = self._loop
+    def interrupt(self, members: Iterable[Iterations]) -> None:
+        """Cancel the iterations that *members* are in."""
+        loop, members = self._loop, list(members)
         if loop is not None and not self._done.is_set():
             try:
-                loop.call_soon_threadsafe(self._cancel_tasks)
+                loop.call_soon_threadsafe(self._cancel, members)
             except RuntimeError:  # closed meanwhile
                 return
 
-    def _cancel_tasks(self) -> None:
-        for task in self._tasks.values():
-            task.cancel()
+    def _cancel(self, members: list[Iterations]) -> None:
+        for member in members:
+            if member.running:
+                self._tasks[member.vu.id].cancel()
 
-    def _run_loop(self, vus: Sequence[Iterations]) -> None:
+    def _run_loop(self, loops: Sequence[Loop]) -> None:
         try:
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 self._loop = runner.get_loop()
-                runner.run(self._main(vus))
+                runner.run(self._main(loops))
         finally:
             self._done.set()
 
-    async def _main(self, vus: Sequence[Iterations]) -> None:
-        for iterations in vus:
-            self._tasks[iterations.vu.id] = asyncio.create_task(self._run(iterations))
+    async def _main(self, loops: Sequence[Loop]) -> None:
+        waking = asyncio.create_task(self._wake_on_abort())
+        dispatchers = []
+        for loop in loops:
+            if isinstance(loop, OpenLoop):
+                dispatchers.append(asyncio.create_task(self._dispatch(loop)))
+            else:
+                for member in loop.members:
+                    self._spawn(member, self._iterate_closed(loop, member))
+        await asyncio.gather(*dispatchers)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        waking.cancel()
         await _close(self._shared.close_all())
 
-    async def _run(self, iterations: Iterations) -> None:
-        vu = iterations.vu
+    async def _pause(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(seconds, _resolve, over)
+        self._thinking.add(over)
+        try:
+            await over
+        finally:
+            timer.cancel()
+            self._thinking.discard(over)
+
+    async def _wake_on_abort(self) -> None:
+        while not self._stop.aborted.is_set():  # noqa: ASYNC110  # it is set from other threads and signal handlers
+            await asyncio.sleep(_LONGEST_SLEEP_S)
+        while True:
+            for over in list(self._thinking):
+                _resolve(over)
+            await asyncio.sleep(_LONGEST_SLEEP_S)
+
+    def _spawn(self, member: Iterations, iterating: Coroutine[None, None, None]) -> None:
+        self._tasks[member.vu.id] = asyncio.create_task(self._run(member, iterating))
+
+    async def _run(self, member: Iterations, iterating: Coroutine[None, None, None]) -> None:
+        vu = member.vu
         vu.task = asyncio.current_task()
+        vu.pause_aio = self._pause
         try:
             with acting_as(vu):
-                await self._iterate(iterations)
+                await iterating
         finally:
             await _close(vu.own.close_all())
-            self._busy.discard(vu.id)
 
-    async def _iterate(self, iterations: Iterations) -> None:
-        body, next_wait, begin, end = self._body, iterations.next_wait, iterations.begin, iterations.end
+    async def _iterate_closed(self, loop: ClosedLoop, member: Iterations) -> None:
+        body, next_wait, begin, end = self._body, loop.next_wait_of(member), member.begin, member.end
         while (wait := next_wait()) is not None:
             if wait > 0:
                 await asyncio.sleep(min(wait, _LONGEST_SLEEP_S))
@@ -98,20 +131,85 @@ class TaskRuntime:
             begin()
             try:
                 await body()
-            except asyncio.CancelledError:
-                if self._stop.closed:
-                    raise
-                end(RuntimeError("the body was cancelled from within"))
             except BaseException as error:  # noqa: BLE001  # pytest.fail and skip are BaseException: the rules tell
-                end(error)
+                self._end_raised(member, error)
             else:
                 end()
+
+    def _end_raised(self, member: Iterations, error: BaseException) -> int:
+        if isinstance(error, asyncio.CancelledError):
+            if member.was_cut:
+                task = asyncio.current_task()
+                if task is not None:
+                    task.uncancel()
+            else:
+                error = RuntimeError("the body was cancelled from within")
+        return member.end(error)
+
+    async def _iterate_open(self, loop: OpenLoop, member: Iterations, due: asyncio.Queue[int | None]) -> None:
+        body, begin, end = self._body, member.begin, member.end
+        free_since_ns = self._context.clock.now_ns()
+        while True:
+            intended_ns = await due.get()
+            if intended_ns is None:
+                return
+            if loop.on_time(member, intended_ns, free_since_ns):
+                begin(intended_ns)
+                try:
+                    await body()
+                except BaseException as error:  # noqa: BLE001  # as above
+                    free_since_ns = self._end_raised(member, error)
+                else:
+                    free_since_ns = end()
+                await _yield_once()
+            loop.waits()
+
+    async def _dispatch(self, loop: OpenLoop) -> None:
+        due: asyncio.Queue[int | None] = asyncio.Queue()
+        for member in loop.first_members():
+            self._join(loop, member, due)
+        await self._hand_out(loop, due)
+        while not due.empty() and not self._stop.ended.is_set():
+            if self._context.elapsed_s() >= loop.load.last_s:
+                break
+            await asyncio.sleep(_END_CHECK_S)
+        while not due.empty():  # planned, and nobody was free for them until the very end
+            due.get_nowait()
+            loop.drop_queued()
+        for _ in loop.members:
+            due.put_nowait(None)
+
+    def _join(self, loop: OpenLoop, member: Iterations, due: asyncio.Queue[int | None]) -> None:
+        loop.waits()
+        self._spawn(member, self._iterate_open(loop, member, due))
+
+    async def _hand_out(self, loop: OpenLoop, due: asyncio.Queue[int | None]) -> None:
+        start_ns, now_ns, ended = self._context.start_ns, self._context.clock.now_ns, self._stop.ended.is_set
+        for start_s in loop.starts:
+            intended_ns = start_ns + round(start_s * 1e9)
+            while (early_ns := intended_ns - now_ns()) > 0:
+                await asyncio.sleep(min(early_ns * 1e-9, _LONGEST_SLEEP_S))
+                if ended():
+                    return
+            if ended():
+                return
+            if loop.offers() and (member := loop.grow()) is not None:
+                self._join(loop, member, due)
+            if due.qsize() >= loop.most_queued:
+                due.get_nowait()
+                loop.drop_queued()
+            due.put_nowait(intended_ns)
 
 
 @types.coroutine
 def _yield_once() -> Generator[None, None, None]:
     # A body that never waits would keep the loop to itself. (asyncio.sleep(0) costs three times as much.)
     yield
+
+
+def _resolve(over: asyncio.Future[None]) -> None:
+    if not over.done():
+        over.set_result(None)
 
 
 async def _close(closing: Iterable[Awaitable[object]]) -> None:

@@ -1,38 +1,49 @@
-"""The runtime of ``def`` bodies: one daemon thread a VU."""
+"""The runtime of ``def`` bodies: one daemon thread a VU, and one that hands out the starts of an open loop."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from queue import Empty, SimpleQueue
 
-from pytest_cdcperf.engine.iterations import Iterations, StopSignal
+from pytest_cdcperf.engine.iterations import Iterations, RunContext
+from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
 from pytest_cdcperf.engine.vu import acting_as
+
+_END_CHECK_S = 0.05
 
 
 class ThreadRuntime:
     """Runs each VU's iterations in a thread of its own.
 
-    Python cannot interrupt a thread: :meth:`cancel` asks the clients to, and who is still at it then is
+    Python cannot interrupt a thread: :meth:`interrupt` asks the clients to, and who is still at it then is
     told by :meth:`busy`.
     """
 
-    def __init__(self, body: Callable[[], object], stop: StopSignal) -> None:
+    def __init__(self, body: Callable[[], object], context: RunContext) -> None:
         self._body = body
-        self._stop = stop
-        self._all: Sequence[Iterations] = ()
+        self._context = context
+        self._stop = context.stop
         self._busy: set[int] = set()
+        self._dispatching = 0
         self._lock = threading.Lock()
         self._done = threading.Event()
 
-    def start(self, vus: Sequence[Iterations]) -> None:
-        """Start a thread for each VU."""
-        self._all = vus
-        self._busy = {iterations.vu.id for iterations in vus}
-        if not vus:
-            self._done.set()
-        for iterations in vus:
-            name = f"cdcperf-vu-{iterations.vu.id}"
-            threading.Thread(target=self._run, args=(iterations,), name=name, daemon=True).start()
+    def start(self, loops: Sequence[Loop]) -> None:
+        """Start the threads of all loops."""
+        self._dispatching = sum(isinstance(loop, OpenLoop) for loop in loops)
+        for loop in loops:
+            if isinstance(loop, ClosedLoop):
+                with self._lock:
+                    self._busy |= {member.vu.id for member in loop.members}
+        for loop in loops:
+            if isinstance(loop, OpenLoop):
+                threading.Thread(target=self._dispatch, args=(loop,), name="cdcperf-starts", daemon=True).start()
+            else:
+                for member in loop.members:
+                    self._spawn(member, self._iterate_closed, loop, member)
+        self._check_done()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until all VUs are through, at most *timeout_s*; return whether they are."""
@@ -43,28 +54,36 @@ class ThreadRuntime:
         with self._lock:
             return sorted(self._busy)
 
-    def cancel(self) -> None:
-        """Cut short what the VUs are blocked in, as far as their clients can."""
-        busy = set(self.busy())
-        for iterations in self._all:
-            if iterations.vu.id in busy:
-                iterations.vu.own.cancel_all()
+    def interrupt(self, members: Iterable[Iterations]) -> None:
+        """Cut short what *members* are blocked in, as far as their clients can."""
+        for member in members:
+            member.vu.own.cancel_all()
 
-    def _run(self, iterations: Iterations) -> None:
-        vu = iterations.vu
+    def _spawn(self, member: Iterations, loop_body: Callable[..., None], *arguments: object) -> None:
+        with self._lock:
+            self._busy.add(member.vu.id)
+        name = f"cdcperf-vu-{member.vu.id}"
+        threading.Thread(target=self._run, args=(member, loop_body, *arguments), name=name, daemon=True).start()
+
+    def _run(self, member: Iterations, loop_body: Callable[..., None], *arguments: object) -> None:
+        vu = member.vu
         vu.pause = self._stop.aborted.wait
         try:
             with acting_as(vu):
-                self._iterate(iterations)
+                loop_body(*arguments)
         finally:
             vu.own.close_all()
             with self._lock:
                 self._busy.discard(vu.id)
-                if not self._busy:
-                    self._done.set()
+            self._check_done()
 
-    def _iterate(self, iterations: Iterations) -> None:
-        body, next_wait, begin, end = self._body, iterations.next_wait, iterations.begin, iterations.end
+    def _check_done(self) -> None:
+        with self._lock:
+            if not self._busy and not self._dispatching:
+                self._done.set()
+
+    def _iterate_closed(self, loop: ClosedLoop, member: Iterations) -> None:
+        body, next_wait, begin, end = self._body, loop.next_wait_of(member), member.begin, member.end
         while (wait := next_wait()) is not None:
             if wait > 0:
                 self._stop.ended.wait(wait)
@@ -76,3 +95,72 @@ class ThreadRuntime:
                 end(error)
             else:
                 end()
+
+    def _iterate_open(self, loop: OpenLoop, member: Iterations, due: SimpleQueue[int | None]) -> None:
+        body, begin, end = self._body, member.begin, member.end
+        free_since_ns = self._context.clock.now_ns()
+        while True:
+            intended_ns = due.get()
+            if intended_ns is None:
+                return
+            if loop.on_time(member, intended_ns, free_since_ns):
+                begin(intended_ns)
+                try:
+                    body()
+                except BaseException as error:  # noqa: BLE001  # as above
+                    free_since_ns = end(error)
+                else:
+                    free_since_ns = end()
+            loop.waits()
+
+    def _dispatch(self, loop: OpenLoop) -> None:
+        due: SimpleQueue[int | None] = SimpleQueue()
+        members = loop.first_members()
+        try:
+            for member in members:
+                self._join(loop, member, due)
+            self._hand_out(loop, due)
+            self._wait_until_taken(loop, due)
+        finally:
+            for _ in loop.members:
+                due.put(None)
+            with self._lock:
+                self._dispatching -= 1
+            self._check_done()
+
+    def _join(self, loop: OpenLoop, member: Iterations, due: SimpleQueue[int | None]) -> None:
+        loop.waits()
+        self._spawn(member, self._iterate_open, loop, member, due)
+
+    def _hand_out(self, loop: OpenLoop, due: SimpleQueue[int | None]) -> None:
+        start_ns, now_ns, ended = self._context.start_ns, self._context.clock.now_ns, self._stop.ended
+        for start_s in loop.starts:
+            intended_ns = start_ns + round(start_s * 1e9)
+            while (early_ns := intended_ns - now_ns()) > 0:
+                if early_ns > 20_000_000:
+                    ended.wait(early_ns * 1e-9 - 0.01)
+                else:
+                    time.sleep(early_ns * 1e-9)
+                if ended.is_set():
+                    return
+            if ended.is_set():
+                return
+            if loop.offers() and (member := loop.grow()) is not None:
+                self._join(loop, member, due)
+            if due.qsize() >= loop.most_queued:
+                self._drop_oldest(loop, due)
+            due.put(intended_ns)
+
+    def _drop_oldest(self, loop: OpenLoop, due: SimpleQueue[int | None]) -> None:
+        try:
+            due.get_nowait()
+        except Empty:
+            return
+        loop.drop_queued()
+
+    def _wait_until_taken(self, loop: OpenLoop, due: SimpleQueue[int | None]) -> None:
+        while not due.empty() and not self._stop.ended.wait(_END_CHECK_S):
+            if self._context.elapsed_s() >= loop.load.last_s:
+                break
+        while not due.empty():  # planned, and nobody was free for them until the very end
+            self._drop_oldest(loop, due)

@@ -104,7 +104,16 @@ class VU:
         self.scope = scope
         self.think_ns = 0
         self.task: asyncio.Task[None] | None = None
-        self.pause: Callable[[float], object] = time.sleep
+        self.pause: Callable[[float], object] = _no_pause
+        self.pause_aio: Callable[[float], Awaitable[object]] = _no_pause_aio
+
+
+def _no_pause(_seconds: float) -> None:
+    """In once mode nobody thinks."""
+
+
+async def _no_pause_aio(_seconds: float) -> None:
+    """In once mode nobody thinks."""
 
 
 _current: ContextVar[VU] = ContextVar("cdcperf_vu")
@@ -139,6 +148,8 @@ def refuse_blocking(name: str, instead: str) -> None:
 class CurrentVU:
     """The fixture ``vu``: whichever virtual user runs the code that asks."""
 
+    __slots__ = ()
+
     def __getattr__(self, name: str) -> Any:
         vu = _current.get(None)
         if vu is None:
@@ -171,7 +182,7 @@ class _Think:
         vu = _current.get(None)
         if vu is not None:
             begin = time.perf_counter_ns()
-            await asyncio.sleep(_draw(vu, at_least_s, at_most_s))
+            await vu.pause_aio(_draw(vu, at_least_s, at_most_s))
             if asyncio.current_task() is vu.task:
                 vu.think_ns += time.perf_counter_ns() - begin
 

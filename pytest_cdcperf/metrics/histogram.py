@@ -9,6 +9,7 @@ https://prometheus.io/docs/specs/native_histograms/
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +20,17 @@ from typing import Any
 SCHEMA = 7
 COARSE_SCHEMA = 4  # for charts over a long run: 2.2 %
 
+_LOWEST, _HIGHEST = -sys.float_info.max, sys.float_info.max
+
+_Z95 = 1.959964
+
 # Below it values count as zero; it keeps the number of buckets bounded.
 ZERO_THRESHOLD = 2.0**-64
 
 
 def finite_numbers(values: Iterable[Any]) -> list[float]:
     """Return those of *values* that are finite numbers: users record what they like."""
-    return [float(v) for v in values if isinstance(v, int | float) and math.isfinite(v)]
+    return [float(v) for v in values if isinstance(v, int | float) and _LOWEST <= v <= _HIGHEST]
 
 
 def _indices(values: Iterable[float], scale: float) -> Counter[int]:
@@ -35,7 +40,7 @@ def _indices(values: Iterable[float], scale: float) -> Counter[int]:
 
 @dataclass
 class Histogram:
-    """Counts of values by exponential bucket, with exact count, sum, minimum and maximum.
+    """Counts of values by exponential bucket, with exact count, minimum and maximum, and the sum.
 
     ``merge`` is exact, associative and commutative, but for the rounding of the float sum.
     """
@@ -77,10 +82,11 @@ class Histogram:
         return len(values) - len(finite)
 
     def _add_totals(self, values: Sequence[float], lowest: float) -> None:
+        total, highest = sum(values), max(values)  # any of which may refuse what is no number
         self.count += len(values)
-        self.sum += sum(values)
+        self.sum += total
         self.min = min(self.min, lowest)
-        self.max = max(self.max, max(values))  # noqa: PLW3301  # unpacking would copy a second's samples
+        self.max = max(self.max, highest)
 
     def merge(self, other: Histogram) -> None:
         """Add what *other* holds. The coarser schema of the two is kept."""
@@ -124,12 +130,26 @@ class Histogram:
         low, high = self.quantile_bounds(q)
         return (low + high) / 2.0
 
+    def quantile_interval(self, q: float) -> tuple[float, float]:
+        """Return a 95 % confidence interval of quantile *q*, from order statistics.
+
+        The ranks are those of the normal approximation to the binomial distribution of the number of
+        samples below it: Conover, Practical Nonparametric Statistics, 3rd ed., 3.2. It takes the samples
+        for independent; latencies of one run seldom are, so it is too narrow rather than too wide.
+        """
+        spread = _Z95 * math.sqrt(self.count * q * (1 - q))
+        low = max(1, math.floor(self.count * q - spread))
+        high = min(self.count, math.ceil(self.count * q + spread) + 1)
+        return self._bounds_of_rank(low)[0], self._bounds_of_rank(high)[1]
+
     def quantile_bounds(self, q: float) -> tuple[float, float]:
         """Return the edges of the bucket that holds quantile *q*: the true value lies between them."""
         if not self.count:
             return math.nan, math.nan
-        rank = max(1, math.ceil(q * self.count - 1e-9))
-        if rank == 1:
+        return self._bounds_of_rank(max(1, math.ceil(q * self.count - 1e-9)))
+
+    def _bounds_of_rank(self, rank: int) -> tuple[float, float]:
+        if rank <= 1:
             return self.min, self.min
         if rank >= self.count:
             return self.max, self.max
@@ -152,7 +172,10 @@ class Histogram:
         return self.max, self.max
 
     def _edge(self, index: int) -> float:
-        return float(2.0 ** (index / 2.0**self.schema))
+        try:
+            return float(2.0 ** (index / 2.0**self.schema))
+        except OverflowError:  # the last bucket's upper edge lies beyond the floats
+            return math.inf
 
     def to_wire(self) -> list[Any]:
         """Return the histogram as builtin types, for a channel or a file."""

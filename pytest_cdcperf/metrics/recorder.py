@@ -108,7 +108,8 @@ class Recorder:
         self._pending: dict[SeriesKey, tuple[Metric, list[float]]] = {}
         self._per_metric: dict[str, int] = {}
         self._lock = threading.Lock()
-        self._notes: dict[str, int] = {}
+        self._overflowing: set[str] = set()
+        self._left_out: dict[str, int] = {}
 
     def pending(self, metric: Metric, tags: Tags = ()) -> list[float]:
         """Return the list that samples of *metric* with *tags* are appended to. It is never replaced."""
@@ -117,9 +118,7 @@ class Recorder:
             if key not in self._pending:
                 known = self._per_metric.get(metric.name, 0)
                 if known >= MAX_SERIES_PER_METRIC:
-                    self._note(
-                        f"{metric.name}: more than {MAX_SERIES_PER_METRIC} sets of tags; samples of further ones"
-                    )
+                    self._overflowing.add(metric.name)
                     key = SeriesKey(metric.name, metric.kind, _OVERFLOW)
                 else:
                     self._per_metric[metric.name] = known + 1
@@ -137,15 +136,21 @@ class Recorder:
                 if values:
                     state = snapshot.series[key] = new_state(key.kind, metric.merging)
                     if left_out := state.record(values):
-                        self._note(f"{metric.name}: values that are no finite numbers", left_out)
+                        self._left_out[metric.name] = self._left_out.get(metric.name, 0) + left_out
         return snapshot
-
-    def _note(self, text: str, by: int = 1) -> None:
-        self._notes[text] = self._notes.get(text, 0) + by
 
     def notes(self) -> list[str]:
         """What was left out or lumped together, one line each."""
-        return [f"{text}: {count}" for text, count in self._notes.items()]
+        return [
+            *(
+                f"{name}: {count} values were no finite numbers and are left out"
+                for name, count in self._left_out.items()
+            ),
+            *(
+                f"{name}: more than {MAX_SERIES_PER_METRIC} sets of tags; further ones are lumped together"
+                for name in sorted(self._overflowing)
+            ),
+        ]
 
 
 Append = Callable[[float], None]
@@ -184,7 +189,15 @@ class Scope:
 
     def tagged(self, metric: Metric, tags: Mapping[str, str]) -> Append:
         """Return the append for samples of *metric* with *tags* as users write them."""
-        return self.sink(metric, tuple(sorted(tags.items())))
+        return self.sink(metric, tuple(sorted((name, str(value)) for name, value in tags.items())))
+
+    def divert(self, recorder: Recorder) -> None:
+        """Send samples to *recorder* from now on."""
+        self.recorder = recorder
+        self.appends.clear()
+        self._sinks.clear()
+        for child in list(self._children.values()):
+            child.divert(recorder)
 
     def child(self, tags: Tags) -> Scope:
         """Return the scope whose samples carry *tags* as well."""

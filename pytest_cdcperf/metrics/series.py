@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from pytest_cdcperf.metrics.snapshot import Snapshot
 
@@ -25,15 +27,34 @@ class Window:
         return self.end_s - self.start_s
 
 
+class PhaseSpan(Protocol):
+    """A named span of the plan; seconds from the start."""
+
+    @property
+    def name(self) -> str:
+        """Its kind: "ramp-up", "hold" or "ramp-down"."""
+
+    @property
+    def start_s(self) -> float:
+        """When it begins."""
+
+    @property
+    def end_s(self) -> float:
+        """When it ends."""
+
+
 class Timeline:
-    """The windows of a run as they come in: the total, the latest ones in full, a history for charts.
+    """The windows of a run as they come in: the total, one a phase, the latest ones in full, a history.
 
     The history is coarse (2.2 %), and where it would pass :data:`MAX_HISTORY` windows, neighbours are
     joined two by two; so an hour takes no more memory than ten minutes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, phases: Sequence[PhaseSpan] = ()) -> None:
         self.total = Snapshot()
+        self.by_phase: dict[str, Snapshot] = {}
+        self.phase_s: dict[str, float] = {}
+        self._phases = phases
         self.elapsed_s = 0.0
         self.recent: deque[Window] = deque(maxlen=RECENT_WINDOWS)
         self.history: list[Window] = []
@@ -45,6 +66,9 @@ class Timeline:
         self.total.extend(window.snapshot)
         self.elapsed_s = max(self.elapsed_s, window.end_s)
         self.recent.append(window)
+        if phase := self._phase_of(window):
+            self.by_phase.setdefault(phase, Snapshot()).extend(window.snapshot)
+            self.phase_s[phase] = self.phase_s.get(phase, 0.0) + window.duration_s
         coarse = Window(window.start_s, window.end_s, window.snapshot.coarse())
         if self._filling and self.history:
             self.history[-1] = _join(self.history[-1], coarse)
@@ -54,11 +78,15 @@ class Timeline:
         if len(self.history) > MAX_HISTORY:
             self._halve()
 
+    def _phase_of(self, window: Window) -> str:
+        middle_s = (window.start_s + window.end_s) / 2
+        return next((phase.name for phase in self._phases if phase.start_s <= middle_s < phase.end_s), "")
+
     def _halve(self) -> None:
         pairs = zip(self.history[::2], self.history[1::2], strict=False)
         odd = self.history[-1:] if len(self.history) % 2 else []
         self.history = [_join(first, second) for first, second in pairs] + odd
-        self._filling = self._joined if odd else 0
+        self._filling = (self._filling or self._joined) if odd else 0
         self._joined *= 2
 
 

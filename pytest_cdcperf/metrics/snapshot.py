@@ -40,14 +40,16 @@ class CounterState:
         """Add *values*; return how many were left out because they are no finite numbers."""
         try:
             added = math.fsum(values)
+            left_out = 0
         except (TypeError, ValueError, OverflowError):
             added = math.nan
-        if math.isfinite(added):
-            self.total += added
-            return 0
-        finite = finite_numbers(values)
-        self.total += math.fsum(finite)
-        return len(values) - len(finite)
+        if not math.isfinite(added):
+            finite = finite_numbers(values)
+            added, left_out = sum(finite), len(values) - len(finite)
+            if not math.isfinite(added):
+                return len(values)
+        self.total += added
+        return left_out
 
     def merge(self, other: CounterState) -> None:
         """Add *other*."""
@@ -207,7 +209,7 @@ class Snapshot:
         for key, state in self.series.items():
             if key.matches(name, tags or {}):
                 if found is None:
-                    found = new_state(key.kind, GaugeMerge.LAST)
+                    found = new_state(key.kind, state.merging if isinstance(state, GaugeState) else GaugeMerge.LAST)
                 _merge(found, state, later=False)
         return found
 

@@ -9,14 +9,15 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from typing import Protocol
 
 from pytest_cdcperf.errors import ConfigError, UnitError
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import definition
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, Kind, RateState, Snapshot, State, Tags
-from pytest_cdcperf.units import limit_ms, percentile
+from pytest_cdcperf.units import duration_s, format_duration, limit_ms, percentile
 
 AGGREGATES: Mapping[Kind, tuple[str, ...]] = {
     Kind.TREND: ("p(N)", "med", "avg", "min", "max", "count"),
@@ -58,9 +59,19 @@ class Threshold:
     operator: str
     limit: float
     tags: Tags = ()
+    over_s: float | None = None
+    phase: str | None = None
+    abort_on_fail: bool = False
+    delay_s: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.selector} {self.expression}"
+        return f"{self.selector} {self.expression}{self.scope}"
+
+    @property
+    def scope(self) -> str:
+        """Where not the whole run is judged: " over 30s", " in hold"."""
+        over = f" over {format_duration(self.over_s)}" if self.over_s is not None else ""
+        return over + (f" in {self.phase}" if self.phase is not None else "")
 
     @property
     def selector(self) -> str:
@@ -71,7 +82,7 @@ class Threshold:
     @property
     def expression(self) -> str:
         """The bound as the user writes it: ``p(95)<2000``."""
-        return f"{self.aggregate}{self.operator}{self.limit:g}"
+        return f"{self.aggregate}{self.operator}{self.limit:.15g}"
 
     @property
     def quantile(self) -> float | None:
@@ -92,14 +103,46 @@ class Threshold:
         return math.ceil(math.log(1 - _CONFIDENCE) / math.log(q))
 
 
+class Rule(Protocol):
+    """What a run is judged by: a threshold, or a rule about its course."""
+
+    @property
+    def selector(self) -> str:
+        """The metric, with its tags."""
+
+    @property
+    def expression(self) -> str:
+        """The bound."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """An expression with where and when it is judged.
+
+    *over*: in every window of that length; the worst counts. *phase*: in "ramp-up", "hold" or "ramp-down"
+    only. *abort_on_fail*: a failure ends the run, from *delay* on.
+    """
+
+    expression: str
+    over: str | None = None
+    phase: str | None = None
+    abort_on_fail: bool = False
+    delay: str = "0s"
+
+
+PHASES = ("ramp-up", "hold", "ramp-down")
+_K6_KEYS = {"threshold": "expression", "abortOnFail": "abort_on_fail", "delayAbortEval": "delay"}
+
+
 @dataclass(frozen=True)
 class ThresholdResult:
     """A threshold with what was observed."""
 
-    threshold: Threshold
+    threshold: Rule
     outcome: Outcome
     observed: float | None = None
     note: str = ""
+    interval: tuple[float, float] | None = None  # 95 % confidence, of a percentile
 
 
 def parse_threshold(selector: str, expression: str) -> Threshold:
@@ -155,22 +198,60 @@ def _parse_number(name: str, aggregate: str, text: str) -> float:
     raise UnitError(f"{text!r} is no limit; allowed: a number, or a duration for a metric of time")
 
 
-def parse_thresholds(spec: Mapping[str, str | Iterable[str]]) -> tuple[Threshold, ...]:
-    """Return all thresholds of *spec*, a mapping of metrics to one or several expressions.
+Limits = str | Limit | Mapping[str, object]
+
+
+def parse_thresholds(spec: Mapping[str, Limits | Iterable[Limits]]) -> tuple[Threshold, ...]:
+    """Return all thresholds of *spec*, a mapping of metrics to one or several limits.
+
+    A limit is an expression, a :class:`Limit`, or a mapping of its fields, by our names or by k6's.
 
     :raises ConfigError: with every fault in it at once
     """
     faults: list[str] = []
     found: list[Threshold] = []
-    for selector, expressions in spec.items():
-        for expression in [expressions] if isinstance(expressions, str) else expressions:
+    for selector, limits in spec.items():
+        single = isinstance(limits, str | Limit | Mapping) or not isinstance(limits, Iterable)
+        for limit in [limits] if single else list(limits):  # type: ignore[arg-type]
             try:
-                found.append(parse_threshold(selector, expression))
+                found.append(_parse_limit(selector, limit))
             except ConfigError as error:
                 faults += error.faults
     if faults:
         raise ConfigError(*faults)
     return tuple(found)
+
+
+def _parse_limit(selector: object, limit: object) -> Threshold:
+    if not isinstance(selector, str):
+        raise ConfigError(f"{selector!r} is no metric; allowed: text")
+    if isinstance(limit, Mapping):
+        limit = _limit_from_keys(selector, limit)
+    if isinstance(limit, str):
+        return parse_threshold(selector, limit)
+    if not isinstance(limit, Limit):
+        raise ConfigError(f"{selector}: {limit!r} is no threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)")
+    if limit.phase is not None and limit.phase not in PHASES:
+        raise ConfigError(f"{selector}: phase={limit.phase!r}; allowed: {', '.join(PHASES)}")
+    if limit.over is not None and limit.phase is not None:
+        raise ConfigError(f"{selector}: over= and phase= do not go together; allowed: one of them")
+    return replace(
+        parse_threshold(selector, limit.expression),
+        over_s=None if limit.over is None else duration_s(limit.over),
+        phase=limit.phase,
+        abort_on_fail=bool(limit.abort_on_fail),
+        delay_s=duration_s(limit.delay),
+    )
+
+
+def _limit_from_keys(selector: str, keys: Mapping[str, object]) -> Limit:
+    known = {_K6_KEYS.get(key, key): value for key, value in keys.items()}
+    allowed = [f.name for f in fields(Limit)]
+    unknown = [key for key in known if key not in allowed]
+    if unknown or "expression" not in known:
+        names = ", ".join([*_K6_KEYS, *allowed])
+        raise ConfigError(f"{selector}: {dict(keys)!r} is no threshold; allowed keys: {names}")
+    return Limit(**known)  # type: ignore[arg-type]  # _parse_limit looks at each
 
 
 def merge_thresholds(*layers: Iterable[Threshold]) -> tuple[Threshold, ...]:
@@ -179,7 +260,7 @@ def merge_thresholds(*layers: Iterable[Threshold]) -> tuple[Threshold, ...]:
     for layer in layers:
         fresh: dict[tuple[str, str], list[Threshold]] = {}
         for threshold in layer:
-            fresh.setdefault((threshold.selector, threshold.aggregate), []).append(threshold)
+            fresh.setdefault((threshold.selector, threshold.aggregate + threshold.scope), []).append(threshold)
         merged.update(fresh)
     return tuple(threshold for group in merged.values() for threshold in group)
 
@@ -195,7 +276,7 @@ def evaluate(threshold: Threshold, snapshot: Snapshot, elapsed_s: float) -> Thre
         state = CounterState()  # a counter that was defined stands at zero
     if state is None and metric is not None and metric.kind is Kind.RATE and threshold.operator in {"<", "<="}:
         return ThresholdResult(threshold, Outcome.PASSED, note="no samples, so nothing exceeded it")
-    if state is None:
+    if state is None or (isinstance(state, Histogram) and not state.count):
         known = "" if metric is not None else "; nothing recorded a metric of this name"
         return ThresholdResult(threshold, Outcome.NO_SAMPLES, note=f"no samples{known}")
     observed = aggregate_of(state, threshold.aggregate, elapsed_s)
@@ -205,7 +286,10 @@ def evaluate(threshold: Threshold, snapshot: Snapshot, elapsed_s: float) -> Thre
     if isinstance(state, Histogram) and holds and state.count < threshold.needed_samples:
         note = f"{state.count} samples; {threshold.aggregate} needs {threshold.needed_samples}"
         return ThresholdResult(threshold, Outcome.TOO_FEW, observed, note)
-    return ThresholdResult(threshold, Outcome.PASSED if holds else Outcome.FAILED, observed, _near(threshold, state))
+    outcome = Outcome.PASSED if holds else Outcome.FAILED
+    q = threshold.quantile
+    interval = state.quantile_interval(q) if isinstance(state, Histogram) and q else None
+    return ThresholdResult(threshold, outcome, observed, _near(threshold, state, interval), interval)
 
 
 def aggregate_of(state: State, aggregate: str, elapsed_s: float) -> float | None:
@@ -230,11 +314,13 @@ def aggregate_of(state: State, aggregate: str, elapsed_s: float) -> float | None
             return {"value": state.value, "min": state.min, "max": state.max}.get(aggregate)
 
 
-def _near(threshold: Threshold, state: State) -> str:
+def _near(threshold: Threshold, state: State, interval: tuple[float, float] | None) -> str:
     q = threshold.quantile
-    if q is None or not isinstance(state, Histogram):
+    if q is None or interval is None or not isinstance(state, Histogram):
         return ""
     low, high = state.quantile_bounds(q)
     if low < threshold.limit < high:
         return f"the limit lies within the bucket of the percentile, {low:.4g} to {high:.4g}"
+    if interval[0] < threshold.limit < interval[1]:
+        return f"the limit lies within the 95 % confidence interval, {interval[0]:.4g} to {interval[1]:.4g}"
     return ""

@@ -1,14 +1,19 @@
-"""From thresholds and failed iterations to one verdict."""
+"""From thresholds, failed iterations and the generator's own state to one verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.snapshot import RateState, Snapshot
-from pytest_cdcperf.metrics.threshold import Outcome, Threshold, ThresholdResult, evaluate
+from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.metrics.snapshot import CounterState, RateState, Snapshot
+from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult
+
+MOST_GENERATOR_LAG_MS = 50.0
+_LAG_SAMPLES = 100
 
 
 class Verdict(StrEnum):
@@ -29,30 +34,35 @@ class Judgement:
 
 
 def judge(
-    snapshot: Snapshot,
-    elapsed_s: float,
-    thresholds: Iterable[Threshold],
+    total: Snapshot,
+    results: Sequence[ThresholdResult],
     *,
+    windows: Sequence[Window] = (),
     error_rate: float,
     shortened: bool,
     faults: Sequence[str] = (),
+    weaknesses: Sequence[str] = (),
 ) -> Judgement:
     """Judge a run by its merged figures.
 
+    :param windows: the course of the run: where starts were dropped, it tells at what rate
     :param error_rate: the highest share of failed iterations that is tolerated, 0 to 1
     :param shortened: the user asked for a shorter run than the test states: a percentile with too few
         samples is then not judged, instead of making the run INVALID
     :param faults: what went wrong with the run as a whole: each fails it
+    :param weaknesses: why the generator was too weak: each makes the run INVALID, whatever the figures say
     """
-    results = [evaluate(threshold, snapshot, elapsed_s) for threshold in thresholds]
     if shortened:
         results = [replace(r, outcome=Outcome.NOT_JUDGED) if r.outcome is Outcome.TOO_FEW else r for r in results]
-    reasons = [*faults, *_too_many_failures(snapshot, error_rate)]
-    reasons += [_crossed(r) for r in results if r.outcome in {Outcome.FAILED, Outcome.NO_SAMPLES}]
-    if reasons:
-        return Judgement(Verdict.FAILED, tuple(reasons), tuple(results))
-    weak = [f"{r.threshold}: {r.note}; run longer" for r in results if r.outcome is Outcome.TOO_FEW]
-    return Judgement(Verdict.INVALID if weak else Verdict.PASSED, tuple(weak), tuple(results))
+    failing = [*faults, *_too_many_failures(total, error_rate), *_saturated(total, windows)]
+    failing += [_crossed(r) for r in results if r.outcome in {Outcome.FAILED, Outcome.NO_SAMPLES}]
+    weak = [*weaknesses, *_lag(total)]
+    if weak:
+        return Judgement(Verdict.INVALID, (*weak, *failing), tuple(results))
+    if failing:
+        return Judgement(Verdict.FAILED, tuple(failing), tuple(results))
+    few = [f"{r.threshold}: {r.note}; run longer" for r in results if r.outcome is Outcome.TOO_FEW]
+    return Judgement(Verdict.INVALID if few else Verdict.PASSED, tuple(few), tuple(results))
 
 
 def _too_many_failures(snapshot: Snapshot, error_rate: float) -> list[str]:
@@ -63,6 +73,37 @@ def _too_many_failures(snapshot: Snapshot, error_rate: float) -> list[str]:
         share = f"{failed.hits} of {failed.total} iterations failed ({failed.rate:.2%})"
         return [f"{share}; tolerated: error_rate={error_rate:g}"]
     return []
+
+
+def _saturated(total: Snapshot, windows: Sequence[Window]) -> list[str]:
+    dropped = total.select(builtin.DROPPED_ITERATIONS.name)
+    if not isinstance(dropped, CounterState) or not dropped.total:
+        return []
+    full = [window for window in windows if window.snapshot.select(builtin.DROPPED_ITERATIONS.name) is not None]
+    done = sum(_count(window.snapshot) for window in full)
+    span_s = sum(window.duration_s for window in full)
+    rate = f"saturated at {done / span_s:.4g}/s" if span_s > 0 else "saturated"
+    return [
+        f"{rate}: {dropped.total:.0f} starts were dropped because every VU was busy; raise max_vus or lower the rate"
+    ]
+
+
+def _lag(total: Snapshot) -> list[str]:
+    lag = total.select(builtin.GENERATOR_LAG.name)
+    if not isinstance(lag, Histogram) or lag.count < _LAG_SAMPLES:
+        return []
+    p99 = lag.quantile(0.99)
+    if p99 <= MOST_GENERATOR_LAG_MS:
+        return []
+    return [
+        f"the generator started iterations late although VUs were free: generator_lag p(99) is {p99:.4g} ms, "
+        f"allowed {MOST_GENERATOR_LAG_MS:g}; use more workers or a lower rate"
+    ]
+
+
+def _count(snapshot: Snapshot) -> float:
+    state = snapshot.select(builtin.ITERATIONS.name)
+    return state.total if isinstance(state, CounterState) else 0.0
 
 
 def _crossed(result: ThresholdResult) -> str:

@@ -5,20 +5,41 @@ https://grafana.com/docs/k6/latest/using-k6/scenarios/executors/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import NamedTuple
 
 from pytest_cdcperf.errors import ConfigError, UnitError
+from pytest_cdcperf.model.ramp import Ramp
 from pytest_cdcperf.units import duration_s, format_duration
 
 GRACEFUL_STOP = "30s"
+UNIFORM, POISSON = "uniform", "poisson"
+_DEFAULT_OPEN_VUS, _DEFAULT_OPEN_MAX_VUS = 10, 200
+
+
+class Stage(NamedTuple):
+    """A piece of a ramp: reach *target* in *duration*."""
+
+    duration: str
+    target: float
+
+
+class Phase(NamedTuple):
+    """A span of a run in which the load rises, holds or falls; seconds from the common start."""
+
+    name: str
+    start_s: float
+    end_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
     """What all executors have in common.
 
-    *graceful_stop* is how long an iteration that is under way at the end may go on.
+    *start_at* is counted from the common start of all loads of a test. *graceful_stop* is how long an
+    iteration that is under way at the end may go on.
     """
 
     start_at: str = "0s"
@@ -26,7 +47,7 @@ class Load:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        faults = [*_duration_faults(self, "start_at", "graceful_stop"), *self._faults()]
+        faults = [*_duration_faults(self, "start_at", "graceful_stop"), *_tag_faults(self.tags), *self._faults()]
         if faults:
             raise ConfigError(*(f"{type(self).__name__}: {fault}" for fault in faults))
 
@@ -34,22 +55,51 @@ class Load:
         raise NotImplementedError
 
     @property
-    def planned_s(self) -> float:
-        """The seconds from the common start to the planned end, without the graceful stop."""
+    def start_s(self) -> float:
+        """The seconds from the common start to its own."""
+        return duration_s(self.start_at)
+
+    @property
+    def active_s(self) -> float:
+        """The seconds from its own start to its planned end, without the graceful stop."""
         raise NotImplementedError
 
     @property
-    def max_vus(self) -> int:
-        """The most VUs that run at once."""
+    def planned_s(self) -> float:
+        """The seconds from the common start to its planned end, without the graceful stop."""
+        return self.start_s + self.active_s
+
+    @property
+    def last_s(self) -> float:
+        """The seconds from the common start to the latest end, graceful stop included."""
+        return self.planned_s + duration_s(self.graceful_stop)
+
+    @property
+    def first_vus(self) -> int:
+        """The VUs that are there from the start."""
+        return self.most_vus
+
+    @property
+    def most_vus(self) -> int:
+        """The most VUs that there can be."""
         raise NotImplementedError
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """How the load rises, holds and falls over time."""
+        return (Phase("hold", self.start_s, self.planned_s),)
 
     def describe(self) -> str:
         """Return the load in a few words, for people."""
         raise NotImplementedError
 
 
+class ClosedLoad(Load):
+    """A VU starts its next iteration when the one before has ended."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class ConstantVUs(Load):
+class ConstantVUs(ClosedLoad):
     """*vus* virtual users that iterate for *duration*, each as often as it can."""
 
     vus: int = 1
@@ -59,22 +109,22 @@ class ConstantVUs(Load):
         return [*_count_faults(self, "vus"), *_duration_faults(self, "duration", above_zero=True)]
 
     @property
-    def planned_s(self) -> float:
-        """Start and duration."""
-        return duration_s(self.start_at) + duration_s(self.duration)
+    def active_s(self) -> float:
+        """The duration."""
+        return duration_s(self.duration)
 
     @property
-    def max_vus(self) -> int:
+    def most_vus(self) -> int:
         """All of them, all the time."""
         return self.vus
 
     def describe(self) -> str:
         """Return "10 VUs for 5m"."""
-        return f"{self.vus} VU{'s' * (self.vus != 1)} for {format_duration(duration_s(self.duration))}"
+        return f"{_vus(self.vus)} for {format_duration(self.active_s)}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerVUIterations(Load):
+class PerVUIterations(ClosedLoad):
     """*vus* virtual users that run *iterations* each, in at most *max_duration*."""
 
     vus: int = 1
@@ -85,48 +135,197 @@ class PerVUIterations(Load):
         return [*_count_faults(self, "vus", "iterations"), *_duration_faults(self, "max_duration", above_zero=True)]
 
     @property
-    def planned_s(self) -> float:
-        """Start and longest duration: an upper bound."""
-        return duration_s(self.start_at) + duration_s(self.max_duration)
+    def active_s(self) -> float:
+        """The longest duration: an upper bound."""
+        return duration_s(self.max_duration)
 
     @property
-    def max_vus(self) -> int:
+    def most_vus(self) -> int:
         """All of them."""
         return self.vus
 
     def describe(self) -> str:
         """Return "10 VUs, 3 iterations each"."""
-        return f"{self.vus} VU{'s' * (self.vus != 1)}, {self.iterations} iteration{'s' * (self.iterations != 1)} each"
+        return f"{_vus(self.vus)}, {self.iterations} iteration{'s' * (self.iterations != 1)} each"
 
 
-@dataclass(frozen=True)
-class Overrides:
-    """What the command line changes about every load of a run."""
+@dataclass(frozen=True, kw_only=True)
+class SharedIterations(PerVUIterations):
+    """*vus* virtual users that run *iterations* between them, in at most *max_duration*."""
 
+    def describe(self) -> str:
+        """Return "10 VUs, 30 iterations between them"."""
+        return f"{_vus(self.vus)}, {self.iterations} iteration{'s' * (self.iterations != 1)} between them"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RampingVUs(ClosedLoad):
+    """Virtual users whose number goes from *start_vus* through *stages*.
+
+    *graceful_ramp_down* is how long an iteration may go on whose VU the ramp takes away.
+    """
+
+    start_vus: int = 0
+    stages: Sequence[tuple[str, float]]
+    graceful_ramp_down: str = GRACEFUL_STOP
+
+    def _faults(self) -> list[str]:
+        faults = _stage_faults(self.stages, whole=True) + _duration_faults(self, "graceful_ramp_down")
+        if fault := _count_fault(self.start_vus, at_least=0):
+            faults.append(f"start_vus={fault}")
+        if not faults:
+            object.__setattr__(self, "stages", _stages(self.stages))
+            if not self.most_vus:
+                faults.append("stages never reach a VU; allowed: at least one target, or start_vus, above 0")
+        return faults
+
+    @cached_property
+    def ramp(self) -> Ramp:
+        """The planned number of VUs over time, from its own start."""
+        return Ramp.through(self.start_vus, [(duration_s(d), target) for d, target in self.stages])
+
+    @property
+    def active_s(self) -> float:
+        """All stages."""
+        return self.ramp.length_s
+
+    @property
+    def most_vus(self) -> int:
+        """The peak."""
+        return int(max(self.start_vus, *(target for _, target in self.stages)))
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """A phase a stage, neighbours of one kind joined."""
+        return _phases(self.ramp, self.start_s)
+
+    def describe(self) -> str:
+        """Return "VUs 0, to 50 in 2m, to 0 in 1m"."""
+        return f"VUs {self.start_vus}, {_described(self.stages)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenLoad(Load):
+    """Iterations start by the clock, whether earlier ones have ended or not.
+
+    A start finds a free one of *vus* virtual users; their number grows to *max_vus*. Where all are busy the
+    start is queued, and dropped once it is *max_lateness* late. *arrivals* is "uniform", or "poisson" with
+    *seed*. Without *vus* there are 10, growing to 200; without *max_vus* they do not grow.
+    """
+
+    per: str = "1s"
     vus: int | None = None
-    duration: str | None = None
+    max_vus: int | None = None
+    max_lateness: str = "10s"
+    arrivals: str = UNIFORM
+    seed: int = 1
 
-    def __post_init__(self) -> None:
-        faults = []
-        if self.vus is not None and (fault := _count_fault(self.vus)):
-            faults.append(f"--perf-vus={fault}")
-        if self.duration is not None and (fault := _duration_fault(self.duration, above_zero=True)):
-            faults.append(f"--perf-duration={fault}")
-        if faults:
-            raise ConfigError(*faults)
+    def _faults(self) -> list[str]:
+        faults = _duration_faults(self, "per", above_zero=True) + _duration_faults(self, "max_lateness")
+        faults += [
+            f"{n}={fault}"
+            for n in ("vus", "max_vus")
+            if (v := getattr(self, n)) is not None and (fault := _count_fault(v))
+        ]
+        if not faults and self.vus is not None and self.max_vus is not None and self.max_vus < self.vus:
+            faults.append(f"max_vus={self.max_vus} is below vus={self.vus}; allowed: at least vus")
+        if self.arrivals not in {UNIFORM, POISSON}:
+            faults.append(f"arrivals={self.arrivals!r}; allowed: {UNIFORM}, {POISSON}")
+        return faults
 
-    def apply(self, load: Load) -> Load:
-        """Return *load* with the overrides in place. A count of iterations stays as it is."""
-        match load:
-            case ConstantVUs():
-                return replace(load, vus=self.vus or load.vus, duration=self.duration or load.duration)
-            case _:
-                return load
+    @property
+    def ramp(self) -> Ramp:
+        """The planned starts a second over time, from its own start."""
+        raise NotImplementedError
 
-    def shorten(self, load: Load) -> bool:
-        """Whether they make *load* shorter or smaller than it states."""
-        applied = self.apply(load)
-        return applied.planned_s < load.planned_s or applied.max_vus < load.max_vus
+    @property
+    def active_s(self) -> float:
+        """All of the ramp."""
+        return self.ramp.length_s
+
+    @property
+    def last_s(self) -> float:
+        """Queued starts may still come, and then have the graceful stop."""
+        return self.planned_s + duration_s(self.graceful_stop)
+
+    @property
+    def first_vus(self) -> int:
+        """The VUs that are there from the start."""
+        return self.vus or min(_DEFAULT_OPEN_VUS, self.max_vus or _DEFAULT_OPEN_VUS)
+
+    @property
+    def most_vus(self) -> int:
+        """The VUs they may grow to."""
+        return self.max_vus or self.vus or _DEFAULT_OPEN_MAX_VUS
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """A phase a stage, neighbours of one kind joined."""
+        return _phases(self.ramp, self.start_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstantArrivalRate(OpenLoad):
+    """*rate* starts *per* time unit, for *duration*."""
+
+    rate: float
+    duration: str
+
+    def _faults(self) -> list[str]:
+        faults = super()._faults() + _duration_faults(self, "duration", above_zero=True)
+        if fault := _rate_fault(self.rate):
+            faults.append(f"rate={fault}")
+        return faults
+
+    @cached_property
+    def ramp(self) -> Ramp:
+        """A level one."""
+        per_second = self.rate / duration_s(self.per)
+        return Ramp.through(per_second, [(duration_s(self.duration), per_second)])
+
+    def describe(self) -> str:
+        """Return "200 starts per 1s for 5m, 50 to 100 VUs"."""
+        span = format_duration(self.active_s)
+        return f"{self.rate:g} starts per {self.per} for {span}, {self.first_vus} to {self.most_vus} VUs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RampingArrivalRate(OpenLoad):
+    """A rate of starts *per* time unit that goes from *start_rate* through *stages*."""
+
+    start_rate: float = 0
+    stages: Sequence[tuple[str, float]]
+
+    def _faults(self) -> list[str]:
+        faults = super()._faults() + _stage_faults(self.stages, whole=False)
+        if fault := _rate_fault(self.start_rate, zero=True):
+            faults.append(f"start_rate={fault}")
+        if not faults:
+            object.__setattr__(self, "stages", _stages(self.stages))
+            if not self.ramp.area:
+                faults.append("stages never reach a start; allowed: at least one target, or start_rate, above 0")
+        return faults
+
+    @cached_property
+    def ramp(self) -> Ramp:
+        """The rate through the stages."""
+        unit_s = duration_s(self.per)
+        return Ramp.through(self.start_rate / unit_s, [(duration_s(d), target / unit_s) for d, target in self.stages])
+
+    def describe(self) -> str:
+        """Return "starts per 1s: 10, to 500 in 1m; 100 to 200 VUs"."""
+        stages = _described(self.stages)
+        return f"starts per {self.per}: {self.start_rate:g}, {stages}; {self.first_vus} to {self.most_vus} VUs"
+
+
+EXECUTORS: Mapping[str, type[Load]] = {
+    "constant-vus": ConstantVUs,
+    "ramping-vus": RampingVUs,
+    "per-vu-iterations": PerVUIterations,
+    "shared-iterations": SharedIterations,
+    "constant-arrival-rate": ConstantArrivalRate,
+    "ramping-arrival-rate": RampingArrivalRate,
+}
 
 
 def load_from_keys(load: Load, keys: Mapping[str, object]) -> Load:
@@ -134,21 +333,62 @@ def load_from_keys(load: Load, keys: Mapping[str, object]) -> Load:
 
     :raises ConfigError: for a field that the executor does not have, or a value it refuses
     """
-    known = {f.name for f in fields(load)}
-    unknown = sorted(set(keys) - known)
-    if unknown:
-        raise ConfigError(
-            *(
-                f"{key}={keys[key]!r} is no field of {type(load).__name__}; allowed: {', '.join(sorted(known))}"
-                for key in unknown
-            )
-        )
+    check_keys(type(load), keys)
     return replace(load, **keys)  # type: ignore[arg-type]  # __post_init__ checks the values
 
 
-def _count_fault(value: object) -> str:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return "" if whole and value >= 1 else f"{value!r}; allowed: a whole number of at least 1"  # type: ignore[operator]
+def check_keys(executor: type[Load], keys: Iterable[str]) -> None:
+    """Refuse keys that *executor* does not have.
+
+    :raises ConfigError: for all of them at once
+    """
+    known = sorted(f.name for f in fields(executor))
+    faults = [
+        f"{key} is no field of {executor.__name__}; allowed: {', '.join(known)}" for key in keys if key not in known
+    ]
+    if faults:
+        raise ConfigError(*faults)
+
+
+def _vus(count: int) -> str:
+    return f"{count} VU{'s' * (count != 1)}"
+
+
+def _described(stages: Iterable[tuple[str, float]]) -> str:
+    return ", ".join(f"to {target:g} in {duration}" for duration, target in stages)
+
+
+def _stages(stages: Iterable[tuple[str, float]]) -> tuple[Stage, ...]:
+    return tuple(Stage(duration, target) for duration, target in stages)
+
+
+def _phases(ramp: Ramp, start_s: float) -> tuple[Phase, ...]:
+    phases: list[Phase] = []
+    for segment in ramp.segments:
+        name = "hold" if segment.slope == 0 else "ramp-up" if segment.slope > 0 else "ramp-down"
+        if phases and phases[-1].name == name:
+            phases[-1] = phases[-1]._replace(end_s=start_s + segment.end_s)
+        else:
+            phases.append(Phase(name, start_s + segment.start_s, start_s + segment.end_s))
+    return tuple(phases)
+
+
+def _tag_faults(tags: object) -> list[str]:
+    if isinstance(tags, Mapping) and all(isinstance(part, str) for pair in tags.items() for part in pair):
+        return []
+    return [f"tags={tags!r}; allowed: a mapping of text to text"]
+
+
+def _count_fault(value: object, *, at_least: int = 1) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= at_least:
+        return ""
+    return f"{value!r}; allowed: a whole number of at least {at_least}"
+
+
+def _rate_fault(value: object, *, zero: bool = False) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool) and (value > 0 or (zero and value == 0)):
+        return ""
+    return f"{value!r}; allowed: a number {'of at least' if zero else 'above'} 0"
 
 
 def _duration_fault(value: object, *, above_zero: bool = False) -> str:
@@ -157,6 +397,22 @@ def _duration_fault(value: object, *, above_zero: bool = False) -> str:
     except UnitError as error:
         return str(error)
     return f"{value!r}; allowed: a duration above zero" if above_zero and seconds <= 0 else ""
+
+
+def _stage_faults(stages: object, *, whole: bool) -> list[str]:
+    form = "allowed: (duration, target) pairs, such as [('2m', 50), ('30s', 0)]"
+    if not isinstance(stages, Sequence) or isinstance(stages, str) or not stages:
+        return [f"stages={stages!r}; {form}"]
+    faults = []
+    for number, stage in enumerate(stages, 1):
+        if not isinstance(stage, Sequence) or isinstance(stage, str) or len(stage) != 2:
+            faults.append(f"stage {number} is {stage!r}; {form}")
+            continue
+        if fault := _duration_fault(stage[0], above_zero=True):
+            faults.append(f"stage {number}: duration={fault}")
+        if fault := _count_fault(stage[1], at_least=0) if whole else _rate_fault(stage[1], zero=True):
+            faults.append(f"stage {number}: target={fault}")
+    return faults
 
 
 def _count_faults(load: Load, *names: str) -> list[str]:

@@ -13,8 +13,8 @@ SOURCE_DATABASE = "cdc_source"
 SINK_DATABASE = "cdc_materialized"
 
 _POSTGRES_NAMES = ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB")
-_URI_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s/@:]*:)[^\s@]*(?=@)", re.IGNORECASE)
-_DSN_PASSWORD = re.compile(r"(?P<before>\bpassword\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE)
+_URI_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s/@:]*:)\S*(?=@)", re.IGNORECASE)
+_DSN_PASSWORD = re.compile(r"(?P<before>\w*password\s*=\s*)('(?:[^'\\]|\\.)*'|'[^']*$|\S+)", re.IGNORECASE)
 
 
 def redact(text: str) -> str:
@@ -69,7 +69,7 @@ def services_from_environment(environ: Mapping[str, str]) -> Services:
     faults = [
         f"--perf-stack=external: {name} is not set; set all of {', '.join(_POSTGRES_NAMES)}, MONGODB_URI"
         for name in (*_POSTGRES_NAMES, "MONGODB_URI")
-        if name not in environ
+        if not environ.get(name) and (name != "POSTGRES_PASSWORD" or name not in environ)
     ]
     port = environ.get("POSTGRES_PORT", "5432")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pytest_cdcperf.errors import ConfigError, UnitError
 from pytest_cdcperf.metrics.builtin import RESPONSE_TIME
+from pytest_cdcperf.metrics.course import Drift, Recovery
 from pytest_cdcperf.metrics.threshold import Threshold, merge_thresholds, parse_threshold, parse_thresholds
-from pytest_cdcperf.model.load import Load, load_from_keys
+from pytest_cdcperf.model.load import ConstantVUs, Load, PerVUIterations, load_from_keys
 from pytest_cdcperf.units import limit_ms
 
 _PERCENTILE_KEY = re.compile(r"p(\d{1,2}|100)(?:_(\d+))?")
 _PLAIN_KEYS = ("avg", "med", "max")
 _LOAD_KEYS = ("vus", "duration", "iterations", "graceful_stop")
-_OTHER_KEYS = ("load", "thresholds", "error_rate", "tags", "gate")
+_OTHER_KEYS = ("load", "thresholds", "error_rate", "recovery", "drift", "tags", "gate")
 MARKER_KEYS = ("pNN (p95, p99, p99_9)", *_PLAIN_KEYS, *_LOAD_KEYS, *_OTHER_KEYS)
+
+Loads = Mapping[str, Load]
+CourseRule = Recovery | Drift
+_ANY_PROFILE = ConstantVUs(duration="5m")
 
 
 @dataclass(frozen=True)
 class MarkerSpec:
     """The keys of one test's ``@perf``, checked, before profile and command line are known."""
 
-    load: Load | None = None
+    loads: Loads | None = None
     load_keys: Mapping[str, object] = field(default_factory=dict)
     thresholds: tuple[Threshold, ...] = ()
+    course: tuple[CourseRule, ...] = ()
     error_rate: float = 0.0
     tags: Mapping[str, str] = field(default_factory=dict)
     gate: bool = False
@@ -33,26 +39,40 @@ class MarkerSpec:
     @property
     def states_a_load(self) -> bool:
         """Whether the test says itself what load it wants."""
-        return self.load is not None or bool(self.load_keys)
+        return self.loads is not None or bool(self.load_keys)
 
-    def load_over(self, profile: Load) -> Load:
-        """Return the load of the test: the marker's own, or *profile* with the marker's keys over it.
+    def loads_over(self, profile: Load) -> Loads:
+        """Return the loads of the test: the marker's own, or *profile* with the marker's keys over it.
 
         :raises ConfigError: for a key that the executor does not have
         """
-        return load_from_keys(self.load or profile, self.load_keys)
+        if self.loads is not None:
+            return self.loads
+        counted = "iterations" in self.load_keys and not isinstance(profile, PerVUIterations)
+        return {"": load_from_keys(PerVUIterations() if counted else profile, self.load_keys)}
 
 
 @dataclass(frozen=True)
 class PerfSpec:
     """All that a run of one test is judged by and made of."""
 
-    load: Load
+    loads: Loads
     profile: str | None
     thresholds: tuple[Threshold, ...]
+    course: tuple[CourseRule, ...]
     error_rate: float
     tags: Mapping[str, str]
     shortened: bool = False
+
+    @property
+    def planned_s(self) -> float:
+        """The seconds from the start to the planned end of the last load."""
+        return max(load.planned_s for load in self.loads.values())
+
+    @property
+    def counts_iterations(self) -> bool:
+        """Whether it ends by count, so that its planned length is only an upper bound."""
+        return all(isinstance(load, PerVUIterations) for load in self.loads.values())
 
 
 def parse_marker(keys: Mapping[str, object]) -> MarkerSpec:
@@ -68,7 +88,7 @@ def parse_marker(keys: Mapping[str, object]) -> MarkerSpec:
             if (aggregate := _aggregate_of(key)) is not None:
                 bounds.append(_bound(key, aggregate, value))
             elif key == "thresholds":
-                stated = _stated_thresholds(value)
+                stated = thresholds_of(value)
             elif key not in _LOAD_KEYS and key not in _OTHER_KEYS:
                 faults.append(f"unknown key {key}={value!r}; allowed: {', '.join(MARKER_KEYS)}")
             elif fault := _value_fault(key, value):
@@ -78,16 +98,34 @@ def parse_marker(keys: Mapping[str, object]) -> MarkerSpec:
     load_keys = {key: keys[key] for key in _LOAD_KEYS if key in keys}
     if keys.get("load") is not None and load_keys:
         faults.append(f"load= and {', '.join(load_keys)} both state the load; allowed: one of them")
+    else:
+        faults += _load_key_faults(load_keys)
     if faults:
         raise ConfigError(*faults)
     return MarkerSpec(
-        load=keys.get("load"),  # type: ignore[arg-type]  # _value_fault has looked at each
+        loads=_loads(keys.get("load")),
         load_keys=load_keys,
         thresholds=merge_thresholds(stated, bounds),
-        error_rate=float(keys.get("error_rate", 0.0)),  # type: ignore[arg-type]
+        course=(*_rules(keys.get("recovery"), Recovery), *_rules(keys.get("drift"), Drift)),
+        error_rate=float(keys.get("error_rate", 0.0)),  # type: ignore[arg-type]  # _value_fault has looked at each
         tags=dict(keys.get("tags", {})),  # type: ignore[call-overload]
         gate=bool(keys.get("gate", False)),
     )
+
+
+def thresholds_of(value: object) -> tuple[Threshold, ...]:
+    """Return the thresholds that a user wrote as a mapping of metrics.
+
+    :raises ConfigError: with every fault at once
+    """
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f"thresholds={value!r}; allowed: {{'metric': 'p(95)<100'}} or {{'metric': ['p(95)<100', ...]}}"
+        )
+    try:
+        return parse_thresholds(value)
+    except ConfigError as error:
+        raise ConfigError(*(f"thresholds: {fault}" for fault in error.faults)) from None
 
 
 def _aggregate_of(key: str) -> str | None:
@@ -101,33 +139,44 @@ def _aggregate_of(key: str) -> str | None:
 
 def _bound(key: str, aggregate: str, value: object) -> Threshold:
     try:
-        limit = limit_ms(value)
+        return parse_threshold(RESPONSE_TIME.name, f"{aggregate}<{limit_ms(value)!r}")
     except UnitError as error:
         raise ConfigError(f"{key}={error}") from None
-    return parse_threshold(RESPONSE_TIME.name, f"{aggregate}<{limit!r}")
 
 
-def _stated_thresholds(value: object) -> tuple[Threshold, ...]:
-    if not isinstance(value, Mapping) or not all(_is_expressions(v) for v in value.values()):
-        raise ConfigError(
-            f"thresholds={value!r}; allowed: {{'metric': 'p(95)<100'}} or {{'metric': ['p(95)<100', ...]}}"
-        )
+def _load_key_faults(keys: Mapping[str, object]) -> list[str]:
     try:
-        return parse_thresholds(value)
+        MarkerSpec(load_keys={k: v for k, v in keys.items() if "iterations" not in keys or k != "duration"}).loads_over(
+            _ANY_PROFILE
+        )
     except ConfigError as error:
-        raise ConfigError(*(f"thresholds: {fault}" for fault in error.faults)) from None
+        return list(error.faults)
+    both = "iterations" in keys and "duration" in keys
+    return ["iterations and duration both say when it ends; allowed: one of them"] if both else []
 
 
-def _is_expressions(value: object) -> bool:
-    if isinstance(value, str):
-        return True
-    return isinstance(value, Iterable) and all(isinstance(part, str) for part in value)
+def _loads(value: object) -> Loads | None:
+    if value is None:
+        return None
+    return value if isinstance(value, Mapping) else {"": value}  # type: ignore[dict-item]
+
+
+def _rules(value: object, kind: type[CourseRule]) -> list[CourseRule]:
+    if value is None or value is False:
+        return []
+    if value is True:
+        return [kind()]
+    return [value] if isinstance(value, kind) else list(value)  # type: ignore[call-overload]
 
 
 def _value_fault(key: str, value: object) -> str:
     match key:
-        case "load" if not isinstance(value, Load):
-            return "an executor, such as ConstantVUs(vus=10, duration='5m')"
+        case "load":
+            return _load_fault(value)
+        case "recovery" if not _is_rule(value, Recovery):
+            return "True, or Recovery(metric, ...), or a list of them"
+        case "drift" if not _is_rule(value, Drift):
+            return "True, or Drift(metric, ...), or a list of them"
         case "error_rate" if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
             return "the tolerated share of failed iterations, 0 to 1"
         case "tags" if not isinstance(value, Mapping) or not all(
@@ -138,3 +187,22 @@ def _value_fault(key: str, value: object) -> str:
             return "True or False"
         case _:
             return ""
+
+
+def _load_fault(value: object) -> str:
+    if value is None or isinstance(value, Load):
+        return ""
+    if not isinstance(value, Mapping) or not value:
+        return "an executor, such as ConstantVUs(vus=10, duration='5m'), or a mapping of scenario names to executors"
+    if not all(isinstance(name, str) and name and isinstance(load, Load) for name, load in value.items()):
+        return "a mapping of scenario names to executors"
+    ends = sorted((load.start_s, load.planned_s) for load in value.values())
+    for number, (start_s, _) in enumerate(ends):
+        before = max((end for _, end in ends[:number]), default=0.0)
+        if start_s > 2 * before and start_s > 0:
+            return f"a start_at before the end of the others; {start_s:g} s leaves nothing running from {before:g} s on"
+    return ""
+
+
+def _is_rule(value: object, kind: type) -> bool:
+    return isinstance(value, bool | kind) or (isinstance(value, list) and all(isinstance(part, kind) for part in value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_cdcperf.clients.postgres import Postgres
     from pytest_cdcperf.engine.vu import CurrentVU
     from pytest_cdcperf.model.services import Services
+    from pytest_cdcperf.plugin.load_runner import LoadRunner
     from pytest_cdcperf.plugin.session import PerfSession
 
 
@@ -24,7 +25,7 @@ def _faults_in_one_line() -> Iterator[None]:
     try:
         yield
     except CdcperfError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.fixture(scope="session")
@@ -44,22 +45,18 @@ def _cdcperf_services(_cdcperf_session: PerfSession) -> Services:
 def _cdcperf_pg(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> Iterator[Postgres]:
     from pytest_cdcperf.clients.postgres import Postgres  # noqa: PLC0415  # a driver: 100 ms
 
-    client = Postgres(_cdcperf_services.postgres)
-    with _faults_in_one_line():
+    with _faults_in_one_line(), closing(Postgres(_cdcperf_services.postgres)) as client:
         _cdcperf_session.services.found("PostgreSQL", client.ping())
-    yield client
-    client.close()
+        yield client
 
 
 @pytest.fixture(scope="session")
 def _cdcperf_mongo(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> Iterator[Mongo]:
     from pytest_cdcperf.clients.mongo import Mongo  # noqa: PLC0415  # a driver: 150 ms
 
-    with _faults_in_one_line():
-        client = Mongo(_cdcperf_services.mongo)
+    with _faults_in_one_line(), closing(Mongo(_cdcperf_services.mongo)) as client:
         _cdcperf_session.services.found("MongoDB", client.ping())
-    yield client
-    client.close()
+        yield client
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +87,14 @@ def mongo(_cdcperf_mongo: Mongo) -> Mongo:
 def cdc(_cdcperf_cdc: Cdc) -> Cdc:
     """Waiting for what was written to arrive: expect, expect_gone; ``cdc.aio`` in async bodies."""
     return _cdcperf_cdc
+
+
+@pytest.fixture
+def load(request: pytest.FixtureRequest) -> LoadRunner:
+    """Load by hand: ``load.run(body, ConstantVUs(...))`` returns a result to assert on."""
+    from pytest_cdcperf.plugin.load_runner import LoadRunner  # noqa: PLC0415
+
+    return LoadRunner(request.node)
 
 
 @pytest.fixture(scope="session")

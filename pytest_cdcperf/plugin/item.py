@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.model.load import ConstantVUs, Load, PerVUIterations
+from pytest_cdcperf.metrics.threshold import merge_thresholds
+from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.profiles import DEFAULT_PROFILE, LONGEST_UNASKED_S, canonical
 from pytest_cdcperf.model.spec import MarkerSpec, PerfSpec
 from pytest_cdcperf.plugin.marker import marker_spec
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pytest_cdcperf.plugin.session import PerfSession
 
 
+DRIVER = "load"
+
+
 class PerfFunction(pytest.Function):
     """A test function whose body is an iteration."""
 
@@ -29,7 +33,7 @@ class PerfFunction(pytest.Function):
     marker: MarkerSpec
     spec: PerfSpec
     runs_load: bool
-    result: RunResult | None = None
+    results: list[RunResult]
 
     @property
     def is_async(self) -> bool:
@@ -45,7 +49,9 @@ class PerfFunction(pytest.Function):
         """Run the body: once in the main thread, or under load."""
         from pytest_cdcperf.plugin import running  # noqa: PLC0415  # the engine, at the first perf test
 
-        if self.runs_load:
+        if DRIVER in self._fixtureinfo.names_closure:
+            super().runtest()  # the body says itself what runs, through the fixture
+        elif self.runs_load:
             running.run_load(self)
         else:
             running.run_once(self)
@@ -57,9 +63,7 @@ def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
     :raises pytest.Collector.CollectError: with every fault of its marker, configuration and shape at once
     """
     try:
-        marker = marker_spec(item)
-        if marker is None:
-            return item
+        marker = marker_spec(item) or MarkerSpec()
         faults = _shape_faults(item)
         spec = _resolve(item, marker, session.settings)
     except ConfigError as error:
@@ -79,7 +83,7 @@ def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
         originalname=item.originalname,
     )
     perf.own_markers[:] = item.own_markers
-    perf.perf_session, perf.marker, perf.spec, perf.runs_load = session, marker, spec, runs_load
+    perf.perf_session, perf.marker, perf.spec, perf.runs_load, perf.results = session, marker, spec, runs_load, []
     if runs_load:
         _restrain(perf, session)
     return perf
@@ -100,12 +104,13 @@ def _resolve(item: pytest.Function, marker: MarkerSpec, settings: Settings) -> P
     profile = own[0] if own else None
     if profile is None and not marker.states_a_load:
         profile = next(iter(settings.asked)) if settings.exclusive else DEFAULT_PROFILE
-    stated = marker.load_over(settings.profiles[profile or DEFAULT_PROFILE])
-    load = settings.overrides.apply(stated)
+    stated = marker.loads_over(settings.profiles[profile or DEFAULT_PROFILE])
+    loads = settings.overrides.apply(stated)
     return PerfSpec(
-        load=replace(load, tags={**marker.tags, **load.tags}),
+        loads={name: replace(load, tags={**marker.tags, **load.tags}) for name, load in loads.items()},
         profile=profile,
-        thresholds=marker.thresholds,
+        thresholds=merge_thresholds(marker.thresholds, settings.thresholds.get(profile or "", ())),
+        course=marker.course,
         error_rate=marker.error_rate,
         tags=marker.tags,
         shortened=settings.overrides.shorten(stated),
@@ -138,8 +143,8 @@ def _shape_faults(item: pytest.Function) -> list[str]:
 
 def _load_faults(item: pytest.Function, spec: PerfSpec) -> list[str]:
     timeout = _timeout_s(item)
-    if 0 < timeout < spec.load.planned_s and isinstance(spec.load, ConstantVUs):
-        planned = format_duration(spec.load.planned_s)
+    if 0 < timeout < spec.planned_s and not spec.counts_iterations:
+        planned = format_duration(spec.planned_s)
         return [f"pytest-timeout ends it after {timeout:g} s, but its load takes {planned}; raise the timeout"]
     return []
 
@@ -156,9 +161,9 @@ def _timeout_s(item: pytest.Function) -> float:
 
 
 def _restrain(perf: PerfFunction, session: PerfSession) -> None:
-    long = perf.spec.load.planned_s > LONGEST_UNASKED_S and not isinstance(perf.spec.load, PerVUIterations)
+    long = perf.spec.planned_s > LONGEST_UNASKED_S and not perf.spec.counts_iterations
     if long and perf.spec.profile not in session.settings.asked:
-        planned = format_duration(perf.spec.load.planned_s)
+        planned = format_duration(perf.spec.planned_s)
         perf.add_marker(
             pytest.mark.skip(
                 reason=f"takes {planned}: runs only where its profile is asked for by name, -m or --perf-profile"

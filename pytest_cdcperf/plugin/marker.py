@@ -7,11 +7,10 @@ from typing import Any, TypeVar, overload
 
 import pytest
 
+from pytest_cdcperf.metrics.course import Drift, Recovery
+from pytest_cdcperf.metrics.threshold import Limits
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.spec import MarkerSpec, parse_marker
-
-Limit = str | float
-
 
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 
@@ -23,26 +22,30 @@ def perf(test: _Test, /) -> _Test: ...
 @overload
 def perf(
     *,
-    load: Load | None = ...,
+    load: Load | Mapping[str, Load] | None = ...,
     vus: int = ...,
     duration: str = ...,
     iterations: int = ...,
     graceful_stop: str = ...,
-    thresholds: Mapping[str, str | Iterable[str]] = ...,
+    thresholds: Mapping[str, Limits | Iterable[Limits]] = ...,
     error_rate: float = ...,
+    recovery: bool | Recovery | list[Recovery] = ...,
+    drift: bool | Drift | list[Drift] = ...,
     tags: Mapping[str, str] = ...,
     gate: bool = ...,
-    **limits: Limit,
+    **limits: str | float,
 ) -> pytest.MarkDecorator: ...
 
 
 def perf(test: Any = None, /, **keys: Any) -> Any:
     """Mark a test as a perf test.
 
-    :param load: the executor and its figures; without it the profile's, changed by *vus*, *duration*,
-        *iterations* and *graceful_stop*
-    :param thresholds: k6's thresholds by metric: ``{"pg_write_duration": "p(95)<100"}``
+    :param load: the executor and its figures, or several by scenario name; without it the profile's, changed
+        by *vus*, *duration*, *iterations* and *graceful_stop*
+    :param thresholds: k6's thresholds by metric: ``{"pg_write_duration": "p(95)<100"}``, or a ``Limit``
     :param error_rate: the tolerated share of failed iterations, 0 to 1
+    :param recovery: the latency comes back after a spike: True, or a ``Recovery`` or several
+    :param drift: a latency or a memory does not creep up: True, or a ``Drift`` or several
     :param tags: carried by every sample
     :param gate: the test runs before any load of the session; where it fails, no load starts
     :param limits: upper bounds of response_time: ``p95="2s"``, ``p99_9=5000`` (milliseconds), ``avg``,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest.logging import LogCaptureHandler
@@ -24,13 +24,13 @@ from pytest_cdcperf.metrics.recorder import Recorder, Scope
 from pytest_cdcperf.metrics.snapshot import RateState
 from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.services import redact
+from pytest_cdcperf.model.spec import PerfSpec
 from pytest_cdcperf.reporting.json import write_result
 from pytest_cdcperf.reporting.properties import properties
 from pytest_cdcperf.reporting.result import RunFacts, RunResult
 
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.item import PerfFunction
-    from pytest_cdcperf.plugin.session import PerfSession
 
 _SIGTERM_EXIT_CODE = 143
 _OURS = str(Path(pytest_cdcperf.__file__).parent)
@@ -41,15 +41,25 @@ def run_once(item: PerfFunction) -> None:
 
     No statistics are judged. A false check fails the test.
     """
-    recorder = Recorder()
-    vu = VU(1, run_id=item.perf_session.run_id, scope=Scope(recorder), is_async=item.is_async)
-    vu.pause = lambda _seconds: None
+    __tracebackhide__ = True
     if item.is_async:
-        _run_once_async(item, vu)
+        arguments = item.arguments
+        call_once(lambda: item.obj(**arguments), item.perf_session.run_id, is_async=True)
+    else:
+        call_once(lambda: item.ihook.pytest_pyfunc_call(pyfuncitem=item), item.perf_session.run_id, is_async=False)
+
+
+def call_once(body: Callable[[], Any], run_id: str, *, is_async: bool) -> None:
+    """Call *body* as the only iteration of the only VU, in this thread."""
+    __tracebackhide__ = True
+    recorder = Recorder()
+    vu = VU(1, run_id=run_id, scope=Scope(recorder), is_async=is_async)
+    if is_async:
+        _await_once(body, vu)
     else:
         try:
             with acting_as(vu):
-                item.ihook.pytest_pyfunc_call(pyfuncitem=item)
+                body()
         finally:
             vu.own.close_all()
     false = [name for name, state in recorder.drain().by_tag("checks", "check") if _is_false(state)]
@@ -61,7 +71,8 @@ def _is_false(state: object) -> bool:
     return isinstance(state, RateState) and state.hits < state.total
 
 
-def _run_once_async(item: PerfFunction, vu: VU) -> None:
+def _await_once(body: Callable[[], Any], vu: VU) -> None:
+    __tracebackhide__ = True
     import asyncio  # noqa: PLC0415
 
     from pytest_cdcperf.engine.tasks import new_event_loop  # noqa: PLC0415
@@ -70,7 +81,7 @@ def _run_once_async(item: PerfFunction, vu: VU) -> None:
         vu.task = asyncio.current_task()
         try:
             with acting_as(vu):
-                await item.obj(**item.arguments)
+                await body()
         finally:
             await asyncio.gather(*vu.own.close_all(), *vu.shared.close_all(), return_exceptions=True)
 
@@ -85,29 +96,45 @@ def _run_once_async(item: PerfFunction, vu: VU) -> None:
 
 def run_load(item: PerfFunction) -> None:
     """Run the load, write its results whatever the verdict, then let the test pass or fail."""
-    session, spec = item.perf_session, item.spec
+    arguments, body = item.arguments, item.obj
+    result = measure(item, item.spec, Body(lambda: body(**arguments), item.is_async))
+    if result.verdict is not Verdict.PASSED:
+        pytest.fail("\n".join([f"{result.verdict}:", *(f"  {reason}" for reason in result.reasons)]), pytrace=False)
+
+
+def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "") -> RunResult:
+    """Run *body* under the loads of *spec* and return the result, which is written down already.
+
+    What the body raised to end the session takes effect here, after that.
+    """
+    session = item.perf_session
     if session.load_refused:
         pytest.skip(session.load_refused)
     facts = RunFacts(
         run_id=session.run_id,
-        test=item.nodeid,
+        test=f"{item.nodeid}::{name}" if name else item.nodeid,
         title=(item.obj.__doc__ or "").strip().partition("\n")[0],
         profile=spec.profile,
-        load=spec.load.describe(),
-        planned_s=spec.load.planned_s,
+        load="; ".join(f"{name}: {load.describe()}" if name else load.describe() for name, load in spec.loads.items()),
+        planned_s=spec.planned_s,
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         shortened=spec.shortened,
         error_rate=spec.error_rate,
         tags=dict(spec.tags),
         services=session.services.describe(),
     )
-    session.progress.begin(f"{item.nodeid}: {facts.load}")
-    coordinator = Coordinator(facts, spec.thresholds, on_live=lambda live: session.progress.show(item.name, live))
-    arguments, body = item.arguments, item.obj
+    session.progress.begin(f"{facts.test}: {facts.load}")
+    coordinator = Coordinator(
+        facts,
+        spec.thresholds,
+        course=spec.course,
+        phases=next(iter(spec.loads.values())).phases,
+        on_live=lambda live: session.progress.show(name or item.name, live),
+    )
     with _log_capture_detached():
         outcome = run_share(
-            spec.load,
-            Body(lambda: body(**arguments), item.is_async),
+            spec.loads,
+            body,
             run_id=session.run_id,
             rules=ExceptionRules(_classify, _describe),
             send=coordinator.receive,
@@ -115,10 +142,11 @@ def run_load(item: PerfFunction) -> None:
             faults_at_end=session.services.deaths,
         )
     session.progress.end()
-    _conclude(item, session, coordinator.result(), outcome)
+    return _conclude(item, coordinator.result(), outcome)
 
 
-def _conclude(item: PerfFunction, session: PerfSession, result: RunResult, outcome: RunOutcome) -> None:
+def _conclude(item: PerfFunction, result: RunResult, outcome: RunOutcome) -> RunResult:
+    session = item.perf_session
     if outcome.stuck_vus:
         session.load_refused = f"VUs of {item.nodeid} are still running, so no load was started"
     if isinstance(outcome.exit_request, pytest.xfail.Exception):
@@ -127,7 +155,7 @@ def _conclude(item: PerfFunction, session: PerfSession, result: RunResult, outco
         )
     if outcome.skip_reason and not result.iterations and outcome.exit_request is None:
         pytest.skip(f"every iteration was skipped: {outcome.skip_reason}")
-    item.result = result
+    item.results.append(result)
     session.results.append(result)
     item.user_properties += properties(result)
     write_result(result, session.directory.path)
@@ -135,8 +163,7 @@ def _conclude(item: PerfFunction, session: PerfSession, result: RunResult, outco
         pytest.exit("SIGTERM: the results so far are written", returncode=_SIGTERM_EXIT_CODE)
     if outcome.exit_request is not None:
         raise outcome.exit_request
-    if result.verdict is not Verdict.PASSED:
-        pytest.fail("\n".join([f"{result.verdict}:", *(f"  {reason}" for reason in result.reasons)]), pytrace=False)
+    return result
 
 
 def _classify(error: BaseException) -> Raised:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 
 import pytest
 
+from pytest_cdcperf.model.profiles import spellings
 from pytest_cdcperf.plugin import item as items_module
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.progress import Progress
@@ -32,7 +33,7 @@ class PerfSession:
         self.load_refused = ""  # why no load may start any more
         self._selected: list[PerfFunction] = []
         for name, load in settings.profiles.items():
-            for spelling in {name, name.replace("_", "-")}:
+            for spelling in spellings(name):
                 config.addinivalue_line("markers", f"{spelling}: perf profile: {load.describe()}")
         if self.loads:
             self._prepare_load()
@@ -97,13 +98,13 @@ class PerfSession:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put the pictures of a run into its row of the pytest-html report."""
         report = yield
-        result = item.result if isinstance(item, PerfFunction) else None
-        if result is not None and report.when == "call" and self.config.getoption("htmlpath", None):
+        results = item.results if isinstance(item, PerfFunction) else []
+        if results and report.when == "call" and self.config.getoption("htmlpath", None):
             from pytest_html import extras  # noqa: PLC0415  # only where a report is asked for
 
             from pytest_cdcperf.reporting.html import fragment  # noqa: PLC0415
 
-            shown = [*getattr(report, "extras", []), extras.html(fragment(result))]
+            shown = [*getattr(report, "extras", []), *(extras.html(fragment(result)) for result in results)]
             report.extras = shown  # type: ignore[attr-defined]  # pytest-html's own attribute
         return report
 

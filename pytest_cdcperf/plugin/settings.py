@@ -19,12 +19,15 @@ import pytest
 from _pytest.mark.expression import Expression
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.model.load import Load, Overrides
+from pytest_cdcperf.metrics.threshold import Threshold
+from pytest_cdcperf.model.load import Load
+from pytest_cdcperf.model.overrides import Overrides
 from pytest_cdcperf.model.profiles import canonical, profiles_from_config
+from pytest_cdcperf.model.threshold_file import read_thresholds
 
 _KEYS = ("stack", "results", "health", "profiles", "embedded")
 _EMBEDDED_KEYS = ("schema", "collections")
-_MOST_NAMES = 12  # of a -m expression whose meaning is tried out
+_MOST_NAMES = 12  # of a -m expression, beside the profile, whose every combination is tried out
 
 
 class Mode(Enum):
@@ -49,6 +52,7 @@ class Settings:
     collections: Mapping[str, str]
     health: tuple[str, ...]
     results: Path
+    thresholds: Mapping[str, tuple[Threshold, ...]]
 
 
 def resolve(config: pytest.Config) -> Settings:
@@ -65,13 +69,18 @@ def resolve(config: pytest.Config) -> Settings:
     except ConfigError as error:
         faults += error.faults
     try:
-        overrides = Overrides(vus=_whole(config.getoption("perf_vus")), duration=config.getoption("perf_duration"))
+        overrides = Overrides(
+            vus=_number(config.getoption("perf_vus")),
+            duration=config.getoption("perf_duration"),
+            rate=_number(config.getoption("perf_rate")),
+        )
     except ConfigError as error:
         faults += error.faults
     mode, reason, asked, exclusive = _mode(config, profiles, faults)
     embedded = _table(table, "embedded", faults)
     faults += _unknown(embedded, _EMBEDDED_KEYS, "[tool.cdcperf.embedded]")
     settings = Settings(
+        thresholds=_thresholds(config, profiles, faults),
         mode=mode,
         mode_reason=reason,
         asked=asked,
@@ -114,8 +123,24 @@ def _table(table: Mapping[str, Any], key: str, faults: list[str]) -> Mapping[str
     return {}
 
 
-def _whole(text: str | None) -> Any:
-    return int(text) if text is not None and re.fullmatch(r"-?\d+", text) else text
+def _number(text: str | None) -> Any:
+    # What is no number stays text, for the message that refuses it.
+    if text is not None and re.fullmatch(r"-?\d+", text):
+        return int(text)
+    return float(text) if text is not None and re.fullmatch(r"-?\d*\.\d+", text) else text
+
+
+def _thresholds(
+    config: pytest.Config, profiles: Mapping[str, Load], faults: list[str]
+) -> Mapping[str, tuple[Threshold, ...]]:
+    name = config.getoption("perf_thresholds")
+    if name is None:
+        return {}
+    try:
+        return read_thresholds(config.invocation_params.dir / name, set(profiles))
+    except ConfigError as error:
+        faults += [f"--perf-thresholds={name}: {fault}" for fault in error.faults]
+        return {}
 
 
 def _stack(config: pytest.Config, table: Mapping[str, Any], faults: list[str]) -> str:
@@ -180,17 +205,18 @@ def asked_by_expression(expression: str, profiles: Mapping[str, Load]) -> frozen
     """
     words = set(re.findall(r"[^\s()=,'\"]+", expression)) - {"and", "or", "not"}
     names = sorted({word for word in words if canonical(word) in profiles})
-    if not names or len(words) > _MOST_NAMES:
-        return frozenset(map(canonical, names))
+    if not names:
+        return frozenset()
     try:
         compiled = Expression.compile(expression)
-    except SyntaxError:  # pytest reports it in its own words
+    except Exception:  # noqa: BLE001  # pytest 8 and 9 raise different types, and report it in their own words
         return frozenset()
     return frozenset(canonical(name) for name in names if _decides(compiled, name, sorted(words - {name})))
 
 
 def _decides(compiled: Expression, name: str, others: list[str]) -> bool:
-    for values in product((False, True), repeat=len(others)):
+    few = len(others) <= _MOST_NAMES
+    for values in product((False, True), repeat=len(others)) if few else ([False] * len(others), [True] * len(others)):
         on = {other for other, value in zip(others, values, strict=True) if value}
         if _holds(compiled, on | {name}) and not _holds(compiled, on):
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -14,6 +15,7 @@ from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState,
 from pytest_cdcperf.reporting.result import RunResult, figures_of, unit_of
 
 SCHEMA_VERSION = 1
+_LONGEST_STEM = 150
 
 
 def result_to_json(result: RunResult) -> dict[str, Any]:
@@ -42,9 +44,10 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
         "thresholds": [
             {
                 "metric": r.threshold.selector,
-                "expression": r.threshold.expression,
+                "expression": str(r.threshold).removeprefix(r.threshold.selector).strip(),
                 "outcome": str(r.outcome),
                 "observed": r.observed,
+                "interval": list(r.interval) if r.interval else None,
                 "note": r.note,
             }
             for r in result.thresholds
@@ -60,6 +63,7 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
             {"type": kind.type, "where": kind.where, "count": kind.count, "sample": kind.sample}
             for kind in result.failures
         ],
+        "breaking_point": result.breaking_point or None,
         "notes": list(result.notes),
     }
     finite: dict[str, Any] = _finite(document)
@@ -75,7 +79,9 @@ def write_result(result: RunResult, directory: Path) -> Path:
 
 def file_stem(test: str) -> str:
     """Return the name that the files of *test* have, the same in every run."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", test.rpartition("/")[2].replace(".py::", "-")).strip("-.")[:150] or "test"
+    plain = test.replace(".py::", "-").replace("/", ".")
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", plain).strip("-.")[:_LONGEST_STEM]
+    return stem if stem == plain else f"{stem}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
 
 
 def _metric(name: str, state: State, elapsed_s: float) -> dict[str, Any]:

@@ -79,6 +79,7 @@ class RunResult:
     history: tuple[Window, ...]
     failures: tuple[FailureKind, ...]
     notes: tuple[str, ...] = ()
+    breaking_point: str = ""
 
     def __getitem__(self, metric: str) -> MetricView:
         """Return the figures of *metric*.

@@ -31,7 +31,7 @@ _SAMPLE_LINES = 12
 
 def number(value: float, unit: str = "") -> str:
     """Return *value* in a form for people: four digits, with its unit."""
-    if math.isnan(value):
+    if not math.isfinite(value):
         return "-"
     if value == int(value) and abs(value) < 1e7:
         text = str(int(value))
@@ -60,6 +60,7 @@ def summary(result: RunResult) -> list[str]:
         *_metric_lines(result),
         *_threshold_lines(result.thresholds),
         *_failure_lines(result),
+        *([f"  {result.breaking_point}"] if result.breaking_point else []),
         *(f"  note: {note}" for note in result.notes),
     ]
 
@@ -123,6 +124,8 @@ def _threshold_lines(results: Iterable[ThresholdResult]) -> list[str]:
 def threshold_line(result: ThresholdResult) -> str:
     """Return one threshold with its mark, what was observed, and why it was not judged where it was not."""
     observed = "" if result.observed is None else f"  observed {number(result.observed)}"
+    if result.interval is not None:
+        observed += f" [{number(result.interval[0])} to {number(result.interval[1])}]"
     outcome = f"  {result.outcome}" if result.outcome not in {Outcome.PASSED, Outcome.FAILED} else ""
     note = f" ({result.note})" if result.note else ""
     return f"{MARKS[result.outcome]} {result.threshold}{observed}{outcome}{note}"

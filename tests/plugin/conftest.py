@@ -26,10 +26,7 @@ def write(pytester: pytest.Pytester) -> Callable[..., Path]:
     """Write a test module that has the usual imports."""
 
     def write(source: str, name: str = "test_it") -> Path:
-        head = (
-            "import asyncio, time, pytest\n"
-            "from pytest_cdcperf import ConstantVUs, Counter, PerVUIterations, Trend, check, group, perf, think\n"
-        )
+        head = "import asyncio, time, pytest\nfrom pytest_cdcperf import *\n"
         return pytester.makepyfile(**{name: head + source})
 
     return write

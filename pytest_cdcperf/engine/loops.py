@@ -1,0 +1,159 @@
+"""The two loops of load: who iterates and when, without the waiting, which is the runtimes'."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+
+from pytest_cdcperf.engine.arrivals import planned_starts
+from pytest_cdcperf.engine.iterations import Iterations, RunContext
+from pytest_cdcperf.engine.pacing import Pacing, pacing_by_vu, vu_spans
+from pytest_cdcperf.engine.vu import VU
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.model.load import ClosedLoad, Load, OpenLoad, RampingVUs
+from pytest_cdcperf.model.share import Share
+from pytest_cdcperf.units import duration_s
+
+NewVU = Callable[[int], VU]
+
+
+class ClosedLoop:
+    """VUs that start their next iteration when the one before has ended."""
+
+    def __init__(self, load: ClosedLoad, share: Share, context: RunContext, new_vu: NewVU) -> None:
+        self.load: Load = load
+        self._context = context
+        by_vu = pacing_by_vu(load, share)
+        numbers = share.numbers(load.most_vus)
+        self.members = [Iterations(new_vu(number), context) for number in numbers]
+        self._pacings: dict[Iterations, Pacing] = {
+            member: by_vu(number) for member, number in zip(self.members, numbers, strict=True)
+        }
+        self._spans = {member: vu_spans(load, number) for member, number in zip(self.members, numbers, strict=True)}
+        self._patience_s = duration_s(load.graceful_ramp_down) if isinstance(load, RampingVUs) else math.inf
+
+    def next_wait_of(self, member: Iterations) -> Callable[[], float | None]:
+        """Return what tells the seconds until *member* starts its next iteration.
+
+        It answers 0 for now and None when there is none.
+        """
+        pace, ended = self._pacings[member], self._context.stop.ended.is_set
+        now_ns, start_ns = self._context.clock.now_ns, self._context.start_ns
+
+        def next_wait() -> float | None:
+            return None if ended() else pace((now_ns() - start_ns) * 1e-9, member.started)
+
+        return next_wait
+
+    def active(self, elapsed_s: float) -> int:
+        """How many VUs the plan has at a time."""
+        return sum(any(begin <= elapsed_s < end for begin, end in spans) for spans in self._spans.values())
+
+    def overdue(self, elapsed_s: float) -> list[Iterations]:
+        """The VUs whose iteration must be over by now."""
+        return [
+            member for member in self.members if member.running and elapsed_s >= self._must_end_s(member, elapsed_s)
+        ]
+
+    def _must_end_s(self, member: Iterations, elapsed_s: float) -> float:
+        begun = [end for begin, end in self._spans[member] if begin <= elapsed_s]
+        return min(self.load.last_s, (begun[-1] if begun else 0.0) + self._patience_s)
+
+
+class OpenLoop:
+    """Starts by the clock, taken by whichever VU is free.
+
+    Two lags, never one: ``vu_wait`` is how long a start waited because every VU was busy, which is the
+    system under test being slow; ``generator_lag`` is how late it was although one was free, which is our
+    own fault. Both are part of response_time.
+    """
+
+    def __init__(self, load: OpenLoad, share: Share, context: RunContext, new_vu: NewVU) -> None:
+        self.load: Load = load
+        self.members: list[Iterations] = []
+        self.starts: Iterator[float] = (load.start_s + start_s for start_s in share.filter(planned_starts(load)))
+        self._context = context
+        self._new_vu = new_vu
+        self._numbers = iter(share.numbers(load.most_vus))
+        self._first = share.part(load.first_vus)
+        self._max_lateness_ns = round(duration_s(load.max_lateness) * 1e9)
+        peak = max(max(s.start_value, s.end_value) for s in load.ramp.segments)
+        self.most_queued = math.ceil(peak * duration_s(load.max_lateness)) + 1
+        self._lock = threading.Lock()
+        self._free = 0  # VUs that wait for a start, less starts that wait for a VU
+        self._dropped = 0
+
+    def first_members(self) -> list[Iterations]:
+        """Return the VUs that are there from the start."""
+        return [member for _ in range(self._first) if (member := self.grow()) is not None]
+
+    def grow(self) -> Iterations | None:
+        """Return one more VU, or None where there are as many as there may be."""
+        number = next(self._numbers, None)
+        if number is None:
+            return None
+        member = Iterations(self._new_vu(number), self._context)
+        self.members.append(member)
+        return member
+
+    def waits(self) -> None:
+        """Note that a VU is free."""
+        with self._lock:
+            self._free += 1
+
+    def offers(self) -> bool:
+        """Note that a start is due; return whether every VU is busy."""
+        with self._lock:
+            self._free -= 1
+            return self._free < 0
+
+    def on_time(self, member: Iterations, intended_ns: int, free_since_ns: int) -> bool:
+        """Record how late *member* takes a start; return whether it still counts, and drop it where not."""
+        now_ns = self._context.clock.now_ns()
+        if now_ns - intended_ns > self._max_lateness_ns:
+            self.drop()
+            return False
+        appends = member.vu.scope.appends
+        appends[builtin.VU_WAIT](max(0, free_since_ns - intended_ns) * 1e-6)
+        appends[builtin.GENERATOR_LAG](max(0, now_ns - max(intended_ns, free_since_ns)) * 1e-6)
+        return True
+
+    def drop(self) -> None:
+        """Count a start that was taken too late."""
+        with self._lock:
+            self._dropped += 1
+
+    def drop_queued(self) -> None:
+        """Count a start that nobody took."""
+        with self._lock:
+            self._dropped += 1
+            self._free += 1
+
+    def take_dropped(self) -> int:
+        """Return the starts that were dropped since the last call."""
+        with self._lock:
+            dropped, self._dropped = self._dropped, 0
+        return dropped
+
+    def active(self, _elapsed_s: float) -> int:
+        """How many VUs there are."""
+        return len(self.members)
+
+    def overdue(self, elapsed_s: float) -> list[Iterations]:
+        """The VUs whose iteration must be over by now."""
+        return [member for member in self.members if member.running] if elapsed_s >= self.load.last_s else []
+
+
+Loop = ClosedLoop | OpenLoop
+
+
+def new_loop(load: Load, share: Share, context: RunContext, new_vu: NewVU) -> Loop:
+    """Return the loop that runs this worker's share of *load*."""
+    match load:
+        case OpenLoad():
+            return OpenLoop(load, share, context, new_vu)
+        case ClosedLoad():
+            return ClosedLoop(load, share, context, new_vu)
+        case _:
+            raise TypeError(f"{type(load).__name__} is no executor")

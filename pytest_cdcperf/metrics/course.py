@@ -1,0 +1,192 @@
+"""The course of a run: recovery after a spike, drift over a soak, the point where it broke."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import median
+
+from pytest_cdcperf.errors import ConfigError, UnitError
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.series import PhaseSpan, Window
+from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot
+from pytest_cdcperf.metrics.threshold import Outcome, Threshold, ThresholdResult, evaluate
+from pytest_cdcperf.units import duration_s, format_duration
+
+_CONSECUTIVE = 3
+_ENOUGH_SAMPLES = 5
+_ENOUGH_CHECKPOINTS = 4
+_MOST_POINTS = 300  # 45,000 pairs
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """After the load has come down, *metric*'s p95 is back within *tolerance* of what it was before, in time.
+
+    Before: the first hold. Back: in three windows running that have samples enough.
+
+    :raises ConfigError: when a value cannot be meant
+    """
+
+    metric: str = "response_time"
+    tolerance: float = 0.5
+    within: str = "60s"
+
+    def __post_init__(self) -> None:
+        _check_share(self, "tolerance", self.tolerance)
+        _check_duration(self, "within", self.within)
+
+    @property
+    def selector(self) -> str:
+        """The metric."""
+        return self.metric
+
+    @property
+    def expression(self) -> str:
+        """The rule in words."""
+        return f"p(95) back within {self.tolerance:.0%} in {self.within}"
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.expression}"
+
+    def judge(self, windows: Sequence[Window], phases: Sequence[PhaseSpan]) -> ThresholdResult:
+        """Judge the rule on the course of a run; *observed* is the seconds that recovery took."""
+        names = [phase.name for phase in phases]
+        if "ramp-down" not in names or names[0] != "hold" or names[-1] != "hold":
+            return ThresholdResult(self, Outcome.NOT_JUDGED, note="needs a hold before and after the ramps")
+        before = _merged(windows, self.metric, phases[0].start_s, phases[0].end_s)
+        if before is None or before.count < _ENOUGH_SAMPLES:
+            return ThresholdResult(self, Outcome.TOO_FEW, note="too few samples in the hold before")
+        limit = before.quantile(0.95) * (1 + self.tolerance)
+        down_s = phases[-1].start_s
+        after = [window for window in windows if window.start_s >= down_s]
+        took_s = _seconds_until_below(after, self.metric, limit, down_s)
+        allowed_s = duration_s(self.within)
+        note = f"p(95) before {before.quantile(0.95):.4g}, so at most {limit:.4g}"
+        if took_s is not None:
+            return ThresholdResult(self, Outcome.PASSED if took_s <= allowed_s else Outcome.FAILED, took_s, note)
+        seen_s = (after[-1].end_s if after else down_s) - down_s
+        if seen_s < allowed_s:
+            return ThresholdResult(
+                self, Outcome.TOO_FEW, note=f"{note}; the hold after lasted {format_duration(seen_s)}"
+            )
+        return ThresholdResult(self, Outcome.FAILED, note=f"{note}; it never was")
+
+
+@dataclass(frozen=True)
+class Drift:
+    """*metric* does not rise by more than *per_hour* of its own median in an hour.
+
+    A trend's p95, or a gauge's value; by the slope of Theil and Sen (Sen, JASA 63, 1968), which single
+    windows cannot bend.
+
+    :raises ConfigError: when a value cannot be meant
+    """
+
+    metric: str = "response_time"
+    per_hour: float = 0.10
+    every: str = "5m"
+
+    def __post_init__(self) -> None:
+        _check_share(self, "per_hour", self.per_hour)
+        _check_duration(self, "every", self.every)
+
+    @property
+    def selector(self) -> str:
+        """The metric."""
+        return self.metric
+
+    @property
+    def expression(self) -> str:
+        """The rule in words."""
+        return f"rises at most {self.per_hour:.0%} an hour"
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.expression}"
+
+    def judge(self, windows: Sequence[Window], _phases: Sequence[PhaseSpan]) -> ThresholdResult:
+        """Judge the rule on the course of a run; *observed* is the rise an hour, as a share."""
+        span_s = windows[-1].end_s - windows[0].start_s if windows else 0.0
+        checkpoints = int(span_s // duration_s(self.every))
+        points = [(w.end_s, value) for w in windows if math.isfinite(value := _level(w.snapshot, self.metric))]
+        if checkpoints < _ENOUGH_CHECKPOINTS or len(points) < _ENOUGH_CHECKPOINTS:
+            note = f"{checkpoints} checkpoints of {self.every}; needs {_ENOUGH_CHECKPOINTS}"
+            return ThresholdResult(self, Outcome.NOT_JUDGED, note=note)
+        level = median(value for _, value in points)
+        rise = theil_sen(points) * 3600.0 / level if level else 0.0
+        return ThresholdResult(self, Outcome.PASSED if rise <= self.per_hour else Outcome.FAILED, rise)
+
+
+def theil_sen(points: Sequence[tuple[float, float]]) -> float:
+    """Return the median of the slopes between all pairs of *points*, 0 without two of them."""
+    step = math.ceil(len(points) / _MOST_POINTS)
+    slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points[::step], 2) if x2 > x1]
+    return median(slopes) if slopes else 0.0
+
+
+def breaking_point(windows: Sequence[Window], thresholds: Sequence[Threshold], error_rate: float) -> str:
+    """Say where the load first crossed a limit: the first window that does, with its VUs and its rate.
+
+    Empty where none does.
+    """
+    for window in windows:
+        crossed = [
+            f"{result.threshold} (observed {result.observed:.4g})"
+            for threshold in thresholds
+            if threshold.quantile is not None
+            and (result := evaluate(threshold, window.snapshot, window.duration_s)).outcome is Outcome.FAILED
+            and result.observed is not None
+        ]
+        failed = window.snapshot.select(builtin.ITERATION_FAILED.name)
+        if isinstance(failed, RateState) and failed.total and failed.rate > error_rate:
+            crossed.append(f"{failed.rate:.0%} of the iterations failed")
+        if crossed:
+            vus = window.snapshot.select(builtin.VUS.name)
+            count = window.snapshot.select(builtin.ITERATIONS.name)
+            at_vus = int(vus.max) if isinstance(vus, GaugeState) else 0
+            rate = count.total / window.duration_s if isinstance(count, CounterState) else 0.0
+            return f"breaking point at {window.start_s:.0f} s, {at_vus} VUs, {rate:.4g} iterations/s: {crossed[0]}"
+    return ""
+
+
+def _check_share(rule: object, name: str, value: object) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+        raise ConfigError(f"{type(rule).__name__}: {name}={value!r}; allowed: a share of at least 0, such as 0.5")
+
+
+def _check_duration(rule: object, name: str, value: str) -> None:
+    try:
+        duration_s(value)
+    except UnitError as error:
+        raise ConfigError(f"{type(rule).__name__}: {name}={error}") from None
+
+
+def _merged(windows: Sequence[Window], metric: str, start_s: float, end_s: float) -> Histogram | None:
+    merged = Snapshot()
+    for window in windows:
+        if start_s <= (window.start_s + window.end_s) / 2 < end_s:
+            merged.extend(window.snapshot)
+    state = merged.select(metric)
+    return state if isinstance(state, Histogram) else None
+
+
+def _seconds_until_below(windows: Sequence[Window], metric: str, limit: float, since_s: float) -> float | None:
+    running: list[Window] = []
+    for window in windows:
+        state = window.snapshot.select(metric)
+        if not isinstance(state, Histogram) or state.count < _ENOUGH_SAMPLES:
+            continue
+        running = [*running, window] if state.quantile(0.95) <= limit else []
+        if len(running) >= _CONSECUTIVE:
+            return max(0.0, running[0].start_s - since_s)
+    return None
+
+
+def _level(snapshot: Snapshot, metric: str) -> float:
+    state = snapshot.select(metric)
+    if isinstance(state, Histogram):
+        return state.quantile(0.95) if state.count >= _ENOUGH_SAMPLES else math.nan
+    return state.value if isinstance(state, GaugeState) else math.nan

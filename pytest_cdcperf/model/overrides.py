@@ -1,0 +1,129 @@
+"""What the command line changes about the loads of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pytest_cdcperf.errors import ConfigError, UnitError
+from pytest_cdcperf.model.load import (
+    ConstantArrivalRate,
+    ConstantVUs,
+    Load,
+    OpenLoad,
+    PerVUIterations,
+    RampingArrivalRate,
+    RampingVUs,
+)
+from pytest_cdcperf.units import DURATION_FORM, duration_s
+
+Loads = Mapping[str, Load]
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """``--perf-vus``, ``--perf-rate`` and ``--perf-duration``, checked.
+
+    :raises ConfigError: with every fault at once
+    """
+
+    vus: Any = None
+    duration: Any = None
+    rate: Any = None
+
+    def __post_init__(self) -> None:
+        faults = []
+        if self.vus is not None and not (isinstance(self.vus, int) and self.vus >= 1):
+            faults.append(f"--perf-vus={self.vus!r}; allowed: a whole number of at least 1")
+        if self.rate is not None and not (isinstance(self.rate, int | float) and self.rate > 0):
+            faults.append(f"--perf-rate={self.rate!r}; allowed: a number above 0")
+        if self.duration is not None and _seconds(self.duration) <= 0:
+            faults.append(f"--perf-duration={self.duration!r}; allowed: {DURATION_FORM}, above zero")
+        if faults:
+            raise ConfigError(*faults)
+
+    def apply(self, loads: Loads) -> dict[str, Load]:
+        """Return *loads* as the command line wants them.
+
+        The duration is that of the whole: stages and starts of all loads scale alike. VUs and rate scale a
+        ramp to that peak. Loads that count iterations keep their count.
+        """
+        scale = self._time_scale(loads)
+        return {name: self._at_peak(_stretched(load, scale)) for name, load in loads.items()}
+
+    def shorten(self, loads: Loads) -> bool:
+        """Whether they make *loads* shorter or smaller than they state."""
+        applied = self.apply(loads)
+        return any(
+            applied[name].planned_s < load.planned_s
+            or applied[name].most_vus < load.most_vus
+            or (isinstance(load, OpenLoad) and _peak_rate(applied[name]) < _peak_rate(load))
+            for name, load in loads.items()
+        )
+
+    def _time_scale(self, loads: Loads) -> float:
+        timed = [load.planned_s for load in loads.values() if not isinstance(load, PerVUIterations)]
+        return duration_s(self.duration) / max(timed) if self.duration is not None and timed else 1.0
+
+    def _at_peak(self, load: Load) -> Load:
+        match load:
+            case ConstantVUs():
+                return replace(load, vus=self.vus or load.vus)
+            case RampingVUs() if self.vus is not None:
+                factor = self.vus / load.most_vus
+                stages = [(duration, _scaled_count(target, factor)) for duration, target in load.stages]
+                return replace(load, start_vus=_scaled_count(load.start_vus, factor), stages=stages)
+            case OpenLoad():
+                bounded = load if self.vus is None else replace(load, vus=self.vus, max_vus=self.vus)
+                return bounded if self.rate is None else _at_rate(bounded, self.rate)
+            case _:
+                return load
+
+
+def _seconds(text: object) -> float:
+    try:
+        return duration_s(text)
+    except UnitError:
+        return -1.0
+
+
+def _stretched(load: Load, scale: float) -> Load:
+    if scale == 1.0 or isinstance(load, PerVUIterations):
+        return load
+    start_at = _scaled(load.start_at, scale)
+    match load:
+        case ConstantVUs() | ConstantArrivalRate():
+            return replace(load, start_at=start_at, duration=_scaled(load.duration, scale))
+        case RampingVUs() | RampingArrivalRate():
+            stages = [(_scaled(duration, scale), target) for duration, target in load.stages]
+            return replace(load, start_at=start_at, stages=stages)
+        case _:
+            return load
+
+
+def _scaled(duration: str, scale: float) -> str:
+    return f"{duration_s(duration) * scale:.6f}".rstrip("0").rstrip(".") + "s"
+
+
+def _scaled_count(count: float, factor: float) -> int:
+    # A small stage of a ramp must not vanish.
+    return max(1, round(count * factor)) if count else 0
+
+
+def _peak_rate(load: Load) -> float:
+    if not isinstance(load, OpenLoad):
+        return 0.0
+    return max(max(segment.start_value, segment.end_value) for segment in load.ramp.segments)
+
+
+def _at_rate(load: OpenLoad, rate: float) -> OpenLoad:
+    match load:
+        case ConstantArrivalRate():
+            return replace(load, rate=rate)
+        case RampingArrivalRate():
+            factor = rate / max(load.start_rate, *(target for _, target in load.stages))
+            stages = [(duration, target * factor) for duration, target in load.stages]
+            return replace(load, start_rate=load.start_rate * factor, stages=stages)
+        case _:
+            return load

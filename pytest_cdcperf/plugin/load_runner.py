@@ -1,0 +1,87 @@
+"""The fixture ``load``: the test itself says what runs under which load, as often as it likes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.model.load import Load
+from pytest_cdcperf.model.profiles import canonical
+from pytest_cdcperf.model.spec import thresholds_of
+from pytest_cdcperf.reporting.result import RunResult
+
+if TYPE_CHECKING:
+    from pytest_cdcperf.plugin.item import PerfFunction
+
+
+class LoadRunner:
+    """Runs bodies under load, one after the other, and returns each one's result to assert on."""
+
+    def __init__(self, item: PerfFunction) -> None:
+        self._item = item
+
+    def run(
+        self,
+        body: Callable[[], Any],
+        load: Load | str | Mapping[str, Load],
+        *,
+        thresholds: Mapping[str, Any] | None = None,
+        error_rate: float = 0.0,
+        name: str = "",
+    ) -> RunResult:
+        """Run *body*, a ``def`` or an ``async def`` without arguments, under *load*.
+
+        :param load: an executor, several by name, or the name of a profile; only a profile is changed by
+            ``--perf-vus``, ``--perf-rate`` and ``--perf-duration``
+        :param thresholds: judged into the result's verdict; it is for the test to assert on it
+        :param name: of the run in the reports; "run-1" and so on without it
+
+        In once mode the body runs once, and the test then ends as skipped.
+        """
+        __tracebackhide__ = True
+        from pytest_cdcperf.engine.run import Body  # noqa: PLC0415
+        from pytest_cdcperf.plugin import running  # noqa: PLC0415
+
+        if not self._item.runs_load:
+            self._run_once(body)
+        loads, profile, shortened = self._loads(load)
+        spec = replace(
+            self._item.spec,
+            loads=loads,
+            profile=profile,
+            thresholds=thresholds_of(thresholds or {}),
+            course=(),
+            error_rate=error_rate,
+            shortened=shortened,
+        )
+        name = name or f"run-{len(self._item.results) + 1}"
+        return running.measure(self._item, spec, Body(body, _is_async(body)), name)
+
+    def _loads(self, load: Load | str | Mapping[str, Load]) -> tuple[Mapping[str, Load], str | None, bool]:
+        settings = self._item.perf_session.settings
+        if isinstance(load, str):
+            if canonical(load) not in settings.profiles:
+                raise ConfigError(f"load.run: no profile {load!r}; allowed: {', '.join(sorted(settings.profiles))}")
+            stated = {"": settings.profiles[canonical(load)]}
+            return settings.overrides.apply(stated), canonical(load), settings.overrides.shorten(stated)
+        loads = load if isinstance(load, Mapping) else {"": load}
+        if not loads or not all(isinstance(part, Load) for part in loads.values()):
+            raise ConfigError(f"load.run: load={load!r}; allowed: an executor, a mapping of executors, or a profile")
+        return loads, None, False
+
+    def _run_once(self, body: Callable[[], Any]) -> NoReturn:
+        __tracebackhide__ = True
+        from pytest_cdcperf.plugin import running  # noqa: PLC0415
+
+        running.call_once(body, self._item.perf_session.run_id, is_async=_is_async(body))
+        pytest.skip("its body ran once; the load needs --perf-run")
+
+
+def _is_async(body: Callable[[], Any]) -> bool:
+    inner = getattr(body, "func", body)  # functools.partial
+    return inspect.iscoroutinefunction(inner)

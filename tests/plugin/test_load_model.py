@@ -1,0 +1,273 @@
+"""Executors, thresholds and verdicts through whole sessions."""
+
+import json
+
+import pytest
+
+
+def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return pytester.runpytest("--perf-run", "-rs", *arguments)
+
+
+@pytest.mark.parametrize(
+    "body", ["def test_it(server):\n    server.ask()", "async def test_it(server):\n    await server.aask()"]
+)
+def test_a_stall_is_seen_from_the_intended_start(pytester, write, result_of, body):
+    """A server that stops for a second under 200 starts a second: the p95 is the stall's, not the fast majority's."""
+    write(f"""
+import threading
+
+class Server:
+    def __init__(self):
+        self.begun = time.monotonic()
+
+    def stalled(self):
+        at = time.monotonic() - self.begun
+        return 2 - at if 1 < at < 2 else 0
+
+    def ask(self):
+        time.sleep(self.stalled())
+
+    async def aask(self):
+        await asyncio.sleep(self.stalled())
+
+@pytest.fixture
+def server():
+    return Server()
+
+@perf(load=ConstantArrivalRate(rate=200, duration="10s", vus=50, max_vus=50))
+{body}
+""")
+    run(pytester)  # on a machine that is busy otherwise it may be INVALID: it is the figures that count here
+    document = result_of("test_it-test_it")
+    assert document["iterations"] == 2000
+    times = document["metrics"]["response_time"]["values"]
+    assert times["p(95)"] > 400  # a tenth of all starts fall into the second, and half of those wait for half of it
+    assert times["p(99)"] > 800
+    assert document["metrics"]["vu_wait"]["values"]["max"] > 500  # who waited, waited for a VU
+
+
+def test_starts_that_nobody_takes_in_time_fail_the_run_as_saturated(pytester, write, result_of):
+    write("""
+@perf(load=ConstantArrivalRate(rate=50, duration="2s", vus=1, max_vus=2, max_lateness="300ms"))
+def test_it():
+    time.sleep(0.2)
+""")
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*saturated at */s: * starts were dropped because every VU was busy; raise max_vus*"])
+    document = result_of("test_it-test_it")
+    assert document["iterations"] + document["metrics"]["dropped_iterations"]["values"]["count"] == 100
+
+
+def test_several_loads_of_one_test_are_told_apart_by_scenario(pytester, write, result_of):
+    write("""
+@perf(
+    load={
+        "steady": ConstantArrivalRate(rate=20, duration="1s", vus=5),
+        "burst": SharedIterations(vus=2, iterations=7, start_at="500ms"),
+    },
+    thresholds={"iterations{scenario:steady}": "count==20", "iterations{scenario:burst}": "count==7"},
+)
+def test_it():
+    time.sleep(0.001)
+""")
+    run(pytester).assert_outcomes(passed=1)
+
+
+def test_overrides_scale_stages_and_peaks(pytester, write, result_of):
+    write("""
+@pytest.mark.stress
+@perf
+def test_it():
+    time.sleep(0.01)
+""")
+    pytester.runpytest("-m", "stress", "--perf-duration=1600ms", "--perf-vus=3").assert_outcomes(passed=1)
+    document = result_of("test_it-test_it")
+    assert document["load"] == "VUs 0, to 1 in 0.2s, to 2 in 0.5s, to 3 in 0.2s, to 2 in 0.5s, to 0 in 0.2s"
+    assert document["shortened"]
+
+
+def test_a_threshold_may_end_the_run(pytester, write, result_of):
+    write("""
+@perf(vus=1, duration="60s", thresholds={"response_time": Limit("avg<1", abort_on_fail=True, delay="1s")})
+def test_it():
+    time.sleep(0.01)
+""")
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*note: ended before its time: response_time avg<1 failed"])
+    assert result_of("test_it-test_it")["elapsed_s"] < 30
+
+
+def test_thresholds_over_windows_and_phases_are_judged(pytester, write, result_of):
+    write("""
+@perf(
+    load=RampingVUs(start_vus=1, stages=[("2s", 1), ("1s", 3), ("1s", 3)]),
+    thresholds={"response_time": [Limit("count<1", over="2s"), Limit("p(50)<1000", phase="hold")]},
+)
+def test_it():
+    time.sleep(0.02)
+""")
+    run(pytester).assert_outcomes(failed=1)
+    judged = {t["expression"]: t for t in result_of("test_it-test_it")["thresholds"]}
+    assert judged["count<1 over 2s"]["outcome"] == "failed"
+    assert judged["count<1 over 2s"]["observed"] > 100  # the last two seconds, with three VUs
+    assert judged["p(50)<1000 in hold"]["outcome"] == "passed"
+
+
+def test_a_thresholds_file_replaces_the_markers_limits_and_leaves_the_rest(pytester, write, result_of):
+    (pytester.path / "limits.json").write_text(
+        json.dumps({"baseline": {"response_time": {"p95": 0.001}, "iterations": {"count": 1e9}}})
+    )
+    write("""
+@pytest.mark.baseline
+@perf(vus=1, duration="1s", p95=10_000, p50=10_000)
+def test_it():
+    time.sleep(0.01)
+""")
+    pytester.runpytest("-m", "baseline", "--perf-thresholds=limits.json").assert_outcomes(failed=1)
+    judged = {f"{t['metric']} {t['expression']}": t["outcome"] for t in result_of("test_it-test_it")["thresholds"]}
+    assert judged == {
+        "response_time p(95)<0.001": "failed",
+        "response_time p(50)<10000": "passed",
+        "iterations count<1000000000": "passed",
+    }
+
+
+def test_all_faults_of_a_thresholds_file_are_named_at_once(pytester, write):
+    (pytester.path / "limits.json").write_text('{"nope": {}, "baseline": {"x": {"p95": "fast", "q95": 3}, "y": 5}}')
+    write("@perf\ndef test_it(): pass\n")
+    result = pytester.runpytest("--perf-thresholds=limits.json")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            "*--perf-thresholds=limits.json: unknown profile 'nope'; allowed: baseline, *",
+            "*baseline.x.p95='fast'; allowed: a number",
+            "*baseline.x.q95=3; allowed keys: pNN, *",
+            "*baseline.y=5; allowed: a table with *",
+        ]
+    )
+
+
+def test_a_generator_that_fills_its_core_makes_the_run_invalid(pytester, write):
+    write("@perf(vus=2, duration='3s', max=0.0000001)\ndef test_it():\n    sum(range(1000))\n")
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "INVALID:",
+            "  the generator filled its core (*% of one): use more workers, fewer VUs, or think time",
+            "  response_time max<1e-07: observed *",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("load", "line"),
+    [
+        ("ConstantArrivalRate(rate=0, duration='1s')", "*ConstantArrivalRate: rate=0; allowed: a number above 0"),
+        ("ConstantArrivalRate(rate=1, duration='1s', vus=5, max_vus=2)", "*max_vus=2 is below vus=5; allowed: *"),
+        ("RampingVUs(stages=[('0s', 5)])", "*RampingVUs: stage 1: duration='0s'; allowed: a duration above zero"),
+        ("RampingVUs(stages=[])", "*RampingVUs: stages=[[]]; allowed: (duration, target) pairs*"),
+    ],
+)
+def test_an_executor_that_cannot_be_meant_is_refused_where_it_is_written(pytester, write, load, line):
+    write(f"@perf(load={load})\ndef test_it(): pass\n")
+    result = run(pytester)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines([line])
+
+
+def test_a_load_that_leaves_nothing_running_for_long_is_refused(pytester, write):
+    write("""
+LATE = {"a": ConstantVUs(duration="1m"), "b": ConstantVUs(duration="1m", start_at="1h")}
+@perf(load=LATE)
+def test_it(): pass
+""")
+    result = run(pytester)
+    result.stdout.fnmatch_lines(
+        ["*a start_at before the end of the others; 3600 s leaves nothing running from 60 s on"]
+    )
+
+
+LOAD_FIXTURE = """
+def quick():
+    time.sleep(0.005)
+
+async def aquick():
+    await asyncio.sleep(0.005)
+
+def test_it(load, capsys):
+    first = load.run(quick, PerVUIterations(vus=2, iterations=5), thresholds={"response_time": "max<10000"})
+    assert first.passed and first.iterations == 10 and first["response_time"].p50 >= 5
+    second = load.run(aquick, ConstantArrivalRate(rate=50, duration="1s"), name="open")
+    assert second["iterations"].count == 50
+    third = load.run(quick, PerVUIterations(vus=1), thresholds={"response_time": "max<0.001"})
+    assert third.verdict == "FAILED" and third.crossed
+"""
+
+
+def test_load_run_returns_results_to_assert_on_and_reports_each(pytester, write, result_of):
+    write(LOAD_FIXTURE)
+    result = run(pytester, "--strict-markers")
+    result.assert_outcomes(passed=1)
+    names = sorted(path.name for path in (pytester.path / "perf-results" / "latest").glob("*.json"))
+    assert [name.partition("test_it-test_it")[2].partition("-")[2][:5] for name in names] == ["open-", "run-1", "run-3"]
+    result.stdout.fnmatch_lines(["scenario*", "test_it.py::test_it::run-1*PASSED", "*::open*", "*::run-3*FAILED"])
+
+
+def test_load_run_in_once_mode_calls_its_body_and_skips(pytester, write):
+    write("""
+called = []
+def test_it(load):
+    load.run(lambda: called.append(1), ConstantVUs(vus=5, duration="60s"))
+
+def test_after():
+    assert called == [1]
+""")
+    result = pytester.runpytest("-rs")
+    result.assert_outcomes(skipped=1, passed=1)
+    result.stdout.fnmatch_lines(["*its body ran once; the load needs --perf-run"])
+
+
+def test_a_fixture_of_the_projects_own_called_load_is_left_alone(pytester, write):
+    write("""
+@pytest.fixture
+def load():
+    return "the project's"
+
+def test_it(load):
+    assert load == "the project's"
+""")
+    result = pytester.runpytest()
+    result.assert_outcomes(passed=1)
+    assert "perf test" not in result.stdout.str()
+
+
+def test_recovery_after_a_spike_is_judged(pytester, write, result_of):
+    write("""
+begun = time.monotonic()
+
+@perf(
+    load=RampingVUs(start_vus=2, stages=[("2s", 2), ("1s", 6), ("1s", 2), ("6s", 2)]),
+    recovery=[Recovery(within="5s"), Recovery(within="1ms")],
+)
+def test_it():
+    at = time.monotonic() - begun
+    time.sleep(0.2 if 3 < at < 6 else 0.02)
+""")
+    run(pytester).assert_outcomes(failed=1)
+    judged = {t["expression"]: t for t in result_of("test_it-test_it")["thresholds"]}
+    assert judged["p(95) back within 50% in 5s"]["outcome"] == "passed"
+    assert judged["p(95) back within 50% in 1ms"]["outcome"] == "failed"
+
+
+def test_the_breaking_point_is_named(pytester, write):
+    write("""
+@perf(load=RampingVUs(start_vus=1, stages=[("2s", 1), ("2s", 8)]), p95=40)
+def test_it(vu):
+    time.sleep(0.02 if vu.id == 1 else 0.1)
+""")
+    result = run(pytester)
+    result.stdout.fnmatch_lines(["  breaking point at * s, * VUs, * iterations/s: response_time p(95)<40 (observed *)"])

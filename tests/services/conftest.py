@@ -1,0 +1,120 @@
+"""One embedded stack for all tests of this directory that bring none of their own, and the faces on it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from pytest_cdcperf.cdc.expect import Cdc
+from pytest_cdcperf.cdc.watch import SinkWatch
+from pytest_cdcperf.clients.mongo import Mongo
+from pytest_cdcperf.clients.postgres import Postgres
+from pytest_cdcperf.embedded import postgres as postgres_part
+from pytest_cdcperf.embedded.parts import Part
+from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
+from pytest_cdcperf.model.services import PostgresAddress
+from tests.services.harness import FACES, ROOT, User
+
+COLLECTIONS = {"customer": "customers", "address": "addresses", "orders": "orders"}
+OWN_TABLES = """
+CREATE TABLE gadget (
+    id uuid PRIMARY KEY, name text, pieces int, price numeric(12, 2), sold boolean,
+    made timestamptz, seen timestamp, born date
+);
+CREATE SCHEMA lab;
+"""
+PASSWORD = "s3cr3t-of-the-guard"  # noqa: S105
+
+
+@pytest.fixture(scope="session")
+def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    schema = (ROOT / "tests_perf" / "shop" / "schema.sql").read_text()
+    config = StackConfig(tmp_path_factory.mktemp("shared-stack"), schema + OWN_TABLES, COLLECTIONS)
+    with EmbeddedStack.start(config) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def source(shared_stack: EmbeddedStack) -> Iterator[Postgres]:
+    """PostgreSQL. Schema "lab" is not carried to the sink."""
+    face = Postgres(shared_stack.services.postgres)
+    yield face
+    face.close()
+
+
+@pytest.fixture(scope="session")
+def sink_face(shared_stack: EmbeddedStack) -> Iterator[Mongo]:
+    face = Mongo(shared_stack.services.mongo)
+    yield face
+    face.close()
+
+
+@pytest.fixture(scope="session")
+def pipeline(sink_face: Mongo) -> Iterator[Cdc]:
+    watch = SinkWatch(sink_face)
+    yield Cdc(sink_face, watch)
+    watch.close()
+
+
+@pytest.fixture
+def users() -> Iterator[Callable[..., User]]:
+    """Make virtual users, and end them with the test."""
+    made: list[User] = []
+
+    def make(face: str, number: int = 1, *, vus: int = 1) -> User:
+        made.append(User(face, number, vus=vus))
+        return made[-1]
+
+    yield make
+    for user in made:
+        user.end()
+
+
+@pytest.fixture(params=FACES)
+def face(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def user(face: str, users: Callable[..., User]) -> User:
+    """One virtual user, of a blocking body and of an async one."""
+    return users(face)
+
+
+@dataclass(frozen=True)
+class GuardedPostgres:
+    """A second PostgreSQL, which asks for a password."""
+
+    address: PostgresAddress
+
+    def with_password(self, password: str) -> PostgresAddress:
+        return replace(self.address, password=password)
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedPostgres]:
+    log: Path = tmp_path_factory.mktemp("guarded") / "postgres.log"
+    directory = postgres_part.stack_directory()
+    server = postgres_part.start_postgres(
+        directory,
+        log,
+        20,
+        spawn=lambda command: Part("postgres", command, log, lambda _: None),
+        wait=lambda: time.sleep(0.02),
+    )
+    try:
+        trusting = Postgres(server.address)
+        trusting.execute(f"ALTER USER postgres PASSWORD '{PASSWORD}'")
+        (server.data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+        trusting.execute("SELECT pg_reload_conf()")
+        trusting.close()
+        yield GuardedPostgres(server.address)
+    finally:
+        server.stop()
+        shutil.rmtree(directory)
