@@ -187,11 +187,13 @@ class Run:
             overdue = [member for loop in self._loops for member in loop.members if member.running]
         else:
             overdue = [member for loop in self._loops for member in loop.overdue(now_s)]
-        cut = [member for member in overdue if member.cut_short()]
-        self._interrupted += len(cut)
+        if not overdue:
+            return
+        cut = sum(member.cut_short() for member in overdue)
+        self._interrupted += cut
         if cut:
-            self._recorder.pending(builtin.ITERATIONS_INTERRUPTED).append(float(len(cut)))
-            runtime.interrupt(cut)
+            self._recorder.pending(builtin.ITERATIONS_INTERRUPTED).append(float(cut))
+        runtime.interrupt(overdue)  # again each time: who waited for another's connection has it now
 
     def _sample_vus(self) -> None:
         now_s = self._context.elapsed_s()

@@ -64,8 +64,9 @@ class TaskRuntime:
 
     def _cancel(self, members: list[Iterations]) -> None:
         for member in members:
-            if member.running:
-                self._tasks[member.vu.id].cancel()
+            task = self._tasks[member.vu.id]
+            if member.running and not task.cancelling():
+                task.cancel()
 
     def _run_loop(self, loops: Sequence[Loop]) -> None:
         try:
