@@ -1,13 +1,15 @@
-"""Print every benchmark, or those named: ``python -m benchmarks iterations recording memory startup postgres``."""
+"""Print every benchmark, or those named: ``python -m benchmarks iterations stall``."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import iterations, memory, postgres, recording, startup
+from benchmarks import arrivals, iterations, memory, postgres, recording, stall, startup
 
 BENCHMARKS = {
     "iterations": iterations.main,
+    "arrivals": arrivals.main,
+    "stall": stall.main,
     "recording": recording.main,
     "memory": memory.main,
     "startup": startup.main,

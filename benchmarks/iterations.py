@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from benchmarks import peer
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.metrics.builtin import ITERATIONS
@@ -27,7 +28,7 @@ def cost_us(body: Body) -> tuple[float, int]:
     """Return the microseconds of CPU that one iteration of *body* takes, and how many there were."""
     timeline = Timeline()
     begin = time.process_time()
-    Run(LOAD, body, run_id="benchmark", rules=RULES, on_window=timeline.add).execute()
+    Run({"": LOAD}, body, run_id="benchmark", rules=RULES, on_window=timeline.add).execute()
     spent = time.process_time() - begin
     state = timeline.total.select(ITERATIONS.name)
     count = int(state.total) if isinstance(state, CounterState) else 0
@@ -52,3 +53,8 @@ def main() -> None:
     for name, body in (("threads", Body(empty)), ("tasks", Body(empty_async, is_async=True))):
         cost, count = cost_us(body)
         print(f"empty iteration on {name:<8}           {cost:.2f} us, {cost / bare:.1f} x bare ({count} iterations)")
+    if peer.available():
+        k6 = peer.run({"vus": 10, "duration": "3s"}, "")
+        count = int(k6.value("iterations", "count"))
+        cost = k6.cpu_s / count * 1e6
+        print(f"empty iteration in k6                 {cost:.2f} us, {k6.memory_mb:.0f} MB ({count} iterations)")

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Scope, recording
 
 EVERY_S = 1.0
+
+
+def sample_memory(pids: Sequence[int] = ()) -> None:
+    """Record the resident memory of this process and, where there are any, of the processes *pids* and theirs."""
+    import psutil  # noqa: PLC0415  # only runs need it
+
+    builtin.GENERATOR_MEMORY.add(psutil.Process().memory_info().rss / 1e6)
+    total = 0
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            total += sum(member.memory_info().rss for member in (process, *process.children(recursive=True)))
+    if pids:
+        builtin.STACK_MEMORY.add(total / 1e6)
 
 
 @contextmanager

@@ -16,5 +16,7 @@ ITERATION_FAILED = Rate("iteration_failed")
 ITERATIONS_SKIPPED = Counter("iterations_skipped")
 ITERATIONS_INTERRUPTED = Counter("iterations_interrupted")
 CHECKS = Rate("checks")
+GENERATOR_MEMORY = Gauge("generator_memory_mb", unit="MB", merging=GaugeMerge.SUM)  # resident
+STACK_MEMORY = Gauge("stack_memory_mb", unit="MB", merging=GaugeMerge.MAX)  # resident, of the embedded servers
 VUS = Gauge("vus", merging=GaugeMerge.SUM)
 VUS_MAX = Gauge("vus_max", merging=GaugeMerge.SUM)

@@ -286,7 +286,7 @@ class ConstantArrivalRate(OpenLoad):
     def describe(self) -> str:
         """Return "200 starts per 1s for 5m, 50 to 100 VUs"."""
         span = format_duration(self.active_s)
-        return f"{self.rate:g} starts per {self.per} for {span}, {self.first_vus} to {self.most_vus} VUs"
+        return f"{self.rate:g} starts per {self.per} for {span}, {_range(self)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,7 +315,7 @@ class RampingArrivalRate(OpenLoad):
     def describe(self) -> str:
         """Return "starts per 1s: 10, to 500 in 1m; 100 to 200 VUs"."""
         stages = _described(self.stages)
-        return f"starts per {self.per}: {self.start_rate:g}, {stages}; {self.first_vus} to {self.most_vus} VUs"
+        return f"starts per {self.per}: {self.start_rate:g}, {stages}; {_range(self)}"
 
 
 EXECUTORS: Mapping[str, type[Load]] = {
@@ -352,6 +352,10 @@ def check_keys(executor: type[Load], keys: Iterable[str]) -> None:
 
 def _vus(count: int) -> str:
     return f"{count} VU{'s' * (count != 1)}"
+
+
+def _range(load: Load) -> str:
+    return _vus(load.most_vus) if load.first_vus == load.most_vus else f"{load.first_vus} to {load.most_vus} VUs"
 
 
 def _described(stages: Iterable[tuple[str, float]]) -> str:

@@ -18,6 +18,7 @@ from pytest_cdcperf.cluster.agent import run_share
 from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, RunOutcome
+from pytest_cdcperf.engine.sampling import sample_memory
 from pytest_cdcperf.engine.signals import Terminated
 from pytest_cdcperf.engine.vu import VU, acting_as
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
@@ -138,7 +139,7 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "") -> R
             run_id=session.run_id,
             rules=ExceptionRules(_classify, _describe),
             send=coordinator.receive,
-            samplers=session.samplers,
+            samplers=[*session.samplers, lambda: sample_memory(session.services.server_pids())],
             faults_at_end=session.services.deaths,
         )
     session.progress.end()

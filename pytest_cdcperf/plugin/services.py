@@ -63,6 +63,12 @@ class SessionServices:
             for part in self._stack.dead_parts()
         ]
 
+    def server_pids(self) -> list[int]:
+        """The processes of the embedded servers, none without them."""
+        if self._stack is None:
+            return []
+        return [pid for part, pid in self._stack.pids.items() if part != "keeper"]
+
     def close(self) -> None:
         """Stop the embedded stack where one was started."""
         stack, self._stack = self._stack, None

@@ -24,7 +24,21 @@ _GROUPS = (
     ("MongoDB", ("mongo_",)),
     ("HTTP", ("http_",)),
     ("gRPC", ("grpc_",)),
-    ("execution", ("iteration", "response_time", "vus", "checks", "group_duration", "dropped", "vu_wait", "generator")),
+    (
+        "execution",
+        (
+            "iteration",
+            "response_time",
+            "vus",
+            "checks",
+            "group_duration",
+            "dropped",
+            "vu_wait",
+            "stack_memory",
+            "generator",
+            "stack_memory",
+        ),
+    ),
 )
 _SAMPLE_LINES = 12
 
