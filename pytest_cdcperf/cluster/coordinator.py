@@ -76,8 +76,13 @@ class Coordinator:
             history=tuple(windows),
             failures=_merge_failures(self._done),
             notes=tuple(self._notes()),
-            breaking_point=breaking_point(windows, self._thresholds, self._facts.error_rate),
+            breaking_point=self._breaking_point(),
         )
+
+    def _breaking_point(self) -> str:
+        if all(phase.name == "hold" for phase in self._phases):
+            return ""  # one slow window under a level load is no breaking point
+        return breaking_point(self._timeline.history, self._thresholds, self._facts.error_rate)
 
     def _notes(self) -> list[str]:
         aborted = [f"ended before its time: {self._abort_reason}"] if self._abort_reason else []

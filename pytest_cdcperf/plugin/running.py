@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -132,7 +133,7 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "") -> R
         phases=next(iter(spec.loads.values())).phases,
         on_live=lambda live: session.progress.show(name or item.name, live),
     )
-    with _log_capture_detached():
+    with _capture_bounded():
         outcome = run_share(
             spec.loads,
             body,
@@ -185,14 +186,25 @@ def _describe(error: BaseException) -> str:
 
 
 @contextmanager
-def _log_capture_detached() -> Iterator[None]:
-    """Keep pytest from storing every log record of the load in memory."""
+def _capture_bounded() -> Iterator[None]:
+    """Keep pytest from storing every log record and every warning of the load in memory."""
     root = logging.getLogger()
     capturing = [handler for handler in root.handlers if isinstance(handler, LogCaptureHandler)]
     for handler in capturing:
         root.removeHandler(handler)
+    shown, show = set[tuple[type[Warning], str, int]](), warnings.showwarning
+
+    def show_once(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any, **options: Any
+    ) -> None:
+        if (category, filename, lineno) not in shown:
+            shown.add((category, filename, lineno))
+            show(message, category, filename, lineno, *rest, **options)
+
+    warnings.showwarning = show_once
     try:
         yield
     finally:
+        warnings.showwarning = show
         for handler in capturing:
             root.addHandler(handler)

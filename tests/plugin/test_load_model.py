@@ -9,34 +9,38 @@ def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return pytester.runpytest("--perf-run", "-rs", *arguments)
 
 
-@pytest.mark.parametrize(
-    "body", ["def test_it(server):\n    server.ask()", "async def test_it(server):\n    await server.aask()"]
-)
+BLOCKING = """
+def test_it(port, vu):
+    connection = vu.state.setdefault("connection", http.client.HTTPConnection("127.0.0.1", port))
+    connection.request("GET", "/")
+    connection.getresponse().read()
+"""
+AWAITED = """
+async def test_it(port, vu):
+    if "streams" not in vu.state:
+        vu.state["streams"] = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = vu.state["streams"]
+    writer.write(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    await reader.readuntil(b"ok")
+"""
+
+
+@pytest.mark.parametrize("body", [BLOCKING, AWAITED], ids=["threads", "tasks"])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the bodies leave their sockets to the end of the process
 def test_a_stall_is_seen_from_the_intended_start(pytester, write, result_of, body):
     """A server that stops for a second under 200 starts a second: the p95 is the stall's, not the fast majority's."""
+    pytester.syspathinsert(pytester.path)
     write(f"""
-import threading
-
-class Server:
-    def __init__(self):
-        self.begun = time.monotonic()
-
-    def stalled(self):
-        at = time.monotonic() - self.begun
-        return 2 - at if 1 < at < 2 else 0
-
-    def ask(self):
-        time.sleep(self.stalled())
-
-    async def aask(self):
-        await asyncio.sleep(self.stalled())
+import http.client
+from benchmarks.stall import stalling_server
 
 @pytest.fixture
-def server():
-    return Server()
+def port():
+    with stalling_server() as port:
+        yield port
 
 @perf(load=ConstantArrivalRate(rate=200, duration="10s", vus=50, max_vus=50))
-{body}
+{body.lstrip()}
 """)
     run(pytester)  # on a machine that is busy otherwise it may be INVALID: it is the figures that count here
     document = result_of("test_it-test_it")

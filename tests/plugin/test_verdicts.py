@@ -177,3 +177,14 @@ def test_next():
     result.stdout.fnmatch_lines(["*VU 1 could not be stopped: blocked in a call that has no timeout; give it one"])
     result.stdout.fnmatch_lines(["*VUs of test_it.py::test_it are still running, so no load was started"])
     assert result_of("test_it-test_it")["metrics"]["iterations_interrupted"]["values"]["count"] >= 1
+
+
+def test_a_warning_under_load_is_kept_once_a_line(pytester, write):
+    write(f"""
+import warnings
+
+@perf({LOAD})
+def test_it():
+    warnings.warn("costly", RuntimeWarning)
+""")
+    run(pytester, "-Walways").assert_outcomes(passed=1, warnings=1)
