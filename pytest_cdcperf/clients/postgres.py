@@ -10,27 +10,18 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Generic, LiteralString, TypeVar
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import dict_row
 
-from pytest_cdcperf.clients.measured import Measured
+from pytest_cdcperf.clients.postgres_statements import WRITES, Statement, insert_sql, update_sql
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import ConfigError, UnreachableError, WrongFaceError
-from pytest_cdcperf.metrics.recorder import Counter, Trend
-from pytest_cdcperf.metrics.snapshot import Tags
+from pytest_cdcperf.metrics.recorder import Trend
 from pytest_cdcperf.model.services import PostgresAddress, redact
 
-PG_WRITE_DURATION = Trend("pg_write_duration", unit="ms")
-PG_READ_DURATION = Trend("pg_read_duration", unit="ms")
 PG_POOL_WAIT = Trend("pg_pool_wait", unit="ms")
-PG_WRITE_ERRORS = Counter("pg_write_errors")
-PG_READ_ERRORS = Counter("pg_read_errors")
-PG_RECORDS_INSERTED = Counter("pg_records_inserted")
 
 Row = dict[str, Any]
 Connection = psycopg.Connection[Row]
@@ -39,73 +30,6 @@ AsyncConnection = psycopg.AsyncConnection[Row]
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 30.0
 _SPARE_CONNECTIONS = 5  # for people and monitors beside the run
-_WRITES = frozenset({"insert", "update", "delete", "merge", "truncate", "copy", "create", "alter", "drop"})
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One SQL statement with its bound values, and how it is measured."""
-
-    query: bytes
-    params: Sequence[Any] | Mapping[str, Any] | None
-    tags: Tags
-    writes: bool = True
-    inserts: bool = False
-
-    def measured(self) -> Measured:
-        """Return the timer of one execution."""
-        return Measured(*self._metrics(), self.tags)
-
-    def count_unsent(self, since_ns: int) -> None:
-        """Count a statement that could not even be sent, and time it: a failed call is a sample too."""
-        duration, errors = self._metrics()
-        duration.add((time.perf_counter_ns() - since_ns) * 1e-6, dict(self.tags))
-        errors.add(1, dict(self.tags))
-
-    def _metrics(self) -> tuple[Trend, Counter]:
-        return (PG_WRITE_DURATION, PG_WRITE_ERRORS) if self.writes else (PG_READ_DURATION, PG_READ_ERRORS)
-
-    def count_rows(self, rows: int) -> None:
-        """Count what was inserted."""
-        if self.inserts and rows > 0:
-            PG_RECORDS_INSERTED.add(rows)
-
-
-@lru_cache(maxsize=256)
-def _insert_sql(table: str, columns: tuple[str, ...], key: tuple[str, ...], changing: tuple[str, ...]) -> bytes:
-    query = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-        _name(*table.split(".")),
-        sql.SQL(", ").join(map(_name, columns)),
-        sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
-    )
-    if key:
-        changes = sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(_name(c)) for c in changing)
-        action = sql.SQL("UPDATE SET {}").format(changes) if changing else sql.SQL("NOTHING")
-        keys = sql.SQL(", ").join(map(_name, key))
-        query += sql.SQL(" ON CONFLICT ({}) DO {}").format(keys, action)
-    return query.as_bytes(None)
-
-
-@lru_cache(maxsize=256)
-def _update_sql(table: str, columns: tuple[str, ...], where: tuple[str, ...]) -> bytes:
-    head = sql.SQL("UPDATE {} SET {}") if columns else sql.SQL("DELETE FROM {}")
-    query = head.format(_name(*table.split(".")), _equations(columns, ", "))
-    return (query + sql.SQL(" WHERE {}").format(_equations(where, " AND "))).as_bytes(None)
-
-
-def _equations(columns: tuple[str, ...], between: LiteralString) -> sql.Composed:
-    return sql.SQL(between).join(sql.SQL("{} = {}").format(_name(c), sql.Placeholder()) for c in columns)
-
-
-def _name(*parts: str) -> sql.Identifier:
-    # psycopg quotes, but looks for placeholders in names as well.
-    return sql.Identifier(*(part.replace("%", "%%") for part in parts))
-
-
-def _require(table: str, **values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        if not value:
-            raise ConfigError(f"{table}: {name} is empty; name at least one column, or use pg.execute()")
 
 
 Count = TypeVar("Count")
@@ -145,15 +69,15 @@ class _Face(Generic[Count, Rows]):
         Measured as a write or a read by its first word.
         """
         word = query.split(None, 1)[0].lower() if query.strip() else ""
-        return self._rows(Statement(query.encode(), params, (("op", word),), writes=word in _WRITES))
+        return self._rows(Statement(query.encode(), params, (("op", word),), writes=word in WRITES))
 
     def _insert(self, table: str, row: Mapping[str, Any], key: tuple[str, ...], changing: tuple[str, ...]) -> Count:
         tags = (("op", "upsert" if key else "insert"), ("table", table))
-        query = _insert_sql(table, tuple(row), key, changing)
+        query = insert_sql(table, tuple(row), key, changing)
         return self._count(Statement(query, tuple(row.values()), tags, inserts=True))
 
     def _change(self, table: str, values: Mapping[str, Any], where: Mapping[str, Any], op: str) -> Count:
-        query = _update_sql(table, tuple(values), tuple(where))
+        query = update_sql(table, tuple(values), tuple(where))
         return self._count(Statement(query, (*values.values(), *where.values()), (("op", op), ("table", table))))
 
     def _count(self, statement: Statement) -> Count:
@@ -409,3 +333,9 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
 
 def _cancel(connection: Connection) -> None:
     connection.cancel_safe(timeout=1.0)
+
+
+def _require(table: str, **values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if not value:
+            raise ConfigError(f"{table}: {name} is empty; name at least one column, or use pg.execute()")

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from pytest_cdcperf.errors import ConfigError, UnitError
+from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.model.load_faults import (
+    count_fault,
+    count_faults,
+    duration_faults,
+    rate_fault,
+    stage_faults,
+    tag_faults,
+)
 from pytest_cdcperf.model.ramp import Ramp
 from pytest_cdcperf.units import duration_s, format_duration
 
@@ -47,7 +55,7 @@ class Load:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        faults = [*_duration_faults(self, "start_at", "graceful_stop"), *_tag_faults(self.tags), *self._faults()]
+        faults = [*duration_faults(self, "start_at", "graceful_stop"), *tag_faults(self.tags), *self._faults()]
         if faults:
             raise ConfigError(*(f"{type(self).__name__}: {fault}" for fault in faults))
 
@@ -106,7 +114,7 @@ class ConstantVUs(ClosedLoad):
     duration: str
 
     def _faults(self) -> list[str]:
-        return [*_count_faults(self, "vus"), *_duration_faults(self, "duration", above_zero=True)]
+        return [*count_faults(self, "vus"), *duration_faults(self, "duration", above_zero=True)]
 
     @property
     def active_s(self) -> float:
@@ -132,7 +140,7 @@ class PerVUIterations(ClosedLoad):
     max_duration: str = "10m"
 
     def _faults(self) -> list[str]:
-        return [*_count_faults(self, "vus", "iterations"), *_duration_faults(self, "max_duration", above_zero=True)]
+        return [*count_faults(self, "vus", "iterations"), *duration_faults(self, "max_duration", above_zero=True)]
 
     @property
     def active_s(self) -> float:
@@ -170,8 +178,8 @@ class RampingVUs(ClosedLoad):
     graceful_ramp_down: str = GRACEFUL_STOP
 
     def _faults(self) -> list[str]:
-        faults = _stage_faults(self.stages, whole=True) + _duration_faults(self, "graceful_ramp_down")
-        if fault := _count_fault(self.start_vus, at_least=0):
+        faults = stage_faults(self.stages, whole=True) + duration_faults(self, "graceful_ramp_down")
+        if fault := count_fault(self.start_vus, at_least=0):
             faults.append(f"start_vus={fault}")
         if not faults:
             object.__setattr__(self, "stages", _stages(self.stages))
@@ -221,11 +229,11 @@ class OpenLoad(Load):
     seed: int = 1
 
     def _faults(self) -> list[str]:
-        faults = _duration_faults(self, "per", above_zero=True) + _duration_faults(self, "max_lateness")
+        faults = duration_faults(self, "per", above_zero=True) + duration_faults(self, "max_lateness")
         faults += [
             f"{n}={fault}"
             for n in ("vus", "max_vus")
-            if (v := getattr(self, n)) is not None and (fault := _count_fault(v))
+            if (v := getattr(self, n)) is not None and (fault := count_fault(v))
         ]
         if not faults and self.vus is not None and self.max_vus is not None and self.max_vus < self.vus:
             faults.append(f"max_vus={self.max_vus} is below vus={self.vus}; allowed: at least vus")
@@ -272,8 +280,8 @@ class ConstantArrivalRate(OpenLoad):
     duration: str
 
     def _faults(self) -> list[str]:
-        faults = super()._faults() + _duration_faults(self, "duration", above_zero=True)
-        if fault := _rate_fault(self.rate):
+        faults = super()._faults() + duration_faults(self, "duration", above_zero=True)
+        if fault := rate_fault(self.rate):
             faults.append(f"rate={fault}")
         return faults
 
@@ -297,8 +305,8 @@ class RampingArrivalRate(OpenLoad):
     stages: Sequence[tuple[str, float]]
 
     def _faults(self) -> list[str]:
-        faults = super()._faults() + _stage_faults(self.stages, whole=False)
-        if fault := _rate_fault(self.start_rate, zero=True):
+        faults = super()._faults() + stage_faults(self.stages, whole=False)
+        if fault := rate_fault(self.start_rate, zero=True):
             faults.append(f"start_rate={fault}")
         if not faults:
             object.__setattr__(self, "stages", _stages(self.stages))
@@ -375,55 +383,3 @@ def _phases(ramp: Ramp, start_s: float) -> tuple[Phase, ...]:
         else:
             phases.append(Phase(name, start_s + segment.start_s, start_s + segment.end_s))
     return tuple(phases)
-
-
-def _tag_faults(tags: object) -> list[str]:
-    if isinstance(tags, Mapping) and all(isinstance(part, str) for pair in tags.items() for part in pair):
-        return []
-    return [f"tags={tags!r}; allowed: a mapping of text to text"]
-
-
-def _count_fault(value: object, *, at_least: int = 1) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= at_least:
-        return ""
-    return f"{value!r}; allowed: a whole number of at least {at_least}"
-
-
-def _rate_fault(value: object, *, zero: bool = False) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool) and (value > 0 or (zero and value == 0)):
-        return ""
-    return f"{value!r}; allowed: a number {'of at least' if zero else 'above'} 0"
-
-
-def _duration_fault(value: object, *, above_zero: bool = False) -> str:
-    try:
-        seconds = duration_s(value)
-    except UnitError as error:
-        return str(error)
-    return f"{value!r}; allowed: a duration above zero" if above_zero and seconds <= 0 else ""
-
-
-def _stage_faults(stages: object, *, whole: bool) -> list[str]:
-    form = "allowed: (duration, target) pairs, such as [('2m', 50), ('30s', 0)]"
-    if not isinstance(stages, Sequence) or isinstance(stages, str) or not stages:
-        return [f"stages={stages!r}; {form}"]
-    faults = []
-    for number, stage in enumerate(stages, 1):
-        if not isinstance(stage, Sequence) or isinstance(stage, str) or len(stage) != 2:
-            faults.append(f"stage {number} is {stage!r}; {form}")
-            continue
-        if fault := _duration_fault(stage[0], above_zero=True):
-            faults.append(f"stage {number}: duration={fault}")
-        if fault := _count_fault(stage[1], at_least=0) if whole else _rate_fault(stage[1], zero=True):
-            faults.append(f"stage {number}: target={fault}")
-    return faults
-
-
-def _count_faults(load: Load, *names: str) -> list[str]:
-    return [f"{name}={fault}" for name in names if (fault := _count_fault(getattr(load, name)))]
-
-
-def _duration_faults(load: Load, *names: str, above_zero: bool = False) -> list[str]:
-    return [
-        f"{name}={fault}" for name in names if (fault := _duration_fault(getattr(load, name), above_zero=above_zero))
-    ]
