@@ -58,7 +58,9 @@ class ClosedLoop:
 
     def _must_end_s(self, member: Iterations, elapsed_s: float) -> float:
         begun = [end for begin, end in self._spans[member] if begin <= elapsed_s]
-        return min(self.load.last_s, (begun[-1] if begun else 0.0) + self._patience_s)
+        if not begun or begun[-1] >= self.load.planned_s:
+            return self.load.last_s  # not the ramp took it away, but the end of the load
+        return min(self.load.last_s, begun[-1] + self._patience_s)
 
 
 class OpenLoop:
@@ -72,7 +74,9 @@ class OpenLoop:
     def __init__(self, load: OpenLoad, share: Share, context: RunContext, new_vu: NewVU) -> None:
         self.load: Load = load
         self.members: list[Iterations] = []
-        self.starts: Iterator[float] = (load.start_s + start_s for start_s in share.filter(planned_starts(load)))
+        self.starts: Iterator[float] = (
+            load.start_s + start_s for start_s in share.among(load.most_vus).filter(planned_starts(load))
+        )
         self._context = context
         self._new_vu = new_vu
         self._numbers = iter(share.numbers(load.most_vus))

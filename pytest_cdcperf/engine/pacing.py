@@ -37,7 +37,7 @@ def _(load: PerVUIterations, _share: Share) -> Callable[[int], Pacing]:
 @pacing_by_vu.register
 def _(load: SharedIterations, share: Share) -> Callable[[int], Pacing]:
     begin_s, end_s = load.start_s, load.planned_s
-    tickets = iter(share.numbers(load.iterations))  # taking one is atomic
+    tickets = iter(share.among(load.vus).numbers(load.iterations))  # taking one is atomic
 
     def pace(elapsed_s: float, _started: int) -> float | None:
         wait_s = _within(elapsed_s, begin_s, end_s)

@@ -65,7 +65,7 @@ class TaskRuntime:
     def _cancel(self, members: list[Iterations]) -> None:
         for member in members:
             task = self._tasks[member.vu.id]
-            if member.running and not task.cancelling():
+            if member.was_cut and member.running and not task.cancelling():
                 task.cancel()
 
     def _run_loop(self, loops: Sequence[Loop]) -> None:

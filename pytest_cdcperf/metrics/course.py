@@ -93,6 +93,8 @@ class Drift:
     def __post_init__(self) -> None:
         _check_share(self, "per_hour", self.per_hour)
         _check_duration(self, "every", self.every)
+        if duration_s(self.every) <= 0:
+            raise ConfigError(f"Drift: every={self.every!r}; allowed: a duration above zero")
 
     @property
     def selector(self) -> str:
@@ -122,7 +124,7 @@ class Drift:
 
 def theil_sen(points: Sequence[tuple[float, float]]) -> float:
     """Return the median of the slopes between all pairs of *points*, 0 without two of them."""
-    step = math.ceil(len(points) / _MOST_POINTS)
+    step = max(1, math.ceil(len(points) / _MOST_POINTS))
     slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points[::step], 2) if x2 > x1]
     return median(slopes) if slopes else 0.0
 

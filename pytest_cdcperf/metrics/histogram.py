@@ -59,7 +59,7 @@ class Histogram:
         if not values:
             return 0
         try:
-            lowest = min(values)
+            lowest = float(min(values))
             if lowest >= ZERO_THRESHOLD:  # false for a NaN in the first place; log2 and ceil refuse the rest
                 counted = _indices(values, 2.0**self.schema)
                 self._add_totals(values, lowest)
@@ -82,7 +82,7 @@ class Histogram:
         return len(values) - len(finite)
 
     def _add_totals(self, values: Sequence[float], lowest: float) -> None:
-        total, highest = sum(values), max(values)  # any of which may refuse what is no number
+        total, highest = float(sum(values)), float(max(values))  # any of which may refuse what is no number
         self.count += len(values)
         self.sum += total
         self.min = min(self.min, lowest)
@@ -128,7 +128,7 @@ class Histogram:
         NaN without samples.
         """
         low, high = self.quantile_bounds(q)
-        return (low + high) / 2.0
+        return low + (high - low) / 2.0  # their sum could pass the floats
 
     def quantile_interval(self, q: float) -> tuple[float, float]:
         """Return a 95 % confidence interval of quantile *q*, from order statistics.

@@ -231,17 +231,28 @@ def _parse_limit(selector: object, limit: object) -> Threshold:
         return parse_threshold(selector, limit)
     if not isinstance(limit, Limit):
         raise ConfigError(f"{selector}: {limit!r} is no threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)")
+    if not isinstance(limit.expression, str):
+        raise ConfigError(f"{selector}: expression={limit.expression!r}; allowed: text such as 'p(95)<2000'")
+    if not isinstance(limit.abort_on_fail, bool):
+        raise ConfigError(f"{selector}: abort_on_fail={limit.abort_on_fail!r}; allowed: True or False")
     if limit.phase is not None and limit.phase not in PHASES:
         raise ConfigError(f"{selector}: phase={limit.phase!r}; allowed: {', '.join(PHASES)}")
     if limit.over is not None and limit.phase is not None:
         raise ConfigError(f"{selector}: over= and phase= do not go together; allowed: one of them")
     return replace(
         parse_threshold(selector, limit.expression),
-        over_s=None if limit.over is None else duration_s(limit.over),
+        over_s=None if limit.over is None else _seconds(selector, "over", limit.over),
         phase=limit.phase,
-        abort_on_fail=bool(limit.abort_on_fail),
-        delay_s=duration_s(limit.delay),
+        abort_on_fail=limit.abort_on_fail,
+        delay_s=_seconds(selector, "delay", limit.delay),
     )
+
+
+def _seconds(selector: str, name: str, value: object) -> float:
+    try:
+        return duration_s(value)
+    except UnitError as error:
+        raise ConfigError(f"{selector}: {name}={error}") from None
 
 
 def _limit_from_keys(selector: str, keys: Mapping[str, object]) -> Limit:

@@ -237,7 +237,7 @@ class OpenLoad(Load):
         ]
         if not faults and self.vus is not None and self.max_vus is not None and self.max_vus < self.vus:
             faults.append(f"max_vus={self.max_vus} is below vus={self.vus}; allowed: at least vus")
-        if self.arrivals not in {UNIFORM, POISSON}:
+        if self.arrivals not in (UNIFORM, POISSON):  # a tuple: what is written there may not be hashable
             faults.append(f"arrivals={self.arrivals!r}; allowed: {UNIFORM}, {POISSON}")
         return faults
 

@@ -18,9 +18,9 @@ def count_fault(value: object, *, at_least: int = 1) -> str:
 
 def rate_fault(value: object, *, zero: bool = False) -> str:
     """Say what is wrong with a value that must be a number above 0."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if 0 < value < math.inf or (zero and value == 0):
-            return ""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and (0 < value < math.inf or (zero and value == 0)):  # type: ignore[operator]
+        return ""
     return f"{value!r}; allowed: a number {'of at least' if zero else 'above'} 0"
 
 

@@ -89,7 +89,7 @@ def _seconds(text: object) -> float:
 
 
 def _stretched(load: Load, scale: float) -> Load:
-    if scale == 1.0 or isinstance(load, PerVUIterations):
+    if scale == 1.0:
         return load
     start_at = _scaled(load.start_at, scale)
     match load:
@@ -99,7 +99,7 @@ def _stretched(load: Load, scale: float) -> Load:
             stages = [(_scaled(duration, scale), target) for duration, target in load.stages]
             return replace(load, start_at=start_at, stages=stages)
         case _:
-            return load
+            return replace(load, start_at=start_at)
 
 
 def _scaled(duration: str, scale: float) -> str:

@@ -139,9 +139,13 @@ def _aggregate_of(key: str) -> str | None:
 
 def _bound(key: str, aggregate: str, value: object) -> Threshold:
     try:
-        return parse_threshold(RESPONSE_TIME.name, f"{aggregate}<{limit_ms(value)!r}")
+        limit = limit_ms(value)
     except UnitError as error:
         raise ConfigError(f"{key}={error}") from None
+    try:
+        return parse_threshold(RESPONSE_TIME.name, f"{aggregate}<{limit!r}")
+    except ConfigError as error:
+        raise ConfigError(*(f"{key}={value!r}: {fault}" for fault in error.faults)) from None
 
 
 def _load_key_faults(keys: Mapping[str, object]) -> list[str]:

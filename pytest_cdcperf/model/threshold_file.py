@@ -43,6 +43,8 @@ def read_thresholds(path: Path, profiles: Collection[str]) -> dict[str, tuple[Th
                 for metric, bounds in metrics.items()
                 for key, value in _bounds(profile, metric, bounds, faults).items()
             ]
+            if canonical(profile) in found:
+                faults.append(f"{profile!r} and another name are the same profile; allowed: one of them")
             found[canonical(profile)] = tuple(limit for limit in limits if limit is not None)
     if faults:
         raise ConfigError(*faults)

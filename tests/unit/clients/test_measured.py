@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_cdcperf.clients.measured import Measured
+from pytest_cdcperf.metrics.recorder import Counter, Trend
+
+DURATION, ERRORS = Trend("t_measured_duration", unit="ms"), Counter("t_measured_errors")
+TAGS = (("table", "orders"),)
+
+
+def test_a_call_is_timed_with_its_tags(recorder):
+    with Measured(DURATION, ERRORS, TAGS):
+        pass
+    drained = recorder.drain()
+    assert drained.select(DURATION.name, {"table": "orders"}).count == 1
+    assert drained.select(DURATION.name).min >= 0
+    assert drained.select(ERRORS.name) is None
+
+
+def test_a_failed_call_is_timed_counted_and_its_error_goes_on(recorder):
+    with pytest.raises(OSError, match="down"), Measured(DURATION, ERRORS, TAGS):
+        raise OSError("down")
+    drained = recorder.drain()
+    assert drained.select(DURATION.name, {"table": "orders"}).count == 1
+    assert drained.select(ERRORS.name, {"table": "orders"}).total == 1
+
+
+def test_outside_an_iteration_nothing_is_recorded(recorder):
+    import threading
+
+    def call():
+        with Measured(DURATION, ERRORS):
+            pass
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    assert recorder.drain().series == {}

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from pytest_cdcperf.engine.failures import MAX_KINDS, Failures, user_line
+from tests.unit.harness import RULES
+
+
+def caught(function, *arguments):
+    try:
+        function(*arguments)
+    except BaseException as error:  # noqa: BLE001
+        return error
+    raise AssertionError("nothing was raised")
+
+
+def fail(message="x"):
+    raise ValueError(message)
+
+
+def fail_elsewhere():
+    raise ValueError("x")
+
+
+def line_of(function):
+    return f"test_failures.py:{function.__code__.co_firstlineno + 1}"
+
+
+def test_a_kind_is_a_type_and_a_line_and_never_a_message():
+    failures = Failures(RULES.describe)
+    for number in range(5):
+        failures.add(caught(fail, f"message {number}"))
+    failures.add(caught(fail_elsewhere))
+    failures.add(caught(int, "x"))
+    kinds = failures.kinds()
+    assert [(kind.type, kind.where, kind.count) for kind in kinds[:2]] == [
+        ("ValueError", line_of(fail), 5),
+        ("ValueError", line_of(fail_elsewhere), 1),
+    ]
+    assert len(kinds) == 3
+
+
+def test_only_the_first_of_a_kind_is_formatted():
+    formatted = []
+    failures = Failures(lambda error: formatted.append(str(error)) or f"sample of {error}")
+    for number in range(3):
+        failures.add(caught(fail, f"message {number}"))
+    assert formatted == ["message 0"]
+    assert failures.kinds()[0].sample == "sample of message 0"
+
+
+def test_a_sample_is_bounded():
+    failures = Failures(lambda _error: "x" * 100_000)
+    failures.add(caught(fail))
+    assert len(failures.kinds()[0].sample) == 8000
+
+
+def test_kinds_beyond_the_cap_are_counted_together():
+    failures = Failures(RULES.describe)
+    for number in range(MAX_KINDS + 7):
+        failures.add(type(f"Error{number}", (Exception,), {})())
+    failures.add(type("Error3", (Exception,), {})())
+    kinds = failures.kinds()
+    assert len(kinds) == MAX_KINDS + 1
+    assert (kinds[0].type, kinds[0].where, kinds[0].count) == ("further kinds", "beyond the 50 shown", 7)
+    assert {kind.type: kind.count for kind in kinds}["Error3"] == 2
+
+
+def test_the_most_frequent_comes_first():
+    failures = Failures(RULES.describe)
+    failures.add(caught(fail))
+    for _ in range(2):
+        failures.add(caught(fail_elsewhere))
+    assert [kind.count for kind in failures.kinds()] == [2, 1]
+
+
+def test_nothing_is_lost_between_threads():
+    failures = Failures(RULES.describe)
+    error = caught(fail)
+    threads = [threading.Thread(target=lambda: [failures.add(error) for _ in range(2000)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [kind.count for kind in failures.kinds()] == [8000]
+
+
+def test_the_first_reason_to_skip_is_kept():
+    failures = Failures(RULES.describe)
+    failures.skip(Exception("first"))
+    failures.skip(Exception("second"))
+    assert failures.first_skip == "first"
+    assert failures.kinds() == []
+
+
+def test_the_users_line_is_the_innermost_that_is_no_librarys():
+    def inner():
+        json.loads("{")
+
+    def outer():
+        inner()
+
+    assert user_line(caught(outer).__traceback__) == line_of(inner)
+
+
+def test_a_line_of_generated_code_is_not_the_users():
+    def body():
+        exec("1 / 0")  # noqa: S102
+
+    assert user_line(caught(body).__traceback__) == line_of(body)
+
+
+def test_an_error_without_a_traceback_has_no_line():
+    assert user_line(None) == ""
+
+
+@pytest.mark.parametrize("name", ["pytest_cdcperf-demo", "pytest_cdcperf_tests"])
+def test_a_directory_named_like_the_package_is_the_users(name):
+    from pathlib import Path
+
+    import pytest_cdcperf
+
+    path = Path(pytest_cdcperf.__file__).parent.with_name(name) / "test_user.py"
+    code = compile("def body():\n    raise ValueError\n", str(path), "exec")
+    namespace = {}
+    exec(code, namespace)  # noqa: S102
+    assert user_line(caught(namespace["body"]).__traceback__) == "test_user.py:2"

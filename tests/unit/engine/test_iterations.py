@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_cdcperf.clock import FakeClock
+from pytest_cdcperf.engine.failures import Failures
+from pytest_cdcperf.engine.iterations import Iterations, RunContext, StopSignal
+from pytest_cdcperf.engine.vu import VU
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.recorder import Recorder, Scope
+from tests.unit.harness import RULES, Exit, Skip
+
+
+class Subject:
+    def __init__(self):
+        self.clock = FakeClock(10**12)
+        self.recorder = Recorder()
+        self.vu = VU(1, run_id="r1", scope=Scope(self.recorder))
+        self.stop = StopSignal()
+        self.failures = Failures(RULES.describe)
+        self.context = RunContext(self.clock, self.clock.now_ns(), self.stop, self.failures, RULES)
+        self.iterations = Iterations(self.vu, self.context)
+
+    def iterate(self, seconds=0.0, *, think_s=0.0, error=None):
+        self.iterations.begin()
+        self.clock.advance(seconds)
+        self.vu.think_ns += round(think_s * 1e9)
+        self.iterations.end(error)
+
+    def figures(self):
+        drained = self.recorder.drain()
+        return {name: drained.select(name) for name in drained.names()}
+
+
+@pytest.fixture
+def subject():
+    return Subject()
+
+
+def test_iterations_are_numbered_from_zero_and_run_between_begin_and_end(subject):
+    for number in range(3):
+        assert (subject.iterations.started, subject.iterations.running) == (number, False)
+        subject.iterations.begin()
+        assert (subject.vu.iteration, subject.iterations.running) == (number, True)
+        subject.iterations.end()
+    assert subject.iterations.started == 3
+
+
+def test_the_end_tells_the_time(subject):
+    subject.iterations.begin()
+    subject.clock.advance(2)
+    assert subject.iterations.end() == subject.clock.now_ns()
+    assert subject.context.elapsed_s() == 2
+
+
+def test_the_response_time_counts_from_the_intended_start(subject):
+    intended_ns = subject.clock.now_ns()
+    subject.clock.advance(0.25)
+    subject.iterations.begin(intended_ns)
+    subject.clock.advance(0.5)
+    subject.iterations.end()
+    figures = subject.figures()
+    assert figures["response_time"].sum == pytest.approx(750)
+    assert figures["iteration_duration"].sum == pytest.approx(500)
+
+
+@pytest.mark.parametrize("error", [None, ValueError("x"), Skip("x"), Exit("x")])
+def test_an_iteration_cut_short_is_written_down_nowhere_and_the_next_one_is(subject, error):
+    subject.iterations.begin()
+    assert not subject.iterations.was_cut
+    assert subject.iterations.cut_short()
+    assert subject.iterations.was_cut
+    assert not subject.iterations.cut_short()
+    subject.clock.advance(1)
+    assert subject.iterations.end(error) == subject.clock.now_ns()
+    assert subject.figures() == {}
+    assert subject.failures.kinds() == []
+    assert subject.stop.exit_request is None
+    subject.iterate(0.1)
+    assert subject.figures()["iterations"].total == 1
+    assert not subject.iterations.was_cut
+
+
+def test_between_iterations_there_is_nothing_to_cut(subject):
+    assert not subject.iterations.cut_short()
+    subject.iterate(0.1)
+    assert not subject.iterations.cut_short()
+    subject.iterate(0.1)
+    assert subject.figures()["iterations"].total == 2
+
+
+def test_the_response_time_leaves_the_thinking_out(subject):
+    subject.iterate(0.5, think_s=0.2)
+    figures = subject.figures()
+    assert figures["iteration_duration"].sum == pytest.approx(500)
+    assert figures["response_time"].sum == pytest.approx(300)
+
+
+def test_thinking_is_not_carried_into_the_next_iteration(subject):
+    subject.iterate(0.5, think_s=0.5)
+    subject.figures()
+    subject.iterate(0.25)
+    assert subject.figures()["response_time"].sum == pytest.approx(250)
+
+
+def test_a_passed_iteration_is_counted(subject):
+    subject.iterate(0.1)
+    figures = subject.figures()
+    assert figures["iterations"].total == 1
+    assert (figures["iteration_failed"].hits, figures["iteration_failed"].total) == (0, 1)
+    assert "iterations_skipped" not in figures
+
+
+def test_a_failed_iteration_is_counted_timed_and_kept_by_kind(subject):
+    subject.iterate(0.1, error=AssertionError("x"))
+    figures = subject.figures()
+    assert figures["iterations"].total == 1
+    assert (figures["iteration_failed"].hits, figures["iteration_failed"].total) == (1, 1)
+    assert figures["response_time"].sum == figures["iteration_duration"].sum == pytest.approx(100)
+    assert [kind.type for kind in subject.failures.kinds()] == ["AssertionError"]
+
+
+def test_a_skipped_iteration_is_counted_as_nothing_else(subject):
+    subject.iterate(0.1, error=Skip("not today"))
+    figures = subject.figures()
+    assert list(figures) == [builtin.ITERATIONS_SKIPPED.name]
+    assert figures["iterations_skipped"].total == 1
+    assert subject.failures.first_skip == "not today"
+    assert subject.failures.kinds() == []
+
+
+def test_an_exit_ends_the_run_and_is_no_figure(subject):
+    first = Exit("enough")
+    subject.iterate(0.1, error=first)
+    subject.iterate(0.1, error=Exit("later"))
+    assert subject.figures() == {}
+    assert subject.stop.exit_request is first
+    assert subject.stop.reason == "Exit: enough"
+    assert subject.stop.ended.is_set()
+    assert subject.stop.aborted.is_set()
+    assert subject.failures.kinds() == []
+
+
+@pytest.mark.parametrize("error", [None, ValueError("x"), Skip("x"), Exit("x")])
+def test_once_the_run_is_accounted_for_nothing_is_written_down(subject, error):
+    subject.stop.closed = True
+    subject.iterate(0.1, error=error)
+    assert subject.figures() == {}
+    assert subject.failures.kinds() == []
+    assert subject.stop.exit_request is None
+
+
+def test_the_first_reason_to_stop_is_kept():
+    stop = StopSignal()
+    stop.end("first")
+    assert not stop.aborted.is_set()
+    stop.abort("second")
+    assert (stop.reason, stop.aborted.is_set()) == ("first", True)

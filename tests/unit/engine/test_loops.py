@@ -1,0 +1,214 @@
+"""Who iterates and when, by a clock that moves when told to."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_cdcperf.clock import FakeClock
+from pytest_cdcperf.engine.failures import Failures
+from pytest_cdcperf.engine.iterations import RunContext, StopSignal
+from pytest_cdcperf.engine.loops import ClosedLoop, OpenLoop, new_loop
+from pytest_cdcperf.engine.vu import VU
+from pytest_cdcperf.metrics.recorder import Recorder, Scope
+from pytest_cdcperf.model.load import (
+    ConstantArrivalRate,
+    ConstantVUs,
+    PerVUIterations,
+    RampingArrivalRate,
+    RampingVUs,
+)
+from pytest_cdcperf.model.share import WHOLE
+from tests.unit.harness import RULES
+
+S = 10**9
+
+
+class Subject:
+    def __init__(self, load):
+        self.clock = FakeClock(10**12)
+        self.recorder = Recorder()
+        self.stop = StopSignal()
+        self.context = RunContext(self.clock, self.clock.now_ns(), self.stop, Failures(RULES.describe), RULES)
+        self.loop = new_loop(load, WHOLE, self.context, self.new_vu)
+
+    def new_vu(self, number):
+        return VU(number + 1, run_id="r", scope=Scope(self.recorder))
+
+    def at(self, seconds):
+        return self.context.start_ns + round(seconds * S)
+
+    def go_to(self, seconds):
+        self.clock.advance(seconds - self.context.elapsed_s())
+
+    def figures(self):
+        drained = self.recorder.drain()
+        return {name: drained.select(name) for name in drained.names()}
+
+
+@pytest.fixture
+def open_loop():
+    return Subject(ConstantArrivalRate(rate=10, duration="10s", vus=2, max_vus=3, max_lateness="2s"))
+
+
+def lags(subject):
+    figures = subject.figures()
+    return figures["vu_wait"].sum, figures["generator_lag"].sum
+
+
+@pytest.mark.parametrize(
+    ("intended_s", "free_since_s", "now_s", "vu_wait_ms", "generator_lag_ms"),
+    [
+        (5.0, 4.0, 5.0, 0, 0),  # free and on time
+        (5.0, 4.0, 5.25, 0, 250),  # free, and we were late
+        (5.0, 5.5, 5.5, 500, 0),  # every VU was busy
+        (5.0, 5.5, 5.75, 500, 250),  # both, one after the other
+        (5.0, 5.0, 5.0, 0, 0),
+        (5.0, 4.0, 7.0, 0, 2000),  # as late as it may be
+    ],
+)
+def test_two_lags_never_one(open_loop, intended_s, free_since_s, now_s, vu_wait_ms, generator_lag_ms):
+    (member, _) = open_loop.loop.first_members()
+    open_loop.go_to(now_s)
+    assert open_loop.loop.on_time(member, open_loop.at(intended_s), open_loop.at(free_since_s))
+    assert lags(open_loop) == (pytest.approx(vu_wait_ms), pytest.approx(generator_lag_ms))
+    assert open_loop.loop.take_dropped() == 0
+
+
+def test_a_start_that_is_taken_too_late_is_dropped_and_measured_nowhere(open_loop):
+    (member, _) = open_loop.loop.first_members()
+    open_loop.go_to(7.000001)
+    assert not open_loop.loop.on_time(member, open_loop.at(5), open_loop.at(4))
+    assert open_loop.loop.take_dropped() == 1
+    assert open_loop.loop.take_dropped() == 0
+    assert open_loop.figures() == {}
+
+
+def test_it_grows_to_its_most_vus_and_no_further(open_loop):
+    loop = open_loop.loop
+    assert [member.vu.id for member in loop.first_members()] == [1, 2]
+    assert loop.active(0) == 2
+    assert loop.grow().vu.id == 3
+    assert loop.grow() is None
+    assert loop.grow() is None
+    assert loop.active(0) == len(loop.members) == 3
+
+
+def test_an_offer_says_whether_every_vu_is_busy(open_loop):
+    loop = open_loop.loop
+    loop.waits()
+    loop.waits()
+    assert [loop.offers() for _ in range(4)] == [False, False, True, True]
+    loop.waits()  # takes the first of the two that are queued
+    loop.waits()
+    assert loop.offers()
+    loop.waits()
+    loop.waits()
+    assert not loop.offers()
+
+
+def test_a_start_that_nobody_took_is_dropped_and_waits_no_longer(open_loop):
+    loop = open_loop.loop
+    loop.waits()
+    assert not loop.offers()
+    assert loop.offers()
+    loop.drop_queued()
+    assert loop.take_dropped() == 1
+    loop.waits()
+    assert not loop.offers()
+
+
+@pytest.mark.parametrize(
+    ("load", "most"),
+    [
+        (ConstantArrivalRate(rate=10, duration="10s", max_lateness="2s"), 21),
+        (ConstantArrivalRate(rate=10, duration="10s", max_lateness="0s"), 1),
+        (RampingArrivalRate(stages=[("10s", 100), ("10s", 0)], max_lateness="500ms"), 51),
+        (RampingArrivalRate(start_rate=60, per="1m", stages=[("10s", 0)]), 11),
+    ],
+)
+def test_no_more_wait_than_come_while_one_may_be_late(load, most):
+    assert Subject(load).loop.most_queued == most
+
+
+def test_starts_count_from_the_common_start():
+    loop = Subject(ConstantArrivalRate(rate=2, duration="1s", start_at="1m")).loop
+    assert list(loop.starts) == [60, 60.5]
+
+
+def test_iterations_of_an_open_loop_are_overdue_after_the_graceful_stop_only(open_loop):
+    first, second = open_loop.loop.first_members()
+    first.begin()
+    assert second.running is False
+    assert open_loop.loop.overdue(39.9) == []
+    assert open_loop.loop.overdue(40.0) == [first]
+
+
+def test_a_closed_vu_waits_runs_and_stops():
+    subject = Subject(PerVUIterations(iterations=2, start_at="2s", max_duration="10s"))
+    (member,) = subject.loop.members
+    next_wait = subject.loop.next_wait_of(member)
+    assert next_wait() == pytest.approx(2)
+    subject.go_to(2.5)
+    for _ in range(2):
+        assert next_wait() == 0
+        member.begin()
+        member.end()
+    assert next_wait() is None
+
+
+def test_no_iteration_starts_once_the_run_has_ended():
+    subject = Subject(ConstantVUs(duration="10s"))
+    next_wait = subject.loop.next_wait_of(subject.loop.members[0])
+    assert next_wait() == 0
+    subject.stop.end("over")
+    assert next_wait() is None
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "active"),
+    [(0, 0), (5, 0), (9.9, 0), (10, 1), (14.9, 1), (15, 2), (19.9, 2), (22, 2), (22.6, 1), (24.9, 1), (26, 0), (31, 1)],
+)
+def test_the_active_vus_are_the_plans(elapsed_s, active):
+    ramp = RampingVUs(start_at="5s", stages=[("10s", 2), ("5s", 2), ("5s", 0), ("10s", 2)])
+    assert Subject(ramp).loop.active(elapsed_s) == active
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "overdue"),
+    [(19.9, []), (20.1, []), (22.9, []), (23, [2]), (27.9, [2]), (28.1, [1, 2]), (31, [2]), (39, [1, 2])],
+)
+def test_whom_the_ramp_took_away_is_overdue_after_its_grace(elapsed_s, overdue):
+    """VU 2 leaves at 20 s and VU 1 at 25 s; VU 1 is back from 30 s on."""
+    ramp = RampingVUs(
+        start_at="5s",
+        start_vus=2,
+        stages=[("10s", 2), ("10s", 0), ("10s", 2)],
+        graceful_ramp_down="3s",
+        graceful_stop="4s",
+    )
+    subject = Subject(ramp)
+    for member in subject.loop.members:
+        member.begin()
+    assert [member.vu.id for member in subject.loop.overdue(elapsed_s)] == overdue
+    for member in subject.loop.members:
+        member.end()
+    assert subject.loop.overdue(elapsed_s) == []
+
+
+def test_a_constant_load_is_overdue_after_the_graceful_stop():
+    subject = Subject(ConstantVUs(start_at="1s", duration="10s", graceful_stop="4s"))
+    subject.loop.members[0].begin()
+    assert subject.loop.overdue(14.9) == []
+    assert subject.loop.overdue(15) == subject.loop.members
+
+
+def test_vus_that_are_there_to_the_end_have_the_graceful_stop():
+    subject = Subject(RampingVUs(start_vus=2, stages=[("10s", 2)], graceful_ramp_down="0s", graceful_stop="30s"))
+    for member in subject.loop.members:
+        member.begin()
+    assert subject.loop.overdue(10.5) == []
+
+
+def test_loops_are_closed_or_open():
+    assert isinstance(Subject(RampingVUs(stages=[("1s", 1)])).loop, ClosedLoop)
+    assert isinstance(Subject(ConstantArrivalRate(rate=1, duration="1s")).loop, OpenLoop)

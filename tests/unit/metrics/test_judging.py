@@ -1,0 +1,142 @@
+"""Live and at the end it is the same code that judges."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_cdcperf.metrics.judging import Judging
+from pytest_cdcperf.metrics.threshold import Limit, Outcome, evaluate, parse_thresholds
+from pytest_cdcperf.model.load import Phase
+from tests.unit.metrics.windows import window
+
+PHASES = (Phase("ramp-up", 0, 3), Phase("hold", 3, 6), Phase("ramp-down", 6, 9))
+
+
+def judging_of(spec, windows, phases=()):
+    judging = Judging(parse_thresholds(spec), phases)
+    for part in windows:
+        judging.add(part)
+    return judging
+
+
+def only(judging):
+    (result,) = judging.results()
+    return result
+
+
+def levels(*each, samples=10):
+    return [window(second, ms=[level] * samples) for second, level in enumerate(each)]
+
+
+@pytest.mark.parametrize(
+    ("over", "each", "expression", "observed", "outcome"),
+    [
+        ("1s", [1, 9, 1, 1], "avg<5", 9, Outcome.FAILED),
+        ("2s", [1, 9, 1, 1], "avg<5.5", 5, Outcome.PASSED),
+        ("2s", [9, 1, 1, 9], "avg<4.9", 5, Outcome.FAILED),
+        ("2s", [2, 4, 4, 2, 2], "avg<=4", 4, Outcome.PASSED),
+        ("4s", [1, 9, 1, 1], "avg<5", 3, Outcome.PASSED),
+        ("2s", [5, 1, 1, 5], "avg>1", 1, Outcome.FAILED),
+        ("2s", [5, 1, 1, 5], "avg>=1", 1, Outcome.PASSED),
+        ("3s", [9, 9], "avg<5", 9, Outcome.FAILED),  # shorter than one window: what there is
+        ("3s", [1, 1], "avg<5", 1, Outcome.PASSED),
+    ],
+)
+def test_the_worst_of_all_windows_counts(over, each, expression, observed, outcome):
+    result = only(judging_of({"response_time": Limit(expression, over=over)}, levels(*each)))
+    assert (result.observed, result.outcome) == (pytest.approx(observed), outcome)
+    assert str(result.threshold) == f"response_time {expression} over {over}"
+
+
+def test_a_rate_per_second_is_that_of_the_window():
+    windows = [window(second, iterations=count) for second, count in enumerate([10, 10, 4, 0, 10])]
+    result = only(judging_of({"iterations": Limit("rate>3", over="2s")}, windows))
+    assert (result.observed, result.outcome) == (2, Outcome.FAILED)
+
+
+def test_windows_a_little_short_of_a_second_are_seconds_still():
+    windows = [window(second * 0.9999, ms=[10 if second == 1 else 1], seconds=0.9999) for second in range(4)]
+    assert only(judging_of({"response_time": Limit("avg<5", over="1s")}, windows)).observed == 10
+
+
+def test_windows_of_too_few_samples_are_no_worst_window():
+    spec = {"response_time": Limit("p(95)<5", over="1s")}
+    windows = [window(0, ms=[1] * 100), window(1, ms=[4.9] * 5), window(2, ms=[2] * 100)]
+    assert only(judging_of(spec, windows)).observed == 2
+    assert only(judging_of(spec, windows[1:2])).outcome is Outcome.TOO_FEW
+
+
+def test_a_window_of_too_few_that_crosses_fails_all_the_same():
+    spec = {"response_time": Limit("p(95)<5", over="1s")}
+    result = only(judging_of(spec, [window(0, ms=[1] * 100), window(1, ms=[9] * 5)]))
+    assert (result.observed, result.outcome) == (9, Outcome.FAILED)
+
+
+def test_without_windows_there_are_no_samples():
+    assert only(judging_of({"response_time": Limit("p(95)<5", over="1s")}, [])).outcome is Outcome.NO_SAMPLES
+
+
+@pytest.mark.parametrize(
+    ("phase", "observed", "outcome"),
+    [("ramp-up", 2, Outcome.PASSED), ("hold", 8, Outcome.FAILED), ("ramp-down", 3, Outcome.PASSED)],
+)
+def test_each_phase_is_judged_apart(phase, observed, outcome):
+    windows = levels(2, 2, 2, 8, 8, 8, 3, 3, 3)
+    result = only(judging_of({"response_time": Limit("avg<5", phase=phase)}, windows, PHASES))
+    assert (result.observed, result.outcome) == (observed, outcome)
+
+
+def test_a_rate_in_a_phase_is_per_second_of_the_phase():
+    windows = [window(second, iterations=30 if 3 <= second < 6 else 0) for second in range(9)]
+    assert only(judging_of({"iterations": Limit("rate>29", phase="hold")}, windows, PHASES)).observed == 30
+
+
+def test_a_phase_that_never_came_has_no_samples():
+    result = only(judging_of({"response_time": Limit("avg<5", phase="ramp-down")}, levels(1, 1), PHASES))
+    assert result.outcome is Outcome.NO_SAMPLES
+
+
+@pytest.mark.parametrize(
+    ("limit", "aborts_at"),
+    [
+        (Limit("avg<5"), None),
+        (Limit("avg<5", abort_on_fail=True), 3),
+        (Limit("avg<5", abort_on_fail=True, delay="3s"), 3),
+        (Limit("avg<5", abort_on_fail=True, delay="5s"), 5),
+        (Limit("avg<5", abort_on_fail=True, delay="1m"), None),
+        (Limit("avg<50", abort_on_fail=True), None),
+        (Limit("avg<5", over="1s", abort_on_fail=True), 2),
+        (Limit("avg<5", over="1s", abort_on_fail=True, delay="4s"), 4),
+        (Limit("avg<5", phase="hold", abort_on_fail=True), 4),
+        (Limit("p(99)<50", abort_on_fail=True), None),  # too few samples end nothing
+    ],
+)
+def test_a_failure_ends_the_run_from_the_delay_on(limit, aborts_at):
+    judging = Judging(parse_thresholds({"response_time": limit}), PHASES)
+    aborted = []
+    for part in levels(1, 7, 9, 9, 9, 9):
+        judging.add(part)
+        if (crossed := judging.reason_to_abort()) is not None:
+            assert crossed.outcome is Outcome.FAILED
+            aborted.append(part.end_s)
+    assert (aborted[0] if aborted else None) == aborts_at
+
+
+def test_a_metric_without_samples_ends_nothing():
+    judging = judging_of({"t_judging_none": Limit("avg<5", abort_on_fail=True)}, levels(1))
+    assert judging.reason_to_abort() is None
+    assert only(judging).outcome is Outcome.NO_SAMPLES
+
+
+def test_live_and_at_the_end_the_same_is_said():
+    spec = {
+        "response_time": ["avg<5", "p(50)<5", Limit("max<9", over="2s"), Limit("avg<5", phase="hold")],
+        "iterations": ["rate>1", Limit("count>3", phase="ramp-up")],
+    }
+    windows = [window(second, ms=[second + 1] * 4, iterations=second) for second in range(9)]
+    live = Judging(parse_thresholds(spec), PHASES)
+    for seen, part in enumerate(windows, 1):
+        live.add(part)
+        assert live.results() == judging_of(spec, windows[:seen], PHASES).results()
+    assert live.results()[0] == evaluate(parse_thresholds(spec)[0], live.timeline.total, 9.0)
+    assert live.results() == live.results()

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import math
+import threading
+
+import pytest
+
+from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.metrics.recorder import (
+    MAX_SERIES_PER_METRIC,
+    Counter,
+    Gauge,
+    Rate,
+    Recorder,
+    Scope,
+    Trend,
+    current_scope,
+    definition,
+    recording,
+)
+from pytest_cdcperf.metrics.snapshot import CounterState, GaugeMerge, Kind, SeriesKey, Snapshot
+
+TREND = Trend("t_recorder_trend", unit="ms")
+COUNTER = Counter("t_recorder_counter")
+RATE = Rate("t_recorder_rate")
+GAUGE = Gauge("t_recorder_gauge", merging=GaugeMerge.SUM)
+
+
+def test_every_kind_arrives_in_the_state_of_its_kind(recorder):
+    TREND.add(12.5)
+    COUNTER.add()
+    COUNTER.add(4)
+    RATE.add(True)
+    RATE.add(False)
+    GAUGE.add(7)
+    GAUGE.add(3)
+    drained = recorder.drain()
+    assert drained.names() == ["t_recorder_counter", "t_recorder_gauge", "t_recorder_rate", "t_recorder_trend"]
+    assert drained.select("t_recorder_trend").sum == 12.5
+    assert drained.select("t_recorder_counter").total == 5
+    rate = drained.select("t_recorder_rate")
+    assert (rate.hits, rate.total) == (1, 2)
+    gauge = drained.series[SeriesKey("t_recorder_gauge", Kind.GAUGE)]
+    assert (gauge.value, gauge.min, gauge.max, gauge.merging) == (3, 3, 7, GaugeMerge.SUM)
+
+
+def test_what_was_drained_is_gone(recorder):
+    COUNTER.add()
+    assert recorder.drain().series
+    assert recorder.drain() == Snapshot()
+    COUNTER.add(2)
+    assert recorder.drain().select("t_recorder_counter") == CounterState(2)
+
+
+def test_outside_an_iteration_nothing_is_recorded(recorder):
+    TREND.add(1)
+    recorder.drain()
+    with recording(Scope(Recorder())):
+        TREND.add(1)
+    assert recorder.drain() == Snapshot()
+    seen = []
+    thread = threading.Thread(target=lambda: (TREND.add(1), seen.append(current_scope())))
+    thread.start()
+    thread.join()
+    assert seen == [None]
+    assert recorder.drain() == Snapshot()
+
+
+def test_no_sample_is_lost_while_threads_append_and_another_drains():
+    recorder = Recorder()
+    threads, each = 4, 20_000
+    begin = threading.Barrier(threads + 1)
+
+    def append(number):
+        with recording(Scope(recorder)):
+            begin.wait()
+            for value in range(each):
+                TREND.add(value + 1)
+                if value % 4 == 0:
+                    COUNTER.add(1, {"thread": str(number)})
+
+    workers = [threading.Thread(target=append, args=(n,)) for n in range(threads)]
+    for worker in workers:
+        worker.start()
+    begin.wait()
+    total, drains = Snapshot(), 0
+    while any(worker.is_alive() for worker in workers):
+        total.extend(recorder.drain())
+        drains += 1
+    total.extend(recorder.drain())
+    assert drains
+    assert total.select(TREND.name).count == threads * each
+    assert total.select(TREND.name).sum == threads * each * (each + 1) / 2
+    assert total.select(COUNTER.name).total == threads * each / 4
+
+
+def test_a_scopes_tags_are_carried_and_the_samples_own_win():
+    recorder = Recorder()
+    scope = Scope(recorder, (("run", "r1"), ("table", "none")))
+    with recording(scope):
+        COUNTER.add(1)
+        COUNTER.add(2, {"table": "orders"})
+    with recording(scope.child((("group", "g"),))):
+        COUNTER.add(4)
+    tags = {state.total: dict(key.tags) for key, state in recorder.drain().series.items()}
+    assert tags == {
+        1: {"run": "r1", "table": "none"},
+        2: {"run": "r1", "table": "orders"},
+        4: {"run": "r1", "table": "none", "group": "g"},
+    }
+
+
+def test_tags_are_one_series_in_whatever_order_they_stand(recorder):
+    COUNTER.add(1, {"a": "1", "b": "2"})
+    COUNTER.add(1, {"b": "2", "a": "1"})
+    assert [state.total for state in recorder.drain().series.values()] == [2]
+
+
+def test_a_scope_is_left_with_its_block(recorder):
+    outer = current_scope()
+    with recording(Scope(Recorder())) as inner:
+        assert current_scope() is inner
+    assert current_scope() is outer
+
+
+def test_a_child_is_made_once():
+    scope = Scope(Recorder())
+    assert scope.child((("group", "a"),)) is scope.child((("group", "a"),))
+
+
+def test_series_beyond_the_cap_are_lumped_together_and_noted(recorder):
+    for number in range(MAX_SERIES_PER_METRIC + 5):
+        COUNTER.add(1, {"id": str(number)})
+    drained = recorder.drain()
+    assert len(drained.series) == MAX_SERIES_PER_METRIC + 1
+    assert drained.select(COUNTER.name, {"overflow": "true"}).total == 5
+    assert drained.select(COUNTER.name).total == MAX_SERIES_PER_METRIC + 5
+    assert any(note.startswith("t_recorder_counter: more than 200 sets of tags") for note in recorder.notes())
+
+
+def test_a_metric_at_its_cap_takes_nothing_from_another(recorder):
+    for number in range(MAX_SERIES_PER_METRIC + 1):
+        COUNTER.add(1, {"id": str(number)})
+    TREND.add(1, {"id": "x"})
+    assert recorder.drain().select(TREND.name, {"id": "x"}) is not None
+
+
+def test_values_that_are_no_numbers_are_noted_with_their_number(recorder):
+    for value in (1.0, math.nan, "fast", None):
+        TREND.add(value)
+    COUNTER.add(math.inf)
+    assert recorder.drain().select(TREND.name).count == 1
+    TREND.add(math.nan)
+    recorder.drain()
+    assert recorder.notes() == [
+        "t_recorder_trend: 4 values were no finite numbers and are left out",
+        "t_recorder_counter: 1 values were no finite numbers and are left out",
+    ]
+
+
+def test_a_name_belongs_to_one_kind():
+    with pytest.raises(ConfigError) as refused:
+        Counter("t_recorder_trend")
+    assert str(refused.value) == (
+        "metric 't_recorder_trend' is a trend already, it cannot be a counter too; choose another name"
+    )
+    assert definition("t_recorder_trend") is TREND
+
+
+def test_two_metrics_of_one_name_are_the_same_metric(recorder):
+    twin = Trend("t_recorder_trend")
+    twin.add(1)
+    TREND.add(2)
+    assert recorder.drain().select("t_recorder_trend").count == 2
+    assert definition("t_recorder_trend") is TREND
+
+
+def test_a_name_nobody_defined_has_no_definition():
+    assert definition("t_recorder_nobody") is None
+
+
+def test_a_tag_may_be_a_number_beside_a_text(recorder):
+    COUNTER.add(1, {"status": 200})
+    COUNTER.add(1, {"status": "refused"})
+    drained = recorder.drain()
+    assert len(sorted(drained.series)) == len(list(drained.by_tag(COUNTER.name, "status"))) == 2

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.snapshot import (
+    CounterState,
+    GaugeMerge,
+    GaugeState,
+    Kind,
+    RateState,
+    SeriesKey,
+    Snapshot,
+    new_state,
+)
+
+LAST, MAX, SUM = GaugeMerge.LAST, GaugeMerge.MAX, GaugeMerge.SUM
+
+
+def state_of(kind, *values, merging=LAST):
+    state = new_state(kind, merging)
+    state.record(values)
+    return state
+
+
+def counters(**totals):
+    return Snapshot({SeriesKey("c", Kind.COUNTER, (("table", t),)): CounterState(n) for t, n in totals.items()})
+
+
+@pytest.mark.parametrize(
+    ("values", "total", "left_out"),
+    [
+        ([], 0, 0),
+        ([1, 2.5, -1], 2.5, 0),
+        ([0.1] * 10, 1.0, 0),
+        ([1, math.nan, 2], 3, 1),
+        ([1, "x", None, 4], 5, 2),
+        ([math.inf, 1], 1, 1),
+        ([math.inf, -math.inf], 0, 2),
+        ([True, True], 2, 0),
+    ],
+)
+def test_a_counter_sums_what_are_finite_numbers(values, total, left_out):
+    counter = CounterState()
+    assert counter.record(values) == left_out
+    assert counter.total == total
+
+
+@pytest.mark.parametrize("values", [[1e308, 1e308], [10**400]])
+def test_a_counter_beyond_a_float_raises_nothing(values):
+    CounterState().record(values)
+
+
+def test_a_rate_counts_truth():
+    rate = state_of(Kind.RATE, True, False, 1, 0, "yes", None)
+    assert (rate.hits, rate.total, rate.rate) == (3, 6, 0.5)
+    assert math.isnan(RateState().rate)
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted", "left_out"),
+    [
+        ([3, 1, 2], (2, 1, 3), 0),
+        ([5], (5, 5, 5), 0),
+        ([5, math.nan, "x"], (5, 5, 5), 2),
+        ([-1, math.inf], (-1, -1, -1), 1),
+    ],
+)
+def test_a_gauge_keeps_the_last_reading_and_the_extremes(values, wanted, left_out):
+    gauge = GaugeState()
+    assert gauge.record(values) == left_out
+    assert (gauge.value, gauge.min, gauge.max) == wanted
+
+
+@pytest.mark.parametrize(
+    ("merging", "wanted"), [(LAST, (2, 1, 9)), (MAX, (4, 1, 9)), (SUM, (6, 1 + 2, 9 + 5))], ids=str
+)
+def test_gauges_of_several_workers_merge_as_declared(merging, wanted):
+    mine, theirs = GaugeState(merging, 4, 1, 9), GaugeState(merging, 2, 2, 5)
+    mine.merge(theirs)
+    assert (mine.value, mine.min, mine.max) == wanted
+
+
+@pytest.mark.parametrize("merging", [LAST, MAX, SUM], ids=str)
+def test_a_gauge_without_a_reading_changes_nothing_and_takes_everything(merging):
+    full, empty = GaugeState(merging, 4, 1, 9), GaugeState(merging)
+    full.merge(empty)
+    assert full == GaugeState(merging, 4, 1, 9)
+    empty.merge(full)
+    assert empty == full
+
+
+@pytest.mark.parametrize("merging", [LAST, MAX, SUM], ids=str)
+def test_a_later_reading_of_the_same_worker_is_never_added(merging):
+    gauge = GaugeState(merging, 4, 1, 9)
+    gauge.follow(GaugeState(merging, 2, 2, 12))
+    gauge.follow(GaugeState(merging))
+    assert (gauge.value, gauge.min, gauge.max) == (2, 1, 12)
+
+
+def test_snapshots_add_series_by_series():
+    first = counters(orders=1, customer=2)
+    first.merge(counters(orders=10, address=5))
+    assert {key.tags[0][1]: state.total for key, state in first.series.items()} == {
+        "orders": 11,
+        "customer": 2,
+        "address": 5,
+    }
+
+
+@pytest.mark.parametrize(("method", "wanted"), [("merge", 7), ("extend", 4)])
+def test_workers_at_one_time_sum_and_times_of_one_worker_follow(method, wanted):
+    key = SeriesKey("vus", Kind.GAUGE)
+    first = Snapshot({key: GaugeState(SUM, 3, 3, 3)})
+    getattr(first, method)(Snapshot({key: GaugeState(SUM, 4, 4, 4)}))
+    assert first.series[key].value == wanted
+
+
+@pytest.mark.parametrize("method", ["merge", "extend"])
+def test_what_is_taken_in_is_copied(method):
+    other = Snapshot(
+        {
+            SeriesKey("t", Kind.TREND): state_of(Kind.TREND, 1.0),
+            SeriesKey("c", Kind.COUNTER): CounterState(1),
+            SeriesKey("r", Kind.RATE): RateState(1, 2),
+            SeriesKey("g", Kind.GAUGE): GaugeState(MAX, 1, 1, 1),
+        }
+    )
+    before = other.to_wire()
+    mine = Snapshot()
+    getattr(mine, method)(other)
+    assert mine == other
+    getattr(mine, method)(other)
+    assert other.to_wire() == before
+    assert mine.series[SeriesKey("t", Kind.TREND)].count == 2
+
+
+def test_select_joins_the_series_that_carry_the_tags():
+    snapshot = counters(orders=1, customer=2)
+    assert snapshot.select("c").total == 3
+    assert snapshot.select("c", {"table": "orders"}).total == 1
+    assert snapshot.select("c", {"table": "address"}) is None
+    assert snapshot.select("d") is None
+    assert snapshot.select("c").total == 3
+
+
+def test_by_tag_goes_through_the_values_in_order():
+    assert [(value, state.total) for value, state in counters(orders=1, customer=2).by_tag("c", "table")] == [
+        ("customer", 2),
+        ("orders", 1),
+    ]
+    assert list(counters(orders=1).by_tag("c", "other")) == []
+
+
+def test_a_coarse_copy_leaves_the_original_fine():
+    key = SeriesKey("t", Kind.TREND)
+    snapshot = Snapshot({key: state_of(Kind.TREND, 1.0, 2.0), SeriesKey("c", Kind.COUNTER): CounterState(3)})
+    coarse = snapshot.coarse()
+    assert (coarse.series[key].schema, snapshot.series[key].schema) == (4, 7)
+    assert coarse.select("c").total == 3
+
+
+TEXT = st.text("ab:{é", max_size=3)
+TAGS = st.dictionaries(TEXT, TEXT, max_size=2).map(lambda d: tuple(sorted(d.items())))
+VALUES = st.lists(st.floats(min_value=-1e9, max_value=1e9), min_size=1)
+
+
+@given(st.dictionaries(st.tuples(TEXT, st.sampled_from(Kind), TAGS), VALUES, max_size=5))
+def test_the_wire_carries_all_of_it(content):
+    snapshot = Snapshot({SeriesKey(*key): state_of(key[1], *values, merging=MAX) for key, values in content.items()})
+    assert Snapshot.from_wire(snapshot.to_wire()) == snapshot
+
+
+@given(st.lists(st.lists(st.floats(0, 1e6), max_size=5), min_size=3, max_size=3))
+def test_merging_is_associative_and_commutative_over_all_kinds(parts):
+    def snapshot(values):
+        return Snapshot({SeriesKey(k.value, k): state_of(k, *values, merging=MAX) for k in Kind if values})
+
+    def of(*snapshots):
+        whole = Snapshot()
+        for part in snapshots:
+            whole.merge(part)
+        return {
+            key.name: [state.positive, state.min, state.max, state.zeros]
+            if isinstance(state, Histogram)
+            else [pytest.approx(part) if isinstance(part, float) else part for part in state.to_wire()]
+            for key, state in whole.series.items()
+        }
+
+    a, b, c = map(snapshot, parts)
+    both = Snapshot()
+    both.merge(b)
+    both.merge(c)
+    assert of(a, b, c) == of(c, b, a) == of(a, both)
+
+
+@pytest.mark.parametrize(("merging", "wanted"), [(MAX, 5), (SUM, 7)], ids=str)
+def test_select_merges_the_series_of_a_gauge_as_it_declares(merging, wanted):
+    series = {
+        SeriesKey("g", Kind.GAUGE, (("table", t),)): GaugeState(merging, v, v, v) for t, v in (("a", 5), ("b", 2))
+    }
+    assert Snapshot(series).select("g").value == wanted

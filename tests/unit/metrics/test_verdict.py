@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.course import Drift
+from pytest_cdcperf.metrics.snapshot import CounterState, Kind, RateState, SeriesKey, Snapshot, new_state
+from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult, evaluate, parse_thresholds
+from pytest_cdcperf.metrics.verdict import MOST_GENERATOR_LAG_MS, Verdict, judge
+from tests.unit.metrics.windows import window
+
+RESPONSE = builtin.RESPONSE_TIME.name
+
+
+def figures(*, failed=0, total=100, response_ms=10.0, samples=100):
+    histogram = new_state(Kind.TREND)
+    histogram.record([response_ms] * samples)
+    return Snapshot(
+        {
+            SeriesKey(builtin.ITERATION_FAILED.name, Kind.RATE): RateState(failed, total),
+            SeriesKey(RESPONSE, Kind.TREND): histogram,
+        }
+    )
+
+
+def judged(snapshot, spec=None, *, error_rate=0.0, shortened=False, **more):
+    results = [evaluate(threshold, snapshot, 10.0) for threshold in parse_thresholds(spec or {})]
+    return judge(snapshot, results, error_rate=error_rate, shortened=shortened, **more)
+
+
+@pytest.mark.parametrize(
+    ("failed", "error_rate", "reasons"),
+    [
+        (0, 0.0, ()),
+        (1, 0.01, ()),
+        (1, 0.0, ("1 of 100 iterations failed (1.00%); tolerated: error_rate=0",)),
+        (2, 0.01, ("2 of 100 iterations failed (2.00%); tolerated: error_rate=0.01",)),
+        (100, 1.0, ()),
+    ],
+)
+def test_failed_iterations_are_tolerated_up_to_the_error_rate(failed, error_rate, reasons):
+    judgement = judged(figures(failed=failed), error_rate=error_rate)
+    assert judgement.reasons == reasons
+    assert judgement.verdict is (Verdict.FAILED if reasons else Verdict.PASSED)
+
+
+@pytest.mark.parametrize("snapshot", [Snapshot(), figures(total=0)])
+def test_a_run_without_a_completed_iteration_fails(snapshot):
+    judgement = judged(snapshot, error_rate=1.0)
+    assert (judgement.verdict, judgement.reasons) == (Verdict.FAILED, ("no iteration was completed",))
+
+
+@pytest.mark.parametrize(
+    ("response_ms", "samples", "shortened", "verdict", "outcome"),
+    [
+        (10.0, 59, False, Verdict.PASSED, Outcome.PASSED),
+        (10.0, 58, False, Verdict.INVALID, Outcome.TOO_FEW),
+        (10.0, 58, True, Verdict.PASSED, Outcome.NOT_JUDGED),
+        (10000.0, 50, False, Verdict.FAILED, Outcome.FAILED),
+        (10000.0, 50, True, Verdict.FAILED, Outcome.FAILED),
+        (10000.0, 500, True, Verdict.FAILED, Outcome.FAILED),
+        (10.0, 59, True, Verdict.PASSED, Outcome.PASSED),
+    ],
+)
+def test_a_percentile_of_too_few_samples_is_invalid_and_in_a_shortened_run_not_judged(
+    response_ms, samples, shortened, verdict, outcome
+):
+    judgement = judged(figures(response_ms=response_ms, samples=samples), {RESPONSE: "p(95)<100"}, shortened=shortened)
+    assert judgement.verdict is verdict
+    assert [result.outcome for result in judgement.thresholds] == [outcome]
+
+
+def test_invalid_says_what_to_do():
+    judgement = judged(figures(samples=50), {RESPONSE: "p(99)<100"})
+    assert judgement.reasons == ("response_time p(99)<100: 50 samples; p(99) needs 299; run longer",)
+
+
+def test_a_failure_outweighs_too_few_samples():
+    judgement = judged(figures(failed=1, samples=50), {RESPONSE: "p(99)<100"})
+    assert judgement.verdict is Verdict.FAILED
+    assert len(judgement.reasons) == 1
+    assert judgement.thresholds[0].outcome is Outcome.TOO_FEW
+
+
+def test_every_reason_is_given_with_what_was_observed():
+    judgement = judged(
+        figures(failed=5, response_ms=512.0),
+        {RESPONSE: ["max<100", "min>=1"], "t_verdict_nobody": "avg<1"},
+        faults=["the server died"],
+    )
+    assert judgement.verdict is Verdict.FAILED
+    assert judgement.reasons == (
+        "the server died",
+        "5 of 100 iterations failed (5.00%); tolerated: error_rate=0",
+        "response_time max<100: observed 512",
+        "t_verdict_nobody avg<1 (no samples; nothing recorded a metric of this name)",
+    )
+    assert len(judgement.thresholds) == 3
+
+
+def test_a_fault_of_the_run_fails_it_by_itself():
+    assert judged(figures(), faults=["a server died"]).verdict is Verdict.FAILED
+
+
+WEAK = "the generator filled its core (99% of one): use more workers, fewer VUs, or think time"
+SATURATED = "{}: {} starts were dropped because every VU was busy; raise max_vus or lower the rate"
+
+
+def lagging(lag_ms, samples=100):
+    snapshot = figures()
+    histogram = new_state(Kind.TREND)
+    histogram.record([lag_ms] * samples)
+    snapshot.series[SeriesKey("generator_lag", Kind.TREND)] = histogram
+    return snapshot
+
+
+def test_a_weak_generator_makes_it_invalid_whatever_crossed_and_lists_it_all_the_same():
+    judgement = judged(
+        figures(failed=5, response_ms=512.0), {RESPONSE: ["max<100", "min>=1"]}, weaknesses=[WEAK], faults=["died"]
+    )
+    assert judgement.verdict is Verdict.INVALID
+    assert judgement.reasons == (
+        WEAK,
+        "died",
+        "5 of 100 iterations failed (5.00%); tolerated: error_rate=0",
+        "response_time max<100: observed 512",
+    )
+    assert [result.outcome for result in judgement.thresholds] == [Outcome.FAILED, Outcome.PASSED]
+
+
+def test_a_weak_generator_alone_is_enough():
+    assert judged(figures(), weaknesses=[WEAK]).verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize(
+    ("lag_ms", "samples", "verdict"),
+    [
+        (40.0, 1000, Verdict.PASSED),
+        (MOST_GENERATOR_LAG_MS, 100, Verdict.PASSED),
+        (51.0, 100, Verdict.INVALID),
+        (5000.0, 99, Verdict.PASSED),
+    ],
+)
+def test_a_generator_that_was_late_by_itself_makes_it_invalid(lag_ms, samples, verdict):
+    assert judged(lagging(lag_ms, samples)).verdict is verdict
+
+
+def test_generator_lag_says_what_it_was_and_what_to_do():
+    assert judged(lagging(80.0)).reasons == (
+        "the generator started iterations late although VUs were free: generator_lag p(99) is 80 ms, "
+        "allowed 50; use more workers or a lower rate",
+    )
+
+
+def test_drops_fail_the_run_and_say_at_what_rate_it_was_saturated():
+    snapshot = figures()
+    snapshot.series[SeriesKey("dropped_iterations", Kind.COUNTER)] = CounterState(40)
+    windows = [
+        window(0, iterations=100),
+        window(1, iterations=60, dropped_iterations=15),
+        window(2, iterations=40, dropped_iterations=25),
+    ]
+    judgement = judged(snapshot, windows=windows)
+    assert judgement.verdict is Verdict.FAILED
+    assert judgement.reasons == (SATURATED.format("saturated at 50/s", 40),)
+    assert judged(snapshot).reasons == (SATURATED.format("saturated", 40),)
+
+
+def test_a_declared_count_of_no_drops_is_no_fault():
+    snapshot = figures()
+    snapshot.series[SeriesKey("dropped_iterations", Kind.COUNTER)] = CounterState(0)
+    assert judged(snapshot).verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict"),
+    [
+        (Outcome.NOT_JUDGED, Verdict.PASSED),
+        (Outcome.NO_SAMPLES, Verdict.FAILED),
+        (Outcome.TOO_FEW, Verdict.INVALID),
+    ],
+)
+def test_a_rule_about_the_course_counts_like_a_threshold(outcome, verdict):
+    judgement = judge(figures(), [ThresholdResult(Drift(), outcome)], error_rate=0.0, shortened=False)
+    assert judgement.verdict is verdict

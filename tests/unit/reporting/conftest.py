@@ -1,0 +1,84 @@
+"""A result with something of everything in it, and names that need escaping."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Recorder, Scope, Trend, recording
+from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.metrics.snapshot import Snapshot
+from pytest_cdcperf.metrics.threshold import evaluate, parse_thresholds
+from pytest_cdcperf.metrics.verdict import Verdict
+from pytest_cdcperf.reporting.result import RunFacts, RunResult
+
+NASTY = "<b>\"'&]]>ü"
+FACTS = RunFacts(
+    run_id="r1",
+    test=f"tests/test_shop.py::test_order[{NASTY}]",
+    title=NASTY,
+    load="2 VUs for 10s",
+    planned_s=10.0,
+    profile="baseline",
+    started_at="2026-01-01T00:00:00.000+00:00",
+    error_rate=0.05,
+    tags={"team": NASTY},
+    services={"postgres": "postgresql://u@h:1/d"},
+)
+
+
+def measured(second):
+    recorder = Recorder()
+    with recording(Scope(recorder)):
+        for n in range(1, 101):
+            Trend("response_time", unit="ms").add(n + second)
+            Trend("pg_write_duration", unit="ms").add(n / 10, {"table": NASTY})
+            Counter("iterations").add()
+            Rate("iteration_failed").add(n <= 2)
+            Rate("checks").add(n != 5, {"check": NASTY})
+        Gauge("vus").add(2 + second)
+        Trend("t_reporting_custom").add(1.5)
+        Counter("cdc_creates").add(3)
+    return recorder.drain()
+
+
+@pytest.fixture
+def result():
+    total, history = Snapshot(), []
+    for second in range(3):
+        snapshot = measured(second)
+        total.extend(snapshot)
+        history.append(Window(float(second), second + 1.0, snapshot.coarse()))
+    thresholds = parse_thresholds(
+        {"response_time": ["p(95)<200", "max<50", "p(99.9)<1000"], "t_reporting_nobody": "avg<1"}
+    )
+    return RunResult(
+        facts=FACTS,
+        elapsed_s=3.0,
+        verdict=Verdict.FAILED,
+        reasons=("response_time max<50: observed 102", NASTY),
+        thresholds=tuple(evaluate(threshold, total, 3.0) for threshold in thresholds),
+        total=total,
+        history=tuple(history),
+        failures=(FailureKind("ValueError", "test_shop.py:7", 6, f"Traceback\n{NASTY}\n"),),
+        notes=("something was left out: 3",),
+    )
+
+
+@pytest.fixture
+def empty():
+    """A run that measured nothing at all."""
+    return RunResult(RunFacts("r2", "t", "1 VU for 1s", 1.0), 0.0, Verdict.INVALID, (), (), Snapshot(), (), ())
+
+
+@pytest.fixture
+def unmeasurable(empty):
+    """A run whose one metric got nothing but NaN."""
+    recorder = Recorder()
+    with recording(Scope(recorder)):
+        Trend("t_reporting_nan").add(math.nan)
+        Gauge("t_reporting_nan_gauge").add(math.nan)
+    empty.total.extend(recorder.drain())
+    return empty

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from pytest_cdcperf.metrics.threshold import Outcome, Threshold, ThresholdResult
+from pytest_cdcperf.metrics.verdict import Verdict
+from pytest_cdcperf.reporting.result import Live
+from pytest_cdcperf.reporting.terminal import (
+    MARKS,
+    number,
+    progress_line,
+    session_table,
+    summary,
+    threshold_line,
+    verdict_colour,
+    verdict_lines,
+)
+from tests.unit.reporting.conftest import NASTY
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0, "ms", "0 ms"),
+        (1.0, "", "1"),
+        (12.3456, "ms", "12.35 ms"),
+        (999.96, "", "1000"),
+        (1234.5678, "ms", "1235 ms"),
+        (0.00123456, "", "0.0012"),
+        (0.0123456, "", "0.01235"),
+        (-5, "", "-5"),
+        (123456.7, "", "123457"),
+        (12345678.0, "", "12345678"),
+        (math.nan, "ms", "-"),
+    ],
+)
+def test_a_number_is_written_for_people(value, unit, text):
+    assert number(value, unit) == text
+
+
+def test_the_live_line():
+    live = Live(elapsed_s=12.4, planned_s=300.0, vus=10, iterations=1234, iterations_per_s=99.96, p95_ms=12.5, failed=3)
+    assert progress_line("test_x", live) == ("test_x: 12s/5m  10 VUs  1234 iterations, 100.0/s  p95 12.5 ms  3 failed")
+    assert "p95 -  0 failed" in progress_line("x", Live(0.0, 1.0, 0, 0, 0.0, math.nan, 0))
+
+
+def test_the_summary_has_facts_groups_thresholds_failures_and_notes(result):
+    lines = summary(result)
+    text = "\n".join(lines)
+    assert lines[0] == "2 VUs for 10s, profile baseline; 300 iterations in 3s, run r1"
+    assert lines[-1] == "  note: something was left out: 3"
+    titles = [line.strip() for line in lines if line.startswith("  ") and line[2] != " "]
+    assert titles == [
+        "change data capture",
+        "PostgreSQL",
+        "execution",
+        "other",
+        "thresholds",
+        "failed iterations by kind",
+        "note: something was left out: 3",
+    ]
+    by_name = dict(line.strip().partition("  ")[::2] for line in lines[: lines.index("  thresholds")])
+    by_name = {name: figures.strip() for name, figures in by_name.items()}
+    assert by_name["cdc_creates"] == "9  3/s"
+    assert by_name["iteration_failed"] == "2.00%  6 of 300"
+    assert by_name["checks"] == "99.00%  297 of 300"
+    assert by_name["vus"] == "value=4  min=2  max=4"
+    assert by_name["t_reporting_custom"].startswith("avg=1.5  min=1.5  med=1.5")
+    assert by_name["response_time"].startswith("avg=51.5  min=1  med=")
+    assert by_name["response_time"].endswith("  ms")
+    assert f"✗ {NASTY}" in text
+    assert "297 of 300" in text
+    assert "    6 x ValueError at test_shop.py:7, for example:\n      Traceback\n" in text
+
+
+def test_the_figures_of_a_summary_stand_in_a_column(result):
+    starts = {line.index("=") - 3 for line in summary(result) if line.lstrip().startswith(("response", "pg_write"))}
+    assert len(starts) == 1
+
+
+def test_only_the_end_of_a_long_sample_is_shown(result):
+    result.failures[0].sample = "\n".join(f"line {n}" for n in range(100))
+    text = "\n".join(summary(result))
+    assert "line 99" in text
+    assert "line 88\n" in text
+    assert "line 87" not in text
+
+
+def test_a_run_that_measured_nothing_has_a_summary(empty):
+    assert summary(empty) == ["1 VU for 1s; 0 iterations in 0ms, run r2"]
+
+
+def test_a_metric_without_a_finite_sample_has_a_summary(unmeasurable):
+    assert any("t_reporting_nan" in line for line in summary(unmeasurable))
+
+
+def test_every_threshold_shows_its_mark(result):
+    assert [threshold_line(threshold) for threshold in result.thresholds] == [
+        "✓ response_time p(95)<200  observed 95.81 [93.5 to 99.24]",
+        "✗ response_time max<50  observed 102",
+        "? response_time p(99.9)<1000  observed 102  too few samples (300 samples; p(99.9) needs 2995)",
+        "✗ t_reporting_nobody avg<1  no samples (no samples; nothing recorded a metric of this name)",
+    ]
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_has_a_mark(outcome):
+    line = threshold_line(ThresholdResult(Threshold("x", "avg", "<", 1), outcome))
+    assert line.startswith(f"{MARKS[outcome]} x avg<1")
+
+
+def test_the_verdict_gives_its_reasons(result, empty):
+    assert verdict_lines(result) == ["  FAILED: response_time max<50: observed 102", f"    and: {NASTY}"]
+    assert verdict_lines(empty) == ["  INVALID"]
+
+
+def test_the_session_table_is_aligned(result, empty):
+    head, first, second = session_table([result, empty])
+    assert head.split() == ["scenario", "iterations", "duration", "peak", "VUs", "failed", "checks", "verdict"]
+    assert first.startswith(result.facts.test)
+    assert first.split()[-5:] == ["300", "3s", "4", "3", "FAILED"]
+    assert second.split() == ["t", "0", "0ms", "0", "0", "INVALID"]
+    assert head.index("verdict") == first.index("FAILED") == second.index("INVALID")
+    assert len(session_table([])) == 1
+
+
+def test_each_verdict_has_its_colour():
+    assert [verdict_colour(verdict) for verdict in Verdict] == ["green", "red", "yellow"]

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_cdcperf.errors import UnitError
+from pytest_cdcperf.units import duration_s, format_duration, limit_ms, percentile
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("500ms", 0.5),
+        ("250us", 0.00025),
+        ("30s", 30),
+        ("5m", 300),
+        ("1h30m", 5400),
+        ("1d", 86400),
+        ("1m500ms", 60.5),
+        (".5s", 0.5),
+        ("1.5m", 90),
+        ("0s", 0),
+        (" 2s ", 2),
+    ],
+)
+def test_a_duration_is_read(text, seconds):
+    assert duration_s(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "30", "s", "5x", "-5s", "1h 30m", "5.s", "1e3s", "5S", 30, 1.5, None, True, b"5s"]
+)
+def test_what_is_no_duration_is_refused_by_name(text):
+    with pytest.raises(UnitError) as refused:
+        duration_s(text)
+    assert str(refused.value) == (
+        f"{text!r} is no duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
+    )
+
+
+@pytest.mark.parametrize(("value", "ms"), [(100, 100), (0, 0), (1.5, 1.5), ("2s", 2000), ("0s", 0), ("1m", 60000)])
+def test_a_limit_is_milliseconds_where_no_unit_stands(value, ms):
+    limit = limit_ms(value)
+    assert limit == ms
+    assert type(limit) is float
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), True, None, "100", "fast", [1]])
+def test_what_is_no_limit_is_refused(value):
+    with pytest.raises(UnitError, match="is no limit; allowed: milliseconds of at least 0, or a number with a unit"):
+        limit_ms(value)
+
+
+@pytest.mark.parametrize(("text", "q"), [("p(95)", 0.95), ("p(99.9)", 0.999), ("p(100)", 1.0), ("p(0.5)", 0.005)])
+def test_a_percentile_is_read(text, q):
+    assert percentile(text) == pytest.approx(q, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    "text", ["p(0)", "p(101)", "p(100.1)", "p95", "p()", "p(-1)", "p(95", "med", " p(95)", "p(.5)"]
+)
+def test_what_is_no_percentile_is_refused(text):
+    with pytest.raises(UnitError, match=r"is no percentile; allowed: p\(N\) with N above 0 and at most 100"):
+        percentile(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0ms"),
+        (0.85, "850ms"),
+        (0.0123456, "12.3ms"),
+        (1, "1s"),
+        (1.23456, "1.235s"),
+        (30, "30s"),
+        (60, "1m"),
+        (90, "1m30s"),
+        (5400, "1h30m"),
+        (3601.4, "1h1s"),
+        (3599.6, "1h"),
+        (86400, "24h"),
+    ],
+)
+def test_a_duration_is_written_as_people_write_it(seconds, text):
+    assert format_duration(seconds) == text
+
+
+@given(st.floats(min_value=0.001, max_value=10**6).filter(lambda s: not 0.9995 <= s < 1))
+def test_what_is_written_can_be_read_again(seconds):
+    assert duration_s(format_duration(seconds)) == pytest.approx(seconds, rel=0.01)
+
+
+@pytest.mark.parametrize("seconds", [0.9995, 0.9999])
+def test_just_below_a_second_is_no_power_of_ten(seconds):
+    assert duration_s(format_duration(seconds)) == pytest.approx(seconds, rel=0.01)
