@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_cdcperf.plugin import options
+from pytest_cdcperf.plugin.driver import drives_load
 
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.session import PerfSession  # named in a string below
@@ -84,7 +85,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _adopted(item: object, config: pytest.Config) -> object:
     if not isinstance(item, pytest.Function):
         return item
-    if item.get_closest_marker("perf") is None and not _takes_our_load(item):
+    if item.get_closest_marker("perf") is None and not drives_load(item):
         return item
     session = config.stash.get(session_key, None)
     if session is None:
@@ -93,13 +94,6 @@ def _adopted(item: object, config: pytest.Config) -> object:
         except pytest.UsageError as error:  # too late for one: collection has begun
             raise pytest.Collector.CollectError(str(error)) from None
     return session.adopt(item)
-
-
-def _takes_our_load(item: pytest.Function) -> bool:
-    if "load" not in item._fixtureinfo.names_closure:
-        return False
-    definitions = item._fixtureinfo.name2fixturedefs.get("load", ())
-    return bool(definitions) and definitions[-1].func.__module__ == "pytest_cdcperf.plugin.fixtures"
 
 
 def _begin_session(config: pytest.Config) -> PerfSession:

@@ -14,6 +14,7 @@ from pytest_cdcperf.metrics.threshold import merge_thresholds
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.profiles import DEFAULT_PROFILE, LONGEST_UNASKED_S, canonical
 from pytest_cdcperf.model.spec import MarkerSpec, PerfSpec
+from pytest_cdcperf.plugin.driver import drives_load
 from pytest_cdcperf.plugin.marker import marker_spec
 from pytest_cdcperf.plugin.settings import Mode, Settings
 from pytest_cdcperf.reporting.result import RunResult
@@ -21,9 +22,6 @@ from pytest_cdcperf.units import format_duration
 
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.session import PerfSession
-
-
-DRIVER = "load"
 
 
 class PerfFunction(pytest.Function):
@@ -49,7 +47,7 @@ class PerfFunction(pytest.Function):
         """Run the body: once in the main thread, or under load."""
         from pytest_cdcperf.plugin import running  # noqa: PLC0415  # the engine, at the first perf test
 
-        if DRIVER in self._fixtureinfo.names_closure:
+        if drives_load(self):
             super().runtest()  # the body says itself what runs, through the fixture
         elif self.runs_load:
             running.run_load(self)
@@ -68,7 +66,7 @@ def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
         spec = _resolve(item, marker, session.settings)
     except ConfigError as error:
         raise pytest.Collector.CollectError(_lines(item, error.faults)) from None
-    runs_load = _runs_load(spec, marker, session.settings)
+    runs_load = _runs_load(item, spec, marker, session.settings)
     if runs_load:
         faults += _load_faults(item, spec)
     if faults:
@@ -117,10 +115,13 @@ def _resolve(item: pytest.Function, marker: MarkerSpec, settings: Settings) -> P
     )
 
 
-def _runs_load(spec: PerfSpec, marker: MarkerSpec, settings: Settings) -> bool:
+def _runs_load(item: pytest.Function, spec: PerfSpec, marker: MarkerSpec, settings: Settings) -> bool:
     if settings.mode is not Mode.LOAD:
         return False
-    return marker.gate or not settings.asked or spec.profile in settings.asked
+    if marker.gate or not settings.asked:
+        return True
+    # With -m it is the test's own mark that asks for load, not the profile it falls back to.
+    return spec.profile in settings.asked and (settings.exclusive or bool(_profiles_of(item, settings.profiles)))
 
 
 def _shape_faults(item: pytest.Function) -> list[str]:

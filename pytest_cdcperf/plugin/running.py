@@ -130,7 +130,9 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "") -> R
         facts,
         spec.thresholds,
         course=spec.course,
-        phases=next(iter(spec.loads.values())).phases,
+        phases=sorted(
+            (phase for load in spec.loads.values() for phase in load.phases), key=lambda phase: phase.start_s
+        ),
         on_live=lambda live: session.progress.show(name or item.name, live),
     )
     with _capture_bounded():

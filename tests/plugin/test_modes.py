@@ -7,7 +7,7 @@ LOAD = "mode load"
 
 
 @pytest.fixture
-def counting(write):
+def counting(pytester, write):
     """Two perf tests and an ordinary one that note how often they were called."""
     write("""
 from pathlib import Path
@@ -24,9 +24,15 @@ def test_marked():
 def test_stated():
     note("stated")
 
+@pytest.mark.slow
+@perf
+def test_neutral():
+    note("neutral")
+
 def test_ordinary():
     note("ordinary")
 """)
+    pytester.makeini("[pytest]\nmarkers = slow\n")
 
 
 def calls(pytester: pytest.Pytester) -> dict[str, int]:
@@ -37,13 +43,14 @@ def calls(pytester: pytest.Pytester) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("arguments", "mode", "expected"),
     [
-        ((), ONCE, {"marked": 1, "stated": 1, "ordinary": 1}),
-        (("--perf-run",), LOAD, {"marked": 6, "stated": 4, "ordinary": 1}),
+        ((), ONCE, {"marked": 1, "stated": 1, "neutral": 1, "ordinary": 1}),
+        (("--perf-run", "-k", "not neutral"), LOAD, {"marked": 6, "stated": 4, "ordinary": 1}),
         (("-m", "baseline"), LOAD, {"marked": 6}),
         (("-m", "baseline", "--perf-once"), ONCE, {"marked": 1}),
-        (("-m", "not baseline"), ONCE, {"stated": 1, "ordinary": 1}),
-        (("-m", "baseline or perf"), LOAD, {"marked": 6, "stated": 1}),
-        (("--perf-profile=baseline",), LOAD, {"marked": 6}),
+        (("-m", "not baseline"), ONCE, {"stated": 1, "neutral": 1, "ordinary": 1}),
+        (("-m", "baseline or perf"), LOAD, {"marked": 6, "stated": 1, "neutral": 1}),
+        (("-m", "baseline or slow"), LOAD, {"marked": 6, "neutral": 1}),
+        (("--perf-profile=baseline", "-k", "not neutral"), LOAD, {"marked": 6}),
     ],
 )
 def test_the_command_line_decides_on_load(pytester, counting, arguments, mode, expected):
