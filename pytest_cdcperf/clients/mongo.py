@@ -90,7 +90,7 @@ class Mongo:
     @property
     def database(self) -> Database[Document]:
         """The raw pymongo database of the address. What is done with it is not measured."""
-        refuse_blocking("mongo", "mongo.aio....")
+        refuse_blocking("mongo", "mongo.aio.find_one(...) and the like")
         return self._client[self.address.database]
 
     def ping(self) -> str:

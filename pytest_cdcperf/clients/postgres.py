@@ -114,7 +114,7 @@ class Postgres(_Face[int, list[Row]]):
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """Lend the raw psycopg connection of whoever asks. What is done with it is not measured."""
-        refuse_blocking("pg", "pg.aio....")
+        refuse_blocking("pg", "pg.aio.insert(...) and the like")
         vu = current_vu()
         if vu is None:
             with self._lock:

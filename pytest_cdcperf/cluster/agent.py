@@ -71,6 +71,10 @@ def _faults(outcome: RunOutcome) -> list[str]:
     if outcome.stuck_vus:
         names = ", ".join(map(str, outcome.stuck_vus))
         faults.append(f"VU {names} could not be stopped: blocked in a call that has no timeout; give it one")
+    if outcome.missing:
+        faults.append(f"{outcome.missing} iterations were not started within max_duration; raise it, or the vus")
+    if outcome.lost_loop:
+        faults.append("the event loop could not be ended: a task that the body started swallows its cancellation")
     return faults
 
 

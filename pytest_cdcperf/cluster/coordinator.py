@@ -82,7 +82,7 @@ class Coordinator:
     def _breaking_point(self) -> str:
         if all(phase.name == "hold" for phase in self._phases):
             return ""  # one slow window under a level load is no breaking point
-        return breaking_point(self._timeline.history, self._thresholds, self._facts.error_rate)
+        return breaking_point(self._timeline.history, self._thresholds, self._facts.error_rate, self._phases)
 
     def _notes(self) -> list[str]:
         aborted = [f"ended before its time: {self._abort_reason}"] if self._abort_reason else []

@@ -181,7 +181,10 @@ class _KeeperProcess:
         with contextlib.suppress(OSError):
             self._lifeline.close()
         try:
-            self._process.wait(_STOP_PATIENCE_S)
+            try:
+                self._process.wait(_STOP_PATIENCE_S)
+            except KeyboardInterrupt:  # it is stopping already, and must not be left behind half-way
+                self._process.wait(_STOP_PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -122,5 +122,5 @@ class Iterations:
             self._failures.skip(error)
         else:
             self._stop.exit_request = self._stop.exit_request or error
-            self._stop.abort(f"{type(error).__name__}: {error}")
+            self._stop.abort(f"{type(error).__name__}: {error}".removesuffix(": "))
         return False

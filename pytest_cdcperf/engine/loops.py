@@ -11,7 +11,7 @@ from pytest_cdcperf.engine.iterations import Iterations, RunContext
 from pytest_cdcperf.engine.pacing import Pacing, pacing_by_vu, vu_spans
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.model.load import ClosedLoad, Load, OpenLoad, RampingVUs
+from pytest_cdcperf.model.load import ClosedLoad, Load, OpenLoad, PerVUIterations, RampingVUs, SharedIterations
 from pytest_cdcperf.model.share import Share
 from pytest_cdcperf.units import duration_s
 
@@ -23,6 +23,7 @@ class ClosedLoop:
 
     def __init__(self, load: ClosedLoad, share: Share, context: RunContext, new_vu: NewVU) -> None:
         self.load: Load = load
+        self._share = share
         self._context = context
         by_vu = pacing_by_vu(load, share)
         numbers = share.numbers(load.most_vus)
@@ -45,6 +46,17 @@ class ClosedLoop:
             return None if ended() else pace((now_ns() - start_ns) * 1e-9, member.started)
 
         return next_wait
+
+    def missing(self) -> int:
+        """How many iterations of a load that counts them were never started."""
+        match self.load:
+            case SharedIterations():
+                planned = self._share.among(self.load.vus).part(self.load.iterations)
+            case PerVUIterations():
+                planned = self.load.iterations * len(self.members)
+            case _:
+                return 0
+        return planned - sum(member.started for member in self.members)
 
     def active(self, elapsed_s: float) -> int:
         """How many VUs the plan has at a time."""

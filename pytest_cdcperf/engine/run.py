@@ -10,7 +10,7 @@ from typing import Protocol, cast
 from pytest_cdcperf.clock import Clock, MonotonicClock
 from pytest_cdcperf.engine.failures import ExceptionRules, FailureKind, Failures
 from pytest_cdcperf.engine.iterations import Iterations, RunContext, StopSignal
-from pytest_cdcperf.engine.loops import Loop, NewVU, OpenLoop, new_loop
+from pytest_cdcperf.engine.loops import ClosedLoop, Loop, NewVU, OpenLoop, new_loop
 from pytest_cdcperf.engine.sampling import sampling
 from pytest_cdcperf.engine.threads import ThreadRuntime
 from pytest_cdcperf.engine.vu import VU, Resources
@@ -41,6 +41,8 @@ class RunOutcome:
     elapsed_s: float
     failures: list[FailureKind]
     interrupted: int = 0
+    missing: int = 0
+    lost_loop: bool = False
     stuck_vus: list[int] = field(default_factory=list)
     stop_reason: str = ""
     skip_reason: str = ""
@@ -111,13 +113,18 @@ class Run:
         self._sample_vus()
         with sampling(self._samplers, Scope(self._recorder)):
             self._supervise(runtime)
-        stuck = runtime.busy() if not runtime.wait(0) else []
+        ended = runtime.wait(0)
+        stuck = [] if ended else runtime.busy()
         self.stop.closed = True
         self._hand_on_window()
         return RunOutcome(
             elapsed_s=self._context.elapsed_s(),
             failures=self._failures.kinds(),
             interrupted=self._interrupted,
+            missing=0
+            if self.stop.reason
+            else sum(loop.missing() for loop in self._loops if isinstance(loop, ClosedLoop)),
+            lost_loop=not ended and not stuck,
             stuck_vus=stuck,
             stop_reason=self.stop.reason,
             skip_reason=self._failures.first_skip,
@@ -173,6 +180,7 @@ class Run:
         while (now_s := elapsed_s()) < self._last_s + CANCEL_GRACE_S:
             if runtime.wait(min(tick_s, now_s + SLICE_S) - now_s):
                 return
+            self._sample_vus()
             if elapsed_s() >= tick_s:
                 self._hand_on_window()
                 tick_s = self._window_start_s + TICK_S
@@ -205,7 +213,6 @@ class Run:
         self._recorder.pending(builtin.VUS_MAX).append(float(there))
 
     def _hand_on_window(self) -> None:
-        self._sample_vus()
         for loop in self._loops:
             if isinstance(loop, OpenLoop) and (dropped := loop.take_dropped()):
                 self._recorder.pending(builtin.DROPPED_ITERATIONS).append(float(dropped))

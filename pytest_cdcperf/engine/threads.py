@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 
 from pytest_cdcperf.engine.iterations import Iterations, RunContext
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
-from pytest_cdcperf.engine.vu import acting_as
+from pytest_cdcperf.engine.vu import acting_as, refuse_awaitable
 
 _END_CHECK_S = 0.05
 _SLICE_S = 0.2
@@ -98,7 +98,8 @@ class ThreadRuntime:
                 continue
             begin()
             try:
-                body()
+                if (answer := body()) is not None:
+                    refuse_awaitable(answer)
             except BaseException as error:  # noqa: BLE001  # pytest.fail and skip are BaseException: the rules tell
                 end(error)
             else:
@@ -114,7 +115,8 @@ class ThreadRuntime:
             if loop.on_time(member, intended_ns, free_since_ns):
                 begin(intended_ns)
                 try:
-                    body()
+                    if (answer := body()) is not None:
+                        refuse_awaitable(answer)
                 except BaseException as error:  # noqa: BLE001  # as above
                     free_since_ns = end(error)
                 else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -143,6 +143,17 @@ def refuse_blocking(name: str, instead: str) -> None:
     vu = _current.get(None)
     if vu is not None and vu.is_async:
         raise WrongFaceError(f"{name} blocks, which would stall every VU of this async test; write: await {instead}")
+
+
+def refuse_awaitable(answer: object) -> None:
+    """Refuse what a ``def`` body returned where it is something that nobody awaits: it did nothing.
+
+    :raises WrongFaceError: for an awaitable
+    """
+    if isinstance(answer, Awaitable):
+        if isinstance(answer, Coroutine):
+            answer.close()
+        raise WrongFaceError("the body returned an awaitable that nobody awaits, so nothing ran; make it an async def")
 
 
 class CurrentVU:

@@ -11,7 +11,7 @@ from statistics import median
 from pytest_cdcperf.errors import ConfigError, UnitError
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.series import PhaseSpan, Window
+from pytest_cdcperf.metrics.series import PhaseSpan, Window, phase_of
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot
 from pytest_cdcperf.metrics.threshold import Outcome, Threshold, ThresholdResult, evaluate
 from pytest_cdcperf.units import duration_s, format_duration
@@ -129,7 +129,9 @@ def theil_sen(points: Sequence[tuple[float, float]]) -> float:
     return median(slopes) if slopes else 0.0
 
 
-def breaking_point(windows: Sequence[Window], thresholds: Sequence[Threshold], error_rate: float) -> str:
+def breaking_point(
+    windows: Sequence[Window], thresholds: Sequence[Threshold], error_rate: float, phases: Sequence[PhaseSpan] = ()
+) -> str:
     """Say where the load first crossed a limit: the first window that does, with its VUs and its rate.
 
     Empty where none does.
@@ -139,6 +141,7 @@ def breaking_point(windows: Sequence[Window], thresholds: Sequence[Threshold], e
             f"{result.threshold} (observed {result.observed:.4g})"
             for threshold in thresholds
             if threshold.quantile is not None
+            and threshold.phase in {None, phase_of(window, phases)}
             and (result := evaluate(threshold, window.snapshot, window.duration_s)).outcome is Outcome.FAILED
             and result.observed is not None
         ]

@@ -154,7 +154,7 @@ class Histogram:
         if rank >= self.count:
             return self.max, self.max
         low, high = self._bucket_at(rank)
-        return max(low, self.min), min(high, self.max)
+        return min(max(low, self.min), self.max), max(min(high, self.max), self.min)
 
     def _bucket_at(self, rank: int) -> tuple[float, float]:
         seen = 0
@@ -164,7 +164,7 @@ class Histogram:
                 return -self._edge(index), -self._edge(index - 1)
         seen += self.zeros
         if seen >= rank:
-            return -ZERO_THRESHOLD, ZERO_THRESHOLD
+            return 0.0, 0.0
         for index in sorted(self.positive):
             seen += self.positive[index]
             if seen >= rank:

@@ -189,7 +189,7 @@ class Scope:
 
     def tagged(self, metric: Metric, tags: Mapping[str, str]) -> Append:
         """Return the append for samples of *metric* with *tags* as users write them."""
-        return self.sink(metric, tuple(sorted((name, str(value)) for name, value in tags.items())))
+        return self.sink(metric, tuple(sorted((str(name), str(value)) for name, value in tags.items())))
 
     def divert(self, recorder: Recorder) -> None:
         """Send samples to *recorder* from now on."""

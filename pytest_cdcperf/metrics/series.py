@@ -66,7 +66,7 @@ class Timeline:
         self.total.extend(window.snapshot)
         self.elapsed_s = max(self.elapsed_s, window.end_s)
         self.recent.append(window)
-        if phase := self._phase_of(window):
+        if phase := phase_of(window, self._phases):
             self.by_phase.setdefault(phase, Snapshot()).extend(window.snapshot)
             self.phase_s[phase] = self.phase_s.get(phase, 0.0) + window.duration_s
         coarse = Window(window.start_s, window.end_s, window.snapshot.coarse())
@@ -78,16 +78,18 @@ class Timeline:
         if len(self.history) > MAX_HISTORY:
             self._halve()
 
-    def _phase_of(self, window: Window) -> str:
-        middle_s = (window.start_s + window.end_s) / 2
-        return next((phase.name for phase in self._phases if phase.start_s <= middle_s < phase.end_s), "")
-
     def _halve(self) -> None:
         pairs = zip(self.history[::2], self.history[1::2], strict=False)
         odd = self.history[-1:] if len(self.history) % 2 else []
         self.history = [_join(first, second) for first, second in pairs] + odd
         self._filling = (self._filling or self._joined) if odd else 0
         self._joined *= 2
+
+
+def phase_of(window: Window, phases: Sequence[PhaseSpan]) -> str:
+    """Return the name of the phase that the middle of *window* lies in, "" outside all."""
+    middle_s = (window.start_s + window.end_s) / 2
+    return next((phase.name for phase in phases if phase.start_s <= middle_s < phase.end_s), "")
 
 
 def _join(first: Window, second: Window) -> Window:

@@ -58,7 +58,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}") from None
     except ValueError as error:  # both decoders' errors are
-        raise ConfigError(f"is no {path.suffix.lstrip('.') or 'JSON'} file: {error}") from None
+        raise ConfigError(f"is no {'TOML' if path.suffix == '.toml' else 'JSON'} file: {error}") from None
     if not isinstance(table, Mapping):
         raise ConfigError("is no table of profiles")
     return table

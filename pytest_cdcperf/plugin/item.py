@@ -36,7 +36,7 @@ class PerfFunction(pytest.Function):
     @property
     def is_async(self) -> bool:
         """Whether the body is an ``async def``."""
-        return inspect.iscoroutinefunction(inspect.unwrap(self.obj))
+        return inspect.iscoroutinefunction(self.obj)
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class LoadRunner:
 
     def __init__(self, item: PerfFunction) -> None:
         self._item = item
+        self._names: set[str] = set()
 
     def run(
         self,
@@ -59,7 +60,10 @@ class LoadRunner:
             error_rate=error_rate,
             shortened=shortened,
         )
-        name = name or f"run-{len(self._item.results) + 1}"
+        name = name or f"run-{len(self._names) + 1}"
+        if name in self._names:
+            raise ConfigError(f"load.run: name={name!r} was used in this test already; allowed: a name of its own")
+        self._names.add(name)
         return running.measure(self._item, spec, Body(body, _is_async(body)), name)
 
     def _loads(self, load: Load | str | Mapping[str, Load]) -> tuple[Mapping[str, Load], str | None, bool]:
@@ -84,4 +88,4 @@ class LoadRunner:
 
 def _is_async(body: Callable[[], Any]) -> bool:
     inner = getattr(body, "func", body)  # functools.partial
-    return inspect.iscoroutinefunction(inner)
+    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from pytest_cdcperf.errors import ConfigError
+
+_REMEDY = "set RESULTS_DIR to a directory that can"
+
 
 class ResultsDirectory:
     """One directory for all that a session leaves behind, made when the first thing is written."""
 
     def __init__(self, parent: Path, run_id: str) -> None:
         self._parent = parent
-        self._name = f"{time.strftime('%Y%m%d-%H%M%S')}-{run_id}"
-        self._path: Path | None = None
+        self._pointed_at = False
+        self.planned = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{run_id}"
 
     def check(self) -> None:
         """Make sure that results can be written, before anything is measured.
@@ -28,26 +32,26 @@ class ResultsDirectory:
                 raise PermissionError(13, "Permission denied")
         except OSError as error:
             raise pytest.UsageError(
-                f"results directory {self._parent}: cannot be written: {error.strerror or error}; "
-                "set RESULTS_DIR to a directory that can"
+                f"results directory {self._parent}: cannot be written: {error.strerror or error}; {_REMEDY}"
             ) from None
 
     @property
     def path(self) -> Path:
-        """The directory, which exists from the first time it is asked for."""
-        if self._path is None:
-            self._path = self._parent / self._name
-            self._path.mkdir(parents=True, exist_ok=True)
-            self._point_latest_at(self._path)
-        return self._path
+        """The directory, which exists once it is asked for.
 
-    @property
-    def used(self) -> bool:
-        """Whether anything was written."""
-        return self._path is not None
+        :raises ConfigError: when it cannot be made
+        """
+        try:
+            self.planned.mkdir(parents=True, exist_ok=True)  # again each time: somebody may have removed it
+            if not self._pointed_at:
+                self._point_latest_at(self.planned)
+                self._pointed_at = True
+        except OSError as error:
+            raise ConfigError(f"{self.planned}: cannot be written: {error.strerror or error}; {_REMEDY}") from None
+        return self.planned
 
     def _point_latest_at(self, path: Path) -> None:
-        latest, fresh = self._parent / "latest", self._parent / f".latest-{self._name}"
+        latest, fresh = self._parent / "latest", self._parent / f".latest-{path.name}"
         try:
             fresh.symlink_to(path.name, target_is_directory=True)
             fresh.replace(latest)

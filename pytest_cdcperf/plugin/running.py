@@ -21,7 +21,8 @@ from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, RunOutcome
 from pytest_cdcperf.engine.sampling import sample_memory
 from pytest_cdcperf.engine.signals import Terminated
-from pytest_cdcperf.engine.vu import VU, acting_as
+from pytest_cdcperf.engine.vu import VU, acting_as, refuse_awaitable
+from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
 from pytest_cdcperf.metrics.snapshot import RateState
 from pytest_cdcperf.metrics.verdict import Verdict
@@ -30,6 +31,7 @@ from pytest_cdcperf.model.spec import PerfSpec
 from pytest_cdcperf.reporting.json import write_result
 from pytest_cdcperf.reporting.properties import properties
 from pytest_cdcperf.reporting.result import RunFacts, RunResult
+from pytest_cdcperf.reporting.terminal import verdict_lines
 
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.item import PerfFunction
@@ -61,7 +63,7 @@ def call_once(body: Callable[[], Any], run_id: str, *, is_async: bool) -> None:
     else:
         try:
             with acting_as(vu):
-                body()
+                refuse_awaitable(body())
         finally:
             vu.own.close_all()
     false = [name for name, state in recorder.drain().by_tag("checks", "check") if _is_false(state)]
@@ -101,7 +103,7 @@ def run_load(item: PerfFunction) -> None:
     arguments, body = item.arguments, item.obj
     result = measure(item, item.spec, Body(lambda: body(**arguments), item.is_async))
     if result.verdict is not Verdict.PASSED:
-        pytest.fail("\n".join([f"{result.verdict}:", *(f"  {reason}" for reason in result.reasons)]), pytrace=False)
+        pytest.fail("\n".join(verdict_lines(result)).strip(), pytrace=False)
 
 
 def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "") -> RunResult:
@@ -112,6 +114,8 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "") -> R
     session = item.perf_session
     if session.load_refused:
         pytest.skip(session.load_refused)
+    if deaths := session.services.deaths():
+        pytest.fail(f"no load was started: {'; '.join(deaths)}", pytrace=False)
     facts = RunFacts(
         run_id=session.run_id,
         test=f"{item.nodeid}::{name}" if name else item.nodeid,
@@ -146,23 +150,26 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "") -> R
             faults_at_end=session.services.deaths,
         )
     session.progress.end()
-    return _conclude(item, coordinator.result(), outcome)
+    return _conclude(item, coordinator.result(), outcome, name)
 
 
-def _conclude(item: PerfFunction, result: RunResult, outcome: RunOutcome) -> RunResult:
+def _conclude(item: PerfFunction, result: RunResult, outcome: RunOutcome, name: str) -> RunResult:
     session = item.perf_session
     if outcome.stuck_vus:
         session.load_refused = f"VUs of {item.nodeid} are still running, so no load was started"
-    if isinstance(outcome.exit_request, pytest.xfail.Exception):
-        pytest.fail(
-            "pytest.xfail() inside a load would hide the verdict; tolerate failures with error_rate=", pytrace=False
-        )
     if outcome.skip_reason and not result.iterations and outcome.exit_request is None:
         pytest.skip(f"every iteration was skipped: {outcome.skip_reason}")
     item.results.append(result)
     session.results.append(result)
-    item.user_properties += properties(result)
-    write_result(result, session.directory.path)
+    item.user_properties += properties(result, f"{name}." if name else "")
+    try:
+        write_result(result, session.directory.path)
+    except (ConfigError, OSError) as error:
+        pytest.fail(f"{result.verdict}, but its results could not be written: {error}", pytrace=False)
+    if isinstance(outcome.exit_request, pytest.xfail.Exception):
+        pytest.fail(
+            "pytest.xfail() inside a load would hide the verdict; tolerate failures with error_rate=", pytrace=False
+        )
     if isinstance(outcome.exit_request, Terminated):
         pytest.exit("SIGTERM: the results so far are written", returncode=_SIGTERM_EXIT_CODE)
     if outcome.exit_request is not None:

@@ -58,10 +58,10 @@ class SessionServices:
         """Say which parts of the embedded stack have died, a line each."""
         if self._stack is None:
             return []
-        return [
-            f"{part} of the embedded stack died during the run; its last words are in {self._log_dir() / part}.log"
-            for part in self._stack.dead_parts()
-        ]
+        from pytest_cdcperf.embedded.parts import last_words  # noqa: PLC0415  # an extra
+
+        logs = {part: self._log_dir() / f"{part}.log" for part in self._stack.dead_parts()}
+        return [f"{part} of the embedded stack died: {last_words(log)} ({log})" for part, log in logs.items()]
 
     def server_pids(self) -> list[int]:
         """The processes of the embedded servers, none without them."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 
 import pytest
 
-from pytest_cdcperf.model.profiles import spellings
+from pytest_cdcperf.model.profiles import canonical, spellings
 from pytest_cdcperf.plugin import item as items_module
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.progress import Progress
@@ -32,6 +32,7 @@ class PerfSession:
         self.samplers: list[Callable[[], object]] = []
         self.load_refused = ""  # why no load may start any more
         self._selected: list[PerfFunction] = []
+        self._plain = 0  # tests that carry a profile asked for, and no @perf
         for name, load in settings.profiles.items():
             for spelling in spellings(name):
                 config.addinivalue_line("markers", f"{spelling}: perf profile: {load.describe()}")
@@ -44,8 +45,8 @@ class PerfSession:
         return self.settings.mode is Mode.LOAD
 
     def _prepare_load(self) -> None:
-        if self.config.getoption("numprocesses", None):
-            raise pytest.UsageError("load over pytest-xdist workers is not there yet; run without -n")
+        if self.config.getoption("numprocesses", None) or self.config.getoption("tx", None):
+            raise pytest.UsageError("load over pytest-xdist workers is not there yet; run without -n and --tx")
         if not self.config.getoption("collectonly"):
             self.directory.check()
         # The health check runs before any load, also where only another test was named.
@@ -67,6 +68,11 @@ class PerfSession:
             items[:] = [*gates, *(item for item in items if item not in gates)]
             self._count_as_selected(gates)
         self._selected = [item for item in items if isinstance(item, PerfFunction)]
+        self._plain = sum(self._is_marked_only(item) for item in items)
+
+    def _is_marked_only(self, item: pytest.Item) -> bool:
+        marks = {canonical(mark.name) for mark in item.iter_markers()}
+        return not isinstance(item, PerfFunction) and bool(marks & self.settings.asked)
 
     def _count_as_selected(self, gates: Sequence[pytest.Item]) -> None:
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
@@ -82,15 +88,26 @@ class PerfSession:
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Say in what mode the perf tests run, below the count of collected tests."""
+        plain = [f"cdcperf: {_tests(self._plain)} with an asked profile but without @perf: run as plain tests"]
         if not self._selected:
-            return []
-        load = sum(item.runs_load for item in self._selected)
+            return plain if self._plain else []
+        loaded = [item for item in self._selected if item.runs_load]
         mode = f"load ({self.settings.mode_reason})" if self.loads else f"once ({self.settings.mode_reason})"
         stack = "external servers of the environment" if self.settings.external else "embedded stack, at the first need"
-        lines = [f"cdcperf: {len(self._selected)} perf tests, mode {mode}", f"cdcperf: {stack}; run {self.run_id}"]
-        if load:
-            lines.append(f"cdcperf: {load} under load; results in {self.directory.path}")
-        if load and self.config.pluginmanager.hasplugin("_cov"):
+        lines = [
+            f"cdcperf: {_tests(len(self._selected), 'perf ')}, mode {mode}",
+            f"cdcperf: {stack}; run {self.run_id}",
+        ]
+        if loaded:
+            lines.append(f"cdcperf: {len(loaded)} under load; results in {self.directory.planned}")
+        if self._plain:
+            lines += plain
+        unlimited = sum(not item.marker.gate and item.spec.profile not in self.settings.thresholds for item in loaded)
+        if self.settings.thresholds and unlimited:
+            lines.append(
+                f"cdcperf: {_tests(unlimited)} of no profile that --perf-thresholds names: their own limits hold"
+            )
+        if loaded and self.config.pluginmanager.hasplugin("_cov"):
             lines.append("cdcperf: --cov makes every line cost several times as much: expect weak figures")
         return lines
 
@@ -141,11 +158,15 @@ class PerfSession:
                 tr.write_line(line)
         if self.load_refused:
             tr.write_line(self.load_refused, red=True)
-        tr.write_line(f"results: {self.directory.path}")
+        tr.write_line(f"results: {self.directory.planned}")
 
     def close(self) -> None:
         """Stop what the session started. Called from pytest_unconfigure, also after an interrupt."""
         self.services.close()
+
+
+def _tests(count: int, kind: str = "") -> str:
+    return f"{count} {kind}test{'s' * (count != 1)}"
 
 
 def _covered(path: str, named: Sequence[str]) -> bool:

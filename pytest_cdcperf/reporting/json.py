@@ -73,8 +73,9 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
 def write_result(result: RunResult, directory: Path) -> Path:
     """Write *result* to a file of a stable name in *directory* and return its path."""
     path = directory / f"{file_stem(result.facts.test)}.json"
-    path.write_text(json.dumps(result_to_json(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return path
+    fresh = path.with_suffix(".part")  # a full disk must not leave half a result under the name of a whole one
+    fresh.write_text(json.dumps(result_to_json(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return fresh.replace(path)
 
 
 def file_stem(test: str) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pytest_cdcperf.reporting.result import RunResult, figures_of
 
 
-def properties(result: RunResult) -> list[tuple[str, str]]:
-    """Return (name, value) pairs of *result*, as text: ``cdc_e2e_latency.p(95)`` and the like."""
+def properties(result: RunResult, prefix: str = "") -> list[tuple[str, str]]:
+    """Return (name, value) pairs of *result*, as text: ``cdc_e2e_latency.p(95)`` and the like.
+
+    *prefix* goes before each name, where one test has several runs.
+    """
     facts = result.facts
     pairs = [
         ("perf.run_id", facts.run_id),
@@ -23,4 +26,4 @@ def properties(result: RunResult) -> list[tuple[str, str]]:
             figures = figures_of(state, result.elapsed_s)
             pairs += [(f"{name}.{aggregate}", f"{value:.6g}") for aggregate, value in figures.items()]
     pairs += [(f"threshold.{r.threshold}", str(r.outcome)) for r in result.thresholds]
-    return pairs
+    return [(prefix + name, value) for name, value in pairs]

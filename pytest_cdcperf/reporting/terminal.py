@@ -69,8 +69,9 @@ def summary(result: RunResult) -> list[str]:
     """Return the summary of one run: facts, metrics by group, thresholds, failures."""
     facts = result.facts
     head = f"{facts.load}" + (f", profile {facts.profile}" if facts.profile else "")
+    count = f"{result.iterations} iteration{'s' * (result.iterations != 1)}"
     return [
-        f"{head}; {result.iterations} iterations in {format_duration(result.elapsed_s)}, run {facts.run_id}",
+        f"{head}; {count} in {format_duration(result.elapsed_s)}, run {facts.run_id}",
         *_metric_lines(result),
         *_threshold_lines(result.thresholds),
         *_failure_lines(result),
@@ -141,7 +142,7 @@ def threshold_line(result: ThresholdResult) -> str:
     if result.interval is not None:
         observed += f" [{number(result.interval[0])} to {number(result.interval[1])}]"
     outcome = f"  {result.outcome}" if result.outcome not in {Outcome.PASSED, Outcome.FAILED} else ""
-    note = f" ({result.note})" if result.note else ""
+    note = f" ({result.note})" if result.note and result.note != result.outcome else ""
     return f"{MARKS[result.outcome]} {result.threshold}{observed}{outcome}{note}"
 
 

@@ -131,8 +131,8 @@ def test_all_faults_are_said_at_once(faults_of):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("t.json", "{", "is no json file: "),
-        ("t.toml", "a = ", "is no toml file: "),
+        ("t.json", "{", "is no JSON file: "),
+        ("t.toml", "a = ", "is no TOML file: "),
         ("t", "{", "is no JSON file: "),
         ("t.json", "[1]", "is no table of profiles"),
         ("t.json", '"soak"', "is no table of profiles"),
@@ -145,7 +145,7 @@ def test_what_is_no_such_file_is_refused(faults_of, name, text, words):
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):
     (tmp_path / "t.json").write_bytes(b"\xff\xfe{")
-    with pytest.raises(ConfigError, match=r"^is no json file: "):
+    with pytest.raises(ConfigError, match=r"^is no JSON file: "):
         read_thresholds(tmp_path / "t.json", {"soak"})
 
 
