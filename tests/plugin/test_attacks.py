@@ -173,9 +173,9 @@ def test_it(pg):
 
 
 def test_a_name_has_one_kind_of_metric(pytester, write):
-    write("Trend('x')\nCounter('x')\ndef test_it(): pass\n")
-    result = pytester.runpytest()
-    result.stdout.fnmatch_lines(["*metric 'x' is a trend already, it cannot be a counter too; choose another name"])
+    write("Trend('twice')\nCounter('twice')\ndef test_it(): pass\n")
+    result = pytester.runpytest_subprocess()  # metrics are defined for a process
+    result.stdout.fnmatch_lines(["*metric 'twice' is a trend already, it cannot be a counter too; choose another name"])
 
 
 def test_workers_without_perf_tests_are_xdists_own(pytester, write):
