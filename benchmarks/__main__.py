@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import arrivals, iterations, memory, postgres, recording, stall, startup
+from benchmarks import arrivals, crowds, iterations, memory, postgres, recording, stall, startup
 
 BENCHMARKS = {
     "iterations": iterations.main,
     "arrivals": arrivals.main,
+    "crowds": crowds.main,
     "stall": stall.main,
     "recording": recording.main,
     "memory": memory.main,

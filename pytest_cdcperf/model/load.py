@@ -252,11 +252,6 @@ class OpenLoad(Load):
         return self.ramp.length_s
 
     @property
-    def last_s(self) -> float:
-        """Queued starts may still come, and then have the graceful stop."""
-        return self.planned_s + duration_s(self.graceful_stop)
-
-    @property
     def first_vus(self) -> int:
         """The VUs that are there from the start."""
         return self.vus or min(_DEFAULT_OPEN_VUS, self.max_vus or _DEFAULT_OPEN_VUS)

@@ -121,7 +121,7 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "") -> R
         test=f"{item.nodeid}::{name}" if name else item.nodeid,
         title=(item.obj.__doc__ or "").strip().partition("\n")[0],
         profile=spec.profile,
-        load="; ".join(f"{name}: {load.describe()}" if name else load.describe() for name, load in spec.loads.items()),
+        load="; ".join(f"{part}: {load.describe()}" if part else load.describe() for part, load in spec.loads.items()),
         planned_s=spec.planned_s,
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         shortened=spec.shortened,
