@@ -37,7 +37,8 @@ def main() -> None:
         state = timeline.total.select(ITERATION_DURATION.name)
         if isinstance(state, Histogram):
             over_ms = state.quantile(0.99) - PAUSE_S * 1e3
+            rate = state.count / outcome.elapsed_s
             print(
-                f"{vus} {name}: {state.count / outcome.elapsed_s:.0f} iterations/s, p99 {over_ms:.0f} ms over the pause, "
+                f"{vus} {name}: {rate:.0f} iterations/s, p99 {over_ms:.0f} ms over the pause, "
                 f"{spent_s / state.count * 1e6:.0f} us of CPU each, {psutil.Process().memory_info().rss / 1e6:.0f} MB"
             )
