@@ -43,6 +43,12 @@ class Metric:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
+    def add(self, value: float, tags: Mapping[str, str] | None = None) -> None:
+        """Record *value*, for a rate its truth. Outside an iteration nothing is recorded."""
+        scope = _scope.get(None)
+        if scope is not None:
+            (scope.appends[self] if tags is None else scope.tagged(self, tags))(value)
+
 
 def definition(name: str) -> Metric | None:
     """Return the metric that was defined as *name*, in this process, or None."""
@@ -53,12 +59,6 @@ class Trend(Metric):
     """A distribution: percentiles, mean, extremes. ``unit="ms"`` marks a time."""
 
     kind = Kind.TREND
-
-    def add(self, value: float, tags: Mapping[str, str] | None = None) -> None:
-        """Record *value*. Outside an iteration nothing is recorded."""
-        scope = _scope.get(None)
-        if scope is not None:
-            (scope.appends[self] if tags is None else scope.tagged(self, tags))(value)
 
 
 class Counter(Metric):
@@ -78,12 +78,6 @@ class Rate(Metric):
 
     kind = Kind.RATE
 
-    def add(self, value: bool, tags: Mapping[str, str] | None = None) -> None:
-        """Record whether *value* is true. Outside an iteration nothing is recorded."""
-        scope = _scope.get(None)
-        if scope is not None:
-            (scope.appends[self] if tags is None else scope.tagged(self, tags))(value)
-
 
 class Gauge(Metric):
     """The last reading; *merging* says how the readings of several workers become one."""
@@ -93,12 +87,6 @@ class Gauge(Metric):
     def __init__(self, name: str, *, unit: str = "", merging: GaugeMerge = GaugeMerge.LAST) -> None:
         super().__init__(name, unit=unit)
         self.merging = merging
-
-    def add(self, value: float, tags: Mapping[str, str] | None = None) -> None:
-        """Record the reading *value*. Outside an iteration nothing is recorded."""
-        scope = _scope.get(None)
-        if scope is not None:
-            (scope.appends[self] if tags is None else scope.tagged(self, tags))(value)
 
 
 class Recorder:
