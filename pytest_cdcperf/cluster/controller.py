@@ -115,6 +115,7 @@ class Controller:
         self._interrupted = ""
         self.collected: dict[str, Collected] = {}
         self.may_go: Callable[[str], bool] = lambda _nodeid: True  # whether nothing else is running
+        self.is_over: Callable[[], bool] = lambda: False  # whether nothing more is to begin
 
     def join(self, worker: str, post: Post) -> None:
         """*worker* is there; *post* brings it a message."""
@@ -192,12 +193,6 @@ class Controller:
                 return test.reporter in test.complete or test.reporter in self._posts
             return bool(self._alive(test.members or self._admitted))
 
-    def close(self, reason: str) -> None:
-        """Let nothing more begin."""
-        with self._lock:
-            self._interrupted = self._interrupted or reason
-            self.advance()
-
     def interrupt(self, reason: str) -> None:
         """End everything within seconds: runs are concluded with what there is, and nothing more begins."""
         with self._lock:
@@ -215,9 +210,10 @@ class Controller:
                 for worker in self._alive(test.members):
                     self._lose(test, worker)
 
-    def look_for_silence(self) -> None:
+    def tick(self) -> None:
         """Let go of workers that hang. Called every second or so where workers are processes of their own."""
         with self._lock:
+            self.advance()
             for test in list(self._tests.values()):
                 if test.run is not None:
                     awaited = [worker for worker in test.members if worker not in test.run.silent]
@@ -239,13 +235,16 @@ class Controller:
 
     def _let_go(self, test: _Test) -> None:
         there = self._alive(self._admitted)
-        if test.members or not there or not test.arrived.issuperset(there) or not self.may_go(test.nodeid):
+        if test.members or not there or not test.arrived.issuperset(there):
+            return
+        over = bool(self._interrupted) or self.is_over()
+        if not over and not self.may_go(test.nodeid):
             return
         refused = "" if test.gate else self._load_refused
         test.members = there[: 1 if refused else test.vus or len(there)]
         test.heard_s = dict.fromkeys(test.members, self._now_s())
         for worker in there:
-            takes_part = worker in test.members and not self._interrupted
+            takes_part = worker in test.members and not over
             self._posts[worker](Go(test.nodeid, takes_part, worker == there[0], refused))
 
     def _on_plan(self, worker: str, plan: Plan) -> None:

@@ -87,7 +87,7 @@ class FanOut:
     def admit(self, workers: Sequence[str], may_go: Callable[[str], bool]) -> None:
         """From now on *workers* run the perf tests together, each where *may_go* says so."""
         if self._session is not None:
-            self.controller.may_go = lambda nodeid: self._goes_on() and may_go(nodeid)
+            self.controller.may_go, self.controller.is_over = may_go, self._is_over
             self.controller.admit([worker for worker in self._nodes if worker in workers])
 
     def agree(self, nodes: Sequence[WorkerController]) -> bool:
@@ -207,11 +207,8 @@ class FanOut:
             raise AssertionError("attend() sets it")
         return self._session
 
-    def _goes_on(self) -> bool:
-        dsession: Any = self._config.pluginmanager.getplugin("dsession")
-        if reason := getattr(dsession, "shouldstop", False):
-            self.controller.close(str(reason))
-        return True
+    def _is_over(self) -> bool:
+        return bool(getattr(self._config.pluginmanager.getplugin("dsession"), "shouldstop", False))
 
     def _take_all(self) -> None:
         item: tuple[WorkerController, Any] | None
@@ -219,14 +216,14 @@ class FanOut:
             try:
                 item = self._inbox.get(timeout=_TICK_S)
             except queue.Empty:
-                self.controller.look_for_silence()
+                self.controller.tick()
                 continue
             if item is not None:
                 self._take(*item)
             self._inbox.task_done()
             if item is None:
                 return
-            self.controller.look_for_silence()
+            self.controller.tick()
 
     def _take(self, node: WorkerController, data: Any) -> None:
         from pytest_cdcperf.cluster.wire import pack, unpack  # noqa: PLC0415
