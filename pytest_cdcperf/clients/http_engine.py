@@ -11,7 +11,8 @@ thread, which its timeout bounds.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -55,13 +56,15 @@ class Own(Generic[AnyClient]):
 def own_sync(settings: HttpSettings) -> Own[SyncClient]:
     """Return a new user's client for blocking calls."""
     cookies = CookieStore()
-    return Own(_configured(SyncClientBuilder(), settings, cookies).build(), cookies)
+    with _bad_pem_in_one_line(settings):
+        return Own(_configured(SyncClientBuilder(), settings, cookies).build(), cookies)
 
 
 def own_async(settings: HttpSettings) -> Own[Client]:
     """Return a new user's client for awaited calls."""
     cookies = CookieStore()
-    return Own(_configured(ClientBuilder(), settings, cookies).build(), cookies)
+    with _bad_pem_in_one_line(settings):
+        return Own(_configured(ClientBuilder(), settings, cookies).build(), cookies)
 
 
 AnyClientBuilder = TypeVar("AnyClientBuilder", SyncClientBuilder, ClientBuilder)
@@ -72,13 +75,19 @@ def _configured(builder: AnyClientBuilder, settings: HttpSettings, cookies: Cook
     builder.follow_redirects(False)  # we follow: each is a request of its own in the figures, as in k6
     builder.timeout(timedelta(seconds=settings.timeout))
     if isinstance(settings.verify, str):
-        try:
-            builder.add_root_certificate_pem(Path(settings.verify).read_bytes())
-        except (OSError, ValueError, PyreqwestError) as error:
-            raise errors.ConfigError(f"http_client: verify={settings.verify!r} is no PEM file: {error}") from None
+        builder.add_root_certificate_pem(Path(settings.verify).read_bytes())
     else:
         builder.danger_accept_invalid_certs(not settings.verify)
     return builder
+
+
+@contextmanager
+def _bad_pem_in_one_line(settings: HttpSettings) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        words = _causes(error)[-1] if isinstance(error, PyreqwestError) else str(error)
+        raise errors.ConfigError(f"http_client: verify={settings.verify!r} is no PEM file: {words}") from None
 
 
 class Exchange:

@@ -30,7 +30,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:  # the client has gone
             self.close_connection = True
 
-    def _act(self) -> None:
+    def _act(self) -> None:  # noqa: PLR0912  # a table of paths
         parts = urlsplit(self.path)
         _, action, *arguments = parts.path.split("/")
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -67,15 +67,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             cookies = {name: cookie.value for name, cookie in SimpleCookie(self.headers.get("Cookie", "")).items()}
-            self._answer({
-                "method": self.command,
-                "path": parts.path,
-                "query": parse_qs(parts.query),
-                "headers": {name.lower(): value for name, value in self.headers.items()},
-                "cookies": cookies,
-                "body": body.decode(),
-                "connection": self.client_address[1],
-            })
+            self._answer(
+                {
+                    "method": self.command,
+                    "path": parts.path,
+                    "query": parse_qs(parts.query),
+                    "headers": {name.lower(): value for name, value in self.headers.items()},
+                    "cookies": cookies,
+                    "body": body.decode(),
+                    "connection": self.client_address[1],
+                }
+            )
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _act  # noqa: N815
 

@@ -174,5 +174,5 @@ def test_changed_headers_add_up():
 
 @pytest.mark.parametrize("timeout", [0, -1, "5s", float("nan"), float("inf")])
 def test_a_timeout_that_is_none_is_refused(timeout):
-    with pytest.raises(ConfigError, match="timeout=.* must be a number of seconds above 0"):
+    with pytest.raises(ConfigError, match=r"timeout=.* must be a number of seconds above 0"):
         call(BASE, timeout=timeout)
