@@ -36,6 +36,7 @@ from pytest_cdcperf import errors
 from pytest_cdcperf.clients.http_call import REDIRECTS, CallOptions, HttpSettings, prepare
 from pytest_cdcperf.clients.http_metrics import NO_RESPONSE, HttpRecording, as_tags
 from pytest_cdcperf.clients.http_reply import HttpReply
+from pytest_cdcperf.metrics.snapshot import Tags
 
 AnyClient = TypeVar("AnyClient", SyncClient, Client)
 AnyBuilder = TypeVar("AnyBuilder", bound=BaseRequestBuilder)
@@ -103,9 +104,9 @@ class Exchange:
         "_follows",
         "_headers_ns",
         "_hops",
-        "_options",
         "_recording",
         "_tags",
+        "_timeout",
         "discards",
     )
 
@@ -114,12 +115,16 @@ class Exchange:
     ) -> None:
         self._call = prepare(settings, method, url, options)
         self._recording = recording
-        self._options = options
-        self._tags = as_tags(options.get("tags"))
-        self._follows = options.get("allow_redirects", settings.follow_redirects)
+        self._follows, self.discards = settings.follow_redirects, settings.discard_bodies
+        self._timeout: timedelta | None = None
+        self._tags: Tags = ()
         self._hops: tuple[HttpReply, ...] = ()
         self._begin_ns = self._headers_ns = 0
-        self.discards = options.get("discard_body", settings.discard_bodies)
+        if options:
+            self._follows = options.get("allow_redirects", self._follows)
+            self.discards = options.get("discard_body", self.discards)
+            self._timeout = timedelta(seconds=options["timeout"]) if "timeout" in options else None
+            self._tags = as_tags(options.get("tags"))
 
     def builder(self, request: Callable[[str, str], AnyBuilder]) -> AnyBuilder:
         """Return the next request, ready to be built and sent: the clock runs from here.
@@ -133,11 +138,10 @@ class Exchange:
                 builder.headers(call.headers)
             if call.body is not None:
                 builder.body_bytes(call.body)
-            if (timeout := self._options.get("timeout")) is not None:
-                builder.timeout(timedelta(seconds=timeout))
+            if self._timeout is not None:
+                builder.timeout(self._timeout)
         except ValueError as error:
             raise errors.ConfigError(f"{call.describe()}: {error}") from None
-        self._headers_ns = 0
         self._begin_ns = time.perf_counter_ns()
         return builder
 
@@ -151,7 +155,7 @@ class Exchange:
         call = self._call
         waiting_ms = (self._headers_ns - self._begin_ns) * 1e-6
         duration_ms = (end_ns - self._begin_ns) * 1e-6
-        status, headers = response.status, response.headers
+        status = response.status
         self._recording.add(
             call.method,
             call.name,
@@ -162,14 +166,11 @@ class Exchange:
             tags=self._tags,
         )
         content = b"" if body is None else bytes(body)
-        reply = HttpReply(
-            call.method, call.url, status, headers, content, waiting_ms=waiting_ms, duration_ms=duration_ms
-        )
-        if status in REDIRECTS and self._follows and (location := headers.get("location")):
+        reply = HttpReply(call.method, call.url, status, response.headers, content, waiting_ms, duration_ms, self._hops)
+        if status in REDIRECTS and self._follows and (location := reply.headers.get("location")):
             self._hops += (reply,)
             call.redirect(status, location)
             return None
-        reply.history = self._hops
         return reply
 
     def failed(self, error: PyreqwestError) -> errors.CdcperfError:

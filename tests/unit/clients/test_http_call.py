@@ -95,7 +95,7 @@ def test_the_body():
     form = call(BASE, method="POST", data={"a": "b c", "d": [1, 2]})
     assert (form.body, form.headers["Content-Type"]) == (b"a=b+c&d=1&d=2", "application/x-www-form-urlencoded")
     assert call(BASE, data="ä").body == "ä".encode()
-    assert call(BASE, data=b"x").headers == {}
+    assert not call(BASE, data=b"x").headers
     own = call(BASE, json=1, headers={"content-type": "application/vnd.shop+json"})
     assert own.headers == {"content-type": "application/vnd.shop+json"}
     with pytest.raises(ConfigError, match="json= and data= are both given"):
