@@ -44,6 +44,7 @@ def snapshot_of(metric, values, tags=(), kind=None):
         ("unknown_yet", "max<250ms", Threshold("unknown_yet", "max", "<", 250)),
         ("x{table:orders}", "p(95)<1", Threshold("x", "p(95)", "<", 1, (("table", "orders"),))),
         ("x{ b:2 , a:1:2 }", "p(95)<1", Threshold("x", "p(95)", "<", 1, (("a", "1:2"), ("b", "2")))),
+        ("x{name:/o/{id}/{n}}", "p(95)<1", Threshold("x", "p(95)", "<", 1, (("name", "/o/{id}/{n}"),))),
         ("x{}", "p(95)<1", Threshold("x", "p(95)", "<", 1)),
         ("x{a:1,}", "p(95)<1", Threshold("x", "p(95)", "<", 1, (("a", "1"),))),
     ],
