@@ -11,9 +11,8 @@ thread, which its timeout bounds.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -45,27 +44,45 @@ _CONNECTING = "client error (connect)"
 _BROKEN = ("reset", "broken pipe", "closed before message", "end of file", "aborted", "os error 104", "os error 54")
 
 
-@dataclass(frozen=True)
 class Own(Generic[AnyClient]):
     """What one VU has of its own: connections, cookies, and where its samples go."""
 
-    client: AnyClient
-    cookies: CookieStore
-    recording: HttpRecording = field(default_factory=HttpRecording)
+    def __init__(self, build: Callable[[HttpSettings, CookieStore], AnyClient], settings: HttpSettings) -> None:
+        self.cookies = CookieStore()
+        self.recording = HttpRecording()
+        self._build: Callable[[HttpSettings, CookieStore], AnyClient] = build
+        self._settings = settings
+        self._plain: AnyClient | None = None
+        self._secure: AnyClient | None = None
+
+    def client(self, exchange: Exchange) -> AnyClient:
+        """Return the client for the next request of *exchange*.
+
+        :raises ConfigError: for a *verify* that is no PEM file
+        """
+        if exchange.is_secure:
+            if self._secure is None:
+                self._secure = _built(self._build, self._settings, self.cookies)
+            return self._secure
+        if self._plain is None:
+            # It never meets TLS: reading the system's certificates would be 7 ms of CPU for each VU.
+            self._plain = _built(self._build, replace(self._settings, verify=False), self.cookies)
+        return self._plain
+
+    @property
+    def opened(self) -> list[AnyClient]:
+        """The clients to close: that also cuts short what waits for them."""
+        return [client for client in (self._plain, self._secure) if client is not None]
 
 
-def own_sync(settings: HttpSettings) -> Own[SyncClient]:
-    """Return a new user's client for blocking calls."""
-    cookies = CookieStore()
-    with _bad_pem_in_one_line(settings):
-        return Own(_configured(SyncClientBuilder(), settings, cookies).build(), cookies)
+def build_sync(settings: HttpSettings, cookies: CookieStore) -> SyncClient:
+    """Return a client for blocking calls."""
+    return _configured(SyncClientBuilder(), settings, cookies).build()
 
 
-def own_async(settings: HttpSettings) -> Own[Client]:
-    """Return a new user's client for awaited calls."""
-    cookies = CookieStore()
-    with _bad_pem_in_one_line(settings):
-        return Own(_configured(ClientBuilder(), settings, cookies).build(), cookies)
+def build_async(settings: HttpSettings, cookies: CookieStore) -> Client:
+    """Return a client for awaited calls."""
+    return _configured(ClientBuilder(), settings, cookies).build()
 
 
 AnyClientBuilder = TypeVar("AnyClientBuilder", SyncClientBuilder, ClientBuilder)
@@ -82,10 +99,11 @@ def _configured(builder: AnyClientBuilder, settings: HttpSettings, cookies: Cook
     return builder
 
 
-@contextmanager
-def _bad_pem_in_one_line(settings: HttpSettings) -> Iterator[None]:
+def _built(
+    build: Callable[[HttpSettings, CookieStore], AnyClient], settings: HttpSettings, cookies: CookieStore
+) -> AnyClient:
     try:
-        yield
+        return build(settings, cookies)
     except (OSError, ValueError) as error:
         words = _causes(error)[-1] if isinstance(error, PyreqwestError) else str(error)
         raise errors.ConfigError(f"http_client: verify={settings.verify!r} is no PEM file: {words}") from None
@@ -125,6 +143,11 @@ class Exchange:
             self.discards = options.get("discard_body", self.discards)
             self._timeout = timedelta(seconds=options["timeout"]) if "timeout" in options else None
             self._tags = as_tags(options.get("tags"))
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the next request goes through TLS."""
+        return self._call.url.startswith("https:")
 
     def builder(self, request: Callable[[str, str], AnyBuilder]) -> AnyBuilder:
         """Return the next request, ready to be built and sent: the clock runs from here.
@@ -180,7 +203,7 @@ class Exchange:
         words = f"{call.describe()}: {causes[-1]}"
         if isinstance(error, BuilderError):
             return errors.ConfigError(words)
-        kind = _kind(error, causes, tls=call.url.startswith("https:"))
+        kind = _kind(error, causes, tls=self.is_secure)
         self._recording.add(
             call.method,
             call.name,

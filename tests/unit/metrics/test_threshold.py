@@ -65,7 +65,7 @@ NO_PERCENTILE = "is no percentile; allowed: p(N) with N above 0 and at most 100"
         ("1x", "p(95)<1", f"'1x' {NO_METRIC}"),
         ("a b", "p(95)<1", f"'a b' {NO_METRIC}"),
         ("", "p(95)<1", f"'' {NO_METRIC}"),
-        ("x{a:{b}}", "p(95)<1", f"'x{{a:{{b}}}}' {NO_METRIC}"),
+        ("x{a:{b c}}", "p(95)<1", f"'x{{a:{{b c}}}}' {NO_METRIC}"),
         ("x{a}", "p(95)<1", "'x{a}' has a tag without a value; allowed: 'name{tag:value,tag:value}'"),
         ("x{a:}", "p(95)<1", "'x{a:}' has a tag without a value; allowed: 'name{tag:value,tag:value}'"),
         ("x{:b}", "p(95)<1", "'x{:b}' has a tag without a value; allowed: 'name{tag:value,tag:value}'"),
