@@ -108,7 +108,7 @@ def locust_us(url: str, base: str, seconds: int = 4) -> float:
     with tempfile.TemporaryDirectory() as name:
         Path(name, "locustfile.py").write_text(LOCUSTFILE.format(base=base))
         costs = []
-        for run_s in (1, 1 + seconds):
+        for run_s in (2, 2 + seconds):
             command = [str(_locust()), "--headless", "-u", str(VUS), "-r", str(VUS), "-t", f"{run_s}s", "-H", url]
             with Path(name, "output.txt").open("w+") as output:
                 process = subprocess.Popen(
