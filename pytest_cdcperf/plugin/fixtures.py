@@ -10,9 +10,11 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_cdcperf.cdc.expect import Cdc
+    from pytest_cdcperf.clients.http import HttpClient
     from pytest_cdcperf.clients.mongo import Mongo
     from pytest_cdcperf.clients.postgres import Postgres
     from pytest_cdcperf.cluster.shared import Shared
+    from pytest_cdcperf.clients.requests_session import PerVUSession
     from pytest_cdcperf.engine.vu import CurrentVU
     from pytest_cdcperf.model.services import Services
     from pytest_cdcperf.plugin.load_runner import LoadRunner
@@ -74,6 +76,22 @@ def _cdcperf_cdc(_cdcperf_pg: Postgres, _cdcperf_mongo: Mongo, _cdcperf_session:
 
 
 @pytest.fixture(scope="session")
+def _cdcperf_http() -> Iterator[HttpClient]:
+    from pytest_cdcperf.clients.http import HttpClient  # noqa: PLC0415  # a driver: 20 ms
+
+    with closing(HttpClient()) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def _cdcperf_requests() -> Iterator[PerVUSession]:
+    from pytest_cdcperf.clients.requests_session import PerVUSession  # noqa: PLC0415  # requests: 100 ms
+
+    with closing(PerVUSession()) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
 def pg(_cdcperf_pg: Postgres) -> Postgres:
     """PostgreSQL: insert, upsert, update, delete, execute, connection(); ``pg.aio`` in async bodies."""
     return _cdcperf_pg
@@ -89,6 +107,18 @@ def mongo(_cdcperf_mongo: Mongo) -> Mongo:
 def cdc(_cdcperf_cdc: Cdc) -> Cdc:
     """Waiting for what was written to arrive: expect, expect_gone; ``cdc.aio`` in async bodies."""
     return _cdcperf_cdc
+
+
+@pytest.fixture(scope="session")
+def http_client(_cdcperf_http: HttpClient) -> HttpClient:
+    """HTTP: get, post, request, ..., with_options; ``http_client.aio`` in async bodies."""
+    return _cdcperf_http
+
+
+@pytest.fixture(scope="session")
+def requests_session(_cdcperf_requests: PerVUSession) -> PerVUSession:
+    """A requests.Session whose calls are measured; each VU has cookies and connections of its own in it."""
+    return _cdcperf_requests
 
 
 @pytest.fixture
