@@ -178,7 +178,7 @@ class GrpcClient(_Face):
             channel = kept.get(self)
             if channel is None:
                 channel = open_channel(self.options)
-                kept.keep(self, channel, close=grpc.Channel.close, cancel=grpc.Channel.close)
+                kept.keep(self, channel, close=_close, cancel=_close)  # which ends the calls as well
             return _kept_call(method, kept, channel)
 
     def _sibling(self, options: GrpcOptions) -> GrpcClient:
@@ -209,7 +209,7 @@ class AsyncGrpcClient(_Face):
                     if credentials is None
                     else grpc.aio.secure_channel(address, credentials, options=options.arguments)
                 )
-                kept.keep(self, channel, close=grpc.aio.Channel.close)
+                kept.keep(self, channel, close=_close)
             call = _kept_call(method, kept, channel)
         return call
 
@@ -264,6 +264,10 @@ def open_channel(options: GrpcOptions) -> grpc.Channel:
     if credentials is None:
         return grpc.insecure_channel(address, options=options.arguments)
     return grpc.secure_channel(address, credentials, options=options.arguments)
+
+
+def _close(channel: Any) -> object:
+    return channel.close()  # of its own class: that of grpc.Channel is abstract
 
 
 def _kept_call(method: Method, kept: Resources, channel: Any) -> Any:
