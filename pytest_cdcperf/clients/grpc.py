@@ -68,8 +68,8 @@ class _Session:
     def _find(self, options: GrpcOptions, name: str, proto: str | None, path: tuple[str, ...]) -> dict[str, MethodSpec]:
         try:
             from pytest_cdcperf.clients import grpc_descriptors  # noqa: PLC0415  # needs an extra
-        except ImportError as error:
-            raise MissingExtraError("grpc_client.service()", "grpc", error.name or "google.protobuf") from None
+        except ImportError:
+            raise MissingExtraError("grpc_client.service()", "grpc", "protobuf") from None
         if proto is not None:
             with self.lock:
                 self._protos = self._protos or grpc_descriptors.Protos(self.root)

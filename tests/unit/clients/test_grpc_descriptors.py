@@ -32,7 +32,8 @@ def test_methods_have_their_paths_kinds_and_messages(root):
 
 def test_two_protos_of_one_name_do_not_meet(root, tmp_path):
     (tmp_path / "other").mkdir()
-    other = 'syntax = "proto3"; package lab; service Adder { rpc Sub (Pair) returns (Pair); } message Pair { string s = 1; }'
+    other = 'syntax = "proto3"; package lab; service Adder { rpc Sub (Pair) returns (Pair); }'
+    other += " message Pair { string s = 1; }"
     (tmp_path / "other" / "adder.proto").write_text(other)
     protos = Protos(root)
     first, second = (protos.load(f"{place}/adder.proto").methods("lab.Adder") for place in ("protos", "other"))
