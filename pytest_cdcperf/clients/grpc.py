@@ -57,7 +57,9 @@ class _Session:
                 self.clients[options] = GrpcClient(self.root, options, self)
             return self.clients[options]
 
-    def methods(self, options: GrpcOptions, name: str, proto: str | None, path: tuple[str, ...]) -> Any:
+    def methods(
+        self, options: GrpcOptions, name: str, proto: str | None, path: tuple[str, ...]
+    ) -> dict[str, MethodSpec]:
         """Return the methods of service *name*, found once."""
         key = (name, proto, path, None if proto else options)
         known = self.services.get(key)
@@ -197,10 +199,9 @@ class AsyncGrpcClient(_Face):
             raise WrongFaceError(
                 "grpc_client.aio works in the body of an async perf test only; elsewhere use grpc_client"
             )
-        kept = vu.shared if self.options.connections == "shared" else vu.own
-        call = kept.get(method)
+        call = vu.own.get(method)
         if call is None:
-            channel = kept.get(self)
+            channel = vu.own.get(self)
             if channel is None:
                 options = self.options
                 address, credentials = options.require_address(), options.credentials
@@ -209,8 +210,8 @@ class AsyncGrpcClient(_Face):
                     if credentials is None
                     else grpc.aio.secure_channel(address, credentials, options=options.arguments)
                 )
-                kept.keep(self, channel, close=_close)
-            call = _kept_call(method, kept, channel)
+                vu.own.keep(self, channel, close=_close)
+            call = _kept_call(method, vu.own, channel)
         return call
 
     def _sibling(self, options: GrpcOptions) -> AsyncGrpcClient:

@@ -2,7 +2,8 @@
 
 Since 1.80 gRPC's event engine reads replies in threads of its own and hands each over to the one that waits; where
 the waiting thread polls by itself, a call takes about an eighth less CPU. Connections that nobody waits for are then
-looked after at an interval, five seconds by default: too long to see that a server is back.
+looked after at an interval, five seconds by default: too long to see that a server is back. And gRPC prints a line for
+every TLS handshake that fails, which the errors of the calls say already.
 
 gRPC reads these settings while it is imported, so they do not hold where the user's tests have imported grpc before;
 in the environment they do the same. What it says already stays.
@@ -15,14 +16,13 @@ from importlib.metadata import version
 
 __all__ = ["grpc"]
 
-_SETTINGS = {"GRPC_EXPERIMENTS": "-event_engine_client", "GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS": "100"}
+_settings = {"GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS": "100", "GRPC_VERBOSITY": "ERROR"}
+_HAVE_THE_CHOICE = {f"1.{minor}" for minor in range(80, 86)}  # others would print a complaint
+if version("grpcio").rpartition(".")[0] in _HAVE_THE_CHOICE:
+    _settings["GRPC_EXPERIMENTS"] = "-event_engine_client"
 
-_KNOWN_IN = range(80, 86)  # the minor versions of 1 that have the choice: another would print a complaint
-
-_major, _minor = map(int, version("grpcio").split(".")[:2])
-_applies = _major == 1 and _minor in _KNOWN_IN and not _SETTINGS.keys() & os.environ.keys()
-_ours = _SETTINGS if _applies else {}
-os.environ.update(_ours)
+_ours = _settings.keys() - os.environ.keys()
+os.environ.update({name: _settings[name] for name in _ours})
 try:
     import grpc
     import grpc.aio

@@ -83,7 +83,7 @@ def serve(settings: dict[str, Any]) -> None:
 
     def count(request: Any, _context: grpc.ServicerContext) -> Iterator[Any]:
         for n in range(1, request.n + 1):
-            if n == 1000:
+            if n == 100:
                 time.sleep(60)
             yield number(n=n)
 
