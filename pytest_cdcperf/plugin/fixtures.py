@@ -10,11 +10,12 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_cdcperf.cdc.expect import Cdc
+    from pytest_cdcperf.clients.grpc import GrpcClient
     from pytest_cdcperf.clients.http import HttpClient
     from pytest_cdcperf.clients.mongo import Mongo
     from pytest_cdcperf.clients.postgres import Postgres
-    from pytest_cdcperf.cluster.shared import Shared
     from pytest_cdcperf.clients.requests_session import PerVUSession
+    from pytest_cdcperf.cluster.shared import Shared
     from pytest_cdcperf.engine.vu import CurrentVU
     from pytest_cdcperf.model.services import Services
     from pytest_cdcperf.plugin.load_runner import LoadRunner
@@ -60,6 +61,14 @@ def _cdcperf_mongo(_cdcperf_services: Services, _cdcperf_session: PerfSession) -
 
     with _faults_in_one_line(), closing(Mongo(_cdcperf_services.mongo)) as client:
         _cdcperf_session.services.found("MongoDB", client.ping())
+        yield client
+
+
+@pytest.fixture(scope="session")
+def _cdcperf_grpc(pytestconfig: pytest.Config) -> Iterator[GrpcClient]:
+    from pytest_cdcperf.clients.grpc import GrpcClient  # noqa: PLC0415  # a driver: 100 ms
+
+    with closing(GrpcClient(pytestconfig.rootpath)) as client:
         yield client
 
 
@@ -119,6 +128,11 @@ def http_client(_cdcperf_http: HttpClient) -> HttpClient:
 def requests_session(_cdcperf_requests: PerVUSession) -> PerVUSession:
     """A requests.Session whose calls are measured; each VU has cookies and connections of its own in it."""
     return _cdcperf_requests
+
+
+def grpc_client(_cdcperf_grpc: GrpcClient) -> GrpcClient:
+    """gRPC: service(name, proto=, address=), stub(), with_options(); ``grpc_client.aio`` in async bodies."""
+    return _cdcperf_grpc
 
 
 @pytest.fixture
