@@ -170,6 +170,8 @@ class _Node:
         """No ordinary test comes any more: the perf tests do, and then nothing."""
         if not self._let_go:
             self._let_go = True
+            if self._node.shutting_down:  # the session ends before its time: what is sent now is not run
+                self.loads.clear()
             if self.loads:
                 self._node.send_runtest_some([test.index for test in self.loads])
             self._node.shutdown()
