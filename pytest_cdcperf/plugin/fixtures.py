@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_cdcperf.cdc.expect import Cdc
+    from pytest_cdcperf.clients.grpc import GrpcClient
     from pytest_cdcperf.clients.mongo import Mongo
     from pytest_cdcperf.clients.postgres import Postgres
     from pytest_cdcperf.engine.vu import CurrentVU
@@ -60,6 +61,14 @@ def _cdcperf_mongo(_cdcperf_services: Services, _cdcperf_session: PerfSession) -
 
 
 @pytest.fixture(scope="session")
+def _cdcperf_grpc(pytestconfig: pytest.Config) -> Iterator[GrpcClient]:
+    from pytest_cdcperf.clients.grpc import GrpcClient  # noqa: PLC0415  # a driver: 100 ms
+
+    with closing(GrpcClient(pytestconfig.rootpath)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
 def _cdcperf_cdc(_cdcperf_pg: Postgres, _cdcperf_mongo: Mongo, _cdcperf_session: PerfSession) -> Iterator[Cdc]:
     from pytest_cdcperf.cdc.expect import Cdc  # noqa: PLC0415
     from pytest_cdcperf.cdc.lag import sample_lag  # noqa: PLC0415
@@ -87,6 +96,12 @@ def mongo(_cdcperf_mongo: Mongo) -> Mongo:
 def cdc(_cdcperf_cdc: Cdc) -> Cdc:
     """Waiting for what was written to arrive: expect, expect_gone; ``cdc.aio`` in async bodies."""
     return _cdcperf_cdc
+
+
+@pytest.fixture(scope="session")
+def grpc_client(_cdcperf_grpc: GrpcClient) -> GrpcClient:
+    """gRPC: service(name, proto=, address=), stub(), with_options(); ``grpc_client.aio`` in async bodies."""
+    return _cdcperf_grpc
 
 
 @pytest.fixture
