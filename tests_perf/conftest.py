@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +18,10 @@ from tests_perf.services.launcher import Launched
 from tests_perf.services.sums import remove_sums
 from tests_perf.services.targets import targets_of, variable_of
 from tests_perf.shop.writes import Shop, remove_run
+
+if TYPE_CHECKING:
+    from pytest_cdcperf.clients.grpc import GrpcClient
+    from pytest_cdcperf.clients.http import HttpClient
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +67,19 @@ def totalizer_url(request: pytest.FixtureRequest, launch: Callable[..., Launched
         return elsewhere
     sink: Mongo = request.getfixturevalue("mongo")
     return _address(launch("totalizer", uri=sink.address.uri, database=sink.address.database))
+
+
+@pytest.fixture(scope="session")
+def adder(grpc_client: GrpcClient, adder_address: str, perf_run_id: str) -> Any:
+    """The Adder's service; every sum carries the id of the run."""
+    client = grpc_client.with_options(address=adder_address, metadata={"run-id": perf_run_id})
+    return client.service("sum.SumNumbersService", proto="tests_perf/services/sum.proto")
+
+
+@pytest.fixture(scope="session")
+def totalizer(http_client: HttpClient, totalizer_url: str) -> HttpClient:
+    """HTTP to the Totalizer."""
+    return http_client.with_options(base_url=totalizer_url)
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ class Launched:
         if not line:
             raise StackError(
                 f"the service {self._module} did not start: {last_words(self._log)} (log: {self._log}); "
-                "what it needs to run is in the dependency group: pip install --group services"
+                "what it needs is in the extra grpc and the dependency group services"
             )
         where: dict[str, str] = json.loads(line)
         return where
