@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import arrivals, crowds, iterations, memory, postgres, recording, stall, startup
+from benchmarks import arrivals, crowds, grpc, iterations, memory, postgres, recording, stall, startup
 
 BENCHMARKS = {
     "iterations": iterations.main,
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "memory": memory.main,
     "startup": startup.main,
     "postgres": postgres.main,
+    "grpc": grpc.main,
 }
 
 

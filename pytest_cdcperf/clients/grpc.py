@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
 
-import grpc
-import grpc.aio
-
+from pytest_cdcperf.clients.grpc_driver import grpc
 from pytest_cdcperf.clients.grpc_methods import Method, MethodSpec, method_of
 from pytest_cdcperf.clients.grpc_options import GrpcOptions, GrpcSettings
 from pytest_cdcperf.engine.vu import Resources, current_vu, refuse_blocking

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import grpc
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
+from pytest_cdcperf.clients.grpc_driver import grpc
 from pytest_cdcperf.clients.grpc_errors import error_of, status_of
 from pytest_cdcperf.clients.grpc_methods import MethodSpec
 from pytest_cdcperf.errors import ConfigError, MissingExtraError, UnreachableError

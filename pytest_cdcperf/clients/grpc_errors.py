@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import grpc
-
+from pytest_cdcperf.clients.grpc_driver import grpc
 from pytest_cdcperf.errors import CdcperfError
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -35,7 +34,7 @@ class GrpcError(CdcperfError, grpc.RpcError):
         """Return what the server sent before its replies."""
         return self._initial
 
-    def trailing_metadata(self) -> Metadata:
+    def trailing_metadata(self) -> Metadata:  # type: ignore[override]  # the stubs say less than grpcio gives
         """Return what the server sent with the status."""
         return self._trailing
 

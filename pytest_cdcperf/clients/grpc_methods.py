@@ -8,8 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-import grpc
-
+from pytest_cdcperf.clients.grpc_driver import grpc
 from pytest_cdcperf.clients.grpc_errors import GrpcError, error_of, status_of
 from pytest_cdcperf.clients.grpc_options import GrpcOptions, MetadataLike, Timeout, metadata_pairs, timeout_s
 from pytest_cdcperf.errors import ConfigError

@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-import grpc
-
+from pytest_cdcperf.clients.grpc_driver import grpc
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.units import duration_s
 
