@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import arrivals, crowds, grpc, iterations, memory, postgres, recording, stall, startup
+from benchmarks import arrivals, crowds, grpc, http, iterations, memory, postgres, recording, stall, startup
 
 BENCHMARKS = {
     "iterations": iterations.main,
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "startup": startup.main,
     "postgres": postgres.main,
     "grpc": grpc.main,
+    "http": http.main,
 }
 
 

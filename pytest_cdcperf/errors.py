@@ -9,6 +9,11 @@
     ├── ServiceError             a server cannot be used
     │   ├── UnreachableError     it does not answer, or refuses us
     │   └── StackError           the embedded stack could not be started
+    ├── HttpError                an HTTP call went wrong
+    │   ├── HttpStatusError      raise_for_status() met a status of 400 or more
+    │   ├── HttpBodyError        a body that is not what it was read as (also a ValueError)
+    │   └── HttpTransportError   no whole response came: HttpRefusedError, HttpResetError, HttpDNSError,
+    │                            HttpTLSError, HttpTimeoutError, HttpProtocolError, HttpCancelledError
     ├── WrongFaceError           a blocking call in an async body, or the reverse
     └── ExpectationError         the sink did not show what was expected (also an AssertionError)
 
@@ -57,6 +62,66 @@ class UnreachableError(ServiceError):
 
 class StackError(ServiceError):
     """The embedded stack could not be started, or one of its parts died."""
+
+
+class HttpError(CdcperfError):
+    """An HTTP call went wrong."""
+
+
+class HttpStatusError(HttpError):
+    """The response has a status of 400 or more, and raise_for_status() was called."""
+
+
+class HttpBodyError(HttpError, ValueError):
+    """The body of a response is not what it was read as."""
+
+
+class HttpTransportError(HttpError):
+    """No whole response came. Each *kind* is a class of its own: failed iterations are counted by class."""
+
+    kind = "transport"
+
+
+class HttpRefusedError(HttpTransportError):
+    """Nobody listens there."""
+
+    kind = "refused"
+
+
+class HttpResetError(HttpTransportError):
+    """The connection broke before the response was complete."""
+
+    kind = "reset"
+
+
+class HttpDNSError(HttpTransportError):
+    """The host's name has no address."""
+
+    kind = "dns"
+
+
+class HttpTLSError(HttpTransportError):
+    """No TLS session: a certificate that is not trusted, or a peer that speaks none."""
+
+    kind = "tls"
+
+
+class HttpTimeoutError(HttpTransportError, TimeoutError):
+    """The response was not complete in time."""
+
+    kind = "timeout"
+
+
+class HttpProtocolError(HttpTransportError):
+    """What came is no HTTP, cannot be decoded, or redirects for ever."""
+
+    kind = "protocol"
+
+
+class HttpCancelledError(HttpTransportError):
+    """The run was over before the response was."""
+
+    kind = "cancelled"
 
 
 class WrongFaceError(CdcperfError):

@@ -11,6 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_cdcperf.cdc.expect import Cdc
     from pytest_cdcperf.clients.grpc import GrpcClient
+    from pytest_cdcperf.clients.http import HttpClient
     from pytest_cdcperf.clients.mongo import Mongo
     from pytest_cdcperf.clients.postgres import Postgres
     from pytest_cdcperf.engine.vu import CurrentVU
@@ -81,6 +82,14 @@ def _cdcperf_cdc(_cdcperf_pg: Postgres, _cdcperf_mongo: Mongo, _cdcperf_session:
 
 
 @pytest.fixture(scope="session")
+def _cdcperf_http() -> Iterator[HttpClient]:
+    from pytest_cdcperf.clients.http import HttpClient  # noqa: PLC0415  # a driver: 20 ms
+
+    with closing(HttpClient()) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
 def pg(_cdcperf_pg: Postgres) -> Postgres:
     """PostgreSQL: insert, upsert, update, delete, execute, connection(); ``pg.aio`` in async bodies."""
     return _cdcperf_pg
@@ -102,6 +111,12 @@ def cdc(_cdcperf_cdc: Cdc) -> Cdc:
 def grpc_client(_cdcperf_grpc: GrpcClient) -> GrpcClient:
     """gRPC: service(name, proto=, address=), stub(), with_options(); ``grpc_client.aio`` in async bodies."""
     return _cdcperf_grpc
+
+
+@pytest.fixture(scope="session")
+def http_client(_cdcperf_http: HttpClient) -> HttpClient:
+    """HTTP: get, post, request, ..., with_options; ``http_client.aio`` in async bodies."""
+    return _cdcperf_http
 
 
 @pytest.fixture

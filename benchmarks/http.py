@@ -1,0 +1,165 @@
+"""CPU time of one GET with one check: ``http_client`` on threads and on tasks, k6 and Locust, in turns in one run.
+
+The server, a bare protocol with a canned answer, is a process of its own on the first core; who asks has the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks import peer
+from benchmarks.iterations import RULES
+from pytest_cdcperf.clients.http import HttpClient
+from pytest_cdcperf.engine.run import Body, Run
+from pytest_cdcperf.engine.tasks import new_event_loop
+from pytest_cdcperf.engine.vu import check
+from pytest_cdcperf.metrics.builtin import CHECKS
+from pytest_cdcperf.metrics.series import Timeline
+from pytest_cdcperf.metrics.snapshot import RateState
+from pytest_cdcperf.model.load import PerVUIterations
+
+ROUNDS, VUS, CALLS = 3, 10, 2_000
+BODY = b'{"id": 7, "name": "A. Customer", "email": "someone@example.com", "status": "active", "n": 12345678}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+LOCUSTFILE = """
+from locust import FastHttpUser, HttpUser, constant, task
+
+class User({base}):
+    wait_time = constant(0)
+
+    @task
+    def ask(self):
+        with self.client.get("/order", catch_response=True) as response:
+            response.success() if response.status_code == 200 else response.failure("status")
+"""
+
+
+class Canned(asyncio.Protocol):
+    """Answers every request with the same bytes."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the connection."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer what ends here."""
+        if isinstance(self._transport, asyncio.WriteTransport):
+            self._transport.write(ANSWER * data.count(b"\r\n\r\n"))
+
+
+def serve() -> None:
+    """Serve on a free port for ever; print the port."""
+    _pin(min)
+
+    async def main() -> None:
+        server = await asyncio.get_running_loop().create_server(Canned, "127.0.0.1", 0)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await server.serve_forever()
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(main())
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Run the server in a process of its own; give its URL."""
+    command = [sys.executable, "-c", "from benchmarks.http import serve; serve()"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            port = process.stdout.readline().strip() if process.stdout else ""
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def ours_us(body: Body) -> float:
+    """Return the microseconds of CPU of one iteration of *body*, the engine's own included."""
+    timeline, begin = Timeline(), time.process_time()
+    load = PerVUIterations(vus=VUS, iterations=CALLS)
+    Run({"": load}, body, run_id="benchmark", rules=RULES, on_window=timeline.add).execute()
+    spent_s = time.process_time() - begin
+    passed = timeline.total.select(CHECKS.name)
+    if not isinstance(passed, RateState) or passed.hits != VUS * CALLS:
+        raise RuntimeError(f"calls failed: {passed}")
+    return spent_s / (VUS * CALLS) * 1e6
+
+
+def k6_us(url: str) -> float:
+    """Return the same of k6."""
+    body = f'const reply = http.get("{url}/order"); check(reply, {{ ok: (r) => r.status === 200 }});'
+    imports = 'import http from "k6/http";\nimport { check } from "k6";'
+    run = peer.run({"vus": VUS, "iterations": VUS * CALLS}, body, imports)
+    return run.cpu_s / run.value("http_reqs", "count") * 1e6
+
+
+def locust_us(url: str, base: str, seconds: int = 4) -> float:
+    """Return the same of Locust, less what it costs to start it."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name, "locustfile.py").write_text(LOCUSTFILE.format(base=base))
+        costs = []
+        for run_s in (1, 1 + seconds):
+            command = [str(_locust()), "--headless", "-u", str(VUS), "-r", str(VUS), "-t", f"{run_s}s", "-H", url]
+            more = ["--csv", f"{name}/figures", "--only-summary", "--loglevel", "ERROR"]
+            process = subprocess.Popen(
+                [*command, *more], cwd=name, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            _, _, usage = os.wait4(process.pid, 0)
+            total = Path(name, "figures_stats.csv").read_text().splitlines()[-1]
+            costs.append((usage.ru_utime + usage.ru_stime, int(total.split(",")[2])))
+    (short_s, few), (long_s, many) = costs
+    return (long_s - short_s) / (many - few) * 1e6
+
+
+def _locust() -> str | None:
+    beside = Path(sys.executable).parent / "locust"
+    return str(beside) if beside.exists() else shutil.which("locust")
+
+
+def _pin(choose: Callable[[set[int]], int]) -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {choose(os.sched_getaffinity(0))})
+
+
+def main() -> None:
+    """Print the medians of all, and what share of k6's each is."""
+    client = HttpClient()
+    with server() as url:
+        _pin(max)  # what is started from here on inherits it
+        target = f"{url}/order"
+
+        def body() -> None:
+            check("ok", client.get(target).status_code == 200)
+
+        async def async_body() -> None:
+            check("ok", (await client.aio.get(target)).status_code == 200)
+
+        sides: dict[str, Callable[[], float]] = {
+            "http_client": lambda: ours_us(Body(body)),
+            "http_client.aio": lambda: ours_us(Body(async_body, is_async=True)),
+        }
+        if peer.available():
+            sides["k6"] = lambda: k6_us(url)
+        if _locust():
+            sides["Locust FastHttpUser"] = lambda: locust_us(url, "FastHttpUser")
+            sides["Locust HttpUser"] = lambda: locust_us(url, "HttpUser")
+        costs: dict[str, list[float]] = {side: [] for side in sides}
+        for _ in range(ROUNDS):
+            for side, cost_us in sides.items():
+                costs[side].append(cost_us())
+    client.close()
+    k6 = statistics.median(costs.get("k6", [float("nan")]))
+    for side, found in costs.items():
+        cost = statistics.median(found)
+        print(
+            f"one GET with a check, {side:<20} {cost:6.1f} us ({min(found):.1f}-{max(found):.1f}), {cost / k6:.2f} x k6"
+        )

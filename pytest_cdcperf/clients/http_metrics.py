@@ -1,0 +1,99 @@
+"""The metrics of HTTP calls, by k6's names, and their recording: the same for all engines.
+
+An engine gives the phases that it can tell, in milliseconds; of the others there is no sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_cdcperf.metrics.recorder import Append, Counter, Metric, Rate, Recorder, Scope, Trend, current_scope
+from pytest_cdcperf.metrics.snapshot import Tags
+
+HTTP_REQS = Counter("http_reqs")
+HTTP_REQ_FAILED = Rate("http_req_failed")
+HTTP_REQ_DURATION = Trend("http_req_duration", unit="ms")
+HTTP_REQ_CONNECTING = Trend("http_req_connecting", unit="ms")
+HTTP_REQ_TLS_HANDSHAKING = Trend("http_req_tls_handshaking", unit="ms")
+HTTP_REQ_WAITING = Trend("http_req_waiting", unit="ms")
+HTTP_REQ_RECEIVING = Trend("http_req_receiving", unit="ms")
+
+NO_RESPONSE = 0
+_MOST_KNOWN = 2000
+
+Key = tuple[Scope, str, str, int, str, Tags]
+
+
+@dataclass(frozen=True)
+class _Sinks:
+    """Where the samples of one kind of call go, found once."""
+
+    recorder: Recorder
+    count: Append
+    failed: Append
+    duration: Append
+    waiting: Append
+    receiving: Append
+
+
+class HttpRecording:
+    """Records the calls of one VU."""
+
+    def __init__(self) -> None:
+        self._known: dict[Key, _Sinks] = {}
+
+    def add(
+        self,
+        method: str,
+        name: str,
+        status: int,
+        *,
+        duration_ms: float,
+        waiting_ms: float | None = None,
+        receiving_ms: float | None = None,
+        error: str = "",
+        tags: Tags = (),
+    ) -> None:
+        """Record one call with its *status*, or 0 and the kind of *error* where no whole response came."""
+        scope = current_scope()
+        if scope is None:
+            return
+        key = (scope, method, name, status, error, tags)
+        sinks = self._known.get(key)
+        if sinks is None or sinks.recorder is not scope.recorder:
+            sinks = self._resolve(key)
+        sinks.count(1)
+        sinks.failed(not 200 <= status < 400)
+        sinks.duration(duration_ms)
+        if waiting_ms is not None:
+            sinks.waiting(waiting_ms)
+        if receiving_ms is not None:
+            sinks.receiving(receiving_ms)
+
+    def _resolve(self, key: Key) -> _Sinks:
+        scope, method, name, status, error, tags = key
+        marks = {"method": method, "name": name, "status": str(status), "url": name, **dict(tags)}
+        if error:
+            marks["error"] = error
+        merged = tuple(sorted(marks.items()))
+
+        def sink(metric: Metric) -> Append:
+            return scope.sink(metric, merged)
+
+        sinks = _Sinks(
+            scope.recorder,
+            sink(HTTP_REQS),
+            sink(HTTP_REQ_FAILED),
+            sink(HTTP_REQ_DURATION),
+            sink(HTTP_REQ_WAITING),
+            sink(HTTP_REQ_RECEIVING),
+        )
+        if len(self._known) < _MOST_KNOWN:
+            self._known[key] = sinks
+        return sinks
+
+
+def as_tags(tags: Mapping[str, str] | None) -> Tags:
+    """Return *tags* as the recorder keeps them."""
+    return tuple(sorted((str(name), str(value)) for name, value in tags.items())) if tags else ()
