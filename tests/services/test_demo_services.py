@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -22,7 +20,7 @@ from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.errors import StackError
-from tests.services.harness import ROOT, gone, until
+from tests.services.harness import gone, named, pytest_session, until
 from tests_perf.services.launcher import Launched
 from tests_perf.services.sums import remove_sums
 from tests_perf.services.targets import SERVICES, variable_of
@@ -32,26 +30,6 @@ stubs: Any
 messages, stubs = grpc.protos_and_services("tests_perf/services/sum.proto")
 
 Add = Callable[..., tuple[int, int]]
-
-
-@pytest.fixture(scope="session")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
-
-
-@pytest.fixture(scope="session")
-def adder(shared_stack: EmbeddedStack, logs: Path) -> Iterator[Launched]:
-    service = Launched("adder", logs / "adder.log", **asdict(shared_stack.services.postgres))
-    yield service
-    service.stop()
-
-
-@pytest.fixture(scope="session")
-def totalizer(shared_stack: EmbeddedStack, logs: Path) -> Iterator[Launched]:
-    sink = shared_stack.services.mongo
-    service = Launched("totalizer", logs / "totalizer.log", uri=sink.uri, database=sink.database)
-    yield service
-    service.stop()
 
 
 @pytest.fixture
@@ -229,26 +207,10 @@ class TestSessions:
 
     @pytest.fixture
     def session(self, tmp_path: Path) -> Callable[..., tuple[int, str]]:
-        ours = ("POSTGRES_", "MONGODB_", "CDCPERF_", "PYTEST_", "ADDER_", "TOTALIZER_", "TARGET_", "DURATION")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        plugins = {"PYTEST_PLUGINS": os.environ["PYTEST_PLUGINS"]} if "PYTEST_PLUGINS" in os.environ else {}
-
         def session(source: str, *arguments: str, **more: str) -> tuple[int, str]:
             (tmp_path / "pytest.ini").write_text("[pytest]\n")
             (tmp_path / "test_it.py").write_text(HEAD + textwrap.dedent(source))
-            done = subprocess.run(
-                [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
-                cwd=tmp_path,
-                env={**kept, **plugins, "PYTHONPATH": str(ROOT), "COLUMNS": "300", **more},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            print(done.stdout)  # noqa: T201 - for whoever has to find out why a session ended otherwise
-            return done.returncode, done.stdout
+            return pytest_session(tmp_path, *arguments, **more)
 
         return session
 
@@ -257,22 +219,13 @@ class TestSessions:
         self, stack: str, session: Callable[..., tuple[int, str]], shared_stack: EmbeddedStack
     ) -> None:
         elsewhere = {variable_of(name): f"http://{name}:80/" for name in SERVICES}
-        postgres = shared_stack.services.postgres
-        servers = {
-            "POSTGRES_HOST": postgres.host,
-            "POSTGRES_PORT": str(postgres.port),
-            "POSTGRES_USER": postgres.user,
-            "POSTGRES_PASSWORD": "",
-            "POSTGRES_DB": postgres.dbname,
-            "MONGODB_URI": shared_stack.services.mongo.uri,
-        }
         code, output = session(
             ASKS,
             f"--perf-stack={stack}",
             TARGET_SERVICE="all-services",
             ADDER_ADDR="far:50051",
             TOTALIZER_URL="http://far:8080",
-            **(elsewhere if stack == "embedded" else {**elsewhere, **servers}),
+            **(elsewhere if stack == "embedded" else {**elsewhere, **named(shared_stack.services)}),
         )
         assert code == 1
         found = [(name, f"http://{name}:80") for name in sorted(SERVICES)]
