@@ -67,15 +67,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             cookies = {name: cookie.value for name, cookie in SimpleCookie(self.headers.get("Cookie", "")).items()}
-            self._answer({
-                "method": self.command,
-                "path": parts.path,
-                "query": parse_qs(parts.query),
-                "headers": {name.lower(): value for name, value in self.headers.items()},
-                "cookies": cookies,
-                "body": body.decode(),
-                "connection": self.client_address[1],
-            })
+            self._answer(
+                {
+                    "method": self.command,
+                    "path": parts.path,
+                    "query": parse_qs(parts.query),
+                    "headers": {name.lower(): value for name, value in self.headers.items()},
+                    "cookies": cookies,
+                    "body": body.decode(),
+                    "connection": self.client_address[1],
+                }
+            )
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _act  # noqa: N815
 
