@@ -57,7 +57,9 @@ class _Session:
                 self.clients[options] = GrpcClient(self.root, options, self)
             return self.clients[options]
 
-    def methods(self, options: GrpcOptions, name: str, proto: str | None, path: tuple[str, ...]) -> Any:
+    def methods(
+        self, options: GrpcOptions, name: str, proto: str | None, path: tuple[str, ...]
+    ) -> dict[str, MethodSpec]:
         """Return the methods of service *name*, found once."""
         key = (name, proto, path, None if proto else options)
         known = self.services.get(key)
@@ -68,8 +70,8 @@ class _Session:
     def _find(self, options: GrpcOptions, name: str, proto: str | None, path: tuple[str, ...]) -> dict[str, MethodSpec]:
         try:
             from pytest_cdcperf.clients import grpc_descriptors  # noqa: PLC0415  # needs an extra
-        except ImportError as error:
-            raise MissingExtraError("grpc_client.service()", "grpc", error.name or "google.protobuf") from None
+        except ImportError:
+            raise MissingExtraError("grpc_client.service()", "grpc", "protobuf") from None
         if proto is not None:
             with self.lock:
                 self._protos = self._protos or grpc_descriptors.Protos(self.root)
@@ -178,7 +180,7 @@ class GrpcClient(_Face):
             channel = kept.get(self)
             if channel is None:
                 channel = open_channel(self.options)
-                kept.keep(self, channel, close=grpc.Channel.close, cancel=grpc.Channel.close)
+                kept.keep(self, channel, close=_close, cancel=_close)  # which ends the calls as well
             return _kept_call(method, kept, channel)
 
     def _sibling(self, options: GrpcOptions) -> GrpcClient:
@@ -197,10 +199,9 @@ class AsyncGrpcClient(_Face):
             raise WrongFaceError(
                 "grpc_client.aio works in the body of an async perf test only; elsewhere use grpc_client"
             )
-        kept = vu.shared if self.options.connections == "shared" else vu.own
-        call = kept.get(method)
+        call = vu.own.get(method)
         if call is None:
-            channel = kept.get(self)
+            channel = vu.own.get(self)
             if channel is None:
                 options = self.options
                 address, credentials = options.require_address(), options.credentials
@@ -209,8 +210,8 @@ class AsyncGrpcClient(_Face):
                     if credentials is None
                     else grpc.aio.secure_channel(address, credentials, options=options.arguments)
                 )
-                kept.keep(self, channel, close=grpc.aio.Channel.close)
-            call = _kept_call(method, kept, channel)
+                vu.own.keep(self, channel, close=_close)
+            call = _kept_call(method, vu.own, channel)
         return call
 
     def _sibling(self, options: GrpcOptions) -> AsyncGrpcClient:
@@ -264,6 +265,10 @@ def open_channel(options: GrpcOptions) -> grpc.Channel:
     if credentials is None:
         return grpc.insecure_channel(address, options=options.arguments)
     return grpc.secure_channel(address, credentials, options=options.arguments)
+
+
+def _close(channel: Any) -> object:
+    return channel.close()  # of its own class: that of grpc.Channel is abstract
 
 
 def _kept_call(method: Method, kept: Resources, channel: Any) -> Any:

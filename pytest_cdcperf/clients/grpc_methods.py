@@ -311,7 +311,7 @@ class AsyncUnaryMethod(Method):
     ) -> Any:
         """Call with *message*, a mapping or its *fields*; return the reply."""
         __tracebackhide__ = True
-        return (await self.with_call(message, timeout=timeout, metadata=metadata, **fields))[0]
+        return (await self._measure(message, fields, timeout, metadata))[0]
 
     async def with_call(
         self,
@@ -323,6 +323,16 @@ class AsyncUnaryMethod(Method):
         **fields: Any,
     ) -> tuple[Any, grpc.aio.Call]:
         """Call, and return the reply with the driver's call, whose metadata is awaited."""
+        __tracebackhide__ = True
+        return await self._measure(message, fields, timeout, metadata)
+
+    async def _measure(
+        self,
+        message: Any,
+        fields: Mapping[str, Any],
+        timeout: Timeout | None,  # noqa: ASYNC109  # as above
+        metadata: MetadataLike | None,
+    ) -> tuple[Any, grpc.aio.Call]:
         __tracebackhide__ = True
         open_call, request = self._face.callable_of(self), self.message(message, fields)
         within_s, sent = self.deadline_s(timeout), self.all_metadata(metadata)

@@ -85,6 +85,7 @@ class GrpcOptions:
     @property
     def arguments(self) -> list[tuple[str, str | int]]:
         """The options of a channel, as gRPC spells them."""
+        # Each VU has a channel in any case, for its calls to be cut short with it: of one pool they share a connection.
         own = 1 if self.connections == "per_vu" else 0
         return [*_RECONNECTING, ("grpc.use_local_subchannel_pool", own), *self.channel_options]
 
