@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable
-from typing import Any, Generic, TypeVar, Unpack
+from typing import Generic, TypeVar, Unpack
 
 from pyreqwest.client import Client, SyncClient
 from pyreqwest.cookie import CookieStore
 from pyreqwest.exceptions import PyreqwestError
 
 from pytest_cdcperf.clients.http_call import CallOptions, HttpSettings, SettingChanges
-from pytest_cdcperf.clients.http_engine import Exchange, Own, own_async, own_sync
+from pytest_cdcperf.clients.http_engine import Exchange, Own, build_async, build_sync
 from pytest_cdcperf.clients.http_reply import HttpReply
 from pytest_cdcperf.engine.vu import current_vu, refuse_blocking
 from pytest_cdcperf.errors import WrongFaceError
@@ -100,10 +100,9 @@ class HttpClient(_Face[HttpReply]):
         __tracebackhide__ = True
         own = self._own()
         exchange = Exchange(self.settings, own.recording, method, url, options)
-        request = own.client.request
         while True:
             try:
-                with exchange.builder(request).build_streamed() as response:
+                with exchange.builder(own.client(exchange).request).build_streamed() as response:
                     exchange.answered()
                     if exchange.discards:
                         body, read = None, response.body_reader.read_chunk
@@ -124,7 +123,7 @@ class HttpClient(_Face[HttpReply]):
             faces = list(self._faces.values())
             self._faces.clear()
         if home is not None:
-            home.client.close()
+            _close(home)
         for face in faces:
             face.close()
 
@@ -133,13 +132,13 @@ class HttpClient(_Face[HttpReply]):
         if vu is None:
             with self._lock:
                 if self._home is None:
-                    self._home = own_sync(self.settings)
+                    self._home = Own(build_sync, self.settings)
                 return self._home
         if vu.is_async:
             refuse_blocking("http_client", "http_client.aio.get(...) and the like")
         own: Own[SyncClient] | None = vu.own.get(self)
         if own is None:
-            own = own_sync(self.settings)
+            own = Own(build_sync, self.settings)
             vu.own.keep(self, own, close=_close, cancel=_close)
         return own
 
@@ -159,10 +158,9 @@ class AsyncHttpClient(_Face[Awaitable[HttpReply]]):
         __tracebackhide__ = True
         own = self._own()
         exchange = Exchange(self._settings, own.recording, method, url, options)
-        request = own.client.request
         while True:
             try:
-                async with exchange.builder(request).build_streamed() as response:
+                async with exchange.builder(own.client(exchange).request).build_streamed() as response:
                     exchange.answered()
                     if exchange.discards:
                         body, read = None, response.body_reader.read_chunk
@@ -182,10 +180,16 @@ class AsyncHttpClient(_Face[Awaitable[HttpReply]]):
             raise WrongFaceError("http_client.aio works in the body of an async perf test only; elsewhere http_client")
         own: Own[Client] | None = vu.own.get(self)
         if own is None:
-            own = own_async(self._settings)
-            vu.own.keep(self, own, close=_close)
+            own = Own(build_async, self._settings)
+            vu.own.keep(self, own, close=_close_async)
         return own
 
 
-def _close(own: Own[Any]) -> Any:
-    return own.client.close()
+def _close(own: Own[SyncClient]) -> None:
+    for client in own.opened:
+        client.close()
+
+
+async def _close_async(own: Own[Client]) -> None:
+    for client in own.opened:
+        await client.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as stdlib_json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any, TypedDict
 from urllib.parse import quote, urlencode, urljoin, urlsplit
@@ -93,22 +93,20 @@ class HttpSettings:
         return replace(self, **given)
 
 
-@dataclass
+@dataclass(slots=True)
 class Call:
-    """A request as it is about to be sent: each redirect that is followed makes it the next one."""
+    """A request as it is about to be sent: each redirect that is followed makes it the next one.
+
+    *name* is what it is called in the figures; one that the user chose (*named*) stays over redirects.
+    """
 
     method: str
     url: str
-    template: str
-    headers: dict[str, str] = field(default_factory=dict)
+    name: str
+    headers: dict[str, str] | None = None
     body: bytes | None = None
-    named: str = ""
+    named: bool = False
     redirects: int = 0
-
-    @property
-    def name(self) -> str:
-        """What it is called in the figures."""
-        return self.named or self.template
 
     def describe(self) -> str:
         """Return method and URL for a message: without a password, and without the query, which may hold one."""
@@ -130,10 +128,13 @@ class Call:
             self._without(_OF_THE_BODY)
         if urlsplit(target)[:2] != urlsplit(self.url)[:2]:
             self._without(_OF_THE_HOST)
-        self.url, self.template = target, template_of(target)
+        if not self.named:
+            self.name = template_of(target)
+        self.url = target
 
     def _without(self, names: frozenset[str]) -> None:
-        self.headers = {name: value for name, value in self.headers.items() if name.lower() not in names}
+        if self.headers:
+            self.headers = {name: value for name, value in self.headers.items() if name.lower() not in names}
 
 
 def prepare(settings: HttpSettings, method: str, url: str, options: CallOptions) -> Call:
@@ -146,20 +147,19 @@ def prepare(settings: HttpSettings, method: str, url: str, options: CallOptions)
         if _SCHEME.match(url) or not settings.base_url:
             raise _no_http(method, url)
         template = f"{settings.base_url.rstrip('/')}/{url.lstrip('/')}" if url else settings.base_url
+    if not options and not settings.headers:
+        return Call(method, template, template_of(template))
     target = template
-    headers = dict(settings.headers) if settings.headers else {}
-    body = None
-    if options:
-        if (path := options.get("path")) is not None:
-            target = _filled(method, template, path)
-        if params := options.get("params"):
-            target = with_params(target, params)
-        if given := options.get("headers"):
-            headers |= given
-        body = _body(method, url, options, headers)
-        if "timeout" in options and (faults := _not_a_time(f"{method} {shown(url)}", options["timeout"])):
-            raise ConfigError(*faults)
-    return Call(method, target, template_of(template), headers, body, options.get("name") or "")
+    if (path := options.get("path")) is not None:
+        target = _filled(method, template, path)
+    if params := options.get("params"):
+        target = with_params(target, params)
+    headers = {**dict(settings.headers), **options.get("headers", {})}
+    body = _body(method, url, options, headers)
+    if "timeout" in options and (faults := _not_a_time(f"{method} {shown(url)}", options["timeout"])):
+        raise ConfigError(*faults)
+    name = options.get("name")
+    return Call(method, target, name or template_of(template), headers, body, named=bool(name))
 
 
 @lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -35,6 +35,7 @@ from pytest_cdcperf import errors
 from pytest_cdcperf.clients.http_call import REDIRECTS, CallOptions, HttpSettings, prepare
 from pytest_cdcperf.clients.http_metrics import NO_RESPONSE, HttpRecording, as_tags
 from pytest_cdcperf.clients.http_reply import HttpReply
+from pytest_cdcperf.metrics.snapshot import Tags
 
 AnyClient = TypeVar("AnyClient", SyncClient, Client)
 AnyBuilder = TypeVar("AnyBuilder", bound=BaseRequestBuilder)
@@ -43,25 +44,45 @@ _CONNECTING = "client error (connect)"
 _BROKEN = ("reset", "broken pipe", "closed before message", "end of file", "aborted", "os error 104", "os error 54")
 
 
-@dataclass(frozen=True)
 class Own(Generic[AnyClient]):
     """What one VU has of its own: connections, cookies, and where its samples go."""
 
-    client: AnyClient
-    cookies: CookieStore
-    recording: HttpRecording = field(default_factory=HttpRecording)
+    def __init__(self, build: Callable[[HttpSettings, CookieStore], AnyClient], settings: HttpSettings) -> None:
+        self.cookies = CookieStore()
+        self.recording = HttpRecording()
+        self._build: Callable[[HttpSettings, CookieStore], AnyClient] = build
+        self._settings = settings
+        self._plain: AnyClient | None = None
+        self._secure: AnyClient | None = None
+
+    def client(self, exchange: Exchange) -> AnyClient:
+        """Return the client for the next request of *exchange*.
+
+        :raises ConfigError: for a *verify* that is no PEM file
+        """
+        if exchange.is_secure:
+            if self._secure is None:
+                self._secure = _built(self._build, self._settings, self.cookies)
+            return self._secure
+        if self._plain is None:
+            # It never meets TLS: reading the system's certificates would be 7 ms of CPU for each VU.
+            self._plain = _built(self._build, replace(self._settings, verify=False), self.cookies)
+        return self._plain
+
+    @property
+    def opened(self) -> list[AnyClient]:
+        """The clients to close: that also cuts short what waits for them."""
+        return [client for client in (self._plain, self._secure) if client is not None]
 
 
-def own_sync(settings: HttpSettings) -> Own[SyncClient]:
-    """Return a new user's client for blocking calls."""
-    cookies = CookieStore()
-    return Own(_configured(SyncClientBuilder(), settings, cookies).build(), cookies)
+def build_sync(settings: HttpSettings, cookies: CookieStore) -> SyncClient:
+    """Return a client for blocking calls."""
+    return _configured(SyncClientBuilder(), settings, cookies).build()
 
 
-def own_async(settings: HttpSettings) -> Own[Client]:
-    """Return a new user's client for awaited calls."""
-    cookies = CookieStore()
-    return Own(_configured(ClientBuilder(), settings, cookies).build(), cookies)
+def build_async(settings: HttpSettings, cookies: CookieStore) -> Client:
+    """Return a client for awaited calls."""
+    return _configured(ClientBuilder(), settings, cookies).build()
 
 
 AnyClientBuilder = TypeVar("AnyClientBuilder", SyncClientBuilder, ClientBuilder)
@@ -72,13 +93,20 @@ def _configured(builder: AnyClientBuilder, settings: HttpSettings, cookies: Cook
     builder.follow_redirects(False)  # we follow: each is a request of its own in the figures, as in k6
     builder.timeout(timedelta(seconds=settings.timeout))
     if isinstance(settings.verify, str):
-        try:
-            builder.add_root_certificate_pem(Path(settings.verify).read_bytes())
-        except (OSError, ValueError, PyreqwestError) as error:
-            raise errors.ConfigError(f"http_client: verify={settings.verify!r} is no PEM file: {error}") from None
+        builder.add_root_certificate_pem(Path(settings.verify).read_bytes())
     else:
         builder.danger_accept_invalid_certs(not settings.verify)
     return builder
+
+
+def _built(
+    build: Callable[[HttpSettings, CookieStore], AnyClient], settings: HttpSettings, cookies: CookieStore
+) -> AnyClient:
+    try:
+        return build(settings, cookies)
+    except (OSError, ValueError) as error:
+        words = _causes(error)[-1] if isinstance(error, PyreqwestError) else str(error)
+        raise errors.ConfigError(f"http_client: verify={settings.verify!r} is no PEM file: {words}") from None
 
 
 class Exchange:
@@ -94,9 +122,9 @@ class Exchange:
         "_follows",
         "_headers_ns",
         "_hops",
-        "_options",
         "_recording",
         "_tags",
+        "_timeout",
         "discards",
     )
 
@@ -105,12 +133,21 @@ class Exchange:
     ) -> None:
         self._call = prepare(settings, method, url, options)
         self._recording = recording
-        self._options = options
-        self._tags = as_tags(options.get("tags"))
-        self._follows = options.get("allow_redirects", settings.follow_redirects)
+        self._follows, self.discards = settings.follow_redirects, settings.discard_bodies
+        self._timeout: timedelta | None = None
+        self._tags: Tags = ()
         self._hops: tuple[HttpReply, ...] = ()
         self._begin_ns = self._headers_ns = 0
-        self.discards = options.get("discard_body", settings.discard_bodies)
+        if options:
+            self._follows = options.get("allow_redirects", self._follows)
+            self.discards = options.get("discard_body", self.discards)
+            self._timeout = timedelta(seconds=options["timeout"]) if "timeout" in options else None
+            self._tags = as_tags(options.get("tags"))
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the next request goes through TLS."""
+        return self._call.url.startswith("https:")
 
     def builder(self, request: Callable[[str, str], AnyBuilder]) -> AnyBuilder:
         """Return the next request, ready to be built and sent: the clock runs from here.
@@ -124,11 +161,10 @@ class Exchange:
                 builder.headers(call.headers)
             if call.body is not None:
                 builder.body_bytes(call.body)
-            if (timeout := self._options.get("timeout")) is not None:
-                builder.timeout(timedelta(seconds=timeout))
+            if self._timeout is not None:
+                builder.timeout(self._timeout)
         except ValueError as error:
             raise errors.ConfigError(f"{call.describe()}: {error}") from None
-        self._headers_ns = 0
         self._begin_ns = time.perf_counter_ns()
         return builder
 
@@ -142,7 +178,7 @@ class Exchange:
         call = self._call
         waiting_ms = (self._headers_ns - self._begin_ns) * 1e-6
         duration_ms = (end_ns - self._begin_ns) * 1e-6
-        status, headers = response.status, response.headers
+        status = response.status
         self._recording.add(
             call.method,
             call.name,
@@ -153,14 +189,11 @@ class Exchange:
             tags=self._tags,
         )
         content = b"" if body is None else bytes(body)
-        reply = HttpReply(
-            call.method, call.url, status, headers, content, waiting_ms=waiting_ms, duration_ms=duration_ms
-        )
-        if status in REDIRECTS and self._follows and (location := headers.get("location")):
+        reply = HttpReply(call.method, call.url, status, response.headers, content, waiting_ms, duration_ms, self._hops)
+        if status in REDIRECTS and self._follows and (location := reply.headers.get("location")):
             self._hops += (reply,)
             call.redirect(status, location)
             return None
-        reply.history = self._hops
         return reply
 
     def failed(self, error: PyreqwestError) -> errors.CdcperfError:
@@ -170,7 +203,7 @@ class Exchange:
         words = f"{call.describe()}: {causes[-1]}"
         if isinstance(error, BuilderError):
             return errors.ConfigError(words)
-        kind = _kind(error, causes, tls=call.url.startswith("https:"))
+        kind = _kind(error, causes, tls=self.is_secure)
         self._recording.add(
             call.method,
             call.name,

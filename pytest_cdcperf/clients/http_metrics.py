@@ -5,7 +5,7 @@ An engine gives the phases that it can tell, in milliseconds; of the others ther
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pytest_cdcperf.metrics.recorder import Append, Counter, Metric, Rate, Recorder, Scope, Trend, current_scope
@@ -35,6 +35,7 @@ class _Sinks:
     duration: Append
     waiting: Append
     receiving: Append
+    sink: Callable[[Metric], Append]
 
 
 class HttpRecording:
@@ -52,6 +53,8 @@ class HttpRecording:
         duration_ms: float,
         waiting_ms: float | None = None,
         receiving_ms: float | None = None,
+        connecting_ms: float | None = None,
+        tls_handshaking_ms: float | None = None,
         error: str = "",
         tags: Tags = (),
     ) -> None:
@@ -70,6 +73,10 @@ class HttpRecording:
             sinks.waiting(waiting_ms)
         if receiving_ms is not None:
             sinks.receiving(receiving_ms)
+        if connecting_ms is not None:
+            sinks.sink(HTTP_REQ_CONNECTING)(connecting_ms)
+        if tls_handshaking_ms is not None:
+            sinks.sink(HTTP_REQ_TLS_HANDSHAKING)(tls_handshaking_ms)
 
     def _resolve(self, key: Key) -> _Sinks:
         scope, method, name, status, error, tags = key
@@ -88,6 +95,7 @@ class HttpRecording:
             sink(HTTP_REQ_DURATION),
             sink(HTTP_REQ_WAITING),
             sink(HTTP_REQ_RECEIVING),
+            sink,
         )
         if len(self._known) < _MOST_KNOWN:
             self._known[key] = sinks

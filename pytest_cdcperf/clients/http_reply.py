@@ -31,9 +31,9 @@ class HttpReply:
         status_code: int,
         headers: Mapping[str, str],
         content: bytes,
-        *,
         waiting_ms: float,
         duration_ms: float,
+        history: tuple[HttpReply, ...] = (),
     ) -> None:
         self.method = method
         self.url = url
@@ -42,7 +42,7 @@ class HttpReply:
         self.content = content
         self.waiting_ms = waiting_ms
         self.duration_ms = duration_ms
-        self.history: tuple[HttpReply, ...] = ()
+        self.history = history
 
     def __repr__(self) -> str:
         return f"<HttpReply {self.status_code} of {self.method} {self.url}>"

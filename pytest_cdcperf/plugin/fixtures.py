@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_cdcperf.clients.http import HttpClient
     from pytest_cdcperf.clients.mongo import Mongo
     from pytest_cdcperf.clients.postgres import Postgres
+    from pytest_cdcperf.clients.requests_session import PerVUSession
     from pytest_cdcperf.engine.vu import CurrentVU
     from pytest_cdcperf.model.services import Services
     from pytest_cdcperf.plugin.load_runner import LoadRunner
@@ -90,6 +91,14 @@ def _cdcperf_http() -> Iterator[HttpClient]:
 
 
 @pytest.fixture(scope="session")
+def _cdcperf_requests() -> Iterator[PerVUSession]:
+    from pytest_cdcperf.clients.requests_session import PerVUSession  # noqa: PLC0415  # requests: 100 ms
+
+    with closing(PerVUSession()) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
 def pg(_cdcperf_pg: Postgres) -> Postgres:
     """PostgreSQL: insert, upsert, update, delete, execute, connection(); ``pg.aio`` in async bodies."""
     return _cdcperf_pg
@@ -117,6 +126,12 @@ def grpc_client(_cdcperf_grpc: GrpcClient) -> GrpcClient:
 def http_client(_cdcperf_http: HttpClient) -> HttpClient:
     """HTTP: get, post, request, ..., with_options; ``http_client.aio`` in async bodies."""
     return _cdcperf_http
+
+
+@pytest.fixture(scope="session")
+def requests_session(_cdcperf_requests: PerVUSession) -> PerVUSession:
+    """A requests.Session whose calls are measured; each VU has cookies and connections of its own in it."""
+    return _cdcperf_requests
 
 
 @pytest.fixture

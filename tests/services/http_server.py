@@ -30,7 +30,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:  # the client has gone
             self.close_connection = True
 
-    def _act(self) -> None:
+    def _act(self) -> None:  # noqa: PLR0912  # a table of paths
         parts = urlsplit(self.path)
         _, action, *arguments = parts.path.split("/")
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

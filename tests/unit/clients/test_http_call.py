@@ -95,7 +95,7 @@ def test_the_body():
     form = call(BASE, method="POST", data={"a": "b c", "d": [1, 2]})
     assert (form.body, form.headers["Content-Type"]) == (b"a=b+c&d=1&d=2", "application/x-www-form-urlencoded")
     assert call(BASE, data="ä").body == "ä".encode()
-    assert call(BASE, data=b"x").headers == {}
+    assert not call(BASE, data=b"x").headers
     own = call(BASE, json=1, headers={"content-type": "application/vnd.shop+json"})
     assert own.headers == {"content-type": "application/vnd.shop+json"}
     with pytest.raises(ConfigError, match="json= and data= are both given"):
@@ -174,5 +174,5 @@ def test_changed_headers_add_up():
 
 @pytest.mark.parametrize("timeout", [0, -1, "5s", float("nan"), float("inf")])
 def test_a_timeout_that_is_none_is_refused(timeout):
-    with pytest.raises(ConfigError, match="timeout=.* must be a number of seconds above 0"):
+    with pytest.raises(ConfigError, match=r"timeout=.* must be a number of seconds above 0"):
         call(BASE, timeout=timeout)

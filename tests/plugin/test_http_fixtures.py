@@ -1,0 +1,49 @@
+"""The HTTP fixtures in whole sessions: no server of ours is started for them."""
+
+import pytest
+
+SERVER = """
+from tests.services.http_server import http_server
+
+@pytest.fixture(scope="session")
+def server():
+    with http_server() as running:
+        yield running.url
+"""
+
+
+def test_both_clients_and_the_awaited_face_under_load(pytester: pytest.Pytester, write, result_of):
+    write(f"""{SERVER}
+@pytest.fixture(scope="session")
+def shop(http_client, server):
+    assert http_client.get(f"{{server}}/echo").ok  # a fixture may ask too
+    return http_client.with_options(base_url=server)
+
+LOAD = PerVUIterations(vus=2, iterations=3)
+
+@perf(load=LOAD, thresholds={{"http_req_failed": "rate<0.01", "http_reqs": "count==12"}})
+def test_def(shop, server, requests_session, vu):
+    assert shop.get("/orders/{{id}}", path={{"id": vu.iteration}}).status_code == 200
+    assert requests_session.get(f"{{server}}/orders/1").json()["path"] == "/orders/1"
+
+@perf(load=LOAD, error_rate=1, thresholds={{"http_req_failed{{name:fails}}": "rate==1"}})
+async def test_async(shop):
+    (await shop.aio.get("/status/500", name="fails")).raise_for_status()
+""")
+    result = pytester.runpytest("--perf-run", "-v")
+    result.assert_outcomes(passed=2)
+    assert result_of("test_it-test_def")["services"] == {}
+    failed = result_of("test_it-test_async")
+    assert failed["failed_iterations"] == 6
+    assert failed["failures"][0]["type"] == "HttpStatusError"
+
+
+def test_once_a_fault_is_one_line_of_the_test(pytester: pytest.Pytester, write):
+    write("""
+@perf
+def test_it(http_client):
+    http_client.get("/orders")
+""")
+    result = pytester.runpytest("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *ConfigError: GET '/orders': the URL has no scheme and host; write it whole, or*"])

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pytest_cdcperf.clients.http_metrics import HttpRecording
+from pytest_cdcperf.engine.vu import group
+from pytest_cdcperf.metrics.recorder import Recorder, current_scope
+
+
+def record(recording: HttpRecording, status: int = 200) -> None:
+    recording.add("GET", "order", status, duration_ms=3.0, waiting_ms=2.0, receiving_ms=1.0, tags=(("team", "shop"),))
+
+
+def test_a_call_is_one_sample_of_each_metric_with_its_tags(recorder):
+    recording = HttpRecording()
+    record(recording)
+    record(recording, 404)
+    drained = recorder.drain()
+    tags = {"method": "GET", "name": "order", "url": "order", "team": "shop"}
+    assert drained.select("http_reqs", {**tags, "status": "404"}).total == 1
+    assert drained.select("http_req_failed", tags).hits == 1
+    assert drained.select("http_req_duration", tags).sum == 6
+    assert drained.select("http_req_connecting") is None
+
+
+def test_a_group_and_a_diverted_scope_are_followed(recorder):
+    recording, elsewhere = HttpRecording(), Recorder()
+    record(recording)
+    with group("buying"):
+        record(recording)
+    assert recorder.drain().select("http_reqs", {"group": "buying"}).total == 1
+    current_scope().divert(elsewhere)
+    record(recording)
+    assert elsewhere.drain().select("http_reqs").total == 1
+    assert recorder.drain().select("http_reqs") is None
+
+
+def test_outside_an_iteration_nothing_is_recorded():
+    record(HttpRecording())
