@@ -83,6 +83,16 @@ def totalizer(http_client: HttpClient, totalizer_url: str) -> HttpClient:
 
 
 @pytest.fixture(scope="session")
+def one_flow() -> None:
+    """Refuse an Adder whose sums never come to the Totalizer: the numbers of the one mean nothing to the other."""
+    here = [name for name in ("ADDER_ADDR", "TOTALIZER_URL") if not os.environ.get(name)]
+    if len(here) == 1:
+        pytest.fail(
+            f"{here[0]} is not set; a sum flow elsewhere needs both ADDER_ADDR and TOTALIZER_URL", pytrace=False
+        )
+
+
+@pytest.fixture(scope="session")
 def services(pytestconfig: pytest.Config, launch: Callable[..., Launched]) -> Mapping[str, str]:
     """The services that TARGET_SERVICE names and their base URLs: from variables, or of our own."""
     targets = targets_of(os.environ)

@@ -15,6 +15,7 @@ E2E_OWN_SUM = Rate("e2e_own_sum")
 
 
 @pytest.mark.full_flow
+@pytest.mark.usefixtures("one_flow")
 @perf(
     load=ConstantArrivalRate(rate=50, duration="10m", vus=50, max_vus=100),
     error_rate=0.01,

@@ -143,3 +143,12 @@ def test_a_sum_that_never_comes_ends_the_patience(foreign: str) -> None:
     with pytest.raises(AssertionError, match=r"the total does not have the sum within 0\.05 s"):
         wait_for_sum(client, {"sequence": "7"}, 0, timeout_s=0.05)
     client.close()
+
+
+def test_a_flow_of_which_one_half_is_elsewhere_is_refused_in_one_line() -> None:
+    code, output = pytest_session(ROOT, "tests_perf/test_full_flow.py", ADDER_ADDR="far:50051")
+    assert code == 1
+    assert (
+        "TOTALIZER_URL is not set; a sum flow elsewhere needs both ADDER_ADDR and TOTALIZER_URL" in output.splitlines()
+    )
+    assert "embedded PostgreSQL" not in output
