@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import re
+import secrets
+import time
+from collections.abc import Iterator
 
 import pytest
 
 from pytest_cdcperf import ConfigError
+from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from tests_perf.shop.writes import Shop, remove_run
 
 
-@pytest.fixture(scope="session")
-def shop(pg: Postgres, perf_run_id: str) -> Shop:
-    """The shop's writes to the source; every row carries the id of the run."""
-    return Shop(pg, perf_run_id)
+@pytest.fixture
+def shop(pg: Postgres, mongo: Mongo, perf_run_id: str) -> Iterator[Shop]:
+    """The shop's writes to the source; every row carries the id of the run.
+
+    What is left of them is removed at the end of the test, and has half a minute to go from the sink as well:
+    the next test is to find a quiet pipeline.
+    """
+    part = f"{perf_run_id}-{secrets.token_hex(2)}"  # this worker's: the others may be at work still
+    yield Shop(pg, part)
+    if remove_run(pg, part):
+        deadline = time.monotonic() + 30
+        while mongo.count("customers", {"email": {"$regex": part}}) and time.monotonic() < deadline:
+            time.sleep(0.5)
 
 
 def pytest_cdcperf_clean(run_id: str, pg: Postgres) -> int:

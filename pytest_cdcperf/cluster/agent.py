@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from pytest_cdcperf.cdc.audit import Audited
 from pytest_cdcperf.cluster.messages import Message, ShareDone, WindowDone
 from pytest_cdcperf.engine.failures import ExceptionRules
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
@@ -27,12 +28,15 @@ def run_share(
     worker: str = "main",
     share: Share = WHOLE,
     samplers: Sequence[Callable[[], object]] = (),
+    audit: Callable[[Callable[[], object]], Audited] = lambda _: Audited(),
     faults_at_end: Callable[[], Sequence[str]] = tuple,
 ) -> RunOutcome:
     """Run *loads* in this process and *send* a message a second and one at the end.
 
     :param send: may answer with a reason to end the run
     :param samplers: called once a second beside the load
+    :param audit: asked once the load is over whether all that was written arrived; is to give up where what it
+        is handed answers true
     :param faults_at_end: asked once the load is over: what went wrong beside the iterations, such as a
         server that died
     """
@@ -45,16 +49,18 @@ def run_share(
     spent_s = time.process_time()
     with ending_on_signals(run):
         outcome = run.execute()
-    core = (time.process_time() - spent_s) / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0
+        core = (time.process_time() - spent_s) / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0
+        audited = audit(lambda: run.stop.exit_request is not None)
+        outcome.exit_request, outcome.stop_reason = run.stop.exit_request, run.stop.reason  # also during the audit
     send(
         ShareDone(
             worker,
             outcome.elapsed_s,
             core,
             tuple(outcome.failures),
-            (*_faults(outcome), *faults_at_end()),
+            (*_faults(outcome), *audited.faults, *faults_at_end()),
             tuple(_weaknesses(outcome, core)),
-            (*_notes(outcome), *outcome.notes),
+            (*_notes(outcome), *audited.notes, *outcome.notes),
         )
     )
     return outcome

@@ -80,13 +80,23 @@ class Coordinator:
         )
 
     def _breaking_point(self) -> str:
-        if all(phase.name == "hold" for phase in self._phases):
+        if not self._ramps:
             return ""  # one slow window under a level load is no breaking point
         return breaking_point(self._timeline.history, self._thresholds, self._facts.error_rate, self._phases)
 
+    @property
+    def _ramps(self) -> bool:
+        return any(phase.name != "hold" for phase in self._phases)
+
     def _notes(self) -> list[str]:
         aborted = [f"ended before its time: {self._abort_reason}"] if self._abort_reason else []
-        return [*aborted, *(note for done in self._done for note in done.notes)]
+        return [*aborted, *self._held(), *(note for done in self._done for note in done.notes)]
+
+    def _held(self) -> list[str]:
+        vus = self._timeline.total.select(builtin.VUS.name)
+        if not self._ramps or not isinstance(vus, GaugeState) or self._breaking_point():
+            return []
+        return [f"no breaking point: no window crossed a limit up to {vus.max:.0f} VUs"]
 
     def _live(self) -> Live:
         windows = list(self._timeline.recent)[-_LIVE_WINDOWS:]

@@ -15,6 +15,7 @@ import pytest
 from _pytest.logging import LogCaptureHandler
 
 import pytest_cdcperf
+from pytest_cdcperf.cdc.audit import Audited
 from pytest_cdcperf.cluster.agent import run_share
 from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
@@ -35,6 +36,7 @@ from pytest_cdcperf.reporting.terminal import verdict_lines
 
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.item import PerfFunction
+    from pytest_cdcperf.plugin.session import PerfSession
 
 _SIGTERM_EXIT_CODE = 143
 _OURS = str(Path(pytest_cdcperf.__file__).parent)
@@ -147,10 +149,27 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "") -> R
             rules=ExceptionRules(_classify, _describe),
             send=coordinator.receive,
             samplers=[*session.samplers, lambda: sample_memory(session.services.server_pids())],
+            audit=_audit(session, spec.drain_s),
             faults_at_end=session.services.deaths,
         )
     session.progress.end()
     return _conclude(item, coordinator.result(), outcome, name)
+
+
+def _audit(session: PerfSession, drain_s: float) -> Callable[[Callable[[], object]], Audited]:
+    """Return what proves, once the load is over, that all arrived that was written from now on."""
+    owed = session.audit
+    if owed is None:
+        return lambda _: Audited()
+    owed.begin()
+
+    def settle(given_up: Callable[[], object]) -> Audited:
+        if not drain_s or given_up():
+            return Audited()
+        session.progress.end()
+        return owed.settle(drain_s, given_up)
+
+    return settle
 
 
 def _conclude(item: PerfFunction, result: RunResult, outcome: RunOutcome, name: str) -> RunResult:

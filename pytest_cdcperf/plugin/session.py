@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 
 import pytest
 
+from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.model.profiles import canonical, spellings
 from pytest_cdcperf.plugin import item as items_module
 from pytest_cdcperf.plugin.item import PerfFunction
@@ -30,6 +31,7 @@ class PerfSession:
         self.services = SessionServices(settings, lambda: self.directory.path, self.progress.begin)
         self.results: list[RunResult] = []
         self.samplers: list[Callable[[], object]] = []
+        self.audit: Audit | None = None  # once a test has waited for an arrival
         self.load_refused = ""  # why no load may start any more
         self._selected: list[PerfFunction] = []
         self._plain = 0  # tests that carry a profile asked for, and no @perf

@@ -149,7 +149,7 @@ def run_id_of(output: str) -> str:
 
 
 def rows_of(pg: Postgres, run_id: str) -> int:
-    found = pg.execute("SELECT count(*) AS n FROM customer WHERE email LIKE %s", (f"%@{run_id}.loadtest.example",))
+    found = pg.execute("SELECT count(*) AS n FROM customer WHERE email LIKE %s", (f"%@{run_id}%.loadtest.example",))
     return int(found[0]["n"])
 
 

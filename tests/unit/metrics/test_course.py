@@ -136,13 +136,28 @@ def test_drift_of_a_gauge_is_that_of_its_value():
     [
         ([], "0 checkpoints of 5m; needs 4"),
         (soaked([100] * 19), "3 checkpoints of 5m; needs 4"),
-        (soaked([100] * 60, samples=4), "12 checkpoints of 5m; needs 4"),
-        (soaked([100] * 3, seconds=600), "6 checkpoints of 5m; needs 4"),
+        (soaked([100] * 60, samples=4), "0 checkpoints of 5m; needs 4"),
+        (soaked([100] * 3, seconds=600), "3 checkpoints of 5m; needs 4"),
     ],
 )
 def test_too_short_a_soak_is_not_judged(windows, note):
     result = Drift().judge(windows, ())
     assert (result.outcome, result.note) == (Outcome.NOT_JUDGED, note)
+
+
+def test_a_checkpoint_is_the_median_of_its_time_and_counts_when_it_is_complete():
+    levels = [100, 100, 9999] * 4 + [9999, 9999]
+    result = Drift(every="3m").judge(soaked(levels), ())
+    assert (result.outcome, result.observed) == (Outcome.PASSED, 0)
+    assert result.note == "4 checkpoints of 3m, 100 at the first, 100 at the last"
+
+
+@pytest.mark.parametrize(
+    ("every", "factor", "scaled"),
+    [("5m", 1, "5m"), ("5m", 0.5, "150s"), ("5m", 2, "600s"), ("5m", 0.01, "60s"), ("30s", 0.5, "30s")],
+)
+def test_checkpoints_scale_with_the_run_down_to_a_minute(every, factor, scaled):
+    assert Drift("x", 0.2, every).scaled(factor) == Drift("x", 0.2, scaled)
 
 
 def test_four_checkpoints_are_enough():
@@ -194,14 +209,14 @@ def climbing():
 
 def test_the_breaking_point_is_the_first_window_that_crosses_a_limit():
     assert breaking_point(climbing(), parse_thresholds({"response_time": "p(95)<45"}), 0.9) == (
-        "breaking point at 4 s, 20 VUs, 54 iterations/s: response_time p(95)<45 (observed 50)"
+        "breaking point at 4 s, 20 VUs, 54 iterations/s: response_time p(95)<45 (observed 50); it did not recover"
     )
 
 
 def test_failed_iterations_break_it_as_well():
     limits = parse_thresholds({"response_time": "p(95)<999"})
     assert breaking_point(climbing(), limits, 0.055) == (
-        "breaking point at 6 s, 30 VUs, 56 iterations/s: 6% of the iterations failed"
+        "breaking point at 6 s, 30 VUs, 56 iterations/s: 6% of the iterations failed; it did not recover"
     )
     assert breaking_point(climbing(), limits, 0.05).startswith("breaking point at 6 s")
 
@@ -215,5 +230,27 @@ def test_where_nothing_is_crossed_there_is_no_breaking_point():
 def test_the_rate_at_the_breaking_point_is_per_second():
     (part,) = [window(0, seconds=2.0, ms=[9] * 20, iterations=50)]
     assert breaking_point([part], parse_thresholds({"response_time": "p(95)<5"}), 0.5) == (
-        "breaking point at 0 s, 0 VUs, 25 iterations/s: response_time p(95)<5 (observed 9)"
+        "breaking point at 0 s, 0 VUs, 25 iterations/s: response_time p(95)<5 (observed 9); it did not recover"
     )
+
+
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        ([10] * 3, "within its limits again from 2 s on, 22 VUs"),
+        ([10] * 2, "it did not recover"),
+        ([10, 10, 90, 10, 10, 10], "within its limits again from 5 s on, 25 VUs"),
+        ([90] * 9, "it did not recover"),
+    ],
+)
+def test_the_recovery_is_when_no_limit_is_crossed_any_more(after, words):
+    windows = [
+        window(n, ms=[level] * 20, iterations=20, gauges={"vus": 20 + n}) for n, level in enumerate([90, 90, *after])
+    ]
+    assert breaking_point(windows, parse_thresholds({"response_time": "p(95)<50"}), 0.5).endswith(f"; {words}")
+
+
+def test_windows_without_an_iteration_are_no_recovery():
+    windows = [window(0, ms=[90] * 20, iterations=20), *(window(n, gauges={"vus": 0}) for n in range(1, 9))]
+    limits = parse_thresholds({"response_time": "p(95)<50"})
+    assert breaking_point(windows, limits, 0.5).endswith("; it did not recover")
