@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from pytest_cdcperf.cluster.messages import Message, ShareDone, WindowDone
 from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.engine.mix import shares
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.course import Drift, Recovery, breaking_point
 from pytest_cdcperf.metrics.histogram import Histogram
@@ -90,7 +91,9 @@ class Coordinator:
 
     def _notes(self) -> list[str]:
         aborted = [f"ended before its time: {self._abort_reason}"] if self._abort_reason else []
-        return [*aborted, *self._held(), *(note for done in self._done for note in done.notes)]
+        realised = shares(self._timeline.total)
+        mix = [f"operations: {realised}"] if realised else []
+        return [*aborted, *self._held(), *mix, *(note for done in self._done for note in done.notes)]
 
     def _held(self) -> list[str]:
         vus = self._timeline.total.select(builtin.VUS.name)
