@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import accumulate
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
-from pytest_cdcperf.engine.vu import CurrentVU
+from pytest_cdcperf.engine.vu import CurrentVU, group
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.recorder import Counter
 from pytest_cdcperf.metrics.snapshot import CounterState, Snapshot, State
@@ -37,15 +38,25 @@ class Mix(Generic[Operation]):
             for op, weight in weights.items()
         }
 
-    def draw(self) -> Operation:
-        """Return the operation of this iteration, drawn by the VU's own random numbers."""
+    @contextmanager
+    def draw(self) -> Iterator[Operation]:
+        """Lend the operation of this iteration, drawn by the VU's own random numbers, in a group of its name."""
         operation: Operation = CurrentVU().random.choices(self._operations, cum_weights=self._until)[0]
-        OPERATIONS.add(1, self._tags[operation])
-        return operation
+        tags = self._tags[operation]
+        OPERATIONS.add(1, tags)
+        with group(tags["operation"]):
+            try:
+                yield operation
+            except _NothingToDo:
+                OPERATIONS_SKIPPED.add(1, tags)
 
-    def skip(self, operation: Operation) -> None:
-        """Note that *operation*, which was drawn, found nothing to work on."""
-        OPERATIONS_SKIPPED.add(1, self._tags[operation])
+    def skip(self) -> NoReturn:
+        """End the operation that was drawn, which found nothing to work on."""
+        raise _NothingToDo
+
+
+class _NothingToDo(Exception):  # noqa: N818  # no error
+    pass
 
 
 def shares(total: Snapshot) -> str:

@@ -37,17 +37,21 @@ def note_processes():
     Path("processes.txt").write_text(" ".join(map(str, [os.getpid(), *below])))
 
 def kill(part):
+    send(part, signal.SIGKILL)
+
+def send(part, number):
     for process in psutil.Process().children(recursive=True):
         command = process.cmdline()
         named = part == "debezium" and "pytest_cdcperf.embedded.debezium" in command
         if named or (part == "postgres" and "-D" in command and Path(command[0]).name.startswith("postgres")):
-            os.kill(process.pid, signal.SIGKILL)
+            os.kill(process.pid, number)
             return
     raise LookupError(part)
 """
 
 HEAD = """
-from accomplice import kill, note_processes
+import signal, threading
+from accomplice import kill, note_processes, send
 import pytest
 from pytest_cdcperf import PerVUIterations, perf
 
@@ -278,6 +282,50 @@ class TestPartsThatFail:
         assert sum(kind["count"] for kind in result["failures"]) == result["failed_iterations"]
         assert "Connection refused" in "".join(kind["sample"] for kind in result["failures"])
         assert result["metrics"]["pg_write_errors"]["values"]["count"] == result["failed_iterations"]
+        assert all(gone(pid) for pid in session.processes)
+
+
+class TestLateRows:
+    def test_rows_that_come_after_the_load_are_found(
+        self, project: Callable[[str], None], run: Callable[..., Session]
+    ) -> None:
+        project("""
+            @perf(vus=3, duration="2s", error_rate=1, drain="60s")
+            async def test_it(notes, pg, cdc, vu):
+                if (vu.id, vu.iteration) == (1, 3):
+                    send("debezium", signal.SIGSTOP)
+                    threading.Timer(5, send, ["debezium", signal.SIGCONT]).start()
+                key = f"{vu.id}-{vu.iteration}"
+                async with cdc.aio.expect("note", key, text="hello", timeout="500ms"):
+                    await pg.aio.insert("note", {"id": key, "text": "hello"})
+        """)
+        session = run("--perf-run")
+        result = session.result("test_it-test_it")
+        assert (session.code, result["verdict"]) == (0, "PASSED")
+        late = result["failed_iterations"]
+        assert late > 0
+        assert [note for note in result["notes"] if note.startswith(f"{late} writes were not seen in time; {late} of")]
+
+    def test_rows_that_never_come_fail_the_test_by_their_keys(
+        self, project: Callable[[str], None], run: Callable[..., Session]
+    ) -> None:
+        project("""
+            @perf(vus=3, duration="2s", error_rate=1, drain="1s")
+            def test_it(notes, pg, cdc, vu):
+                if (vu.id, vu.iteration) == (1, 3):
+                    send("debezium", signal.SIGSTOP)
+                key = f"{vu.id}-{vu.iteration}"
+                with cdc.expect("note", key, timeout="500ms"):
+                    pg.insert("note", {"id": key})
+        """)
+        session = run("--perf-run")
+        result = session.result("test_it-test_it")
+        assert (session.code, result["verdict"]) == (1, "FAILED")
+        lost = result["failed_iterations"]
+        (reason,) = result["reasons"]
+        assert reason.startswith(f"{lost} of {lost} writes that were not seen in time never arrived, 1.0 s after")
+        assert "note _id='1-3': the sink had no document with this _id" in reason
+        assert reason in session.output
         assert all(gone(pid) for pid in session.processes)
 
 
