@@ -286,45 +286,40 @@ class TestPartsThatFail:
 
 
 class TestLateRows:
-    def test_rows_that_come_after_the_load_are_found(
+    def test_rows_that_come_after_the_load_are_found_and_those_that_never_do_fail_the_test_by_their_keys(
         self, project: Callable[[str], None], run: Callable[..., Session]
     ) -> None:
         project("""
             @perf(vus=3, duration="2s", error_rate=1, drain="60s")
-            async def test_it(notes, pg, cdc, vu):
+            async def test_late(notes, pg, cdc, vu):
                 if (vu.id, vu.iteration) == (1, 3):
                     send("debezium", signal.SIGSTOP)
                     threading.Timer(5, send, ["debezium", signal.SIGCONT]).start()
-                key = f"{vu.id}-{vu.iteration}"
+                key = f"late-{vu.id}-{vu.iteration}"
                 async with cdc.aio.expect("note", key, text="hello", timeout="500ms"):
                     await pg.aio.insert("note", {"id": key, "text": "hello"})
-        """)
-        session = run("--perf-run")
-        result = session.result("test_it-test_it")
-        assert (session.code, result["verdict"]) == (0, "PASSED")
-        late = result["failed_iterations"]
-        assert late > 0
-        assert [note for note in result["notes"] if note.startswith(f"{late} writes were not seen in time; {late} of")]
 
-    def test_rows_that_never_come_fail_the_test_by_their_keys(
-        self, project: Callable[[str], None], run: Callable[..., Session]
-    ) -> None:
-        project("""
             @perf(vus=3, duration="2s", error_rate=1, drain="1s")
-            def test_it(notes, pg, cdc, vu):
+            def test_lost(notes, pg, cdc, vu):
                 if (vu.id, vu.iteration) == (1, 3):
                     send("debezium", signal.SIGSTOP)
-                key = f"{vu.id}-{vu.iteration}"
+                key = f"lost-{vu.id}-{vu.iteration}"
                 with cdc.expect("note", key, timeout="500ms"):
                     pg.insert("note", {"id": key})
         """)
         session = run("--perf-run")
-        result = session.result("test_it-test_it")
-        assert (session.code, result["verdict"]) == (1, "FAILED")
-        lost = result["failed_iterations"]
-        (reason,) = result["reasons"]
-        assert reason.startswith(f"{lost} of {lost} writes that were not seen in time never arrived, 1.0 s after")
-        assert "note _id='1-3': the sink had no document with this _id" in reason
+        assert session.code == 1
+        late = session.result("test_it-test_late")
+        assert late["verdict"] == "PASSED"
+        count = late["failed_iterations"]
+        assert count > 0
+        assert [note for note in late["notes"] if note.startswith(f"{count} writes were not seen in time; {count} of")]
+        lost = session.result("test_it-test_lost")
+        assert lost["verdict"] == "FAILED"
+        count = lost["failed_iterations"]
+        (reason,) = lost["reasons"]
+        assert reason.startswith(f"{count} of {count} writes that were not seen in time never arrived, 1.")
+        assert "note _id='lost-1-3': the sink had no document with this _id" in reason
         assert reason in session.output
         assert all(gone(pid) for pid in session.processes)
 
