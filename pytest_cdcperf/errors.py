@@ -10,6 +10,9 @@
     │   ├── UnreachableError     it does not answer, or refuses us
     │   └── StackError           the embedded stack could not be started
     ├── WrongFaceError           a blocking call in an async body, or the reverse
+    ├── SharedError              what was to happen once for all workers failed on the one that did it
+    ├── GoneError                the other processes of a run over several are not there any more
+    ├── RefusedError             a run is not to start: on no worker, or not now
     └── ExpectationError         the sink did not show what was expected (also an AssertionError)
 
 A message is one line that names the thing, the value, what is allowed and what to do next.
@@ -61,6 +64,22 @@ class StackError(ServiceError):
 
 class WrongFaceError(CdcperfError):
     """A blocking call was made inside an async body, where it would stall every VU."""
+
+
+class SharedError(CdcperfError):
+    """What was to happen once for all workers failed on the one that did it."""
+
+
+class GoneError(CdcperfError):
+    """The controller of a run over several processes is not there any more."""
+
+
+class RefusedError(CdcperfError):
+    """A run is not to start. *skips* says that this is no failure of the test."""
+
+    def __init__(self, reason: str, *, skips: bool = False) -> None:
+        super().__init__(reason)
+        self.skips = skips
 
 
 class ExpectationError(CdcperfError, AssertionError):

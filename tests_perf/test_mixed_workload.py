@@ -15,16 +15,15 @@ def customers(shared, shop, cdc):
     """The pool of the run, over all VUs and workers: ten customers before the load, and never fewer."""
     pool = shared.pool("customers")
 
-    def seed():
+    def seeds():
         for _ in range(SEEDS):
-            customer = shop.customer()
-            with cdc.expect("customers", customer.id):
-                shop.insert(customer)
-            pool.put(asdict(customer))
+            create_customer(shop, cdc, pool)
         yield
+        while pool.take():
+            pass
 
-    shared.once("seed customers", seed)
-    return pool
+    with shared.once("seed customers", seeds):
+        yield pool
 
 
 def create_customer(shop, cdc, customers):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from pytest_cdcperf.cdc.audit import Audited
-from pytest_cdcperf.cluster.messages import Message, ShareDone, WindowDone
+from pytest_cdcperf.cluster.messages import Auditing, ShareDone, Stop, ToController, WindowDone
 from pytest_cdcperf.engine.failures import ExceptionRules
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
 from pytest_cdcperf.engine.signals import ending_on_signals
+from pytest_cdcperf.metrics.recorder import definitions
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.share import WHOLE, Share
@@ -18,49 +21,70 @@ FULL_CORE = 0.95  # Python runs on one core: beyond it, latencies are our own qu
 _SHORTEST_JUDGED_S = 3.0
 
 
+class Reporting(Protocol):
+    """What an agent needs of the link to the controller."""
+
+    def send(self, message: ToController) -> None:
+        """Send *message*."""
+
+    def stopping(self, on_stop: Callable[[Stop], None]) -> AbstractContextManager[None]:
+        """Inside the block, tell *on_stop* where the controller ends the run."""
+
+
 def run_share(
+    test: str,
     loads: Mapping[str, Load],
     body: Body,
     *,
     run_id: str,
     rules: ExceptionRules,
-    send: Callable[[Message], str | None],
-    worker: str = "main",
+    link: Reporting,
     share: Share = WHOLE,
     samplers: Sequence[Callable[[], object]] = (),
     audit: Callable[[Callable[[], object]], Audited] = lambda _: Audited(),
     faults_at_end: Callable[[], Sequence[str]] = tuple,
 ) -> RunOutcome:
-    """Run *loads* in this process and *send* a message a second and one at the end.
+    """Run this worker's share of *loads*, and send a message a second over *link* and one at the end.
 
-    :param send: may answer with a reason to end the run
+    :param test: whose run it is
     :param samplers: called once a second beside the load
-    :param audit: asked once the load is over whether all that was written arrived; is to give up where what it
-        is handed answers true
-    :param faults_at_end: asked once the load is over: what went wrong beside the iterations, such as a
-        server that died
+    :param audit: asked once the load is over whether all that was written arrived; it asks what it is handed
+        every second or more often, and gives up where that answers true
+    :param faults_at_end: asked once the load is over: what went wrong beside the iterations
     """
 
     def on_window(window: Window) -> None:
-        if reason := send(WindowDone(worker, window)):
-            run.stop.end(reason)
+        link.send(WindowDone(test, window))
+
+    def on_stop(stop: Stop) -> None:
+        if stop.at_once:
+            run.interrupt(stop.reason, KeyboardInterrupt(stop.reason))
+        else:
+            run.stop.end(stop.reason)
+
+    def given_up() -> bool:
+        link.send(Auditing(test))
+        return run.stop.exit_request is not None
 
     run = Run(loads, body, run_id=run_id, rules=rules, on_window=on_window, share=share, samplers=samplers)
     spent_s = time.process_time()
-    with ending_on_signals(run):
+    with ending_on_signals(run), link.stopping(on_stop):
         outcome = run.execute()
         core = (time.process_time() - spent_s) / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0
-        audited = audit(lambda: run.stop.exit_request is not None)
+        audited = audit(given_up)
         outcome.exit_request, outcome.stop_reason = run.stop.exit_request, run.stop.reason  # also during the audit
-    send(
+    link.send(
         ShareDone(
-            worker,
+            test,
             outcome.elapsed_s,
             core,
+            outcome.stop_reason if outcome.exit_request is not None else "",
+            outcome.skip_reason,
             tuple(outcome.failures),
             (*_faults(outcome), *audited.faults, *faults_at_end()),
             tuple(_weaknesses(outcome, core)),
             (*_notes(outcome), *audited.notes, *outcome.notes),
+            definitions(),
         )
     )
     return outcome

@@ -1,71 +1,102 @@
-"""Merges what the workers of a run report, judges it, and makes the one result."""
+"""Merges what the workers of one run report, judges it, and makes the one result."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from pytest_cdcperf.cluster.messages import Message, ShareDone, WindowDone
+from pytest_cdcperf.cluster.alignment import Alignment
+from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.failures import FailureKind
 from pytest_cdcperf.engine.mix import shares
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.course import Drift, Recovery, breaking_point
+from pytest_cdcperf.metrics.course import breaking_point
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.judging import Judging
-from pytest_cdcperf.metrics.series import PhaseSpan
+from pytest_cdcperf.metrics.recorder import define
+from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot
-from pytest_cdcperf.metrics.threshold import Threshold
 from pytest_cdcperf.metrics.verdict import judge
-from pytest_cdcperf.reporting.result import Live, RunFacts, RunResult
+from pytest_cdcperf.reporting.result import Live, RunResult, WorkerPart
 
 _LIVE_WINDOWS = 10
 
 
+@dataclass
+class _Member:
+    """What is known of one worker of the run."""
+
+    iterations: int = 0
+    elapsed_s: float = 0.0
+    lag: Histogram | None = None
+    done: ShareDone | None = None
+    fate: str = ""
+
+    def take(self, window: Window) -> None:
+        self.iterations += _counted(window.snapshot)
+        self.elapsed_s = window.end_s
+        lag = window.snapshot.select(builtin.GENERATOR_LAG.name)
+        if isinstance(lag, Histogram):
+            self.lag = self.lag or Histogram()
+            self.lag.merge(lag)
+
+
 class Coordinator:
-    """Takes the messages of all workers of one run, in the order of time."""
+    """Takes what the workers of one run send, each in the order of time."""
 
     def __init__(
-        self,
-        facts: RunFacts,
-        thresholds: Sequence[Threshold],
-        *,
-        course: Sequence[Recovery | Drift] = (),
-        phases: Sequence[PhaseSpan] = (),
-        on_live: Callable[[Live], None] | None = None,
+        self, plan: Plan, workers: Sequence[str] = ("main",), on_live: Callable[[Live], None] | None = None
     ) -> None:
-        self._facts = facts
-        self._thresholds = thresholds
-        self._course = course
-        self._phases = phases
+        self._plan = plan
+        self._facts = plan.facts
         self._on_live = on_live
-        self._judging = Judging(thresholds, phases)
+        self._judging = Judging(plan.thresholds, plan.phases)
         self._timeline = self._judging.timeline
-        self._done: list[ShareDone] = []
-        self._abort_reason = ""
+        self._alignment = Alignment(workers)
+        self._members = {worker: _Member() for worker in workers}
+        self.abort_reason = ""  # why the run is to end before its time
 
-    def receive(self, message: Message) -> str | None:
-        """Take a worker's *message*; return a reason to end the run where there is one."""
-        match message:
-            case WindowDone(window=window):
-                self._judging.add(window)
-                if self._on_live is not None:
-                    self._on_live(self._live())
-                if not self._abort_reason and (crossed := self._judging.reason_to_abort()) is not None:
-                    self._abort_reason = f"{crossed.threshold} failed"
-            case ShareDone():
-                self._done.append(message)
-        return self._abort_reason or None
+    @property
+    def silent(self) -> set[str]:
+        """The workers that have nothing more to say."""
+        return {name for name, member in self._members.items() if member.done is not None or member.fate}
 
-    def result(self) -> RunResult:
-        """Return the result of the run, from what has arrived."""
+    @property
+    def is_complete(self) -> bool:
+        """Whether that is all of them."""
+        return len(self.silent) == len(self._members)
+
+    def take_window(self, worker: str, window: Window) -> None:
+        """Take a second of *worker*'s figures."""
+        self._members[worker].take(window)
+        self._judge(self._alignment.add(worker, window))
+
+    def take_done(self, worker: str, done: ShareDone) -> None:
+        """Take what *worker* says at its end."""
+        for metric in done.metrics:
+            define(metric)
+        self._members[worker].done = done
+        self._judge(self._alignment.leave(worker))
+
+    def lose(self, worker: str, fate: str) -> None:
+        """*worker* is gone: the run fails, and what it sent is kept."""
+        member = self._members[worker]
+        if member.done is None:
+            member.fate = fate
+            self._judge(self._alignment.leave(worker))
+
+    def result(self, faults: Sequence[str] = ()) -> RunResult:
+        """Return the result of the run, from what has arrived. Each of *faults* fails it."""
         windows = self._timeline.history
+        done = [member.done for member in self._members.values() if member.done is not None]
         judgement = judge(
             self._timeline.total,
-            [*self._judging.results(), *(rule.judge(windows, self._phases) for rule in self._course)],
+            [*self._judging.results(), *(rule.judge(windows, self._plan.phases) for rule in self._plan.course)],
             windows=windows,
             error_rate=self._facts.error_rate,
             shortened=self._facts.shortened,
-            faults=[fault for done in self._done for fault in done.faults],
-            weaknesses=[weakness for done in self._done for weakness in done.weaknesses],
+            faults=[*self._lost(), *self._said(lambda share: share.faults), *faults],
+            weaknesses=self._said(lambda share: share.weaknesses),
         )
         return RunResult(
             facts=self._facts,
@@ -75,28 +106,75 @@ class Coordinator:
             thresholds=judgement.thresholds,
             total=self._timeline.total,
             history=tuple(windows),
-            failures=_merge_failures(self._done),
+            failures=_merge_failures(done),
             notes=tuple(self._notes()),
             breaking_point=self._breaking_point(),
+            workers=tuple(self._parts()),
         )
+
+    def skip_reason(self) -> str:
+        """Why every iteration was skipped, "" where there was any other."""
+        if _counted(self._timeline.total):
+            return ""
+        return next((m.done.skipped for m in self._members.values() if m.done is not None and m.done.skipped), "")
+
+    def _judge(self, windows: Sequence[Window]) -> None:
+        for window in windows:
+            self._judging.add(window)
+            if not self.abort_reason and (crossed := self._judging.reason_to_abort()) is not None:
+                self.abort_reason = f"{crossed.threshold} failed"
+        if windows and self._on_live is not None:
+            self._on_live(self._live())
+
+    def _said(self, of: Callable[[ShareDone], Sequence[str]]) -> list[str]:
+        # With several workers each line says whose it is.
+        alone = len(self._members) == 1
+        return [
+            line if alone else f"{worker}: {line}"
+            for worker, member in self._members.items()
+            if member.done is not None
+            for line in of(member.done)
+        ]
+
+    def _lost(self) -> list[str]:
+        return [
+            f"worker {name} {member.fate} after {member.elapsed_s:.0f} s; its {member.iterations} iterations until then "
+            "are counted"
+            for name, member in self._members.items()
+            if member.fate
+        ]
+
+    def _parts(self) -> list[WorkerPart]:
+        return [
+            WorkerPart(
+                name,
+                f"{index + 1} of {len(self._members)}",
+                member.iterations,
+                member.elapsed_s,
+                0.0 if member.done is None else member.done.core,
+                None if member.lag is None else member.lag.quantile(0.99),
+                member.fate,
+            )
+            for index, (name, member) in enumerate(self._members.items())
+        ]
 
     def _breaking_point(self) -> str:
         if not self._ramps:
             return ""  # one slow window under a level load is no breaking point
-        return breaking_point(self._timeline.history, self._thresholds, self._facts.error_rate, self._phases)
+        return breaking_point(self._timeline.history, self._plan.thresholds, self._facts.error_rate, self._plan.phases)
 
     @property
     def _ramps(self) -> bool:
-        return any(phase.name != "hold" for phase in self._phases)
+        return any(phase.name != "hold" for phase in self._plan.phases)
 
     def _notes(self) -> list[str]:
-        aborted = [f"ended before its time: {self._abort_reason}"] if self._abort_reason else []
-        realised = shares(self._timeline.total)
-        mix = [f"operations: {realised}"] if realised else []
-        return [*aborted, *self._held(), *mix, *(note for done in self._done for note in done.notes)]
+        total = self._timeline.total
+        aborted = [f"ended before its time: {self.abort_reason}"] if self.abort_reason else []
+        mix = [f"operations: {realised}"] if (realised := shares(total)) else []
+        return [*aborted, *self._held(total), *mix, *self._said(lambda share: share.notes)]
 
-    def _held(self) -> list[str]:
-        vus = self._timeline.total.select(builtin.VUS.name)
+    def _held(self, total: Snapshot) -> list[str]:
+        vus = total.select(builtin.VUS.name)
         if not self._ramps or not isinstance(vus, GaugeState) or self._breaking_point():
             return []
         return [f"no breaking point: no window crossed a limit up to {vus.max:.0f} VUs"]

@@ -1,32 +1,204 @@
-"""What agents tell the coordinator."""
+"""What workers and the controller tell each other.
+
+Between them lies a :class:`~pytest_cdcperf.cluster.link.Link`: a call where both are one process, a channel
+where they are not (see ``wire.py``).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from pytest_cdcperf.cluster.shared import Call
 from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.metrics.course import Drift, Recovery
+from pytest_cdcperf.metrics.recorder import Definition
 from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.metrics.threshold import Threshold
+from pytest_cdcperf.model.load import Phase
+from pytest_cdcperf.model.services import Services
+from pytest_cdcperf.model.share import Share
+from pytest_cdcperf.reporting.result import RunFacts, RunResult
+
+
+@dataclass(frozen=True)
+class LoadTest:
+    """A perf test that a worker would run under load: *index* of its collection.
+
+    *spec* says in words what it resolved to, to be the same on all workers. A test with fewer *vus* than
+    there are workers needs that many workers only; 0 means all of them.
+    """
+
+    index: int
+    nodeid: str
+    spec: str
+    vus: int
+    gate: bool = False
+
+
+@dataclass(frozen=True)
+class Collected:
+    """A worker has collected *tests* to run under load, in this order. *header* is what to say of them."""
+
+    tests: tuple[LoadTest, ...]
+    header: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A worker is at *test*, with nothing of it set up yet."""
+
+    test: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run of *test*, its *call*-th: what it is called, judged by and made of, the same on all workers."""
+
+    test: str
+    call: int
+    facts: RunFacts
+    thresholds: tuple[Threshold, ...] = ()
+    course: tuple[Recovery | Drift, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    metrics: tuple[Definition, ...] = ()
 
 
 @dataclass(frozen=True)
 class WindowDone:
     """A second of one worker's figures."""
 
-    worker: str
+    test: str
     window: Window
 
 
 @dataclass(frozen=True)
-class ShareDone:
-    """A worker is through with its share. *core* is the CPU it used, 1 for a full core."""
+class Auditing:
+    """A worker's load is over, and it looks for what came late: said again and again, in place of windows."""
 
-    worker: str
+    test: str
+
+
+@dataclass(frozen=True)
+class ShareDone:
+    """A worker is through with its share. *core* is the CPU it used, 1 for a full core.
+
+    *ends_run* is what ended it for all, such as Ctrl-C; *skipped* is why its iterations were, where they were.
+    """
+
+    test: str
     elapsed_s: float
     core: float = 0.0
+    ends_run: str = ""
+    skipped: str = ""
     failures: tuple[FailureKind, ...] = ()
     faults: tuple[str, ...] = ()
     weaknesses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    metrics: tuple[Definition, ...] = ()
 
 
-Message = WindowDone | ShareDone
+@dataclass(frozen=True)
+class CallEnded:
+    """A worker is through with the body of *test*, or with a set-up that did not let it begin.
+
+    *outcome* is "passed", "skipped" or "failed"; *refuse* says why no further load may start, where it may not.
+    """
+
+    test: str
+    outcome: str
+    refuse: str = ""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question to the controller, answered by an :class:`Answer` of the same *number*."""
+
+    number: int
+    about: Call | ServicesWanted
+
+
+@dataclass(frozen=True)
+class ServicesWanted:
+    """Which servers the session uses: a :class:`Serving`. They are started if need be."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The servers of the session, their versions by name, and the processes of those it started."""
+
+    services: Services
+    versions: Mapping[str, str] = field(default_factory=dict)
+    pids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Go:
+    """Set up *test*, or pass it by. With *refused* it runs no load, for that reason. One *is_first*."""
+
+    test: str
+    takes_part: bool
+    is_first: bool = True
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start your *share* now: all of the run are told at once."""
+
+    share: Share
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The run does not start on any worker."""
+
+    reason: str
+    skips: bool = False
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End the run; *at_once*: within seconds, as after Ctrl-C."""
+
+    reason: str
+    at_once: bool = False
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """The run is over on all workers. *fault* says what kept its result from being written.
+
+    *skipped* is why every iteration was skipped, where that is so: then the result is not kept.
+    """
+
+    result: RunResult
+    fault: str = ""
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class Released:
+    """All are through with the test's body: tear down. One of them reports the test."""
+
+    reports: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to the question *number*; *error* instead where there is none."""
+
+    number: int
+    value: Any = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The other side is not there any more."""
+
+
+ToController = Collected | Arrived | Plan | WindowDone | Auditing | ShareDone | CallEnded | Ask
+ToWorker = Go | Start | Refused | Stop | Concluded | Released | Answer | Gone

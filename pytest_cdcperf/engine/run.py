@@ -183,7 +183,9 @@ class Run:
             self._sample_vus()
             if elapsed_s() >= tick_s:
                 self._hand_on_window()
-                tick_s = self._window_start_s + TICK_S
+                tick_s = (
+                    self._window_start_s // TICK_S + 1
+                ) * TICK_S  # windows of several workers are joined by second
             if self.stop.exit_request is not None:
                 self._allow_only(INTERRUPT_GRACE_S)
             self._interrupt_overdue(runtime)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 
@@ -82,7 +82,9 @@ class Drift:
     """*metric* does not rise by more than *per_hour* of its own median in an hour.
 
     A trend's p95, or a gauge's value: the median of each checkpoint, *every* so long. By the slope of Theil and
-    Sen (Sen, JASA 63, 1968), which single checkpoints cannot bend.
+    Sen (Sen, JASA 63, 1968), which single checkpoints cannot bend. Where the command line makes the run *scale*
+    times as long, checkpoints scale alike, down to a minute; a run of less than four that long as stated is not
+    judged.
 
     :raises ConfigError: when a value cannot be meant
     """
@@ -90,6 +92,7 @@ class Drift:
     metric: str = "response_time"
     per_hour: float = 0.10
     every: str = "5m"
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         _check_share(self, "per_hour", self.per_hour)
@@ -113,22 +116,26 @@ class Drift:
     def judge(self, windows: Sequence[Window], _phases: Sequence[PhaseSpan]) -> ThresholdResult:
         """Judge the rule on the course of a run; *observed* is the rise an hour, as a share."""
         points = self._checkpoints(windows)
-        seen = f"{len(points)} checkpoints of {self.every}"
+        seen = f"{len(points)} checkpoints of {format_duration(self._every_s)}"
         if len(points) < _ENOUGH_CHECKPOINTS:
             return ThresholdResult(self, Outcome.NOT_JUDGED, note=f"{seen}; needs {_ENOUGH_CHECKPOINTS}")
         level = median(value for _, value in points)
         rise = theil_sen(points) * 3600.0 / level if level else 0.0
         note = f"{seen}, {points[0][1]:.4g} at the first, {points[-1][1]:.4g} at the last"
+        needed_s = _ENOUGH_CHECKPOINTS * duration_s(self.every)
+        if windows[-1].end_s < needed_s:
+            note += f"; a rise an hour is not told from less than {format_duration(needed_s)}"
+            return ThresholdResult(self, Outcome.NOT_JUDGED, rise, note)
         return ThresholdResult(self, Outcome.PASSED if rise <= self.per_hour else Outcome.FAILED, rise, note)
 
-    def scaled(self, factor: float) -> Drift:
-        """Return the rule for a run that is *factor* times as long; no checkpoint is shorter than a minute."""
-        every_s = max(duration_s(self.every) * factor, min(duration_s(self.every), _SHORTEST_CHECKPOINT_S))
-        return self if factor == 1 else replace(self, every=f"{every_s:.0f}s")
+    @property
+    def _every_s(self) -> float:
+        stated_s = duration_s(self.every)
+        return max(stated_s * self.scale, min(stated_s, _SHORTEST_CHECKPOINT_S))
 
     def _checkpoints(self, windows: Sequence[Window]) -> list[tuple[float, float]]:
         """Return (seconds from the start, level) of each checkpoint that is complete and has samples."""
-        every_s = duration_s(self.every)
+        every_s = self._every_s
         complete = int(windows[-1].end_s // every_s) if windows else 0
         levels: dict[int, list[float]] = {}
         for window in windows:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.snapshot import ALIASES, GaugeMerge, Kind, SeriesKey, Snapshot, Tags, new_state
@@ -55,6 +56,29 @@ class Metric:
 def definition(name: str) -> Metric | None:
     """Return the metric that was defined as *name*, in this process, or that *name* is an alias of, or None."""
     return _definitions.get(ALIASES.get(name, name))
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a metric is, to be known in another process as well."""
+
+    name: str
+    kind: Kind
+    unit: str
+    merging: GaugeMerge
+
+
+def definitions() -> tuple[Definition, ...]:
+    """Return every metric that was defined in this process."""
+    return tuple(Definition(m.name, m.kind, m.unit, m.merging) for m in list(_definitions.values()))
+
+
+def define(what: Definition) -> None:
+    """Define here a metric that another process has."""
+    if what.kind is Kind.GAUGE:
+        Gauge(what.name, unit=what.unit, merging=what.merging)
+    else:
+        {Kind.TREND: Trend, Kind.COUNTER: Counter, Kind.RATE: Rate}[what.kind](what.name, unit=what.unit)
 
 
 class Trend(Metric):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_cdcperf.cdc.expect import Cdc
     from pytest_cdcperf.clients.mongo import Mongo
     from pytest_cdcperf.clients.postgres import Postgres
+    from pytest_cdcperf.cluster.shared import Shared
     from pytest_cdcperf.engine.vu import CurrentVU
     from pytest_cdcperf.model.services import Services
     from pytest_cdcperf.plugin.load_runner import LoadRunner
@@ -45,7 +46,8 @@ def _cdcperf_services(_cdcperf_session: PerfSession) -> Services:
 def _cdcperf_pg(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> Iterator[Postgres]:
     from pytest_cdcperf.clients.postgres import Postgres  # noqa: PLC0415  # a driver: 100 ms
 
-    with _faults_in_one_line(), closing(Postgres(_cdcperf_services.postgres)) as client:
+    workers = 1 if _cdcperf_session.seat is None else _cdcperf_session.seat.workers
+    with _faults_in_one_line(), closing(Postgres(_cdcperf_services.postgres, workers=workers)) as client:
         _cdcperf_session.services.found("PostgreSQL", client.ping())
         yield client
 
@@ -105,6 +107,12 @@ def vu() -> CurrentVU:
     from pytest_cdcperf.engine.vu import CurrentVU  # noqa: PLC0415
 
     return CurrentVU()
+
+
+@pytest.fixture(scope="session")
+def shared(_cdcperf_session: PerfSession) -> Shared:
+    """What all workers share: ``shared.pool(name)`` to draw from, ``shared.once(name, generator_function)``."""
+    return _cdcperf_session.shared
 
 
 @pytest.fixture(scope="session")

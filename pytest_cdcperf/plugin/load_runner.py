@@ -64,7 +64,7 @@ class LoadRunner:
         if name in self._names:
             raise ConfigError(f"load.run: name={name!r} was used in this test already; allowed: a name of its own")
         self._names.add(name)
-        return running.measure(self._item, spec, Body(body, _is_async(body)), name)
+        return running.measure(self._item, spec, Body(body, _is_async(body)), name, call=len(self._names))
 
     def _loads(self, load: Load | str | Mapping[str, Load]) -> tuple[Mapping[str, Load], str | None, bool]:
         settings = self._item.perf_session.settings

@@ -17,19 +17,18 @@ from _pytest.logging import LogCaptureHandler
 import pytest_cdcperf
 from pytest_cdcperf.cdc.audit import Audited
 from pytest_cdcperf.cluster.agent import run_share
-from pytest_cdcperf.cluster.coordinator import Coordinator
+from pytest_cdcperf.cluster.messages import Concluded, Plan
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, RunOutcome
 from pytest_cdcperf.engine.sampling import sample_memory
 from pytest_cdcperf.engine.signals import Terminated
 from pytest_cdcperf.engine.vu import VU, acting_as, refuse_awaitable
-from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics.recorder import Recorder, Scope
+from pytest_cdcperf.errors import RefusedError
+from pytest_cdcperf.metrics.recorder import Recorder, Scope, definitions
 from pytest_cdcperf.metrics.snapshot import RateState
 from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.services import redact
 from pytest_cdcperf.model.spec import PerfSpec
-from pytest_cdcperf.reporting.json import write_result
 from pytest_cdcperf.reporting.properties import properties
 from pytest_cdcperf.reporting.result import RunFacts, RunResult
 from pytest_cdcperf.reporting.terminal import verdict_lines
@@ -108,16 +107,43 @@ def run_load(item: PerfFunction) -> None:
         pytest.fail("\n".join(verdict_lines(result)).strip(), pytrace=False)
 
 
-def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "") -> RunResult:
-    """Run *body* under the loads of *spec* and return the result, which is written down already.
+def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "", call: int = 1) -> RunResult:
+    """Run *body* under the loads of *spec* and return the result of all workers, which is written down already.
+
+    :param call: the how manieth run of its test this is: the same on all workers
 
     What the body raised to end the session takes effect here, after that.
     """
     session = item.perf_session
     if session.load_refused:
         pytest.skip(session.load_refused)
-    if deaths := session.services.deaths():
-        pytest.fail(f"no load was started: {'; '.join(deaths)}", pytrace=False)
+    plan = _plan(item, spec, name, call)
+    try:
+        start = session.link.begin(plan)
+    except RefusedError as refusal:
+        if refusal.skips:
+            pytest.skip(str(refusal))
+        pytest.fail(str(refusal), pytrace=False)
+    with _capture_bounded():
+        outcome = run_share(
+            item.nodeid,
+            spec.loads,
+            body,
+            run_id=session.run_id,
+            rules=ExceptionRules(_classify, _describe),
+            link=session.link,
+            share=start.share,
+            samplers=[
+                *session.samplers,
+                lambda: sample_memory(session.services.server_pids() if not start.share.index else ()),
+            ],
+            audit=_audit(session, spec.drain_s),
+        )
+    return _conclude(item, session.link.conclude(), outcome, name)
+
+
+def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
+    session = item.perf_session
     facts = RunFacts(
         run_id=session.run_id,
         test=f"{item.nodeid}::{name}" if name else item.nodeid,
@@ -131,29 +157,8 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "") -> R
         tags=dict(spec.tags),
         services=session.services.describe(),
     )
-    session.progress.begin(f"{facts.test}: {facts.load}")
-    coordinator = Coordinator(
-        facts,
-        spec.thresholds,
-        course=spec.course,
-        phases=sorted(
-            (phase for load in spec.loads.values() for phase in load.phases), key=lambda phase: phase.start_s
-        ),
-        on_live=lambda live: session.progress.show(name or item.name, live),
-    )
-    with _capture_bounded():
-        outcome = run_share(
-            spec.loads,
-            body,
-            run_id=session.run_id,
-            rules=ExceptionRules(_classify, _describe),
-            send=coordinator.receive,
-            samplers=[*session.samplers, lambda: sample_memory(session.services.server_pids())],
-            audit=_audit(session, spec.drain_s),
-            faults_at_end=session.services.deaths,
-        )
-    session.progress.end()
-    return _conclude(item, coordinator.result(), outcome, name)
+    phases = sorted((phase for load in spec.loads.values() for phase in load.phases), key=lambda phase: phase.start_s)
+    return Plan(item.nodeid, call, facts, spec.thresholds, spec.course, tuple(phases), definitions())
 
 
 def _audit(session: PerfSession, drain_s: float) -> Callable[[Callable[[], object]], Audited]:
@@ -166,25 +171,21 @@ def _audit(session: PerfSession, drain_s: float) -> Callable[[Callable[[], objec
     def settle(given_up: Callable[[], object]) -> Audited:
         if not drain_s or given_up():
             return Audited()
-        session.progress.end()
         return owed.settle(drain_s, given_up)
 
     return settle
 
 
-def _conclude(item: PerfFunction, result: RunResult, outcome: RunOutcome, name: str) -> RunResult:
-    session = item.perf_session
+def _conclude(item: PerfFunction, concluded: Concluded, outcome: RunOutcome, name: str) -> RunResult:
+    session, result = item.perf_session, concluded.result
     if outcome.stuck_vus:
         session.load_refused = f"VUs of {item.nodeid} are still running, so no load was started"
-    if outcome.skip_reason and not result.iterations and outcome.exit_request is None:
-        pytest.skip(f"every iteration was skipped: {outcome.skip_reason}")
+    if concluded.skipped and outcome.exit_request is None:
+        pytest.skip(f"every iteration was skipped: {concluded.skipped}")
     item.results.append(result)
-    session.results.append(result)
     item.user_properties += properties(result, f"{name}." if name else "")
-    try:
-        write_result(result, session.directory.path)
-    except (ConfigError, OSError) as error:
-        pytest.fail(f"{result.verdict}, but its results could not be written: {error}", pytrace=False)
+    if concluded.fault:
+        pytest.fail(f"{result.verdict}, but {concluded.fault}", pytrace=False)
     if isinstance(outcome.exit_request, pytest.xfail.Exception):
         pytest.fail(
             "pytest.xfail() inside a load would hide the verdict; tolerate failures with error_rate=", pytrace=False

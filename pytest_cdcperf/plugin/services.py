@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_cdcperf.cluster.messages import Serving
 from pytest_cdcperf.model.services import Services, services_from_environment
 from pytest_cdcperf.plugin.settings import Settings
 
@@ -15,15 +16,26 @@ if TYPE_CHECKING:
 
 
 class SessionServices:
-    """Opens the servers once and closes what it started."""
+    """Opens the servers once and closes what it started.
 
-    def __init__(self, settings: Settings, log_dir: Callable[[], Path], say: Callable[[str], None]) -> None:
+    :param elsewhere: asks the process that has them, on a worker beside others
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        log_dir: Callable[[], Path],
+        say: Callable[[str], None],
+        elsewhere: Callable[[], Serving] | None = None,
+    ) -> None:
         self._settings = settings
+        self._elsewhere = elsewhere
         self._say = say
         self._log_dir = log_dir
         self._stack: EmbeddedStack | None = None
         self._services: Services | None = None
         self._versions: dict[str, str] = {}
+        self._pids: tuple[int, ...] = ()
 
     def get(self) -> Services:
         """Return the servers, started if need be.
@@ -31,7 +43,10 @@ class SessionServices:
         :raises CdcperfError: when they cannot be had
         """
         if self._services is None:
-            if self._settings.external:
+            if self._elsewhere is not None:
+                serving = self._elsewhere()
+                self._services, self._versions, self._pids = serving.services, dict(serving.versions), serving.pids
+            elif self._settings.external:
                 self._services = services_from_environment(os.environ)
             else:
                 self._services = self._start_stack()
@@ -63,11 +78,16 @@ class SessionServices:
         logs = {part: self._log_dir() / f"{part}.log" for part in self._stack.dead_parts()}
         return [f"{part} of the embedded stack died: {last_words(log)} ({log})" for part, log in logs.items()]
 
-    def server_pids(self) -> list[int]:
+    def server_pids(self) -> Sequence[int]:
         """The processes of the embedded servers, none without them."""
-        if self._stack is None:
-            return []
-        return [pid for part, pid in self._stack.pids.items() if part != "keeper"]
+        return self._pids
+
+    def serving(self) -> Serving:
+        """Return all that a worker in another process has to know.
+
+        :raises CdcperfError: when the servers cannot be had
+        """
+        return Serving(self.get(), self._versions, self._pids)
 
     def close(self) -> None:
         """Stop the embedded stack where one was started."""
@@ -87,5 +107,6 @@ class SessionServices:
             )
         )
         self._versions = dict(self._stack.versions)
+        self._pids = tuple(pid for part, pid in self._stack.pids.items() if part != "keeper")
         self._say(f"cdcperf: {self._where()}")
         return self._stack.services

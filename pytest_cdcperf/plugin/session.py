@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 
 import pytest
 
 from pytest_cdcperf.cdc.audit import Audit
+from pytest_cdcperf.cluster.controller import Controller
+from pytest_cdcperf.cluster.link import Channel, link_in_process, link_over
+from pytest_cdcperf.cluster.messages import ServicesWanted
+from pytest_cdcperf.cluster.shared import Shared
 from pytest_cdcperf.model.profiles import canonical, spellings
 from pytest_cdcperf.plugin import item as items_module
+from pytest_cdcperf.plugin.host import SessionHost
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.progress import Progress
 from pytest_cdcperf.plugin.results import ResultsDirectory
@@ -19,16 +25,39 @@ from pytest_cdcperf.reporting.result import RunResult
 from pytest_cdcperf.reporting.terminal import session_table, summary, verdict_colour, verdict_lines
 
 
-class PerfSession:
-    """Registered as a plugin of its own. With no perf test in the session its hooks change nothing."""
+@dataclass(frozen=True)
+class Seat:
+    """A worker's place among the workers of a session over several processes."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, stdout: int | None) -> None:
+    worker: str
+    workers: int
+    channel: Channel
+    run_id: str
+
+
+class PerfSession:
+    """Registered as a plugin of its own. With no perf test in the session its hooks change nothing.
+
+    :param seat: on a worker beside others; without it the session judges its runs itself
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings, stdout: int | None, seat: Seat | None = None) -> None:
         self.config = config
         self.settings = settings
-        self.run_id = secrets.token_hex(4)
+        self.seat = seat
+        self.run_id = secrets.token_hex(4) if seat is None else seat.run_id
         self.directory = ResultsDirectory(settings.results, self.run_id)
         self.progress = Progress(stdout)
-        self.services = SessionServices(settings, lambda: self.directory.path, self.progress.begin)
+        self.host = SessionHost(self)
+        self.controller = Controller(self.host)
+        self.link = link_in_process(self.controller) if seat is None else link_over(seat.channel, seat.worker)
+        self.shared = Shared(self.link.ask, crosses_processes=seat is not None)
+        self.services = SessionServices(
+            settings,
+            lambda: self.directory.path,
+            self.progress.begin,
+            None if seat is None else lambda: self.link.ask(ServicesWanted()),
+        )
         self.results: list[RunResult] = []
         self.samplers: list[Callable[[], object]] = []
         self.audit: Audit | None = None  # once a test has waited for an arrival
@@ -47,9 +76,7 @@ class PerfSession:
         return self.settings.mode is Mode.LOAD
 
     def _prepare_load(self) -> None:
-        if self.config.getoption("numprocesses", None) or self.config.getoption("tx", None):
-            raise pytest.UsageError("load over pytest-xdist workers is not there yet; run without -n and --tx")
-        if not self.config.getoption("collectonly"):
+        if self.seat is None and not self.config.getoption("collectonly"):
             self.directory.check()
         # The health check runs before any load, also where only another test was named.
         named = [argument.partition("::")[0] for argument in self.config.args]
@@ -89,7 +116,11 @@ class PerfSession:
             items[:] = kept
 
     def pytest_report_collectionfinish(self) -> list[str]:
-        """Say in what mode the perf tests run, below the count of collected tests."""
+        """Say in what mode the perf tests run, below the count of collected tests. Called where they are collected."""
+        return self.header()
+
+    def header(self) -> list[str]:
+        """What to say of the perf tests once they are collected."""
         plain = [f"cdcperf: {_tests(self._plain)} with an asked profile but without @perf: run as plain tests"]
         if not self._selected:
             return plain if self._plain else []

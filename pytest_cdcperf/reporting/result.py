@@ -31,6 +31,22 @@ class RunFacts:
     services: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class WorkerPart:
+    """What one worker did of a run. *core* is the CPU it used, 1 for a full core; the lag is that of open loops.
+
+    *fate* says what became of it where it did not end its share.
+    """
+
+    name: str
+    share: str
+    iterations: int
+    elapsed_s: float
+    core: float
+    generator_lag_p99_ms: float | None = None
+    fate: str = ""
+
+
 class MetricView:
     """The figures of one metric over the whole run. Times are milliseconds."""
 
@@ -80,6 +96,7 @@ class RunResult:
     failures: tuple[FailureKind, ...]
     notes: tuple[str, ...] = ()
     breaking_point: str = ""
+    workers: tuple[WorkerPart, ...] = ()
 
     def __getitem__(self, metric: str) -> MetricView:
         """Return the figures of *metric*.

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import signal
 import threading
 
 import pytest
 
-from pytest_cdcperf.cdc.audit import Audited
 from pytest_cdcperf.cluster.agent import _weaknesses, run_share
 from pytest_cdcperf.cluster.messages import ShareDone, WindowDone
 from pytest_cdcperf.engine import run as run_module
@@ -48,29 +46,6 @@ def test_failures_and_what_died_beside_are_reported():
     messages, _outcome = share(body, faults_at_end=lambda: ["a server died"])
     assert [(kind.type, kind.count) for kind in messages[-1].failures] == [("ValueError", 6)]
     assert messages[-1].faults == ("a server died",)
-
-
-def test_what_the_audit_found_is_reported():
-    asked = []
-
-    def audit(given_up):
-        asked.append(given_up())
-        return Audited(("one was lost",), ("nine came late",))
-
-    messages, _outcome = share(lambda: None, audit=audit, faults_at_end=lambda: ["a server died"])
-    assert asked == [False]
-    assert messages[-1].faults == ("one was lost", "a server died")
-    assert messages[-1].notes == ("nine came late",)
-
-
-def test_a_signal_during_the_audit_ends_it_and_takes_effect():
-    def audit(given_up):
-        signal.raise_signal(signal.SIGINT)
-        return Audited(() if given_up() else ("went on",))
-
-    messages, outcome = share(lambda: None, audit=audit)
-    assert isinstance(outcome.exit_request, KeyboardInterrupt)
-    assert messages[-1].faults == ("stopped early: Ctrl-C",)
 
 
 def test_a_run_that_was_stopped_says_so():

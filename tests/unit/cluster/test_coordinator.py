@@ -123,13 +123,3 @@ def test_phases_course_and_breaking_point_are_judged():
     assert result.breaking_point == (
         "breaking point at 5 s, 5 VUs, 20 iterations/s: response_time p(95)<50 (observed 90); it did not recover"
     )
-
-
-def test_a_ramp_that_broke_nothing_says_how_far_it_came():
-    phases = (Phase("ramp-up", 0, 5), Phase("ramp-down", 5, 10))
-    coordinator = Coordinator(FACTS, parse_thresholds({"response_time": "p(95)<50"}), phases=phases)
-    for second in range(10):
-        coordinator.receive(window(second, 20, response_ms=10.0, vus=5 - abs(5 - second)))
-    result = coordinator.result()
-    assert result.breaking_point == ""
-    assert result.notes == ("no breaking point: no window crossed a limit up to 5 VUs",)

@@ -153,11 +153,25 @@ def test_a_checkpoint_is_the_median_of_its_time_and_counts_when_it_is_complete()
 
 
 @pytest.mark.parametrize(
-    ("every", "factor", "scaled"),
-    [("5m", 1, "5m"), ("5m", 0.5, "150s"), ("5m", 2, "600s"), ("5m", 0.01, "60s"), ("30s", 0.5, "30s")],
+    ("every", "scale", "seen"),
+    [
+        ("5m", 1.0, "12 checkpoints of 5m"),
+        ("5m", 0.5, "24 checkpoints of 2m30s"),
+        ("5m", 0.01, "60 checkpoints of 1m"),
+        ("5m", 2.0, "6 checkpoints of 10m"),
+        ("90s", 0.01, "60 checkpoints of 1m"),
+    ],
 )
-def test_checkpoints_scale_with_the_run_down_to_a_minute(every, factor, scaled):
-    assert Drift("x", 0.2, every).scaled(factor) == Drift("x", 0.2, scaled)
+def test_checkpoints_scale_with_the_run_down_to_a_minute(every, scale, seen):
+    result = Drift(every=every, scale=scale).judge(soaked([100] * 60), ())
+    assert (result.outcome, result.note.partition(",")[0]) == (Outcome.PASSED, seen)
+
+
+def test_a_run_too_short_for_a_rise_an_hour_shows_it_and_is_not_judged():
+    result = Drift(scale=0.1).judge(soaked([100 + n for n in range(19)]), ())
+    assert result.outcome is Outcome.NOT_JUDGED
+    assert result.observed == pytest.approx(60 / 109)
+    assert result.note.endswith("118 at the last; a rise an hour is not told from less than 20m")
 
 
 def test_four_checkpoints_are_enough():

@@ -1,0 +1,63 @@
+"""Joins the windows of several workers that cover the same second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.metrics.snapshot import Snapshot
+
+PATIENCE_S = 5.0  # then the live view goes on without a worker that is behind
+
+
+class Alignment:
+    """Takes each worker's windows in its order; gives out joined ones in the order of time.
+
+    A window belongs to the second that it begins next to, counted from the common start. A second is given
+    out once every worker is through with it, or has left, or is :data:`PATIENCE_S` behind: what such a one
+    sends later is counted in a later second, so that nothing is lost.
+    """
+
+    def __init__(self, workers: Iterable[str]) -> None:
+        self._reached = dict.fromkeys(workers, 0.0)
+        self._alone = len(self._reached) == 1
+        self._seconds: dict[int, dict[str, Window]] = {}
+        self._given_out = 0
+
+    def add(self, worker: str, window: Window) -> list[Window]:
+        """Take the next *window* of *worker*; return those that are complete now."""
+        if self._alone:
+            return [window]
+        second = self._seconds.setdefault(max(int(window.start_s + 0.5), self._given_out), {})
+        second[worker] = _following(second[worker], window) if worker in second else window
+        if worker in self._reached:
+            self._reached[worker] = window.end_s
+        return self._complete()
+
+    def leave(self, worker: str) -> list[Window]:
+        """*worker* sends nothing more; return the windows that are complete now."""
+        self._reached.pop(worker, None)
+        return self._complete()
+
+    def _complete(self) -> list[Window]:
+        end_s = max((window.end_s for second in self._seconds.values() for window in second.values()), default=0.0)
+        behind_s = min(self._reached.values(), default=end_s + 1)
+        end = int(max(behind_s, end_s - PATIENCE_S) + 0.5)
+        complete = sorted(second for second in self._seconds if second < end)
+        self._given_out = max(self._given_out, end)
+        return [_joined(self._seconds.pop(second).values()) for second in complete]
+
+
+def _following(first: Window, second: Window) -> Window:
+    snapshot = Snapshot()
+    snapshot.extend(first.snapshot)
+    snapshot.extend(second.snapshot)
+    return Window(first.start_s, second.end_s, snapshot)
+
+
+def _joined(windows: Iterable[Window]) -> Window:
+    together = list(windows)
+    snapshot = Snapshot()
+    for window in together:
+        snapshot.merge(window.snapshot)
+    return Window(min(w.start_s for w in together), max(w.end_s for w in together), snapshot)
