@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import time
@@ -19,15 +20,18 @@ from tests_perf.shop.writes import Shop, remove_run
 def shop(pg: Postgres, mongo: Mongo, perf_run_id: str) -> Iterator[Shop]:
     """The shop's writes to the source; every row carries the id of the run.
 
-    What is left of them is removed at the end of the test, and has half a minute to go from the sink as well:
-    the next test is to find a quiet pipeline.
+    What is left of them is removed at the end of the test, and has half a minute to go from the sink as well, as
+    long as it gets less there: the next test is to find a quiet pipeline.
     """
     part = f"{perf_run_id}-{secrets.token_hex(2)}"  # this worker's: the others may be at work still
     yield Shop(pg, part)
     if remove_run(pg, part):
-        deadline = time.monotonic() + 30
-        while mongo.count("customers", {"email": {"$regex": part}}) and time.monotonic() < deadline:
-            time.sleep(0.5)
+        deadline, before = time.monotonic() + 30, math.inf
+        while 0 < (left := mongo.count("customers", {"email": {"$regex": part}})) < before:
+            if time.monotonic() > deadline:
+                break
+            before = left
+            time.sleep(1)
 
 
 def pytest_cdcperf_clean(run_id: str, pg: Postgres) -> int:
