@@ -58,7 +58,7 @@ def run_share(
 
     def on_stop(stop: Stop) -> None:
         if stop.at_once:
-            run.interrupt(stop.reason, KeyboardInterrupt(stop.reason))
+            run.interrupt(stop.reason)
         else:
             run.stop.end(stop.reason)
 
@@ -97,7 +97,7 @@ def _weaknesses(outcome: RunOutcome, core: float) -> list[str]:
 
 
 def _faults(outcome: RunOutcome) -> list[str]:
-    faults = [f"stopped early: {outcome.stop_reason}"] if outcome.exit_request is not None else []
+    faults = []
     if outcome.stuck_vus:
         names = ", ".join(map(str, outcome.stuck_vus))
         faults.append(f"VU {names} could not be stopped: blocked in a call that has no timeout; give it one")

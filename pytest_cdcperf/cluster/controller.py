@@ -205,9 +205,8 @@ class Controller:
         """End everything within seconds: runs are concluded with what there is, and nothing more begins."""
         with self._lock:
             self._interrupted = reason
-            for test in self._tests.values():
-                if test.run is not None:
-                    self._stop(test, Stop(reason, at_once=True))
+            for test in self._running():
+                self._stop(test, Stop(reason, at_once=True))
                 self._start(test)
             self.advance()
 
@@ -309,7 +308,8 @@ class Controller:
         if isinstance(message, ShareDone):
             test.run.take_done(worker, message)
             if message.ends_run:
-                self._stop(test, Stop(f"{message.ends_run} on worker {worker}", at_once=True))
+                where = f" on worker {worker}" if len(test.members) > 1 else ""
+                self._stop(test, Stop(message.ends_run + where, at_once=True))
         else:
             test.run.take_window(worker, message.window)
         if test.run.abort_reason:
@@ -317,6 +317,8 @@ class Controller:
         self._conclude(test)
 
     def _stop(self, test: _Test, stop: Stop) -> None:
+        if stop.at_once and test.run is not None:
+            test.run.cut_short(stop.reason)
         if not test.stopping or stop.at_once:
             test.stopping = True
             self._post(test.members, stop)
@@ -346,9 +348,9 @@ class Controller:
         if test.reporter or not there or not all(worker in test.ended for worker in there):
             return
         # Who failed of itself tells more than who was refused for another's sake.
-        test.reporter = min(there, key=lambda w: (w in test.refused, _WORST_FIRST.index(test.ended[w])))
-        others = [worker for worker in test.refused if worker != test.reporter]
-        note = f"this happened on worker {test.reporter}; no load was started on any" if others else ""
+        test.reporter = min(there, key=lambda w: (_WORST_FIRST.index(test.ended[w]), w in test.refused))
+        alone = test.refused and test.reporter not in test.refused
+        note = f"this happened on worker {test.reporter}; no load was started on any" if alone else ""
         for worker in there:
             self._posts[worker](Released(worker == test.reporter, note))
 

@@ -54,7 +54,8 @@ class Coordinator:
         self._timeline = self._judging.timeline
         self._alignment = Alignment(workers)
         self._members = {worker: _Member() for worker in workers}
-        self.abort_reason = ""  # why the run is to end before its time
+        self._cut_short = ""
+        self.abort_reason = ""  # the threshold that wants the run to end before its time
 
     @property
     def silent(self) -> set[str]:
@@ -85,6 +86,10 @@ class Coordinator:
             member.fate = fate
             self._judge(self._alignment.leave(worker))
 
+    def cut_short(self, reason: str) -> None:
+        """The run is ended by *reason*, which fails it."""
+        self._cut_short = self._cut_short or reason
+
     def result(self, faults: Sequence[str] = ()) -> RunResult:
         """Return the result of the run, from what has arrived. Each of *faults* fails it."""
         windows = self._timeline.history
@@ -95,7 +100,7 @@ class Coordinator:
             windows=windows,
             error_rate=self._facts.error_rate,
             shortened=self._facts.shortened,
-            faults=[*self._lost(), *self._said(lambda share: share.faults), *faults],
+            faults=[*self._lost(), *self._ended_early(), *self._said(lambda share: share.faults), *faults],
             weaknesses=self._said(lambda share: share.weaknesses),
         )
         return RunResult(
@@ -138,11 +143,14 @@ class Coordinator:
 
     def _lost(self) -> list[str]:
         return [
-            f"worker {name} {member.fate} after {member.elapsed_s:.0f} s; its {member.iterations} iterations until then "
-            "are counted"
+            f"worker {name} {member.fate} after {member.elapsed_s:.0f} s; "
+            f"its {member.iterations} iterations until then are counted"
             for name, member in self._members.items()
             if member.fate
         ]
+
+    def _ended_early(self) -> list[str]:
+        return [f"stopped early: {self._cut_short}"] if self._cut_short else []
 
     def _parts(self) -> list[WorkerPart]:
         return [

@@ -90,10 +90,7 @@ class Link:
         """
         self._early_stop = None
         self.send(plan)
-        answer = self._wait_for((Start, Refused))
-        if isinstance(answer, Refused):
-            raise RefusedError(answer.reason, skips=answer.skips)
-        return answer
+        return self._wait_for(Start)
 
     def conclude(self) -> Concluded:
         """Wait until the run is over on all workers."""
@@ -141,11 +138,13 @@ class Link:
         else:
             on_stop(stop)
 
-    def _wait_for(self, expected: type[Expected] | tuple[type[Expected], ...]) -> Expected:
+    def _wait_for(self, expected: type[Expected]) -> Expected:
         while True:
             message = self._inbox.get()
             if isinstance(message, expected):
                 return message
+            if isinstance(message, Refused):
+                raise RefusedError(message.reason, skips=message.skips)
             if isinstance(message, Gone):
                 self._inbox.put(message)  # for who waits next
                 raise GoneError("the controller is gone")

@@ -176,7 +176,10 @@ class Pool:
                 self._call("give_back", token=lent[0], item=lent[1])
 
     def take(self, *, leaving: int = 0) -> Any | None:
-        """Take a member out for good, drawn at random; None where fewer than *leaving* would remain, or all are lent."""
+        """Take a member out for good, drawn at random.
+
+        None where fewer than *leaving* would remain, or all are lent.
+        """
         return self._call("take", leaving=leaving)
 
     def __len__(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections import Counter
 from typing import Any
 
 from pytest_cdcperf.cluster import messages, shared
@@ -19,7 +20,7 @@ from pytest_cdcperf.reporting import result
 
 _VALUES: tuple[type, ...] = (
     *(value for value in vars(messages).values() if isinstance(value, type) and value.__module__ == messages.__name__),
-    *(shared.PoolCall, shared.OnceCall, FailureKind, Histogram, load.Phase, share.Share),
+    *(shared.PoolCall, shared.OnceCall, FailureKind, Histogram, Counter, load.Phase, share.Share),
     *(course.Drift, course.Recovery, recorder.Definition, series.Window, verdict.Verdict),
     *(snapshot.Snapshot, snapshot.SeriesKey, snapshot.Kind, snapshot.GaugeMerge),
     *(snapshot.CounterState, snapshot.RateState, snapshot.GaugeState),

@@ -132,8 +132,8 @@ class Run:
             notes=self._recorder.notes(),
         )
 
-    def interrupt(self, reason: str, request: BaseException) -> None:
-        """End the run within seconds; *request* takes effect once its results are written.
+    def interrupt(self, reason: str, request: BaseException | None = None) -> None:
+        """End the run within seconds; *request*, where there is one, takes effect once its results are written.
 
         Safe in a signal handler. A second call waits for nobody any more.
         """
@@ -183,9 +183,8 @@ class Run:
             self._sample_vus()
             if elapsed_s() >= tick_s:
                 self._hand_on_window()
-                tick_s = (
-                    self._window_start_s // TICK_S + 1
-                ) * TICK_S  # windows of several workers are joined by second
+                # At full seconds: the windows of several workers are joined by them.
+                tick_s = (self._window_start_s // TICK_S + 1) * TICK_S
             if self.stop.exit_request is not None:
                 self._allow_only(INTERRUPT_GRACE_S)
             self._interrupt_overdue(runtime)

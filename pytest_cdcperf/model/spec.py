@@ -72,6 +72,11 @@ class PerfSpec:
         return max(load.planned_s for load in self.loads.values())
 
     @property
+    def load_in_words(self) -> str:
+        """The loads, each with its name where it has one."""
+        return "; ".join(f"{name}: {load.describe()}" if name else load.describe() for name, load in self.loads.items())
+
+    @property
     def counts_iterations(self) -> bool:
         """Whether it ends by count, so that its planned length is only an upper bound."""
         return all(isinstance(load, PerVUIterations) for load in self.loads.values())

@@ -16,12 +16,14 @@ from pytest_cdcperf.plugin import options
 from pytest_cdcperf.plugin.driver import drives_load
 
 if TYPE_CHECKING:
-    from pytest_cdcperf.plugin.session import PerfSession  # named in a string below
+    from pytest_cdcperf.plugin.session import PerfSession  # named in strings below
+    from pytest_cdcperf.plugin.xdist import FanOut  # noqa: F401
 
 pytest_plugins = ("pytest_cdcperf.plugin.fixtures",)
 
 stdout_key = pytest.StashKey[int | None]()
 session_key = pytest.StashKey["PerfSession"]()
+fan_out_key = pytest.StashKey["FanOut"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,9 +41,11 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks; check what concerns perf tests: a mistake ends the session with exit code 4."""
     options.register_markers(config)
-    config.stash[stdout_key] = _duplicate_stdout()
+    config.stash[stdout_key] = None if hasattr(config, "workerinput") else _duplicate_stdout()
+    if config.getoption("dist", "no") != "no":
+        _fan_out(config)
     if options.concern(config):
-        _begin_session(config)
+        begin_session(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -90,19 +94,42 @@ def _adopted(item: object, config: pytest.Config) -> object:
     session = config.stash.get(session_key, None)
     if session is None:
         try:
-            session = _begin_session(config)
+            session = begin_session(config)
         except pytest.UsageError as error:  # too late for one: collection has begun
             raise pytest.Collector.CollectError(str(error)) from None
     return session.adopt(item)
 
 
-def _begin_session(config: pytest.Config) -> PerfSession:
-    from pytest_cdcperf.plugin import settings  # noqa: PLC0415
+def begin_session(config: pytest.Config) -> PerfSession:
+    """Return the session's perf tests, of which there are some.
+
+    :raises pytest.UsageError: with every fault of the configuration at once
+    """
+    known = config.stash.get(session_key, None)
+    if known is not None:
+        return known
+    from pytest_cdcperf.plugin import settings, xdist  # noqa: PLC0415
     from pytest_cdcperf.plugin.session import PerfSession  # noqa: PLC0415
 
-    config.stash[session_key] = session = PerfSession(config, settings.resolve(config), config.stash[stdout_key])
+    seat, fan_out = xdist.seat_of(config), config.stash.get(fan_out_key, None)
+    session = PerfSession(
+        config, settings.resolve(config), config.stash[stdout_key], seat, None if fan_out is None else fan_out.run
+    )
+    config.stash[session_key] = session
     config.pluginmanager.register(session, "cdcperf-session")
+    if seat is not None:
+        config.pluginmanager.register(xdist.Worker(session, seat), "cdcperf-worker")
+    if fan_out is not None:
+        fan_out.attend(session)
     return session
+
+
+def _fan_out(config: pytest.Config) -> None:
+    from pytest_cdcperf.plugin import xdist  # noqa: PLC0415
+
+    if xdist.distributes(config):
+        config.stash[fan_out_key] = fan_out = xdist.FanOut(config, lambda: begin_session(config))
+        config.pluginmanager.register(fan_out, "cdcperf-fan-out")
 
 
 def _duplicate_stdout() -> int | None:

@@ -1,8 +1,21 @@
-"""Tells the tests that drive the load themselves, through our fixture ``load``."""
+"""Tells the tests that run under load, and those that drive it themselves, through our fixture ``load``.
+
+Asked in every session, so this imports nothing that only perf tests need.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeGuard
+
 import pytest
+
+if TYPE_CHECKING:
+    from pytest_cdcperf.plugin.item import PerfFunction
+
+
+def runs_load(item: pytest.Item) -> TypeGuard[PerfFunction]:
+    """Whether *item* is a perf test that runs under load in this session."""
+    return bool(getattr(item, "runs_load", False))
 
 
 def drives_load(item: pytest.Function) -> bool:

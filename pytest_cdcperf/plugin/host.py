@@ -54,7 +54,7 @@ class SessionHost:
         """Start the servers at the first call."""
         if self.far_workers and not self._session.settings.external:
             raise ConfigError(
-                f"the embedded stack listens on 127.0.0.1 of this host, which {', '.join(self.far_workers)} cannot reach; "
+                f"the embedded stack listens on 127.0.0.1, which {', '.join(self.far_workers)} cannot reach; "
                 "name servers that all hosts reach, and use --perf-stack=external"
             )
         with self._starting:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_cdcperf.cluster.messages import LoadTest
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.course import Drift
 from pytest_cdcperf.metrics.threshold import merge_thresholds
@@ -43,6 +44,14 @@ class PerfFunction(pytest.Function):
     def arguments(self) -> dict[str, Any]:
         """What the body is called with: its fixtures, set up once for all VUs."""
         return {name: self.funcargs[name] for name in self._fixtureinfo.argnames}
+
+    def as_load_test(self, index: int) -> LoadTest:
+        """Return what the controller has to know of it; *index* is its place in the collection."""
+        limits = ", ".join(map(str, self.spec.thresholds))
+        # The body of a test that drives the load itself is run by every worker: its loads are not known yet.
+        vus = 0 if drives_load(self) else max(load.most_vus for load in self.spec.loads.values())
+        spec = f"{self.spec.load_in_words}; limits: {limits or 'none'}; error_rate {self.spec.error_rate:g}"
+        return LoadTest(index, self.nodeid, spec, vus, self.marker.gate)
 
     def runtest(self) -> None:
         """Run the body: once in the main thread, or under load."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -13,13 +15,25 @@ from pytest_cdcperf.errors import ConfigError
 _REMEDY = "set RESULTS_DIR to a directory that can"
 
 
+class RunName(NamedTuple):
+    """What tells a session's run from all others: the same in all its processes."""
+
+    run_id: str
+    started: str
+
+    @classmethod
+    def new(cls) -> RunName:
+        """Return the name of a run that starts now."""
+        return cls(secrets.token_hex(4), time.strftime("%Y%m%d-%H%M%S"))
+
+
 class ResultsDirectory:
     """One directory for all that a session leaves behind, made when the first thing is written."""
 
-    def __init__(self, parent: Path, run_id: str) -> None:
+    def __init__(self, parent: Path, run: RunName) -> None:
         self._parent = parent
         self._pointed_at = False
-        self.planned = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{run_id}"
+        self.planned = parent / f"{run.started}-{run.run_id}"
 
     def check(self) -> None:
         """Make sure that results can be written, before anything is measured.

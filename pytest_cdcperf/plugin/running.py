@@ -17,7 +17,7 @@ from _pytest.logging import LogCaptureHandler
 import pytest_cdcperf
 from pytest_cdcperf.cdc.audit import Audited
 from pytest_cdcperf.cluster.agent import run_share
-from pytest_cdcperf.cluster.messages import Concluded, Plan
+from pytest_cdcperf.cluster.messages import Concluded, Plan, Start
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, RunOutcome
 from pytest_cdcperf.engine.sampling import sample_memory
@@ -117,13 +117,9 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "", call
     session = item.perf_session
     if session.load_refused:
         pytest.skip(session.load_refused)
-    plan = _plan(item, spec, name, call)
-    try:
-        start = session.link.begin(plan)
-    except RefusedError as refusal:
-        if refusal.skips:
-            pytest.skip(str(refusal))
-        pytest.fail(str(refusal), pytrace=False)
+    start = _begin(session, _plan(item, spec, name, call))
+    # All workers see the same servers: the first tells of their memory.
+    pids = session.services.server_pids() if start.share.index == 0 else ()
     with _capture_bounded():
         outcome = run_share(
             item.nodeid,
@@ -133,13 +129,18 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "", call
             rules=ExceptionRules(_classify, _describe),
             link=session.link,
             share=start.share,
-            samplers=[
-                *session.samplers,
-                lambda: sample_memory(session.services.server_pids() if not start.share.index else ()),
-            ],
+            samplers=[*session.samplers, lambda: sample_memory(pids)],
             audit=_audit(session, spec.drain_s),
         )
     return _conclude(item, session.link.conclude(), outcome, name)
+
+
+def _begin(session: PerfSession, plan: Plan) -> Start:
+    try:
+        return session.link.begin(plan)
+    except RefusedError as refusal:
+        refused = pytest.skip.Exception if refusal.skips else pytest.fail.Exception
+        raise refused(str(refusal), **({} if refusal.skips else {"pytrace": False})) from None
 
 
 def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
@@ -149,7 +150,7 @@ def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
         test=f"{item.nodeid}::{name}" if name else item.nodeid,
         title=(item.obj.__doc__ or "").strip().partition("\n")[0],
         profile=spec.profile,
-        load="; ".join(f"{part}: {load.describe()}" if part else load.describe() for part, load in spec.loads.items()),
+        load=spec.load_in_words,
         planned_s=spec.planned_s,
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         shortened=spec.shortened,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from pytest_cdcperf.plugin import item as items_module
 from pytest_cdcperf.plugin.host import SessionHost
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.progress import Progress
-from pytest_cdcperf.plugin.results import ResultsDirectory
+from pytest_cdcperf.plugin.results import ResultsDirectory, RunName
 from pytest_cdcperf.plugin.services import SessionServices
 from pytest_cdcperf.plugin.settings import Mode, Settings
 from pytest_cdcperf.reporting.result import RunResult
@@ -32,7 +31,7 @@ class Seat:
     worker: str
     workers: int
     channel: Channel
-    run_id: str
+    run: RunName
 
 
 class PerfSession:
@@ -41,12 +40,20 @@ class PerfSession:
     :param seat: on a worker beside others; without it the session judges its runs itself
     """
 
-    def __init__(self, config: pytest.Config, settings: Settings, stdout: int | None, seat: Seat | None = None) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        stdout: int | None,
+        seat: Seat | None = None,
+        run: RunName | None = None,
+    ) -> None:
         self.config = config
         self.settings = settings
         self.seat = seat
-        self.run_id = secrets.token_hex(4) if seat is None else seat.run_id
-        self.directory = ResultsDirectory(settings.results, self.run_id)
+        run = run or (RunName.new() if seat is None else seat.run)
+        self.run_id = run.run_id
+        self.directory = ResultsDirectory(settings.results, run)
         self.progress = Progress(stdout)
         self.host = SessionHost(self)
         self.controller = Controller(self.host)

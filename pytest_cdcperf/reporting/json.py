@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
             {"type": kind.type, "where": kind.where, "count": kind.count, "sample": kind.sample}
             for kind in result.failures
         ],
+        "workers": [asdict(part) for part in result.workers],
         "breaking_point": result.breaking_point or None,
         "notes": list(result.notes),
     }

@@ -25,5 +25,11 @@ def properties(result: RunResult, prefix: str = "") -> list[tuple[str, str]]:
         if state is not None:
             figures = figures_of(state, result.elapsed_s)
             pairs += [(f"{name}.{aggregate}", f"{value:.6g}") for aggregate, value in figures.items()]
+    for part in result.workers if len(result.workers) > 1 else ():
+        pairs += [
+            (f"perf.worker.{part.name}.iterations", str(part.iterations)),
+            (f"perf.worker.{part.name}.cpu", f"{part.core:.3f}"),
+            (f"perf.worker.{part.name}.fate", part.fate or "ended its share"),
+        ]
     pairs += [(f"threshold.{r.threshold}", str(r.outcome)) for r in result.thresholds]
     return [(prefix + name, value) for name, value in pairs]

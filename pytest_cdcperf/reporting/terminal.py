@@ -74,6 +74,7 @@ def summary(result: RunResult) -> list[str]:
         f"{head}; {count} in {format_duration(result.elapsed_s)}, run {facts.run_id}",
         *_metric_lines(result),
         *_threshold_lines(result.thresholds),
+        *_worker_lines(result),
         *_failure_lines(result),
         *([f"  {result.breaking_point}"] if result.breaking_point else []),
         *(f"  note: {note}" for note in result.notes),
@@ -146,6 +147,30 @@ def threshold_line(result: ThresholdResult) -> str:
     return f"{MARKS[result.outcome]} {result.threshold}{observed}{outcome}{note}"
 
 
+def _worker_lines(result: RunResult) -> list[str]:
+    if len(result.workers) < 2:
+        return []
+    head = ("worker", "share", "iterations", "duration", "CPU", "generator_lag p99", "")
+    rows = [
+        (
+            part.name,
+            part.share,
+            str(part.iterations),
+            format_duration(part.elapsed_s),
+            f"{part.core:.0%}",
+            "-" if part.generator_lag_p99_ms is None else number(part.generator_lag_p99_ms, "ms"),
+            part.fate,
+        )
+        for part in result.workers
+    ]
+    return ["  workers", *(f"    {line}" for line in _table((head, *rows)))]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
 def _failure_lines(result: RunResult) -> list[str]:
     lines: list[str] = []
     for kind in result.failures:
@@ -169,10 +194,7 @@ def session_table(results: Sequence[RunResult]) -> list[str]:
         )
         for r in results
     ]
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
-    ]
+    return _table((head, *rows))
 
 
 def verdict_colour(verdict: Verdict) -> str:

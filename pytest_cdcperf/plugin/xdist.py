@@ -1,0 +1,319 @@
+"""Perf tests over pytest-xdist's workers: what the controller's process and each worker's have to do for it.
+
+Beside xdist's own channel each worker has one of ours, for :mod:`pytest_cdcperf.cluster`.
+"""
+
+from __future__ import annotations
+
+import platform
+import queue
+import signal
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from pytest_cdcperf.plugin.driver import runs_load
+from pytest_cdcperf.plugin.results import RunName
+from pytest_cdcperf.plugin.scheduling import FanOutScheduling
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
+
+    from pytest_cdcperf.cluster.controller import Controller
+    from pytest_cdcperf.cluster.messages import LoadTest
+    from pytest_cdcperf.plugin.session import PerfSession, Seat
+
+CHANNEL, RUN = "cdcperf_channel", "cdcperf_run"
+INTERRUPT_GRACE_S = 4.5  # of the 5 s in which Ctrl-C must have ended everything
+_TICK_S = 1.0
+_SIGTERM_EXIT_CODE = 143
+
+
+def distributes(config: pytest.Config) -> bool:
+    """Whether this is the process that hands out tests to workers."""
+    return config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None)) and seat_of(config) is None
+
+
+def seat_of(config: pytest.Config) -> Seat | None:
+    """Return the place of this worker among the others, None in any other process.
+
+    :raises pytest.UsageError: where the process that hands out the tests knows nothing of it
+    """
+    given = getattr(config, "workerinput", None)
+    if given is None:
+        return None
+    from pytest_cdcperf.plugin.session import Seat  # noqa: PLC0415
+
+    if CHANNEL not in given:
+        raise pytest.UsageError("pytest-cdcperf is not active where the tests are handed out, only on this worker")
+    return Seat(given["workerid"], given["workercount"], given[CHANNEL], RunName(*given[RUN]))
+
+
+class FanOut:
+    """In the process that hands out tests. With no perf test in the session it changes nothing.
+
+    :param begin_session: returns the session's perf tests, as soon as there are any
+    """
+
+    def __init__(self, config: pytest.Config, begin_session: Callable[[], PerfSession]) -> None:
+        self._config = config
+        self.run = RunName.new()
+        self._begin_session = begin_session
+        self._session: PerfSession | None = None
+        self._inbox: queue.Queue[tuple[WorkerController, Any] | None] = queue.Queue()
+        self._nodes: dict[str, WorkerController] = {}
+        self._channels: dict[str, Any] = {}  # a channel that nobody holds is closed
+        self._hello: dict[str, tuple[str, str]] = {}
+        self._taking: threading.Thread | None = None
+
+    @property
+    def controller(self) -> Controller:
+        """What brings the workers together."""
+        return self._perf().controller
+
+    def tests_of(self, node: WorkerController) -> tuple[LoadTest, ...]:
+        """Return the perf tests that *node* would run under load."""
+        if self._session is None:
+            return ()
+        collected = self.controller.collected.get(node.gateway.id)
+        return () if collected is None else collected.tests
+
+    def admit(self, workers: Sequence[str], may_go: Callable[[str], bool]) -> None:
+        """From now on *workers* run the perf tests together, each where *may_go* says so."""
+        if self._session is not None:
+            self.controller.may_go = lambda nodeid: self._goes_on() and may_go(nodeid)
+            self.controller.admit([worker for worker in self._nodes if worker in workers])
+
+    def agree(self, nodes: Sequence[WorkerController]) -> bool:
+        """Whether all *nodes* see the same perf tests; say what differs where they do not."""
+        if self._session is None:
+            return True
+        if faults := list(self._disagreements(nodes)):
+            for name, fault in faults:
+                report = pytest.CollectReport(nodeid=name, outcome="failed", longrepr=fault, result=[])
+                self._config.hook.pytest_collectreport(report=report)
+            return False
+        reporter = self._config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None and self.controller.collected:
+            for line in self.controller.collected[nodes[0].gateway.id].header:
+                reporter.write_line(line)
+        return True
+
+    def _disagreements(self, nodes: Sequence[WorkerController]) -> Generator[tuple[str, str], None, None]:
+        first, here = nodes[0].gateway.id, _installed()
+        for name in (node.gateway.id for node in nodes):
+            theirs, host = self._hello.get(name, ("no", "its host"))
+            if theirs != here:
+                fault = (
+                    f"worker {name} on {host} has {theirs} pytest-cdcperf, here it is {here}: install the same there"
+                )
+                yield name, fault
+                continue
+            mine = {test.nodeid: test for test in self.tests_of(nodes[0])}
+            others = {test.nodeid: test for test in self.tests_of(self._nodes[name])}
+            for nodeid in mine.keys() ^ others.keys():
+                has, lacks = (first, name) if nodeid in mine else (name, first)
+                yield nodeid, f"worker {has} collected {nodeid}, worker {lacks} did not: all must see the same tests"
+            for nodeid in mine.keys() & others.keys():
+                if mine[nodeid] != others[nodeid]:
+                    yield (
+                        nodeid,
+                        f"{nodeid}: worker {first} would run {mine[nodeid].spec}; worker {name} {others[nodeid].spec}; "
+                        "all must come to the same: look for what differs between them, such as the environment",
+                    )
+
+    @pytest.hookimpl(wrapper=True, optionalhook=True)
+    def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
+        """Wrap the scheduler, whoever made it. Called once, before any worker has collected."""
+        inner = yield
+        return None if inner is None else FanOutScheduling(inner, self)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: WorkerController) -> None:
+        """Open our channel to a worker. Called before it starts, in the main thread."""
+        channel = node.gateway.newchannel()
+        node.workerinput |= {CHANNEL: channel, RUN: tuple(self.run)}
+        self._nodes[node.gateway.id] = node
+        self._channels[node.gateway.id] = channel
+        # In a thread of the gateway's, which must not wait for anything.
+        channel.setcallback(lambda data: self._inbox.put((node, data)))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self) -> None:
+        """Take what the worker said of its perf tests, before xdist makes its schedule. In the main thread."""
+        if self._taking is None and not self._inbox.empty():
+            self._perf()
+            self._taking = threading.Thread(target=self._take_all, name="cdcperf-controller", daemon=True)
+            self._taking.start()
+        if self._taking is not None:
+            self._inbox.join()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: WorkerController, error: object) -> None:
+        """Wait no longer for a worker that is gone. Called in the main thread."""
+        name = node.gateway.id
+        if self._session is None:
+            return
+        if error and self._session.loads and name not in self._hello and not hasattr(node, "workerinfo"):
+            words = str(error).strip().splitlines()[-1]
+            pytest.exit(
+                f"worker {name} ({node.gateway.spec}) ended before it began: {words}; "
+                f"pytest-cdcperf {_installed()} must be installed there",
+                returncode=int(pytest.ExitCode.USAGE_ERROR),
+            )
+        self.controller.drop(name, "died" if error else "ended")
+        status = pytest.ExitCode.OK if error else node.workeroutput["exitstatus"]
+        if status not in list(pytest.ExitCode):  # pytest.exit() with a code of its own: of no interest to xdist
+            pytest.exit(f"worker {name} ended the session", returncode=status)
+
+    def pytest_sessionstart(self) -> None:
+        """Make SIGTERM an orderly end: results are written, and workers stopped. In the main thread."""
+        if self._session is not None and threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, _exit_on_sigterm)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """End what is still under way, before xdist ends the workers. In the main thread."""
+        if self._session is None or self._taking is None:
+            return
+        self.controller.interrupt("interrupted")
+        self.controller.wait_until_idle(INTERRUPT_GRACE_S)
+        self._inbox.put(None)
+        self._taking.join(timeout=_TICK_S)
+
+    def pytest_unconfigure(self) -> None:
+        """Give SIGTERM back."""
+        before = getattr(self, "_before", None)
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+    def attend(self, session: PerfSession) -> None:
+        """*session* is the one whose runs these are."""
+        self._session = session
+        session.host.kill_worker = self._kill
+        specs = [str(spec).partition("*")[2] or str(spec) for spec in self._config.getoption("tx")]
+        session.host.far_workers = [f"--tx {spec}" for spec in specs if not spec.startswith("popen")]
+
+    def _perf(self) -> PerfSession:
+        if self._session is None:
+            self.attend(self._begin_session())
+        if self._session is None:
+            raise AssertionError("attend() sets it")
+        return self._session
+
+    def _goes_on(self) -> bool:
+        dsession: Any = self._config.pluginmanager.getplugin("dsession")
+        if reason := getattr(dsession, "shouldstop", False):
+            self.controller.close(str(reason))
+        return True
+
+    def _take_all(self) -> None:
+        item: tuple[WorkerController, Any] | None
+        while True:
+            try:
+                item = self._inbox.get(timeout=_TICK_S)
+            except queue.Empty:
+                self.controller.look_for_silence()
+                continue
+            if item is not None:
+                self._take(*item)
+            self._inbox.task_done()
+            if item is None:
+                return
+            self.controller.look_for_silence()
+
+    def _take(self, node: WorkerController, data: Any) -> None:
+        from pytest_cdcperf.cluster.wire import pack, unpack  # noqa: PLC0415
+
+        name = node.gateway.id
+        if isinstance(data, tuple):
+            self._hello[name] = data
+            channel = self._channels[name]
+
+            def post(message: Any) -> None:
+                with suppress(OSError):  # it is gone: its end is on the way to us
+                    channel.send(pack(message))
+
+            self.controller.join(name, post)
+        elif self._hello[name][0] == _installed():
+            try:
+                self.controller.receive(name, unpack(data))
+            except Exception as error:  # noqa: BLE001  # one worker's words must not end the session of all
+                self._kill(name)
+                self.controller.drop(name, f"was killed: what it sent cannot be used ({type(error).__name__}: {error})")
+
+    def _kill(self, worker: str) -> None:
+        with suppress(Exception):  # a socket has no process to kill; xdist's own end of the session is left then
+            self._nodes[worker].gateway._io.kill()  # noqa: SLF001  # execnet's terminate() waits for it to answer
+
+
+class Worker:
+    """On a worker beside others: a perf test under load is run together with them, and reported by one."""
+
+    def __init__(self, session: PerfSession, seat: Seat) -> None:
+        self._session = session
+        self._link = session.link
+        self._outcome = "passed"
+        self._released: Any = None
+        seat.channel.send((_installed(), platform.node()))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Say what there is to run under load, before xdist says what was collected."""
+        from pytest_cdcperf.cluster.messages import Collected  # noqa: PLC0415
+
+        tests = [item.as_load_test(index) for index, item in enumerate(session.items) if runs_load(item)]
+        self._link.send(Collected(tuple(tests), tuple(self._session.header())))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Run a perf test under load together with the others."""
+        if not runs_load(item):
+            return None
+        go = self._link.arrive(item.nodeid)
+        if not go.takes_part:
+            item.session._setupstate.teardown_exact(nextitem)  # noqa: SLF001  # what the last test left for this one
+            return True
+        self._session.load_refused = self._session.load_refused or go.refused
+        self._outcome, self._released = "passed", None
+        if go.is_first:
+            item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in runtestprotocol(item, log=False, nextitem=nextitem):
+            if self._released.reports or (report.when == "teardown" and report.failed):
+                if report.failed and self._released.note:
+                    report.sections.append(("cdcperf", self._released.note))
+                item.ihook.pytest_runtest_logreport(report=report)
+        if self._released.reports:
+            item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Note how the test has gone so far."""
+        report = yield
+        if report.when != "teardown" and not report.passed:
+            self._outcome = report.outcome
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """Wait until the test's body has ended on all workers: nothing is torn down under a running VU."""
+        if runs_load(item):
+            self._released = self._link.end(item.nodeid, self._outcome, self._session.load_refused)
+
+
+def _installed() -> str:
+    try:
+        return version("pytest-cdcperf")
+    except PackageNotFoundError:  # run from its sources
+        return "the sources of"
+
+
+def _exit_on_sigterm(_number: int, _frame: FrameType | None) -> None:
+    pytest.exit("SIGTERM: the results so far are written", returncode=_SIGTERM_EXIT_CODE)
