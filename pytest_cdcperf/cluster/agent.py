@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -58,14 +59,16 @@ def run_share(
 
     def on_stop(stop: Stop) -> None:
         if stop.at_once:
+            cut.set()
             run.interrupt(stop.reason)
         else:
             run.stop.end(stop.reason)
 
     def given_up() -> bool:
         link.send(Auditing(test))
-        return run.stop.exit_request is not None
+        return cut.is_set() or run.stop.exit_request is not None
 
+    cut = threading.Event()
     run = Run(loads, body, run_id=run_id, rules=rules, on_window=on_window, share=share, samplers=samplers)
     spent_s = time.process_time()
     with ending_on_signals(run), link.stopping(on_stop):

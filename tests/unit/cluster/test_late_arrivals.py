@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pytest_cdcperf.cdc.audit import Audited
 from pytest_cdcperf.cluster.agent import run_share
 from pytest_cdcperf.cluster.coordinator import Coordinator
-from pytest_cdcperf.cluster.messages import Auditing, Plan, ShareDone
+from pytest_cdcperf.cluster.messages import Auditing, Plan, ShareDone, Stop
 from pytest_cdcperf.cluster.shared import Pool, Store
 from pytest_cdcperf.engine.mix import OPERATIONS
 from pytest_cdcperf.engine.run import Body
@@ -59,7 +59,24 @@ def test_a_signal_ends_it_and_takes_effect():
 
     sent, outcome = audited(audit)
     assert isinstance(outcome.exit_request, KeyboardInterrupt)
-    assert (sent[-1].faults, sent[-1].ends_run) == (("stopped early: Ctrl-C",), "Ctrl-C")
+    assert (sent[-1].faults, sent[-1].ends_run) == ((), "Ctrl-C")
+
+
+def test_the_end_of_the_run_on_all_workers_ends_it():
+    link, stops = Link(), []
+
+    def stopping(on_stop):
+        stops.append(on_stop)
+        return nullcontext()
+
+    def audit(given_up):
+        before = given_up()
+        stops[0](Stop("Ctrl-C on gw1", at_once=True))
+        return Audited((f"{before}, then {given_up()}",))
+
+    link.stopping = stopping
+    run_share("t", {"": PerVUIterations()}, Body(lambda: None), run_id="r", rules=RULES, link=link, audit=audit)
+    assert link.sent[-1].faults == ("False, then True",)
 
 
 def concluded(*seconds, phases=(), notes=()):
