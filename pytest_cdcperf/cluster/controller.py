@@ -19,6 +19,7 @@ from pytest_cdcperf.cluster.messages import (
     Answer,
     Arrived,
     Ask,
+    Auditing,
     CallEnded,
     Collected,
     Concluded,
@@ -144,6 +145,8 @@ class Controller:
                     self._on_plan(worker, message)
                 case CallEnded():
                     self._on_end(worker, message)
+                case Auditing(nodeid):
+                    self._tests[nodeid].heard_s[worker] = self._now_s()
                 case WindowDone() | ShareDone():
                     self._on_figures(worker, message)
 

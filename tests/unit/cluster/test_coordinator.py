@@ -121,5 +121,5 @@ def test_phases_course_and_breaking_point_are_judged():
     result = coordinator.result()
     assert [str(r.outcome) for r in result.thresholds] == ["failed", "passed", "not judged"]
     assert result.breaking_point == (
-        "breaking point at 5 s, 5 VUs, 20 iterations/s: response_time p(95)<50 (observed 90)"
+        "breaking point at 5 s, 5 VUs, 20 iterations/s: response_time p(95)<50 (observed 90); it did not recover"
     )
