@@ -85,7 +85,8 @@ class FanOutScheduling:
         if load is None:
             self._inner.mark_test_complete(stand_in, stand_in.ordinary.index(item_index), duration)
             self._let_go_of_idle_nodes()
-            self._fan_out.controller.advance()
+            if self._tests:
+                self._fan_out.controller.advance()
         else:
             stand_in.loads.remove(load)
             self._fan_out.controller.completed(node.gateway.id, load.nodeid)
@@ -105,6 +106,8 @@ class FanOutScheduling:
         crashed: str | None = None
         if stand_in in self._inner.nodes:
             crashed = self._inner.remove_node(stand_in)
+        if not self._tests:
+            return crashed
         controller = self._fan_out.controller
         if crashed is None and stand_in.loads and not controller.will_report(stand_in.loads[0].nodeid):
             crashed = stand_in.loads[0].nodeid
