@@ -63,7 +63,10 @@ class FanOutScheduling:
         loads = {test.index for test in self._fan_out.tests_of(node)}
         stand_in = self._nodes[node]
         stand_in.ordinary = [index for index in range(len(collection)) if index not in loads]
-        self._inner.add_node_collection(stand_in, [collection[index] for index in stand_in.ordinary])
+        if self._tests and self._inner.tests_finished:
+            self._inner.remove_node(stand_in)  # a replacement without any use for it: xdist's own fail at such a one
+        else:
+            self._inner.add_node_collection(stand_in, [collection[index] for index in stand_in.ordinary])
 
     def schedule(self) -> None:
         """Hand out the tests. Called when all have collected, and again for each node that replaces another."""
