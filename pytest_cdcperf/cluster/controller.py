@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -182,7 +182,7 @@ class Controller:
         """Whether no worker is busy with the test *nodeid* any more."""
         with self._lock:
             test = self._tests[nodeid]
-            return bool(test.complete) and test.complete >= set(self._alive(self._admitted))
+            return bool(test.members) and test.complete >= set(self._alive(test.arrived))
 
     def will_report(self, nodeid: str) -> bool:
         """Whether the test *nodeid* has been reported, or a worker is there that is going to."""
@@ -227,7 +227,7 @@ class Controller:
                     self._say_who_is_waited_for(test, late)
                     self._give_up(test, late, WAITING_S, "did not come to its end")
 
-    def _alive(self, workers: Sequence[str]) -> list[str]:
+    def _alive(self, workers: Iterable[str]) -> list[str]:
         return [worker for worker in workers if worker in self._posts]
 
     def _running(self) -> list[_Test]:
