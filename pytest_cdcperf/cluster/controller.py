@@ -204,7 +204,8 @@ class Controller:
             self._interrupted = reason
             for test in self._running():
                 self._stop(test, Stop(reason, at_once=True))
-                self._start(test)
+            for test in self._tests.values():
+                self._start(test)  # refuses those that wait for others
             self.advance()
 
     def wait_until_idle(self, timeout_s: float) -> None:
