@@ -353,6 +353,9 @@ class Controller:
             self._posts[worker](Released(worker == test.reporter, note))
 
     def _answer(self, worker: str, ask: Ask) -> None:
+        if worker not in self._posts:
+            return  # its last words came after its end: it would hold what nobody gives back
+
         def reply(value: Any) -> None:
             self._post([worker], Answer(ask.number, value))
 
