@@ -223,8 +223,10 @@ class Controller:
                 if test.run is not None:
                     awaited = [worker for worker in test.members if worker not in test.run.silent]
                     self._give_up(test, awaited, SILENCE_S, "sent nothing")
-                elif 0 < len(test.plans) + len(test.ended) < len(self._alive(test.members)):
-                    late = [w for w in test.members if w not in test.plans and w not in test.ended]
+                    continue
+                there = self._alive(test.members)
+                late = [worker for worker in there if worker not in test.plans and worker not in test.ended]
+                if 0 < len(late) < len(there):
                     self._say_who_is_waited_for(test, late)
                     self._give_up(test, late, WAITING_S, "did not come to its end")
 
@@ -253,6 +255,7 @@ class Controller:
         test = self._tests.setdefault(plan.test, _Test(plan.test))
         test.members = test.members or self._alive(self._admitted)
         test.plans[worker] = plan
+        test.heard_s = dict.fromkeys(test.members, self._now_s())
         self._start(test)
 
     def _start(self, test: _Test) -> None:
