@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import queue
 import threading
 
 import pytest
@@ -8,7 +9,6 @@ from pytest_cdcperf.cluster.link import ALONE, Link, link_in_process, link_over
 from pytest_cdcperf.cluster.messages import (
     Answer,
     Arrived,
-    Ask,
     CallEnded,
     Concluded,
     Go,
@@ -16,7 +16,6 @@ from pytest_cdcperf.cluster.messages import (
     Plan,
     Refused,
     Released,
-    ServicesWanted,
     Start,
     Stop,
 )
@@ -35,10 +34,10 @@ RESULT = RunResult(FACTS, 1.0, Verdict.PASSED, (), (), Snapshot(), (), ())
 class Channel:
     """A channel whose other end answers each message by *answers*, and which may be closed."""
 
-    def __init__(self, answers=None):
+    def __init__(self, answers):
         self.sent = []
         self.closed = False
-        self._answers = answers or {}
+        self._answers = answers
 
     def send(self, item):
         if self.closed:
@@ -46,7 +45,7 @@ class Channel:
         message = unpack(item)
         self.sent.append(message)
         for answer in self._answers.get(type(message), ()):
-            self.bring(answer(message) if callable(answer) else answer)
+            self.bring(answer)
 
     def setcallback(self, callback, endmarker):
         self.take, self.end = callback, lambda: callback(endmarker)
@@ -57,7 +56,7 @@ class Channel:
 
 def linked(**answers):
     """A link over a channel; *answers* by the name of what is sent."""
-    kinds = {kind.__name__: kind for kind in (Arrived, Plan, CallEnded, Ask)}
+    kinds = {kind.__name__: kind for kind in (Arrived, Plan, CallEnded)}
     channel = Channel({kinds[name]: answer for name, answer in answers.items()})
     return link_over(channel, "gw0"), channel
 
@@ -110,48 +109,122 @@ def test_a_channel_that_takes_nothing_is_as_good_as_gone():
         link.begin(PLAN)
 
 
-def test_who_asks_is_told_when_the_controller_is_gone():
-    link, channel = linked()
-    raised = []
+class Asking:
+    """Asks in a thread of its own each."""
 
-    def ask():
+    def __init__(self):
+        self.sent = queue.Queue()
+        self.link = Link("gw0", self.sent.put)
+        self.got = {}
+        self._threads = []
+
+    def ask(self, about):
+        thread = threading.Thread(target=self._ask, args=(about,), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _ask(self, about):
         try:
-            link.ask(ServicesWanted())
-        except GoneError as error:
-            raised.append(str(error))
+            self.got[about] = self.link.ask(about)
+        except CdcperfError as error:
+            self.got[about] = error
 
-    channel.send = lambda _item: asked.set()
-    asked = threading.Event()
-    waiting = threading.Thread(target=ask, daemon=True)
-    waiting.start()
-    assert asked.wait(10)
-    channel.end()
-    waiting.join(10)
-    assert raised == ["the controller is gone"]
-    with pytest.raises(GoneError):
-        link.ask(ServicesWanted())
+    def join(self):
+        for thread in self._threads:
+            thread.join(10)
 
 
 def test_answers_reach_who_asked_in_whatever_order_they_come():
-    link, channel = linked()
-    asked = threading.Barrier(3)
-    answers = {}
+    asking = Asking()
+    asking.ask("a")
+    asking.ask("b")
+    asked = [asking.sent.get(timeout=10) for _ in range(2)]
+    for ask in sorted(asked, key=lambda ask: ask.about, reverse=True):
+        asking.link.deliver(Answer(ask.number, ask.about.upper()))
+    asking.join()
+    assert asking.got == {"a": "A", "b": "B"}
 
-    def ask(about):
-        answers[about] = link.ask(about)
 
-    sent = []
-    channel.send = lambda item: (sent.append(unpack(item)), asked.wait(10))
-    threads = [threading.Thread(target=ask, args=(about,), daemon=True) for about in ("a", "b")]
-    threads[0].start()
-    channel_lock_is_held_by_the_first = threads[1]
-    channel.send = lambda item: sent.append(unpack(item))
-    channel_lock_is_held_by_the_first.start()
-    asked.abort()
-    for thread in threads:
-        thread.join(0.01)
-    for ask_message in reversed(sent):
-        channel.bring(Answer(ask_message.number, ask_message.about.upper()))
-    for thread in threads:
-        thread.join(10)
-    assert answers == {"a": "A", "b": "B"}
+def test_an_error_is_raised_where_it_was_asked():
+    asking = Asking()
+    asking.ask("a")
+    asking.link.deliver(Answer(asking.sent.get(timeout=10).number, error="no server"))
+    asking.join()
+    assert (type(asking.got["a"]), str(asking.got["a"])) == (CdcperfError, "no server")
+
+
+def test_who_asks_is_told_when_the_controller_is_gone():
+    asking = Asking()
+    for about in ("a", "b"):
+        asking.ask(about)
+        asking.sent.get(timeout=10)
+    asking.link.deliver(Gone())
+    asking.join()
+    assert [type(error) for error in asking.got.values()] == [GoneError, GoneError]
+    with pytest.raises(GoneError):
+        asking.link.ask("c")
+    assert asking.sent.empty()
+
+
+def test_a_stop_in_a_run_is_told_at_once():
+    link, channel = linked(Plan=[Start(Share())])
+    stops = []
+    link.begin(PLAN)
+    with link.stopping(stops.append):
+        channel.bring(Stop("crossed"))
+        assert stops == [Stop("crossed")]
+
+
+def test_a_stop_that_comes_before_the_run_is_under_way_ends_it_when_it_is():
+    stop = Stop("Ctrl-C", at_once=True)
+    link, _channel = linked(Plan=[Start(Share()), stop])
+    stops = []
+    link.begin(PLAN)
+    with link.stopping(stops.append):
+        assert stops == [stop]
+
+
+def test_a_stop_that_comes_too_late_does_not_end_the_next_run():
+    link, channel = linked(Plan=[Start(Share())])
+    stops = []
+    link.begin(PLAN)
+    with link.stopping(stops.append):
+        pass
+    channel.bring(Stop("crossed"))
+    link.begin(PLAN)
+    with link.stopping(stops.append):
+        assert stops == []
+
+
+def test_a_run_ends_when_the_controller_is_gone():
+    link, channel = linked(Plan=[Start(Share())])
+    stops = []
+    link.begin(PLAN)
+    with link.stopping(stops.append):
+        channel.end()
+    assert stops == [Stop("the controller is gone", at_once=True)]
+
+
+def test_in_one_process_the_link_calls_the_controller_itself():
+    controller = RecordingController()
+    link = link_in_process(controller)
+    assert link.worker == ALONE
+    assert controller.admitted == [ALONE]
+    link.send(PLAN)
+    assert controller.received == [(ALONE, PLAN)]
+    controller.posts[ALONE](Start(Share()))
+    assert link.begin(PLAN) == Start(Share())
+
+
+class RecordingController:
+    def __init__(self):
+        self.posts, self.received, self.admitted = {}, [], []
+
+    def join(self, worker, post):
+        self.posts[worker] = post
+
+    def admit(self, workers):
+        self.admitted = workers
+
+    def receive(self, worker, message):
+        self.received.append((worker, message))
