@@ -169,9 +169,9 @@ def test_the_part_of_each_worker_is_told():
     lag.record([1.0, 2.0])
     with_lag = window(0, 7)
     with_lag.snapshot.series[SeriesKey("generator_lag", Kind.TREND)] = lag
-    result = several(gw0=[window(0, 5), done(1.0, core=0.5)], gw1=[with_lag, done(1.0, core=0.25)]).result()
+    result = several(gw0=[window(0, 2), window(1, 3), done(core=0.5)], gw1=[with_lag, done(core=0.25)]).result()
     assert result.workers == (
-        WorkerPart("gw0", "1 of 2", 5, 1.0, 0.5),
+        WorkerPart("gw0", "1 of 2", 5, 2.0, 0.5),
         WorkerPart("gw1", "2 of 2", 7, 1.0, 0.25, lag.quantile(0.99)),
     )
 
