@@ -211,7 +211,7 @@ class Controller:
         with self._lock:
             self._idle.wait_for(lambda: not self._running(), timeout_s)
             for test in self._running():
-                for worker in self._alive(test.members):
+                for worker in self._unheard(test):
                     self._lose(test, worker)
 
     def tick(self) -> None:
@@ -220,8 +220,7 @@ class Controller:
             self.advance()
             for test in list(self._tests.values()):
                 if test.run is not None:
-                    awaited = [worker for worker in test.members if worker not in test.run.silent]
-                    self._give_up(test, awaited, SILENCE_S, "sent nothing")
+                    self._give_up(test, self._unheard(test), SILENCE_S, "sent nothing")
                     continue
                 there = self._alive(test.members)
                 late = [worker for worker in there if worker not in test.plans and worker not in test.ended]
@@ -231,6 +230,10 @@ class Controller:
 
     def _alive(self, workers: Iterable[str]) -> list[str]:
         return [worker for worker in workers if worker in self._posts]
+
+    def _unheard(self, test: _Test) -> list[str]:
+        silent = set[str]() if test.run is None else test.run.silent
+        return [worker for worker in self._alive(test.members) if worker not in silent]
 
     def _running(self) -> list[_Test]:
         return [test for test in self._tests.values() if test.run is not None]

@@ -81,10 +81,8 @@ class Coordinator:
 
     def lose(self, worker: str, fate: str) -> None:
         """*worker* is gone: the run fails, and what it sent is kept."""
-        member = self._members[worker]
-        if member.done is None:
-            member.fate = fate
-            self._judge(self._alignment.leave(worker))
+        self._members[worker].fate = fate
+        self._judge(self._alignment.leave(worker))
 
     def cut_short(self, reason: str) -> None:
         """The run is ended by *reason*, which fails it."""

@@ -196,10 +196,10 @@ def test_a_lost_worker_fails_the_run_and_what_it_sent_is_kept():
     assert [(part.name, part.fate) for part in result.workers] == [("gw0", ""), ("gw1", "died")]
 
 
-def test_a_worker_that_is_lost_after_its_share_was_done_fails_nothing():
+def test_a_worker_that_is_lost_after_its_share_was_done_fails_the_run_too():
     coordinator = several(gw0=[window(0, 5), done()], gw1=[window(0, 7), done()])
     coordinator.lose("gw1", "died")
-    assert coordinator.result().verdict is Verdict.PASSED
+    assert coordinator.result().reasons == ("worker gw1 died after 1 s; its 7 iterations until then are counted",)
 
 
 def test_a_run_that_was_cut_short_failed_for_the_first_reason():
