@@ -12,9 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from pytest_cdcperf.cluster.coordinator import Coordinator
+from pytest_cdcperf.cluster.host import Host
 from pytest_cdcperf.cluster.messages import (
     Answer,
     Arrived,
@@ -28,7 +29,6 @@ from pytest_cdcperf.cluster.messages import (
     Refused,
     Released,
     ServicesWanted,
-    Serving,
     ShareDone,
     Start,
     Stop,
@@ -40,7 +40,6 @@ from pytest_cdcperf.cluster.shared import Store
 from pytest_cdcperf.errors import CdcperfError
 from pytest_cdcperf.metrics.recorder import define
 from pytest_cdcperf.model.share import Share
-from pytest_cdcperf.reporting.result import Live, RunResult
 
 Post = Callable[[ToWorker], None]
 
@@ -48,34 +47,6 @@ SILENCE_S = 30.0  # a worker under load says something every second
 WAITING_S = 600.0  # for a worker's set-up, or for the end of its test's body, once others are through
 SAID_AFTER_S = 10.0
 _WORST_FIRST = ("failed", "skipped", "passed")
-
-
-class Host(Protocol):
-    """What a controller asks of the session it belongs to."""
-
-    def begin(self, plan: Plan) -> None:
-        """A run begins."""
-
-    def show(self, plan: Plan, live: Live) -> None:
-        """This is how a run stands."""
-
-    def say(self, line: str) -> None:
-        """Tell the user *line*."""
-
-    def record(self, result: RunResult) -> str:
-        """Keep *result* and write it; return what kept it from being written, "" without anything."""
-
-    def faults(self) -> Sequence[str]:
-        """What is wrong with the servers that the session started."""
-
-    def serve(self) -> Serving:
-        """Return the servers of the session, started if need be.
-
-        :raises CdcperfError: when they cannot be had
-        """
-
-    def kill(self, worker: str) -> None:
-        """End a worker that hangs."""
 
 
 @dataclass

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SessionHost:
-    """Answers what :class:`pytest_cdcperf.cluster.controller.Host` asks."""
+    """Answers what :class:`pytest_cdcperf.cluster.host.Host` asks."""
 
     def __init__(self, session: PerfSession) -> None:
         self._session = session
