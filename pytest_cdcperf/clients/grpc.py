@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
 
 from pytest_cdcperf.clients.grpc_driver import grpc
-from pytest_cdcperf.clients.grpc_methods import Method, MethodSpec, method_of
+from pytest_cdcperf.clients.grpc_measuring import Method, MethodSpec
+from pytest_cdcperf.clients.grpc_methods import method_of
 from pytest_cdcperf.clients.grpc_options import GrpcOptions, GrpcSettings
 from pytest_cdcperf.engine.vu import Resources, current_vu, refuse_blocking
 from pytest_cdcperf.errors import ConfigError, MissingExtraError, WrongFaceError

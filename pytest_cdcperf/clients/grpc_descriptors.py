@@ -22,7 +22,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from pytest_cdcperf.clients.grpc_driver import grpc
 from pytest_cdcperf.clients.grpc_errors import error_of, status_of
-from pytest_cdcperf.clients.grpc_methods import MethodSpec
+from pytest_cdcperf.clients.grpc_measuring import MethodSpec
 from pytest_cdcperf.errors import ConfigError, MissingExtraError, UnreachableError
 
 if TYPE_CHECKING:
