@@ -28,10 +28,13 @@ class Alignment:
         """Take the next *window* of *worker*; return those that are complete now."""
         if self._alone:
             return [window]
-        second = self._seconds.setdefault(max(int(window.start_s + 0.5), self._given_out), {})
-        second[worker] = _following(second[worker], window) if worker in second else window
         if worker in self._reached:
             self._reached[worker] = window.end_s
+        if int(window.start_s + 0.5) < self._given_out:
+            start_s = float(self._given_out)
+            window = Window(start_s, max(start_s, window.end_s), window.snapshot)
+        second = self._seconds.setdefault(int(window.start_s + 0.5), {})
+        second[worker] = _following(second[worker], window) if worker in second else window
         return self._complete()
 
     def leave(self, worker: str) -> list[Window]:
@@ -40,9 +43,11 @@ class Alignment:
         return self._complete()
 
     def _complete(self) -> list[Window]:
-        end_s = max((window.end_s for second in self._seconds.values() for window in second.values()), default=0.0)
-        behind_s = min(self._reached.values(), default=end_s + 1)
-        end = int(max(behind_s, end_s - PATIENCE_S) + 0.5)
+        if self._reached:
+            end_s = max((window.end_s for second in self._seconds.values() for window in second.values()), default=0.0)
+            end = int(max(min(self._reached.values()), end_s - PATIENCE_S) + 0.5)
+        else:
+            end = max(self._seconds, default=0) + 1
         complete = sorted(second for second in self._seconds if second < end)
         self._given_out = max(self._given_out, end)
         return [_joined(self._seconds.pop(second).values()) for second in complete]

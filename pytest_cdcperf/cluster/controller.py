@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -183,7 +183,7 @@ class Controller:
         """Whether no worker is busy with the test *nodeid* any more."""
         with self._lock:
             test = self._tests[nodeid]
-            return bool(test.complete) and test.complete >= set(self._alive(self._admitted))
+            return bool(test.members) and test.complete >= set(self._alive(test.arrived))
 
     def will_report(self, nodeid: str) -> bool:
         """Whether the test *nodeid* has been reported, or a worker is there that is going to."""
@@ -199,7 +199,8 @@ class Controller:
             self._interrupted = reason
             for test in self._running():
                 self._stop(test, Stop(reason, at_once=True))
-                self._start(test)
+            for test in self._tests.values():
+                self._start(test)  # refuses those that wait for others
             self.advance()
 
     def wait_until_idle(self, timeout_s: float) -> None:
@@ -218,12 +219,14 @@ class Controller:
                 if test.run is not None:
                     awaited = [worker for worker in test.members if worker not in test.run.silent]
                     self._give_up(test, awaited, SILENCE_S, "sent nothing")
-                elif 0 < len(test.plans) + len(test.ended) < len(self._alive(test.members)):
-                    late = [w for w in test.members if w not in test.plans and w not in test.ended]
+                    continue
+                there = self._alive(test.members)
+                late = [worker for worker in there if worker not in test.plans and worker not in test.ended]
+                if 0 < len(late) < len(there):
                     self._say_who_is_waited_for(test, late)
                     self._give_up(test, late, WAITING_S, "did not come to its end")
 
-    def _alive(self, workers: Sequence[str]) -> list[str]:
+    def _alive(self, workers: Iterable[str]) -> list[str]:
         return [worker for worker in workers if worker in self._posts]
 
     def _running(self) -> list[_Test]:
@@ -251,6 +254,7 @@ class Controller:
         test = self._tests.setdefault(plan.test, _Test(plan.test))
         test.members = test.members or self._alive(self._admitted)
         test.plans[worker] = plan
+        test.heard_s = dict.fromkeys(test.members, self._now_s())
         self._start(test)
 
     def _start(self, test: _Test) -> None:
@@ -351,6 +355,9 @@ class Controller:
             self._posts[worker](Released(worker == test.reporter, note))
 
     def _answer(self, worker: str, ask: Ask) -> None:
+        if worker not in self._posts:
+            return  # its last words came after its end: it would hold what nobody gives back
+
         def reply(value: Any) -> None:
             self._post([worker], Answer(ask.number, value))
 

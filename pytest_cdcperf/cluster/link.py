@@ -123,19 +123,21 @@ class Link:
     @contextmanager
     def stopping(self, on_stop: Callable[[Stop], None]) -> Iterator[None]:
         """Inside the block, tell *on_stop* where the controller ends the run."""
-        self._on_stop = on_stop
-        if self._early_stop is not None:
-            on_stop(self._early_stop)
+        with self._lock:
+            self._on_stop, early = on_stop, self._early_stop
+        if early is not None:
+            on_stop(early)
         try:
             yield
         finally:
             self._on_stop = None
 
     def _stop(self, stop: Stop) -> None:
-        on_stop = self._on_stop
-        if on_stop is None:
-            self._early_stop = stop
-        else:
+        with self._lock:
+            on_stop = self._on_stop
+            if on_stop is None:
+                self._early_stop = stop
+        if on_stop is not None:
             on_stop(stop)
 
     def _wait_for(self, expected: type[Expected]) -> Expected:

@@ -186,11 +186,11 @@ class Pool:
 
 
 def _plain(where: str, value: Any) -> Any:
-    parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
-    if isinstance(value, dict | list | tuple):
-        for part in parts:
+    # Not their subclasses: those are read back by their own code, which a channel does not run.
+    if type(value) in {dict, list, tuple}:
+        for part in [*value.keys(), *value.values()] if isinstance(value, dict) else value:
             _plain(where, part)
-    elif not isinstance(value, str | bytes | int | float | None):
+    elif type(value) not in {str, bytes, bool, int, float, type(None)}:
         raise ConfigError(
             f"{where}: {value!r} is a {type(value).__name__}, which does not cross processes; "
             "allowed: dict, list, tuple, str, bytes, numbers, None"

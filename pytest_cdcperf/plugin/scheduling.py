@@ -63,7 +63,10 @@ class FanOutScheduling:
         loads = {test.index for test in self._fan_out.tests_of(node)}
         stand_in = self._nodes[node]
         stand_in.ordinary = [index for index in range(len(collection)) if index not in loads]
-        self._inner.add_node_collection(stand_in, [collection[index] for index in stand_in.ordinary])
+        if self._tests and self._inner.tests_finished:
+            self._inner.remove_node(stand_in)  # a replacement without any use for it: xdist's own fail at such a one
+        else:
+            self._inner.add_node_collection(stand_in, [collection[index] for index in stand_in.ordinary])
 
     def schedule(self) -> None:
         """Hand out the tests. Called when all have collected, and again for each node that replaces another."""
@@ -85,7 +88,8 @@ class FanOutScheduling:
         if load is None:
             self._inner.mark_test_complete(stand_in, stand_in.ordinary.index(item_index), duration)
             self._let_go_of_idle_nodes()
-            self._fan_out.controller.advance()
+            if self._tests:
+                self._fan_out.controller.advance()
         else:
             stand_in.loads.remove(load)
             self._fan_out.controller.completed(node.gateway.id, load.nodeid)
@@ -105,6 +109,8 @@ class FanOutScheduling:
         crashed: str | None = None
         if stand_in in self._inner.nodes:
             crashed = self._inner.remove_node(stand_in)
+        if not self._tests:
+            return crashed
         controller = self._fan_out.controller
         if crashed is None and stand_in.loads and not controller.will_report(stand_in.loads[0].nodeid):
             crashed = stand_in.loads[0].nodeid

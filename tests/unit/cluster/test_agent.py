@@ -1,42 +1,75 @@
 from __future__ import annotations
 
+import asyncio
 import threading
+from contextlib import contextmanager
 
 import pytest
 
 from pytest_cdcperf.cluster.agent import _weaknesses, run_share
-from pytest_cdcperf.cluster.messages import ShareDone, WindowDone
+from pytest_cdcperf.cluster.messages import ShareDone, Stop, WindowDone
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine.run import Body, RunOutcome
 from pytest_cdcperf.engine.vu import CurrentVU, current_vu
+from pytest_cdcperf.metrics.recorder import definitions
 from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations
-from tests.unit.harness import RULES, Exit
+from pytest_cdcperf.model.share import Share
+from tests.unit.harness import RULES, Exit, Skip
 
 VU = CurrentVU()
 
 
-def share(body, load=None, **more):
-    messages = []
-    outcome = run_share(
-        {"": load or PerVUIterations(vus=2, iterations=3)},
-        Body(body),
-        run_id="r",
-        rules=RULES,
-        send=messages.append,
-        **more,
-    )
-    return messages, outcome
+class Line:
+    """A link that keeps what is sent, and answers the first window with *stop*."""
+
+    def __init__(self, stop=None):
+        self.sent = []
+        self._stop = stop
+        self.on_stop = None
+
+    def send(self, message):
+        self.sent.append(message)
+        if self._stop is not None and isinstance(message, WindowDone):
+            stop, self._stop = self._stop, None
+            self.on_stop(stop)
+
+    @contextmanager
+    def stopping(self, on_stop):
+        self.on_stop = on_stop
+        yield
+        self.on_stop = None
+
+
+def share(body, load=None, *, stop=None, **more):
+    line = Line(stop)
+    loads = {"": load or PerVUIterations(vus=2, iterations=3)}
+    outcome = run_share("t.py::test", loads, Body(body), run_id="r", rules=RULES, link=line, **more)
+    assert line.on_stop is None
+    return line.sent, outcome
 
 
 def test_windows_come_first_and_the_end_last():
-    messages, outcome = share(lambda: None, worker="gw1")
+    messages, outcome = share(lambda: None)
     *windows, done = messages
     assert windows
     assert all(isinstance(message, WindowDone) for message in windows)
-    assert {message.worker for message in messages} == {"gw1"}
+    assert {message.test for message in messages} == {"t.py::test"}
     assert sum(message.window.snapshot.select("iterations").total for message in windows) == 6
-    assert done == ShareDone("gw1", outcome.elapsed_s, done.core)
+    assert done == ShareDone("t.py::test", outcome.elapsed_s, done.core, metrics=definitions())
     assert done.core >= 0
+
+
+def test_only_this_workers_share_is_run():
+    messages, _outcome = share(lambda: None, PerVUIterations(vus=3, iterations=2), share=Share(1, 2))
+    assert sum(message.window.snapshot.select("iterations").total for message in messages[:-1]) == 2
+
+
+def test_the_reason_of_skipped_iterations_is_told():
+    def body():
+        raise Skip("not today")
+
+    messages, _outcome = share(body)
+    assert (messages[-1].skipped, messages[-1].ends_run, messages[-1].failures) == ("not today", "", ())
 
 
 def test_failures_and_what_died_beside_are_reported():
@@ -48,12 +81,13 @@ def test_failures_and_what_died_beside_are_reported():
     assert messages[-1].faults == ("a server died",)
 
 
-def test_a_run_that_was_stopped_says_so():
+def test_what_ended_the_run_from_within_is_told_to_the_others():
     def body():
         raise Exit("enough")
 
     messages, outcome = share(body)
-    assert messages[-1].faults == ("stopped early: Exit: enough",)
+    assert messages[-1].ends_run == "Exit: enough"
+    assert messages[-1].faults == ()
     assert isinstance(outcome.exit_request, Exit)
 
 
@@ -91,16 +125,35 @@ def test_a_full_core_is_a_weakness_unless_the_run_was_too_short_to_tell(core, el
         assert found[0].startswith(f"the generator filled its core ({core:.0%} of one): use more workers")
 
 
-def test_a_reason_in_answer_to_a_window_ends_the_run(monkeypatch):
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_stop_of_the_controllers_ends_the_run_and_is_not_told_back(monkeypatch, at_once):
     monkeypatch.setattr(run_module, "TICK_S", 0.01)
-    messages = []
-
-    def send(message):
-        messages.append(message)
-        return "enough seen"
-
-    loads = {"": ConstantVUs(duration="1h")}
-    outcome = run_share(loads, Body(lambda: None), run_id="r", rules=RULES, send=send)
+    stop = Stop("enough seen", at_once=at_once)
+    messages, outcome = share(lambda: None, ConstantVUs(duration="1h"), stop=stop)
     assert outcome.stop_reason == "enough seen"
     assert outcome.exit_request is None
-    assert messages[-1].faults == ()
+    assert (messages[-1].ends_run, messages[-1].faults) == ("", ())
+
+
+def test_only_a_stop_at_once_cuts_iterations_short(monkeypatch):
+    monkeypatch.setattr(run_module, "TICK_S", 0.01)
+    monkeypatch.setattr(run_module, "INTERRUPT_GRACE_S", 0.1)
+    through = threading.Event()
+
+    async def body():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            through.set()
+
+    line = Line(Stop("Ctrl-C", at_once=True))
+    run_share(
+        "t",
+        {"": ConstantVUs(duration="1h", graceful_stop="1h")},
+        Body(body, is_async=True),
+        run_id="r",
+        rules=RULES,
+        link=line,
+    )
+    assert through.is_set()
+    assert line.sent[-1].notes[0].startswith("1 iterations were interrupted")

@@ -5,16 +5,17 @@ import math
 import pytest
 
 from pytest_cdcperf.cluster.coordinator import Coordinator
-from pytest_cdcperf.cluster.messages import ShareDone, WindowDone
+from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.failures import FailureKind
 from pytest_cdcperf.metrics.course import Recovery
 from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.recorder import Definition
 from pytest_cdcperf.metrics.series import Window
-from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, Kind, RateState, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.snapshot import CounterState, GaugeMerge, GaugeState, Kind, RateState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.threshold import Limit, parse_thresholds
 from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.load import Phase
-from pytest_cdcperf.reporting.result import RunFacts
+from pytest_cdcperf.reporting.result import RunFacts, WorkerPart, unit_of
 
 FACTS = RunFacts(run_id="r1", test="t.py::test", load="1 VU for 20s", planned_s=20.0, error_rate=0.1)
 
@@ -28,18 +29,42 @@ def window(start_s, iterations, *, failed=0, response_ms=10.0, vus=1):
         SeriesKey("response_time", Kind.TREND): histogram,
         SeriesKey("vus", Kind.GAUGE): GaugeState(value=vus, min=vus, max=vus),
     }
-    return WindowDone("main", Window(start_s, start_s + 1, Snapshot(series)))
+    return Window(start_s, start_s + 1, Snapshot(series))
+
+
+def done(elapsed_s=1.0, **more):
+    return ShareDone("t.py::test", elapsed_s, **more)
+
+
+def plan(thresholds=None, **more):
+    return Plan("t.py::test", 1, FACTS, tuple(parse_thresholds(thresholds or {})), **more)
+
+
+def feed(coordinator, worker, *messages):
+    for message in messages:
+        if isinstance(message, Window):
+            coordinator.take_window(worker, message)
+        else:
+            coordinator.take_done(worker, message)
 
 
 def coordinated(*messages, thresholds=None, on_live=None):
-    coordinator = Coordinator(FACTS, parse_thresholds(thresholds or {}), on_live=on_live)
-    for message in messages:
-        coordinator.receive(message)
+    """A run of one worker."""
+    coordinator = Coordinator(plan(thresholds), on_live=on_live)
+    feed(coordinator, "main", *messages)
+    return coordinator
+
+
+def several(**messages):
+    """A run of several workers, with all that each sends, one after the other."""
+    coordinator = Coordinator(plan(), list(messages))
+    for worker, sent in messages.items():
+        feed(coordinator, worker, *sent)
     return coordinator
 
 
 def test_the_result_holds_all_windows():
-    result = coordinated(window(0, 50, vus=3), window(1, 70, failed=2), ShareDone("main", 2.0, notes=("n",))).result()
+    result = coordinated(window(0, 50, vus=3), window(1, 70, failed=2), done(2.0, notes=("n",))).result()
     assert (result.verdict, result.reasons) == (Verdict.PASSED, ())
     assert (result.iterations, result.failed_iterations, result.elapsed_s, result.peak_vus) == (120, 2, 2, 3)
     assert [part.start_s for part in result.history] == [0, 1]
@@ -48,7 +73,7 @@ def test_the_result_holds_all_windows():
 
 def test_thresholds_and_faults_are_judged():
     result = coordinated(
-        window(0, 100), ShareDone("main", 1.0, faults=("a server died",)), thresholds={"response_time": "p(95)<5"}
+        window(0, 100), done(1.0, faults=("a server died",)), thresholds={"response_time": "p(95)<5"}
     ).result()
     assert result.verdict is Verdict.FAILED
     assert result.reasons[0] == "a server died"
@@ -62,9 +87,9 @@ def test_without_a_word_from_anybody_the_run_failed():
 
 def test_failures_of_several_workers_are_joined_by_kind():
     kinds = (FailureKind("ValueError", "t.py:1", 2, "one"), FailureKind("OSError", "t.py:2", 4, ""))
-    first = ShareDone("a", 1.0, failures=kinds)
-    second = ShareDone("b", 1.0, failures=(FailureKind("ValueError", "t.py:1", 3, "two"),))
-    result = coordinated(first, second).result()
+    first = done(failures=kinds)
+    second = done(failures=(FailureKind("ValueError", "t.py:1", 3, "two"),))
+    result = several(gw0=[first], gw1=[second]).result()
     assert [(kind.type, kind.count, kind.sample) for kind in result.failures] == [
         ("ValueError", 5, "one"),
         ("OSError", 4, ""),
@@ -86,7 +111,7 @@ def test_the_live_view_shows_all_counts_and_the_last_ten_seconds():
 
 def test_the_live_view_of_nothing_is_no_error():
     seen = []
-    coordinated(WindowDone("main", Window(0.0, 0.0, Snapshot())), on_live=seen.append)
+    coordinated(Window(0.0, 0.0, Snapshot()), on_live=seen.append)
     assert (seen[0].vus, seen[0].iterations, seen[0].iterations_per_s) == (0, 0, 0.0)
     assert math.isnan(seen[0].p95_ms)
 
@@ -95,31 +120,106 @@ def test_a_threshold_that_wants_to_ends_the_run_once_and_says_so():
     coordinator = coordinated(
         thresholds={"response_time": Limit("avg<15", abort_on_fail=True, delay="2s")},
     )
-    answers = [coordinator.receive(window(second, 10, response_ms=20.0)) for second in range(3)]
-    assert answers == [None, "response_time avg<15 failed", "response_time avg<15 failed"]
-    assert coordinator.receive(ShareDone("main", 3.0, notes=("n",))) == "response_time avg<15 failed"
+    reasons = []
+    for second in range(3):
+        feed(coordinator, "main", window(second, 10, response_ms=20.0))
+        reasons.append(coordinator.abort_reason)
+    assert reasons == ["", "response_time avg<15 failed", "response_time avg<15 failed"]
+    feed(coordinator, "main", done(3.0, notes=("n",)))
     result = coordinator.result()
     assert result.notes == ("ended before its time: response_time avg<15 failed", "n")
     assert result.verdict is Verdict.FAILED
 
 
 def test_a_weak_generator_makes_the_result_invalid():
-    result = coordinated(window(0, 100), ShareDone("main", 1.0, weaknesses=("weak",))).result()
+    result = coordinated(window(0, 100), done(1.0, weaknesses=("weak",))).result()
     assert (result.verdict, result.reasons) == (Verdict.INVALID, ("weak",))
 
 
 def test_phases_course_and_breaking_point_are_judged():
     phases = (Phase("hold", 0, 5), Phase("ramp-up", 5, 10))
-    coordinator = Coordinator(
-        FACTS,
-        parse_thresholds({"response_time": ["p(95)<50", Limit("avg<15", phase="hold")]}),
-        course=[Recovery()],
-        phases=phases,
-    )
+    thresholds = {"response_time": ["p(95)<50", Limit("avg<15", phase="hold")]}
+    coordinator = Coordinator(plan(thresholds, course=(Recovery(),), phases=phases))
     for second in range(10):
-        coordinator.receive(window(second, 20, response_ms=10.0 if second < 5 else 90.0, vus=second))
+        feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 5 else 90.0, vus=second))
     result = coordinator.result()
     assert [str(r.outcome) for r in result.thresholds] == ["failed", "passed", "not judged"]
     assert result.breaking_point == (
         "breaking point at 5 s, 5 VUs, 20 iterations/s: response_time p(95)<50 (observed 90)"
     )
+
+
+def test_a_level_load_has_no_breaking_point():
+    coordinator = Coordinator(plan({"response_time": "p(95)<50"}, phases=(Phase("hold", 0, 10),)))
+    for second in range(10):
+        feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 5 else 90.0))
+    assert coordinator.result().breaking_point == ""
+
+
+def test_figures_of_several_workers_are_joined_second_by_second():
+    result = several(
+        gw0=[window(0, 50, failed=1), window(1, 60), done(2.0)], gw1=[window(0, 5), window(1, 6, failed=2), done(2.0)]
+    ).result()
+    assert (result.iterations, result.failed_iterations, result.elapsed_s) == (121, 3, 2)
+    assert [part.snapshot.select("iterations").total for part in result.history] == [55, 66]
+
+
+def test_the_part_of_each_worker_is_told():
+    lag = Histogram()
+    lag.record([1.0, 2.0])
+    with_lag = window(0, 7)
+    with_lag.snapshot.series[SeriesKey("generator_lag", Kind.TREND)] = lag
+    result = several(gw0=[window(0, 5), done(1.0, core=0.5)], gw1=[with_lag, done(1.0, core=0.25)]).result()
+    assert result.workers == (
+        WorkerPart("gw0", "1 of 2", 5, 1.0, 0.5),
+        WorkerPart("gw1", "2 of 2", 7, 1.0, 0.25, lag.quantile(0.99)),
+    )
+
+
+def test_with_several_workers_each_line_says_whose_it_is():
+    sent = {"faults": ("broken",), "notes": ("odd",)}
+    both = several(gw0=[window(0, 5), done(**sent)], gw1=[done(**sent)]).result()
+    alone = coordinated(window(0, 5), done(**sent)).result()
+    assert (both.reasons, both.notes) == (("gw0: broken", "gw1: broken"), ("gw0: odd", "gw1: odd"))
+    assert (alone.reasons, alone.notes) == (("broken",), ("odd",))
+
+
+def test_a_lost_worker_fails_the_run_and_what_it_sent_is_kept():
+    coordinator = several(gw0=[window(0, 5), window(1, 5), done(2.0)], gw1=[window(0, 7)])
+    assert (coordinator.silent, coordinator.is_complete) == ({"gw0"}, False)
+    coordinator.lose("gw1", "died")
+    assert coordinator.is_complete
+    result = coordinator.result()
+    assert result.verdict is Verdict.FAILED
+    assert result.reasons == ("worker gw1 died after 1 s; its 7 iterations until then are counted",)
+    assert result.iterations == 17
+    assert [(part.name, part.fate) for part in result.workers] == [("gw0", ""), ("gw1", "died")]
+
+
+def test_a_worker_that_is_lost_after_its_share_was_done_fails_nothing():
+    coordinator = several(gw0=[window(0, 5), done()], gw1=[window(0, 7), done()])
+    coordinator.lose("gw1", "died")
+    assert coordinator.result().verdict is Verdict.PASSED
+
+
+def test_a_run_that_was_cut_short_failed_for_the_first_reason():
+    coordinator = coordinated(window(0, 5), done())
+    coordinator.cut_short("Ctrl-C")
+    coordinator.cut_short("SIGTERM")
+    assert coordinator.result().reasons == ("stopped early: Ctrl-C",)
+
+
+def test_faults_of_the_servers_fail_the_run():
+    assert coordinated(window(0, 5), done()).result(["mongo died"]).reasons == ("mongo died",)
+
+
+def test_iterations_were_skipped_only_where_all_of_them_were():
+    assert coordinated(done(skipped="not today")).skip_reason() == "not today"
+    assert several(gw0=[done()], gw1=[done(skipped="not today")]).skip_reason() == "not today"
+    assert several(gw0=[window(0, 5), done()], gw1=[done(skipped="not today")]).skip_reason() == ""
+    assert coordinated(done()).skip_reason() == ""
+
+
+def test_metrics_that_only_a_worker_defined_are_known_afterwards():
+    coordinated(done(metrics=(Definition("t_coordinator_far", Kind.TREND, "km", GaugeMerge.LAST),)))
+    assert unit_of("t_coordinator_far") == "km"
