@@ -15,8 +15,8 @@ BENCHMARKS = {
     "memory": memory.main,
     "startup": startup.main,
     "postgres": postgres.main,
-    "http": http.main,
     "grpc": grpc.main,
+    "http": http.main,
 }
 
 

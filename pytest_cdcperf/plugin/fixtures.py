@@ -119,6 +119,12 @@ def cdc(_cdcperf_cdc: Cdc) -> Cdc:
 
 
 @pytest.fixture(scope="session")
+def grpc_client(_cdcperf_grpc: GrpcClient) -> GrpcClient:
+    """gRPC: service(name, proto=, address=), stub(), with_options(); ``grpc_client.aio`` in async bodies."""
+    return _cdcperf_grpc
+
+
+@pytest.fixture(scope="session")
 def http_client(_cdcperf_http: HttpClient) -> HttpClient:
     """HTTP: get, post, request, ..., with_options; ``http_client.aio`` in async bodies."""
     return _cdcperf_http
@@ -128,11 +134,6 @@ def http_client(_cdcperf_http: HttpClient) -> HttpClient:
 def requests_session(_cdcperf_requests: PerVUSession) -> PerVUSession:
     """A requests.Session whose calls are measured; each VU has cookies and connections of its own in it."""
     return _cdcperf_requests
-
-
-def grpc_client(_cdcperf_grpc: GrpcClient) -> GrpcClient:
-    """gRPC: service(name, proto=, address=), stub(), with_options(); ``grpc_client.aio`` in async bodies."""
-    return _cdcperf_grpc
 
 
 @pytest.fixture

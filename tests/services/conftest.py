@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from pytest_cdcperf.embedded.parts import Part
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
 from pytest_cdcperf.model.services import PostgresAddress
 from tests.services.harness import FACES, ROOT, User
+from tests_perf.services.launcher import Launched
 
 COLLECTIONS = {"customer": "customers", "address": "addresses", "orders": "orders"}
 OWN_TABLES = """
@@ -118,3 +119,23 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedPostgre
     finally:
         server.stop()
         shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="session")
+def adder(shared_stack: EmbeddedStack, logs: Path) -> Iterator[Launched]:
+    service = Launched("adder", logs / "adder.log", **asdict(shared_stack.services.postgres))
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def totalizer(shared_stack: EmbeddedStack, logs: Path) -> Iterator[Launched]:
+    sink = shared_stack.services.mongo
+    service = Launched("totalizer", logs / "totalizer.log", uri=sink.uri, database=sink.database)
+    yield service
+    service.stop()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import selectors
 import socket
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -27,6 +30,7 @@ from pytest_cdcperf.metrics.recorder import Recorder, Scope
 from pytest_cdcperf.metrics.series import Timeline
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.model.load import Load
+from pytest_cdcperf.model.services import Services
 
 ROOT = Path(__file__).parents[2]
 RULES = ExceptionRules(lambda _: Raised.FAILED, repr)
@@ -148,6 +152,42 @@ def run_body(load: Load, body: Callable[[], object], **more: Any) -> tuple[RunOu
     if is_async:
         sweep()
     return outcome, timeline.total
+
+
+_TOLD = ("POSTGRES_", "MONGODB_", "CDCPERF_", "PYTEST_", "RESULTS_", "ADDER_", "TOTALIZER_", "TARGET_", "DURATION")
+
+
+def pytest_session(cwd: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """Run pytest in *cwd* to its end, with nothing of our own surroundings; return its exit code and output."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_TOLD)}
+    if "PYTEST_PLUGINS" in os.environ:  # where the plugin under test is not installed
+        kept["PYTEST_PLUGINS"] = os.environ["PYTEST_PLUGINS"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        cwd=cwd,
+        env={**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "300", **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    print(done.stdout)  # noqa: T201 - for whoever has to find out why a session ended otherwise
+    return done.returncode, done.stdout
+
+
+def named(services: Services) -> dict[str, str]:
+    """Return the environment that names *services*."""
+    postgres = services.postgres
+    return {
+        "POSTGRES_HOST": postgres.host,
+        "POSTGRES_PORT": str(postgres.port),
+        "POSTGRES_USER": postgres.user,
+        "POSTGRES_PASSWORD": "",
+        "POSTGRES_DB": postgres.dbname,
+        "MONGODB_URI": services.mongo.uri,
+    }
 
 
 def refused_port() -> int:

@@ -1,5 +1,5 @@
--- The shop: the source of the pipeline. Every row carries the run that wrote it, in the e-mail address or
--- by the customer it belongs to.
+-- The shop: the source of the pipeline. Every row carries the run that wrote it, in the e-mail address or in
+-- a column of its own.
 CREATE TABLE IF NOT EXISTS customer (
     id uuid PRIMARY KEY,
     email text NOT NULL,
@@ -29,4 +29,13 @@ CREATE TABLE IF NOT EXISTS orders (
     total_amount numeric(12, 2) NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()
+);
+-- The sums of the Adder, numbered as they are written.
+CREATE TABLE IF NOT EXISTS sums (
+    sequence bigserial PRIMARY KEY,
+    run_id text NOT NULL,
+    x integer NOT NULL,
+    y integer NOT NULL,
+    sum integer NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
 );
