@@ -71,6 +71,8 @@ class FanOut:
         self._channels: dict[str, Any] = {}  # a channel that nobody holds is closed
         self._hello: dict[str, tuple[str, str]] = {}
         self._taking: threading.Thread | None = None
+        self._closed: list[str] = []  # workers from whom no word can come any more
+        self._ending = False
 
     @property
     def controller(self) -> Controller:
@@ -94,6 +96,7 @@ class FanOut:
         """Whether all *nodes* see the same perf tests; say what differs where they do not."""
         if self._session is None:
             return True
+        nodes = [node for node in self._nodes.values() if node in nodes]  # not as they happened to be ready
         if faults := list(self._disagreements(nodes)):
             for name, fault in faults:
                 report = pytest.CollectReport(nodeid=name, outcome="failed", longrepr=fault, result=[])
@@ -108,12 +111,9 @@ class FanOut:
     def _disagreements(self, nodes: Sequence[WorkerController]) -> Generator[tuple[str, str], None, None]:
         first, here = nodes[0].gateway.id, _installed()
         for name in (node.gateway.id for node in nodes):
-            theirs, host = self._hello.get(name, ("no", "its host"))
+            theirs, host = self._hello.get(name, ("no pytest-cdcperf", "its host"))
             if theirs != here:
-                fault = (
-                    f"worker {name} on {host} has {theirs} pytest-cdcperf, here it is {here}: install the same there"
-                )
-                yield name, fault
+                yield name, f"worker {name} on {host} has {theirs}, here it is {here}: install the same there"
                 continue
             mine = {test.nodeid: test for test in self.tests_of(nodes[0])}
             others = {test.nodeid: test for test in self.tests_of(self._nodes[name])}
@@ -135,6 +135,23 @@ class FanOut:
         return None if inner is None else FanOutScheduling(inner, self)
 
     @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, specs: Sequence[Any]) -> None:
+        """Refuse what cannot be told to a worker elsewhere. Called before any worker starts, in the main thread."""
+        far = [spec for spec in specs if not spec.popen or spec.chdir]
+        if self._session is None or not far:
+            return
+        from xdist.workermanage import make_reltoroot  # noqa: PLC0415
+
+        manager: Any = self._config.pluginmanager.getplugin("dsession")
+        try:
+            make_reltoroot(manager.nodemanager.roots, [str(given) for given in self._config.invocation_params.args])
+        except ValueError as error:
+            raise pytest.UsageError(
+                f"--tx {_named(far[0])}: {error}: a worker elsewhere knows no paths of this host; "
+                "choose tests by -m, -k or the testpaths of its own checkout, and write --option=FILE"
+            ) from None
+
+    @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: WorkerController) -> None:
         """Open our channel to a worker. Called before it starts, in the main thread."""
         channel = node.gateway.newchannel()
@@ -142,7 +159,7 @@ class FanOut:
         self._nodes[node.gateway.id] = node
         self._channels[node.gateway.id] = channel
         # In a thread of the gateway's, which must not wait for anything.
-        channel.setcallback(lambda data: self._inbox.put((node, data)))
+        channel.setcallback(lambda data: self._inbox.put((node, data)), endmarker=None)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self) -> None:
@@ -154,17 +171,18 @@ class FanOut:
         if self._taking is not None:
             self._inbox.join()
 
-    @pytest.hookimpl(optionalhook=True)
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)  # before xdist prints the traceback of a worker without us
     def pytest_testnodedown(self, node: WorkerController, error: object) -> None:
         """Wait no longer for a worker that is gone. Called in the main thread."""
         name = node.gateway.id
         if self._session is None:
             return
         if error and self._session.loads and name not in self._hello and not hasattr(node, "workerinfo"):
-            words = str(error).strip().splitlines()[-1]
+            lines = [line.strip() for line in str(error).strip().splitlines()]
+            words = next((line for line in reversed(lines) if "rror: " in line), lines[-1])
             pytest.exit(
-                f"worker {name} ({node.gateway.spec}) ended before it began: {words}; "
-                f"pytest-cdcperf {_installed()} must be installed there",
+                f"worker {name} ({_named(node.gateway.spec)}) ended before it began: {words}; "
+                f"{_installed()} must be installed there",
                 returncode=int(pytest.ExitCode.USAGE_ERROR),
             )
         self.controller.drop(name, "died" if error else "ended")
@@ -182,7 +200,10 @@ class FanOut:
         """End what is still under way, before xdist ends the workers. In the main thread."""
         if self._session is None or self._taking is None:
             return
+        self._ending = True
         self.controller.interrupt("interrupted")
+        for name in list(self._closed):
+            self.controller.drop(name, "is gone")
         self.controller.wait_until_idle(INTERRUPT_GRACE_S)
         self._inbox.put(None)
         self._taking.join(timeout=_TICK_S)
@@ -229,7 +250,11 @@ class FanOut:
         from pytest_cdcperf.cluster.wire import pack, unpack  # noqa: PLC0415
 
         name = node.gateway.id
-        if isinstance(data, tuple):
+        if data is None:
+            self._closed.append(name)
+            if self._ending:  # before, xdist tells us; Ctrl-C ends the ssh client of a far worker beside us
+                self.controller.drop(name, "is gone")
+        elif isinstance(data, tuple):
             self._hello[name] = data
             channel = self._channels[name]
 
@@ -305,11 +330,15 @@ class Worker:
             self._released = self._link.end(item.nodeid, self._outcome, self._session.load_refused)
 
 
+def _named(spec: Any) -> str:
+    return str(spec).removeprefix("execmodel=main_thread_only//")  # which xdist adds
+
+
 def _installed() -> str:
     try:
-        return version("pytest-cdcperf")
+        return f"pytest-cdcperf {version('pytest-cdcperf')}"
     except PackageNotFoundError:  # run from its sources
-        return "the sources of"
+        return "pytest-cdcperf from its sources"
 
 
 def _exit_on_sigterm(_number: int, _frame: FrameType | None) -> None:

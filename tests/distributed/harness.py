@@ -43,12 +43,33 @@ from pytest_cdcperf import *
 
 
 @dataclass
-class Session:
+class Place:
+    """A directory in which tests run, and note down what they see."""
+
+    directory: Path
+
+    def notes(self, file: str) -> list[list[str]]:
+        """What the tests inside noted in *file*, a list of words a line; the first is the worker."""
+        path = self.directory / file
+        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+    def left(self) -> list[psutil.Process]:
+        """What still runs of the session."""
+        left = []
+        for _, pid in self.notes("processes.txt"):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(int(pid))
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    left.append(process)
+        return left
+
+
+@dataclass
+class Session(Place):
     """A session that is over."""
 
     code: int
     output: str
-    directory: Path
 
     @property
     def lines(self) -> list[str]:
@@ -78,27 +99,10 @@ class Session:
             named[name] = case
         return named
 
-    def notes(self, file: str) -> list[list[str]]:
-        """What the tests inside noted in *file*, a list of words a line; the first is the worker."""
-        path = self.directory / file
-        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
-
-    def left(self) -> list[psutil.Process]:
-        """What still runs of the session."""
-        left = []
-        for _, pid in self.notes("processes.txt"):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process = psutil.Process(int(pid))
-                if process.status() != psutil.STATUS_ZOMBIE:
-                    left.append(process)
-        return left
-
 
 @dataclass
-class Project:
+class Project(Place):
     """A directory with tests."""
-
-    directory: Path
 
     def __post_init__(self) -> None:
         self.directory.mkdir(exist_ok=True)
@@ -143,7 +147,7 @@ class Project:
                 os.killpg(process.pid, signal.SIGKILL)
         output = (self.directory / "output.txt").read_text()
         print(output)  # noqa: T201 - for whoever has to find out why a session ended otherwise
-        return Session(code, output, self.directory)
+        return Session(self.directory, code, output)
 
 
 def environment(**more: str) -> dict[str, str]:
