@@ -124,7 +124,7 @@ class Store:
                 once.ending = reply
                 self._let_owner_end(call.name, once)
             case "leave":
-                if once is not None:
+                if once is not None and worker in once.users:  # else it is another's, begun after what it leaves
                     once.users.remove(worker)
                     self._let_owner_end(call.name, once)
                 reply(None)

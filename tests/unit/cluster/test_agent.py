@@ -20,16 +20,16 @@ VU = CurrentVU()
 
 
 class Line:
-    """A link that keeps what is sent, and answers the first window with *stop*."""
+    """A link that keeps what is sent, and answers the first window once *begun* with *stop*."""
 
-    def __init__(self, stop=None):
+    def __init__(self, stop=None, begun=lambda: True):
         self.sent = []
-        self._stop = stop
+        self._stop, self._begun = stop, begun
         self.on_stop = None
 
     def send(self, message):
         self.sent.append(message)
-        if self._stop is not None and isinstance(message, WindowDone):
+        if self._stop is not None and isinstance(message, WindowDone) and self._begun():
             stop, self._stop = self._stop, None
             self.on_stop(stop)
 
@@ -138,15 +138,16 @@ def test_a_stop_of_the_controllers_ends_the_run_and_is_not_told_back(monkeypatch
 def test_only_a_stop_at_once_cuts_iterations_short(monkeypatch):
     monkeypatch.setattr(run_module, "TICK_S", 0.01)
     monkeypatch.setattr(run_module, "INTERRUPT_GRACE_S", 0.1)
-    through = threading.Event()
+    begun, through = threading.Event(), threading.Event()
 
     async def body():
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
             through.set()
 
-    line = Line(Stop("Ctrl-C", at_once=True))
+    line = Line(Stop("Ctrl-C", at_once=True), begun.is_set)
     run_share(
         "t",
         {"": ConstantVUs(duration="1h", graceful_stop="1h")},

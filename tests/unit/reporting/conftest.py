@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.threshold import evaluate, parse_thresholds
 from pytest_cdcperf.metrics.verdict import Verdict
-from pytest_cdcperf.reporting.result import RunFacts, RunResult
+from pytest_cdcperf.reporting.result import RunFacts, RunResult, WorkerPart
 
 NASTY = "<b>\"'&]]>ü"
 FACTS = RunFacts(
@@ -82,3 +83,20 @@ def unmeasurable(empty):
         Gauge("t_reporting_nan_gauge").add(math.nan)
     empty.total.extend(recorder.drain())
     return empty
+
+
+@pytest.fixture
+def by_three(result):
+    """A run over three workers: one in an open loop, one without, one that died."""
+    parts = (
+        WorkerPart("gw0", "1 of 3", 1200, 60.04, 0.874, 1.25),
+        WorkerPart("gw1", "2 of 3", 98, 60.0, 0.05),
+        WorkerPart("gw2", "3 of 3", 7, 3.5, 0.0, math.nan, "died"),
+    )
+    return replace(result, workers=parts)
+
+
+@pytest.fixture
+def by_one(by_three):
+    """A run in one process."""
+    return replace(by_three, workers=by_three.workers[:1])

@@ -119,3 +119,23 @@ def test_the_file_of_a_test_stays_in_its_directory(test):
 )
 def test_two_tests_have_two_files(one, other):
     assert file_stem(one) != file_stem(other)
+
+
+def test_the_part_of_each_worker_is_written(by_three, tmp_path):
+    workers = json.loads(write_result(by_three, tmp_path).read_text(encoding="utf-8"))["workers"]
+    assert [worker["name"] for worker in workers] == ["gw0", "gw1", "gw2"]
+    assert workers[0] == {
+        "name": "gw0",
+        "share": "1 of 3",
+        "iterations": 1200,
+        "elapsed_s": 60.04,
+        "core": 0.874,
+        "generator_lag_p99_ms": 1.25,
+        "fate": "",
+    }
+    assert [worker["generator_lag_p99_ms"] for worker in workers] == [1.25, None, None]
+    assert workers[2]["fate"] == "died"
+
+
+def test_a_single_worker_is_written_as_well(by_one):
+    assert [worker["name"] for worker in result_to_json(by_one)["workers"]] == ["gw0"]

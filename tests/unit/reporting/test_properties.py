@@ -26,3 +26,28 @@ def test_every_figure_has_one_name(result):
 
 def test_a_run_without_a_profile_says_nothing_of_one(empty):
     assert dict(properties(empty))["perf.profile"] == ""
+
+
+def test_each_of_several_workers_has_its_figures(by_three):
+    pairs = properties(by_three)
+    found = dict(pairs)
+    assert len(found) == len(pairs)
+    assert {name: value for name, value in found.items() if name.startswith("perf.worker.")} == {
+        "perf.worker.gw0.iterations": "1200",
+        "perf.worker.gw0.cpu": "0.874",
+        "perf.worker.gw0.fate": "ended its share",
+        "perf.worker.gw1.iterations": "98",
+        "perf.worker.gw1.cpu": "0.050",
+        "perf.worker.gw1.fate": "ended its share",
+        "perf.worker.gw2.iterations": "7",
+        "perf.worker.gw2.cpu": "0.000",
+        "perf.worker.gw2.fate": "died",
+    }
+
+
+def test_a_single_worker_is_the_run(by_one):
+    assert not any(name.startswith("perf.worker.") for name, _ in properties(by_one))
+
+
+def test_names_of_one_of_several_runs_begin_with_its_name(result):
+    assert dict(properties(result, "warm-up."))["warm-up.perf.verdict"] == "FAILED"

@@ -128,3 +128,20 @@ def test_the_session_table_is_aligned(result, empty):
 
 def test_each_verdict_has_its_colour():
     assert [verdict_colour(verdict) for verdict in Verdict] == ["green", "red", "yellow"]
+
+
+def test_the_part_of_each_worker_stands_in_a_table(by_three):
+    lines = summary(by_three)
+    start = lines.index("  workers")
+    assert lines[start : start + 5] == [
+        "  workers",
+        "    worker  share   iterations  duration  CPU  generator_lag p99",
+        "    gw0     1 of 3  1200        1m        87%  1.25 ms",
+        "    gw1     2 of 3  98          1m        5%   -",
+        "    gw2     3 of 3  7           3.5s      0%   -                  died",
+    ]
+    assert lines[start + 5] == "  failed iterations by kind"
+
+
+def test_a_single_worker_is_not_worth_a_table(by_one):
+    assert "  workers" not in summary(by_one)

@@ -1,0 +1,122 @@
+"""One controller and the workers it brings together; each post is kept, nothing waits."""
+
+from __future__ import annotations
+
+from pytest_cdcperf.cluster.controller import Controller
+from pytest_cdcperf.cluster.messages import (
+    Arrived,
+    CallEnded,
+    Collected,
+    LoadTest,
+    Plan,
+    Serving,
+    ShareDone,
+)
+from pytest_cdcperf.metrics.threshold import parse_thresholds
+from pytest_cdcperf.model.services import MongoAddress, PostgresAddress, Services
+from pytest_cdcperf.reporting.result import RunFacts
+from tests.unit.metrics.windows import window
+
+A, B = "t.py::test_a", "t.py::test_b"
+SERVING = Serving(Services(PostgresAddress("h", 1, "u"), MongoAddress("mongodb://h")))
+
+
+class RecordingHost:
+    def __init__(self):
+        self.begun, self.shown, self.said, self.results, self.killed = [], [], [], [], []
+        self.wrong, self.unwritten, self.serving = [], "", SERVING
+
+    def begin(self, plan):
+        self.begun.append(plan)
+
+    def show(self, plan, live):
+        self.shown.append(live)
+
+    def say(self, line):
+        self.said.append(line)
+
+    def record(self, result):
+        self.results.append(result)
+        return self.unwritten
+
+    def faults(self):
+        return self.wrong
+
+    def serve(self):
+        if isinstance(self.serving, Exception):
+            raise self.serving
+        return self.serving
+
+    def kill(self, worker):
+        self.killed.append(worker)
+
+
+def plan(test=A, call=1, *, load="9 VUs", **thresholds):
+    facts = RunFacts("r1", test, load, 10.0)
+    return Plan(test, call, facts, tuple(parse_thresholds(thresholds)))
+
+
+def second_of(start_s, iterations):
+    return window(start_s, iterations=iterations, iteration_failed=(0, iterations))
+
+
+class Cluster:
+    """A controller with *workers* that have collected tests A and B; what each was posted since it was last asked."""
+
+    def __init__(self, *workers, vus=0, gate=False):
+        self.host, self.now_s = RecordingHost(), 0.0
+        self.controller = Controller(self.host, now_s=lambda: self.now_s)
+        self._posted = {}
+        self._collected = Collected((LoadTest(0, A, "spec", vus, gate), LoadTest(1, B, "spec", 0)))
+        for worker in workers:
+            self.join(worker)
+        self.controller.admit(workers)
+        self.workers = workers
+
+    def join(self, worker):
+        self._posted[worker] = []
+        self.controller.join(worker, self._posted[worker].append)
+        self.controller.receive(worker, self._collected)
+
+    def posted(self, worker):
+        messages, self._posted[worker][:] = list(self._posted[worker]), []
+        return messages
+
+    def all_posted(self):
+        return {worker: messages for worker in self._posted if (messages := self.posted(worker))}
+
+    def send(self, message, *workers):
+        for worker in workers or self.workers:
+            self.controller.receive(worker, message)
+
+    def arrive(self, test=A):
+        """All arrive and are told to go."""
+        self.send(Arrived(test))
+        return self.all_posted()
+
+    def start(self, this=None):
+        """All arrive and begin a run."""
+        this = this or plan()
+        if not self.controller._tests[this.test].members:
+            self.arrive(this.test)
+        self.send(this)
+        return self.all_posted()
+
+    def complete(self, test=A, *workers):
+        for worker in workers or self.workers:
+            self.controller.completed(worker, test)
+
+    def run_through(self, test=A, outcome="passed", refuse=""):
+        """A test that starts no run."""
+        self.arrive(test)
+        self.send(CallEnded(test, outcome, refuse))
+        self.complete(test)
+        self.all_posted()
+
+
+def to_all(message, *workers):
+    return {worker: [message] for worker in workers or ("gw0", "gw1")}
+
+
+def done(test=A, **more):
+    return ShareDone(test, 1.0, **more)

@@ -1,0 +1,388 @@
+"""What ends before its time: workers, loads, the session; and what workers ask meanwhile."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from pytest_cdcperf.cluster.controller import SAID_AFTER_S, SILENCE_S, WAITING_S
+from pytest_cdcperf.cluster.messages import (
+    Answer,
+    Arrived,
+    Ask,
+    CallEnded,
+    Concluded,
+    Go,
+    Refused,
+    Released,
+    ServicesWanted,
+    Start,
+    Stop,
+    WindowDone,
+)
+from pytest_cdcperf.cluster.shared import OnceCall, PoolCall
+from pytest_cdcperf.errors import StackError
+from pytest_cdcperf.metrics.threshold import Limit
+from pytest_cdcperf.metrics.verdict import Verdict
+from pytest_cdcperf.model.share import Share
+from tests.unit.cluster.cluster import SERVING, A, B, Cluster, done, plan, second_of, to_all
+from tests.unit.metrics.windows import window
+
+# --- Workers that die
+
+
+def test_a_worker_that_dies_in_a_run_fails_it_and_the_others_go_on():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    cluster.send(WindowDone(A, second_of(0.0, 5)))
+    cluster.controller.drop("gw1", "died")
+    assert cluster.all_posted() == {}
+    cluster.send(done(), "gw0")
+    (result,) = cluster.host.results
+    assert cluster.all_posted() == {"gw0": [Concluded(result)]}
+    assert result.verdict is Verdict.FAILED
+    assert result.reasons == ("worker gw1 died after 1 s; its 5 iterations until then are counted",)
+    assert result.iterations == 10
+    cluster.send(plan(call=2), "gw0")
+    assert cluster.posted("gw0") == [Refused("worker gw1 died; no load was started without it")]
+
+
+def test_the_last_to_be_waited_for_dies():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    cluster.send(done(), "gw0")
+    cluster.controller.drop("gw1", "died")
+    assert [type(message) for message in cluster.posted("gw0")] == [Concluded]
+    cluster.send(CallEnded(A, "failed"), "gw0")
+    assert cluster.posted("gw0") == [Released(True)]
+
+
+def test_who_waits_for_the_end_of_a_test_is_released_when_the_other_dies():
+    cluster = Cluster("gw0", "gw1")
+    cluster.arrive()
+    cluster.send(CallEnded(A, "passed"), "gw0")
+    cluster.controller.drop("gw1", "died")
+    assert cluster.all_posted() == {"gw0": [Released(True)]}
+
+
+def test_a_worker_that_dies_after_a_test_concerns_the_next_ones_only():
+    cluster = Cluster("gw0", "gw1")
+    cluster.run_through()
+    cluster.controller.drop("gw1", "died")
+    assert cluster.arrive(B) == {"gw0": [Go(B, True)]}
+    cluster.send(plan(B), "gw0")
+    assert cluster.posted("gw0") == [Start(Share(0, 1))]
+
+
+def test_a_worker_dies_once():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    for fate in ("hangs", "died"):
+        cluster.controller.drop("gw1", fate)
+    cluster.send(done(), "gw0")
+    assert [part.fate for part in cluster.host.results[0].workers] == ["", "hangs"]
+
+
+def test_what_a_dead_worker_said_last_is_still_counted_in_the_run():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    cluster.controller.drop("gw1", "died")
+    cluster.send(WindowDone(A, second_of(0.0, 5)), "gw1")
+    cluster.send(done(), "gw0")
+    assert cluster.host.results[0].iterations == 5
+    cluster.send(WindowDone(A, second_of(1.0, 5)), "gw1")
+    assert len(cluster.host.results) == 1
+
+
+# --- What scheduling asks
+
+
+def test_a_test_is_through_once_all_that_were_told_of_it_are():
+    cluster = Cluster("gw0", "gw1", vus=1)
+    assert not cluster.controller.is_through(A)
+    cluster.arrive()
+    cluster.complete(A, "gw1")
+    assert not cluster.controller.is_through(A)
+    cluster.complete(A, "gw0")
+    assert cluster.controller.is_through(A)
+
+
+def test_a_test_is_through_for_those_that_come_after_its_workers_are_gone():
+    cluster = Cluster("gw0", "gw1")
+    cluster.arrive()
+    cluster.complete(A, "gw0")
+    cluster.controller.drop("gw0", "died")
+    assert not cluster.controller.is_through(A)
+    cluster.controller.drop("gw1", "died")
+    cluster.join("gw2")
+    cluster.controller.admit(["gw2"])
+    assert cluster.controller.is_through(A)
+    assert not cluster.controller.is_through(B)
+    assert not cluster.controller.has_begun(B)
+
+
+def test_completion_lets_the_next_test_begin():
+    cluster = Cluster("gw0", "gw1")
+    cluster.controller.may_go = lambda nodeid: nodeid == A or cluster.controller.is_through(A)
+    cluster.arrive()
+    cluster.send(CallEnded(A, "passed"))
+    cluster.all_posted()
+    cluster.complete(A, "gw0")
+    cluster.send(Arrived(B))
+    assert cluster.all_posted() == {}
+    cluster.complete(A, "gw1")
+    assert set(cluster.all_posted()) == {"gw0", "gw1"}
+
+
+def test_a_test_will_be_reported_while_one_of_its_workers_is_there():
+    cluster = Cluster("gw0", "gw1", "gw2", vus=2)
+    cluster.controller.drop("gw0", "died")
+    assert cluster.controller.will_report(A)
+    cluster.send(Arrived(A), "gw1", "gw2")
+    cluster.controller.drop("gw1", "died")
+    assert cluster.controller.will_report(A)
+    cluster.controller.drop("gw2", "died")
+    assert not cluster.controller.will_report(A)
+
+
+def test_who_passes_a_test_by_does_not_report_it():
+    cluster = Cluster("gw0", "gw1", vus=1)
+    cluster.arrive()
+    cluster.controller.drop("gw0", "died")
+    assert not cluster.controller.will_report(A)
+    assert cluster.controller.will_report(B)
+
+
+@pytest.mark.parametrize("reported", [True, False])
+def test_once_one_was_elected_it_is_that_one_that_reports(reported):
+    cluster = Cluster("gw0", "gw1")
+    cluster.arrive()
+    cluster.send(CallEnded(A, "passed"))
+    assert cluster.controller.will_report(A)
+    if reported:
+        cluster.complete(A, "gw0")
+    cluster.controller.drop("gw0", "died")
+    assert cluster.controller.will_report(A) is reported
+
+
+# --- Loads that are refused from some test on
+
+
+def test_after_a_failed_gate_one_worker_says_that_no_load_is_started():
+    cluster = Cluster("gw0", "gw1", gate=True)
+    cluster.run_through(A, "failed")
+    reason = f"the health check {A} failed, so no load was started"
+    assert cluster.arrive(B) == {"gw0": [Go(B, True, True, reason)], "gw1": [Go(B, False, False, reason)]}
+
+
+@pytest.mark.parametrize("outcome", ["passed", "skipped"])
+def test_a_gate_that_did_not_fail_refuses_nothing(outcome):
+    cluster = Cluster("gw0", "gw1", gate=True)
+    cluster.run_through(A, outcome)
+    assert all(go.takes_part and not go.refused for (go,) in cluster.arrive(B).values())
+
+
+def test_a_failure_of_another_test_refuses_nothing():
+    cluster = Cluster("gw0", "gw1")
+    cluster.run_through(A, "failed")
+    assert all(not go.refused for (go,) in cluster.arrive(B).values())
+
+
+def test_vus_that_are_stuck_on_a_worker_refuse_all_later_loads():
+    cluster = Cluster("gw0", "gw1")
+    cluster.arrive()
+    cluster.send(CallEnded(A, "failed"), "gw0")
+    cluster.send(CallEnded(A, "failed", "VUs are stuck"), "gw1")
+    cluster.all_posted()
+    assert {go.refused for (go,) in cluster.arrive(B).values()} == {"VUs are stuck"}
+
+
+# --- Interrupts
+
+
+def test_an_interrupt_stops_what_runs_and_concludes_it():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    cluster.controller.interrupt("Ctrl-C")
+    assert cluster.all_posted() == to_all(Stop("Ctrl-C", at_once=True))
+    cluster.send(done())
+    assert cluster.host.results[0].reasons[0] == "stopped early: Ctrl-C"
+    cluster.all_posted()
+    cluster.send(plan(call=2))
+    assert cluster.all_posted() == {"gw0": [Refused("Ctrl-C", True)], "gw1": [Refused("Ctrl-C", True)]}
+
+
+def test_an_interrupt_refuses_those_that_wait_for_others():
+    cluster = Cluster("gw0", "gw1")
+    cluster.arrive()
+    cluster.send(plan(), "gw0")
+    cluster.controller.interrupt("Ctrl-C")
+    assert cluster.all_posted() == {"gw0": [Refused("Ctrl-C", skips=True)]}
+
+
+@pytest.mark.parametrize("end", ["close", "interrupt"])
+def test_after_the_end_tests_are_passed_by(end):
+    cluster = Cluster("gw0", "gw1")
+    getattr(cluster.controller, end)("enough")
+    assert all(not go.takes_part for (go,) in cluster.arrive().values())
+
+
+def test_closing_leaves_what_runs():
+    cluster = Cluster("gw0")
+    cluster.start()
+    cluster.controller.close("-x")
+    assert cluster.all_posted() == {}
+
+
+def test_a_stop_at_once_follows_one_that_was_not():
+    cluster = Cluster("gw0")
+    cluster.start(plan(response_time=Limit("avg<15", abort_on_fail=True)))
+    cluster.send(WindowDone(A, window(0.0, ms=[90.0])))
+    cluster.controller.interrupt("Ctrl-C")
+    assert cluster.posted("gw0") == [Stop("response_time avg<15 failed"), Stop("Ctrl-C", at_once=True)]
+
+
+def test_what_has_not_ended_in_time_is_concluded_as_it_is():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    cluster.send(WindowDone(A, second_of(0.0, 5)))
+    cluster.send(done(), "gw0")
+    cluster.controller.wait_until_idle(0)
+    (result,) = cluster.host.results
+    assert result.reasons == ("worker gw1 did not answer after 1 s; its 5 iterations until then are counted",)
+    cluster.controller.wait_until_idle(0)
+    assert len(cluster.host.results) == 1
+
+
+def test_who_waits_until_all_is_idle_is_woken():
+    cluster = Cluster("gw0")
+    cluster.start()
+    waiting = threading.Thread(target=cluster.controller.wait_until_idle, args=(60,), daemon=True)
+    waiting.start()
+    cluster.send(done())
+    waiting.join(10)
+    assert not waiting.is_alive()
+    assert [part.fate for part in cluster.host.results[0].workers] == [""]
+
+
+# --- Workers that hang
+
+
+def test_a_worker_that_sends_nothing_in_a_run_is_killed():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    cluster.now_s = SILENCE_S
+    cluster.send(WindowDone(A, second_of(0.0, 5)), "gw0")
+    cluster.controller.look_for_silence()
+    assert cluster.host.killed == []
+    cluster.now_s = SILENCE_S + 1
+    cluster.controller.look_for_silence()
+    assert cluster.host.killed == ["gw1"]
+    cluster.send(done(), "gw0")
+    assert cluster.host.results[0].workers[1].fate == "hangs: it sent nothing for 30 s, and was killed"
+
+
+def test_a_worker_whose_share_is_done_need_not_say_anything():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    cluster.send(done(), "gw1")
+    cluster.now_s = SILENCE_S + 1
+    cluster.send(WindowDone(A, window(0.0)), "gw0")
+    cluster.controller.look_for_silence()
+    assert cluster.host.killed == []
+
+
+def test_it_is_said_once_who_is_waited_for_and_the_waiting_has_an_end():
+    cluster = Cluster("gw0", "gw1")
+    cluster.arrive()
+    cluster.now_s = 10_000.0  # nobody is through with its set-up: that may last
+    cluster.controller.look_for_silence()
+    cluster.send(plan(), "gw0")
+    cluster.controller.look_for_silence()
+    assert (cluster.host.said, cluster.host.killed) == ([], [])
+    for waited_s in (SAID_AFTER_S + 1, WAITING_S):
+        cluster.now_s = 10_000 + waited_s
+        cluster.controller.look_for_silence()
+    assert cluster.host.said == [f"{A}: waiting for gw1"]
+    assert cluster.host.killed == []
+    cluster.now_s += 1
+    cluster.controller.look_for_silence()
+    assert cluster.host.killed == ["gw1"]
+    assert cluster.posted("gw0") == [
+        Refused(
+            "worker gw1 hangs: it did not come to its end for 600 s, and was killed; no load was started without it"
+        )
+    ]
+
+
+def test_a_worker_that_does_not_end_is_killed_also_where_one_that_did_has_died():
+    cluster = Cluster("gw0", "gw1", "gw2")
+    cluster.arrive()
+    cluster.send(CallEnded(A, "passed"), "gw0", "gw1")
+    cluster.controller.drop("gw0", "died")
+    cluster.now_s = WAITING_S + 1
+    cluster.controller.look_for_silence()
+    assert cluster.host.killed == ["gw2"]
+    assert cluster.posted("gw1") == [Released(True)]
+
+
+def test_tests_that_were_not_begun_and_those_that_are_over_keep_nobody_waiting():
+    cluster = Cluster("gw0", "gw1")
+    cluster.run_through()
+    cluster.send(Arrived(B), "gw0")
+    cluster.now_s = WAITING_S * 2
+    cluster.controller.look_for_silence()
+    assert (cluster.host.said, cluster.host.killed) == ([], [])
+
+
+# --- Questions
+
+
+class Posts:
+    """What a worker is posted, from whatever thread."""
+
+    def __init__(self):
+        self.messages = []
+        self.there = threading.Event()
+
+    def __call__(self, message):
+        self.messages.append(message)
+        self.there.set()
+
+
+@pytest.mark.parametrize(
+    ("serving", "answer"), [(SERVING, Answer(7, SERVING)), (StackError("no java"), Answer(7, error="no java"))]
+)
+def test_who_asks_for_servers_is_answered_once_they_are_there(serving, answer):
+    cluster = Cluster("gw0")
+    posts = Posts()
+    cluster.controller.join("gw0", posts)
+    cluster.host.serving = serving
+    cluster.send(Ask(7, ServicesWanted()))
+    assert posts.there.wait(10)
+    assert posts.messages == [answer]
+
+
+def test_what_workers_share_is_kept_here():
+    cluster = Cluster("gw0", "gw1")
+    cluster.send(Ask(1, PoolCall("ids", "put", 5)), "gw0")
+    cluster.send(Ask(9, PoolCall("ids", "take")), "gw1")
+    assert cluster.all_posted() == {"gw0": [Answer(1)], "gw1": [Answer(9, 5)]}
+
+
+def test_what_a_worker_held_that_died_is_given_back():
+    cluster = Cluster("gw0", "gw1")
+    cluster.send(Ask(1, OnceCall("schema", "enter")), "gw0")
+    cluster.send(Ask(1, OnceCall("schema", "enter")), "gw1")
+    cluster.all_posted()
+    cluster.controller.drop("gw0", "died")
+    assert cluster.posted("gw1") == [Answer(1, ("failed", "gw0, the worker that ran it, is gone"))]
+
+
+def test_a_question_that_comes_after_its_workers_end_holds_nothing():
+    cluster = Cluster("gw0", "gw1")
+    cluster.controller.drop("gw0", "died")
+    cluster.send(Ask(1, OnceCall("schema", "enter")), "gw0")
+    cluster.send(Ask(1, OnceCall("schema", "enter")), "gw1")
+    assert cluster.all_posted() == {"gw1": [Answer(1, ("run", None))]}
