@@ -19,11 +19,12 @@ from tests.distributed.harness import PLUGINS, Project
 from tests.services.harness import until
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
+SSH_KEYGEN = shutil.which("ssh-keygen")
 ADDRESS = "127.0.0.2"
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(
-    SSHD is None or shutil.which("ssh") is None, reason="needs sshd and ssh, of the package openssh-server"
+    None in {SSHD, SSH_KEYGEN}, reason="needs sshd, ssh and ssh-keygen, of the package openssh-server"
 )
 
 SSHD_CONFIG = """
@@ -74,9 +75,8 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A host "far", as --tx names it but for its directory."""
     directory = tmp_path_factory.mktemp("ssh")
     for key in ("host_key", "user_key"):
-        subprocess.run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / key], check=True, stdin=subprocess.DEVNULL
-        )
+        command = [str(SSH_KEYGEN), "-q", "-t", "ed25519", "-N", "", "-f", directory / key]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     with socket.socket() as probe:
         try:
             probe.bind((ADDRESS, 0))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.distributed.harness import Project, Session
+from tests.distributed.harness import Project
 from tests.services.harness import until
 
 LONG = """

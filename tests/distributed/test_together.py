@@ -49,7 +49,9 @@ def test_pooled(vu):
     own.add(value)
     note("pooled.txt", value.hex())
 
-@perf(load=ConstantArrivalRate(rate=40, duration="3s", vus=4), thresholds={"iterations": Limit("count<62", abort_on_fail=True)})
+aborting = Limit("count<62", abort_on_fail=True)
+
+@perf(load=ConstantArrivalRate(rate=40, duration="3s", vus=4), thresholds={"iterations": aborting})
 def test_aborted():
     pass
 

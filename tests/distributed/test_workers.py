@@ -75,7 +75,7 @@ def test_without_a_perf_test_every_mode_of_xdist_is_as_without_the_plugin(tmp_pa
         project = Project(tmp_path / name)
         project.write("test_one.py", ORDINARY)
         project.write("test_two.py", ORDINARY)
-        seen.append((project, project.start("-n", "2", f"--dist={dist}", "-v", "--junitxml=junit.xml", plugins=plugins)))
+        seen.append((project, project.start("-n", "2", f"--dist={dist}", "-v", plugins=plugins)))
     having, lacking = (project.end(process) for project, process in seen)
     assert having.code == lacking.code == 1
     assert having.counts == lacking.counts
