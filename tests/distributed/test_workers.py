@@ -50,7 +50,7 @@ TOGETHER: dict[str, Callable[[str], str]] = {
     "each": str,
     "loadfile": lambda nodeid: nodeid.partition("::")[0],
     "loadscope": lambda nodeid: nodeid.rpartition("::")[0],
-    "loadgroup": lambda nodeid: "odd" if "test_plain" in nodeid else nodeid,
+    "loadgroup": str,  # with pytest 9.2 xdist 3.8 forms no groups
 }
 
 
