@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import arrivals, crowds, grpc, http, iterations, memory, postgres, recording, stall, startup
+from benchmarks import arrivals, crowds, grpc, http, iterations, memory, postgres, recording, scaling, stall, startup
 
 BENCHMARKS = {
     "iterations": iterations.main,
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "postgres": postgres.main,
     "grpc": grpc.main,
     "http": http.main,
+    "scaling": scaling.main,
 }
 
 

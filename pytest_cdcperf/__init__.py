@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_cdcperf.engine.mix import Mix
     from pytest_cdcperf.engine.vu import VU, check, group, think
     from pytest_cdcperf.errors import CdcperfError, ConfigError, ExpectationError
     from pytest_cdcperf.metrics.course import Drift, Recovery
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_cdcperf.reporting.result import RunResult
 
 _HOMES = {
+    "Mix": "engine.mix",
     "VU": "engine.vu",
     "check": "engine.vu",
     "group": "engine.vu",
@@ -67,6 +69,7 @@ __all__ = [
     "Gauge",
     "GaugeMerge",
     "Limit",
+    "Mix",
     "PerVUIterations",
     "RampingArrivalRate",
     "RampingVUs",

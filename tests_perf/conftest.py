@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+import secrets
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -22,31 +26,50 @@ from tests_perf.shop.writes import Shop, remove_run
 if TYPE_CHECKING:
     from pytest_cdcperf.clients.grpc import GrpcClient
     from pytest_cdcperf.clients.http import HttpClient
+    from pytest_cdcperf.cluster.shared import Shared
+
+
+@pytest.fixture
+def shop(pg: Postgres, mongo: Mongo, perf_run_id: str) -> Iterator[Shop]:
+    """The shop's writes to the source; every row carries the id of the run.
+
+    What is left of them is removed at the end of the test, and has half a minute to go from the sink as well, as
+    long as it gets less there: the next test is to find a quiet pipeline.
+    """
+    part = f"{perf_run_id}-{secrets.token_hex(2)}"  # this worker's: the others may be at work still
+    yield Shop(pg, part)
+    if remove_run(pg, part):
+        deadline, before = time.monotonic() + 30, math.inf
+        while 0 < (left := mongo.count("customers", {"email": {"$regex": part}})) < before:
+            if time.monotonic() > deadline:
+                break
+            before = left
+            time.sleep(1)
 
 
 @pytest.fixture(scope="session")
-def shop(pg: Postgres, perf_run_id: str) -> Shop:
-    """The shop's writes to the source; every row carries the id of the run."""
-    return Shop(pg, perf_run_id)
-
-
-@pytest.fixture(scope="session")
-def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Launched]]:
-    """Start services; they end with the session."""
+def launch(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Start a service, once for all workers, and return its address. It ends with the session."""
     logs = tmp_path_factory.mktemp("services")
-    launched: list[Launched] = []
+    with ExitStack() as running:
 
-    def launch(module: str, **wanted: object) -> Launched:
-        launched.append(Launched(module, logs / f"{len(launched)}-{module}.log", **wanted))
-        return launched[-1]
+        def launch(module: str, **wanted: str) -> str:
+            name = wanted.get("name", module)
 
-    yield launch
-    for service in launched:
-        service.stop()
+            def run() -> Generator[str, None, None]:
+                with closing(Launched(module, logs / f"{name}.log", **wanted)) as service:
+                    yield service.address
+
+            try:
+                return str(running.enter_context(shared.once(f"service {name}", run)))
+            except CdcperfError as error:
+                pytest.fail(str(error), pytrace=False)
+
+        yield launch
 
 
 @pytest.fixture(scope="session")
-def adder_address(request: pytest.FixtureRequest, launch: Callable[..., Launched], perf_run_id: str) -> Iterator[str]:
+def adder_address(request: pytest.FixtureRequest, launch: Callable[..., str], perf_run_id: str) -> Iterator[str]:
     """Where the Adder is: ADDER_ADDR, or one of our own. The sums of this run are gone in the end.
 
     Only an Adder elsewhere beside the embedded stack keeps them: its source is not known here.
@@ -56,17 +79,17 @@ def adder_address(request: pytest.FixtureRequest, launch: Callable[..., Launched
         yield elsewhere
         return
     pg: Postgres = request.getfixturevalue("pg")
-    yield elsewhere or _address(launch("adder", **asdict(pg.address)))
+    yield elsewhere or launch("adder", **asdict(pg.address))
     remove_sums(pg, perf_run_id)
 
 
 @pytest.fixture(scope="session")
-def totalizer_url(request: pytest.FixtureRequest, launch: Callable[..., Launched]) -> str:
+def totalizer_url(request: pytest.FixtureRequest, launch: Callable[..., str]) -> str:
     """Where the Totalizer is: TOTALIZER_URL, or one of our own."""
     if elsewhere := _elsewhere(request.config, "TOTALIZER_URL"):
         return elsewhere
     sink: Mongo = request.getfixturevalue("mongo")
-    return _address(launch("totalizer", uri=sink.address.uri, database=sink.address.database))
+    return launch("totalizer", uri=sink.address.uri, database=sink.address.database)
 
 
 @pytest.fixture(scope="session")
@@ -93,14 +116,13 @@ def one_flow() -> None:
 
 
 @pytest.fixture(scope="session")
-def services(pytestconfig: pytest.Config, launch: Callable[..., Launched]) -> Mapping[str, str]:
+def services(pytestconfig: pytest.Config, launch: Callable[..., str]) -> Mapping[str, str]:
     """The services that TARGET_SERVICE names and their base URLs: from variables, or of our own."""
     targets = targets_of(os.environ)
     if targets.faults:
         pytest.fail("\n".join(targets.faults), pytrace=False)
     elsewhere = {name: _elsewhere(pytestconfig, variable_of(name)) for name in targets.services}
-    own = {name: launch("health", name=name) for name, url in elsewhere.items() if not url}
-    return {name: url or _address(own[name]) for name, url in elsewhere.items()}
+    return {name: url or launch("health", name=name) for name, url in elsewhere.items()}
 
 
 def _external(config: pytest.Config) -> bool:
@@ -112,13 +134,6 @@ def _elsewhere(config: pytest.Config, variable: str) -> str:
     if not where and _external(config):
         pytest.fail(f"--perf-stack=external: {variable} is not set; set it to where the service is", pytrace=False)
     return where.rstrip("/")
-
-
-def _address(service: Launched) -> str:
-    try:
-        return service.address
-    except CdcperfError as error:
-        pytest.fail(str(error), pytrace=False)
 
 
 def pytest_cdcperf_clean(run_id: str, pg: Postgres) -> int:

@@ -16,9 +16,10 @@ from decimal import Decimal, InvalidOperation
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import Document, Mongo, ReadError
-from pytest_cdcperf.engine.vu import check, refuse_blocking
+from pytest_cdcperf.engine.vu import check, current_vu, refuse_blocking
 from pytest_cdcperf.errors import ConfigError, ExpectationError
 from pytest_cdcperf.metrics.recorder import Counter, Rate, Trend
 from pytest_cdcperf.units import duration_s, format_duration
@@ -76,9 +77,13 @@ class Wanted:
 
 
 class Arrival:
-    """What an expectation found, once its block is left. Times are milliseconds."""
+    """What an expectation found, once its block is left. Times are milliseconds.
+
+    A block that raised leaves it without times and without a read. *confirm_ms* is there once it was *seen*.
+    """
 
     document: Document | None = None
+    seen: bool = False
     e2e_ms: float
     propagation_ms: float
     confirm_ms: float
@@ -91,7 +96,8 @@ class Cdc:
     def __init__(self, mongo: Mongo, watch: SinkWatch) -> None:
         self._mongo = mongo
         self._watch = watch
-        self.aio = AsyncCdc(mongo, watch)
+        self.audit = Audit(mongo)
+        self.aio = AsyncCdc(mongo, watch, self.audit)
 
     def expect(
         self,
@@ -109,7 +115,7 @@ class Cdc:
         :raises ExpectationError: on leaving, when the sink did not show it within *timeout*
         """
         wanted = _wanted(collection, key, {**(fields or {}), **more_fields}, False, operation, timeout)
-        return _Expectation(wanted, self._mongo, self._watch)
+        return _Expectation(wanted, self._mongo, self._watch, self.audit)
 
     def expect_gone(
         self, collection: str, key: object, *, timeout: str = DEFAULT_TIMEOUT
@@ -118,15 +124,17 @@ class Cdc:
 
         :raises ExpectationError: on leaving, when the sink still had it after *timeout*
         """
-        return _Expectation(_wanted(collection, key, {}, True, "delete", timeout), self._mongo, self._watch)
+        wanted = _wanted(collection, key, {}, True, "delete", timeout)
+        return _Expectation(wanted, self._mongo, self._watch, self.audit)
 
 
 class AsyncCdc:
     """The awaited face: ``async with cdc.aio.expect(...)``."""
 
-    def __init__(self, mongo: Mongo, watch: SinkWatch) -> None:
+    def __init__(self, mongo: Mongo, watch: SinkWatch, audit: Audit) -> None:
         self._mongo = mongo
         self._watch = watch
+        self._audit = audit
 
     def expect(
         self,
@@ -140,11 +148,12 @@ class AsyncCdc:
     ) -> _AsyncExpectation:
         """As :meth:`Cdc.expect`."""
         wanted = _wanted(collection, key, {**(fields or {}), **more_fields}, False, operation, timeout)
-        return _AsyncExpectation(wanted, self._mongo, self._watch)
+        return _AsyncExpectation(wanted, self._mongo, self._watch, self._audit)
 
     def expect_gone(self, collection: str, key: object, *, timeout: str = DEFAULT_TIMEOUT) -> _AsyncExpectation:
         """As :meth:`Cdc.expect_gone`."""
-        return _AsyncExpectation(_wanted(collection, key, {}, True, "delete", timeout), self._mongo, self._watch)
+        wanted = _wanted(collection, key, {}, True, "delete", timeout)
+        return _AsyncExpectation(wanted, self._mongo, self._watch, self._audit)
 
 
 # None: read the document. A number: wait for a hint, at most so many seconds.
@@ -154,10 +163,11 @@ _Steps = Generator[float | None, Any, Document | None]
 class _Waiting:
     """One expectation: the protocol and its accounting."""
 
-    def __init__(self, wanted: Wanted, mongo: Mongo, watch: SinkWatch) -> None:
+    def __init__(self, wanted: Wanted, mongo: Mongo, watch: SinkWatch, audit: Audit) -> None:
         self._wanted = wanted
         self._mongo = mongo
         self._watch = watch
+        self._audit = audit
         self._arrival = Arrival()
         self._entered_ns = 0
 
@@ -180,6 +190,7 @@ class _Waiting:
 
     def _steps(self, forget_hints: Callable[[], None]) -> _Steps:
         left_ns = time.perf_counter_ns()
+        self._audit.owe(self._wanted)
         document: Document | None = None
         while True:
             forget_hints()  # before the read: a change during it wakes the wait that follows
@@ -207,7 +218,9 @@ class _Waiting:
         CDC_E2E_LATENCY.add(self._arrival.e2e_ms)
         CDC_PROPAGATION.add(self._arrival.propagation_ms)
         self._judge(seen)
+        self._arrival.seen = seen
         if seen:
+            self._audit.seen(self._wanted)
             OPERATIONS[self._wanted.operation].add(1)
 
     def _timed_out(self, waited_ns: int, document: Document | None) -> str:
@@ -219,6 +232,7 @@ class _Expectation(_Waiting):
     def __enter__(self) -> Arrival:
         refuse_blocking("cdc.expect()", "async with cdc.aio.expect(...)")
         self._hint = threading.Event()
+        self._cut = False
         return self._enter(self._hint.set)
 
     def __exit__(
@@ -235,12 +249,27 @@ class _Expectation(_Waiting):
                 if step is None:
                     step = steps.send(self._read())
                 else:
-                    self._hint.wait(step)
+                    self._wait(step)
                     step = next(steps)
         except StopIteration:
             return
         finally:
             self._unsubscribe()
+
+    def _wait(self, seconds: float) -> None:
+        __tracebackhide__ = True
+        vu = current_vu()
+        if vu is not None:
+            vu.own.keep(self, self, close=lambda _: None, cancel=_Expectation._cut_short)
+        self._hint.wait(seconds)
+        if vu is not None:
+            vu.own.drop(self)
+        if self._cut:
+            raise ExpectationError(f"{self._wanted}: the run ended before it was seen")
+
+    def _cut_short(self) -> None:
+        self._cut = True
+        self._hint.set()
 
     def _read(self) -> Document | ReadError | None:
         try:

@@ -93,9 +93,9 @@ class HttpSettings:
         return replace(self, **given)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Call:
-    """A request as it is about to be sent: each redirect that is followed makes it the next one.
+    """A request as it is about to be sent.
 
     *name* is what it is called in the figures; one that the user chose (*named*) stays over redirects.
     """
@@ -112,29 +112,30 @@ class Call:
         """Return method and URL for a message: without a password, and without the query, which may hold one."""
         return f"{self.method} {shown(self.url)}"
 
-    def redirect(self, status: int, location: str) -> None:
-        """Become the call that a redirect asks for, as browsers do it (RFC 9110, 15.4).
+    @property
+    def is_secure(self) -> bool:
+        """Whether it goes through TLS."""
+        return self.url.startswith("https:")
+
+    def redirected(self, status: int, location: str) -> Call:
+        """Return the call that a redirect asks for, as browsers do it (RFC 9110, 15.4).
 
         :raises HttpProtocolError: when it is the eleventh, or leads out of HTTP
         """
-        self.redirects += 1
-        if self.redirects > MAX_REDIRECTS:
+        if self.redirects == MAX_REDIRECTS:
             raise HttpProtocolError(f"{self.describe()}: stopped after {MAX_REDIRECTS} redirects")
         target = urljoin(self.url, location)
         if not target.startswith(_HTTP):
             raise HttpProtocolError(f"{self.describe()}: redirects to {shown(target)}, which is not HTTP")
-        if (status == 303 and self.method != "HEAD") or (status in {301, 302} and self.method == "POST"):
-            self.method, self.body = "GET", None
-            self._without(_OF_THE_BODY)
+        method, body, left_out = self.method, self.body, set[str]()
+        if (status == 303 and method != "HEAD") or (status in {301, 302} and method == "POST"):
+            method, body = "GET", None
+            left_out |= _OF_THE_BODY
         if urlsplit(target)[:2] != urlsplit(self.url)[:2]:
-            self._without(_OF_THE_HOST)
-        if not self.named:
-            self.name = template_of(target)
-        self.url = target
-
-    def _without(self, names: frozenset[str]) -> None:
-        if self.headers:
-            self.headers = {name: value for name, value in self.headers.items() if name.lower() not in names}
+            left_out |= _OF_THE_HOST
+        headers = {name: value for name, value in (self.headers or {}).items() if name.lower() not in left_out}
+        name = self.name if self.named else template_of(target)
+        return Call(method, target, name, headers, body, self.named, self.redirects + 1)
 
 
 def prepare(settings: HttpSettings, method: str, url: str, options: CallOptions) -> Call:

@@ -126,12 +126,14 @@ class Exchange:
         "_tags",
         "_timeout",
         "discards",
+        "is_secure",
     )
 
     def __init__(
         self, settings: HttpSettings, recording: HttpRecording, method: str, url: str, options: CallOptions
     ) -> None:
-        self._call = prepare(settings, method, url, options)
+        self._call = call = prepare(settings, method, url, options)
+        self.is_secure = call.is_secure
         self._recording = recording
         self._follows, self.discards = settings.follow_redirects, settings.discard_bodies
         self._timeout: timedelta | None = None
@@ -143,11 +145,6 @@ class Exchange:
             self.discards = options.get("discard_body", self.discards)
             self._timeout = timedelta(seconds=options["timeout"]) if "timeout" in options else None
             self._tags = as_tags(options.get("tags"))
-
-    @property
-    def is_secure(self) -> bool:
-        """Whether the next request goes through TLS."""
-        return self._call.url.startswith("https:")
 
     def builder(self, request: Callable[[str, str], AnyBuilder]) -> AnyBuilder:
         """Return the next request, ready to be built and sent: the clock runs from here.
@@ -180,19 +177,14 @@ class Exchange:
         duration_ms = (end_ns - self._begin_ns) * 1e-6
         status = response.status
         self._recording.add(
-            call.method,
-            call.name,
-            status,
-            duration_ms=duration_ms,
-            waiting_ms=waiting_ms,
-            receiving_ms=duration_ms - waiting_ms,
-            tags=self._tags,
+            call.method, call.name, status, "", self._tags, duration_ms, waiting_ms, duration_ms - waiting_ms
         )
-        content = b"" if body is None else bytes(body)
-        reply = HttpReply(call.method, call.url, status, response.headers, content, waiting_ms, duration_ms, self._hops)
+        content = b"" if body is None else body
+        reply = HttpReply(call.method, call.url, status, response, content, waiting_ms, duration_ms, self._hops)
         if status in REDIRECTS and self._follows and (location := reply.headers.get("location")):
             self._hops += (reply,)
-            call.redirect(status, location)
+            self._call = call.redirected(status, location)
+            self.is_secure = self._call.is_secure
             return None
         return reply
 
@@ -208,9 +200,9 @@ class Exchange:
             call.method,
             call.name,
             NO_RESPONSE,
-            duration_ms=(end_ns - self._begin_ns) * 1e-6,
-            error=kind.kind,
-            tags=self._tags,
+            kind.kind,
+            self._tags,
+            (end_ns - self._begin_ns) * 1e-6,
         )
         return kind(words)
 

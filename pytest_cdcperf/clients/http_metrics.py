@@ -49,14 +49,13 @@ class HttpRecording:
         method: str,
         name: str,
         status: int,
-        *,
+        error: str,
+        tags: Tags,
         duration_ms: float,
         waiting_ms: float | None = None,
         receiving_ms: float | None = None,
         connecting_ms: float | None = None,
         tls_handshaking_ms: float | None = None,
-        error: str = "",
-        tags: Tags = (),
     ) -> None:
         """Record one call with its *status*, or 0 and the kind of *error* where no whole response came."""
         scope = current_scope()

@@ -6,13 +6,21 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_cdcperf.clients.http_call import shown
 from pytest_cdcperf.errors import HttpBodyError, HttpStatusError
 
 _EXCERPT_CHARS = 60
 _CHARSET = re.compile(r"charset=[\"']?([\w.:-]+)", re.IGNORECASE)
+
+
+class EngineResponse(Protocol):
+    """What is kept of the engine's response."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By names in any case."""
 
 
 class HttpReply:
@@ -22,15 +30,15 @@ class HttpReply:
     byte, *elapsed* to the headers as with requests. *history* holds the redirects that led here.
     """
 
-    __slots__ = ("content", "duration_ms", "headers", "history", "method", "status_code", "url", "waiting_ms")
+    __slots__ = ("_body", "_response", "duration_ms", "history", "method", "status_code", "url", "waiting_ms")
 
     def __init__(
         self,
         method: str,
         url: str,
         status_code: int,
-        headers: Mapping[str, str],
-        content: bytes,
+        response: EngineResponse,
+        body: Any,
         waiting_ms: float,
         duration_ms: float,
         history: tuple[HttpReply, ...] = (),
@@ -38,14 +46,24 @@ class HttpReply:
         self.method = method
         self.url = url
         self.status_code = status_code
-        self.headers = headers
-        self.content = content
+        self._response = response
+        self._body = body
         self.waiting_ms = waiting_ms
         self.duration_ms = duration_ms
         self.history = history
 
     def __repr__(self) -> str:
         return f"<HttpReply {self.status_code} of {self.method} {self.url}>"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, by names in any case."""
+        return self._response.headers
+
+    @property
+    def content(self) -> bytes:
+        """The body, empty where bodies are discarded."""
+        return bytes(self._body)
 
     @property
     def ok(self) -> bool:

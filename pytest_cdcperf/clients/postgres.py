@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Generic, LiteralString, TypeVar
 
 import psycopg
 from psycopg.rows import dict_row
 
-from pytest_cdcperf.clients.postgres_statements import WRITES, Statement, insert_sql, update_sql
+from pytest_cdcperf.clients.postgres_statements import (
+    Statement,
+    delete_statement,
+    insert_statement,
+    query_statement,
+    update_statement,
+)
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
-from pytest_cdcperf.errors import ConfigError, UnreachableError, WrongFaceError
+from pytest_cdcperf.errors import UnreachableError, WrongFaceError
 from pytest_cdcperf.metrics.recorder import Trend
 from pytest_cdcperf.model.services import PostgresAddress, redact
 
@@ -34,7 +40,7 @@ _SPARE_CONNECTIONS = 5  # for people and monitors beside the run
 
 Count = TypeVar("Count")
 Rows = TypeVar("Rows")
-Answer = TypeVar("Answer")
+Params = Sequence[Any] | Mapping[str, Any] | None
 
 
 class _Face(Generic[Count, Rows]):
@@ -42,48 +48,35 @@ class _Face(Generic[Count, Rows]):
 
     def insert(self, table: str, row: Mapping[str, Any]) -> Count:
         """Insert *row* into *table*; return the number of rows, 1."""
-        _require(table, row=row)
-        return self._insert(table, row, (), ())
+        return self._count(insert_statement(table, tuple(row)), tuple(row.values()))
 
     def upsert(
         self, table: str, row: Mapping[str, Any], *, key: Sequence[str] = ("id",), update: Sequence[str] | None = None
     ) -> Count:
         """Insert *row*, or where *key* exists already update the columns *update* (all others by default)."""
-        _require(table, row=row)
-        changing = tuple(c for c in row if c not in key) if update is None else tuple(update)
-        return self._insert(table, row, tuple(key), changing)
+        changing = None if update is None else tuple(update)
+        return self._count(insert_statement(table, tuple(row), tuple(key), changing), tuple(row.values()))
 
     def update(self, table: str, values: Mapping[str, Any], *, where: Mapping[str, Any]) -> Count:
         """Set *values* in the rows of *table* whose columns equal *where*; return how many there were."""
-        _require(table, values=values, where=where)
-        return self._change(table, values, where, "update")
+        statement = update_statement(table, tuple(values), tuple(where))
+        return self._count(statement, (*values.values(), *where.values()))
 
     def delete(self, table: str, *, where: Mapping[str, Any]) -> Count:
         """Delete the rows of *table* whose columns equal *where*; return how many there were."""
-        _require(table, where=where)
-        return self._change(table, {}, where, "delete")
+        return self._count(delete_statement(table, tuple(where)), tuple(where.values()))
 
-    def execute(self, query: LiteralString, params: Sequence[Any] | Mapping[str, Any] | None = None) -> Rows:
+    def execute(self, query: LiteralString, params: Params = None) -> Rows:
         """Run any *query* with *params* bound to its placeholders; return its rows as dictionaries.
 
         Measured as a write or a read by its first word.
         """
-        word = query.split(None, 1)[0].lower() if query.strip() else ""
-        return self._rows(Statement(query.encode(), params, (("op", word),), writes=word in WRITES))
+        return self._rows(query_statement(query), params)
 
-    def _insert(self, table: str, row: Mapping[str, Any], key: tuple[str, ...], changing: tuple[str, ...]) -> Count:
-        tags = (("op", "upsert" if key else "insert"), ("table", table))
-        query = insert_sql(table, tuple(row), key, changing)
-        return self._count(Statement(query, tuple(row.values()), tags, inserts=True))
-
-    def _change(self, table: str, values: Mapping[str, Any], where: Mapping[str, Any], op: str) -> Count:
-        query = update_sql(table, tuple(values), tuple(where))
-        return self._count(Statement(query, (*values.values(), *where.values()), (("op", op), ("table", table))))
-
-    def _count(self, statement: Statement) -> Count:
+    def _count(self, statement: Statement, params: Params) -> Count:
         raise NotImplementedError
 
-    def _rows(self, statement: Statement) -> Rows:
+    def _rows(self, statement: Statement, params: Params) -> Rows:
         raise NotImplementedError
 
 
@@ -121,12 +114,7 @@ class Postgres(_Face[int, list[Row]]):
                 home = self._home_connection()
             yield home  # without the lock: every VU asks for the limit under it
         elif self.pinned(vu):
-            connection = self._own(vu)
-            try:
-                yield connection
-            finally:
-                if connection.closed:  # broken: the next iteration opens a new one
-                    vu.own.drop(self)
+            yield self._own(vu)
         else:
             with self._borrowed(vu) as connection:
                 yield connection
@@ -168,28 +156,39 @@ class Postgres(_Face[int, list[Row]]):
             "row_factory": dict_row,
         }
 
-    def _count(self, statement: Statement) -> int:
+    def _count(self, statement: Statement, params: Params) -> int:
         __tracebackhide__ = True
-        return self._run(statement, lambda cursor: int(cursor.rowcount))
+        return self._run(statement, params).rowcount
 
-    def _rows(self, statement: Statement) -> list[Row]:
+    def _rows(self, statement: Statement, params: Params) -> list[Row]:
         __tracebackhide__ = True
-        return self._run(statement, lambda cursor: cursor.fetchall() if cursor.description else [])
+        cursor = self._run(statement, params)
+        return cursor.fetchall() if cursor.description else []
 
-    def _run(self, statement: Statement, read: Callable[[psycopg.Cursor[Row]], Answer]) -> Answer:
+    def _run(self, statement: Statement, params: Params) -> psycopg.Cursor[Row]:
         __tracebackhide__ = True
-        sent, begin_ns = False, time.perf_counter_ns()
+        begin_ns = time.perf_counter_ns()
         try:
-            with self.connection() as connection, statement.measured():
-                sent = True
-                cursor = connection.execute(statement.query, statement.params)
-                answer = read(cursor)
-        except psycopg.Error:
-            if not sent:
-                statement.count_unsent(begin_ns)
+            own = self._open_already()
+            if own is not None:
+                cursor = own.execute(statement.query, params)
+            else:
+                with self.connection() as connection:
+                    begin_ns = time.perf_counter_ns()
+                    cursor = connection.execute(statement.query, params)
+        except WrongFaceError:
             raise
-        statement.count_rows(cursor.rowcount)
-        return answer
+        except BaseException:
+            statement.failed(begin_ns)
+            raise
+        statement.done(begin_ns, cursor.rowcount)
+        return cursor
+
+    def _open_already(self) -> Connection | None:
+        # What connection() would lend a VU of its own from its second call on, without the cost of a context manager.
+        vu = current_vu()
+        connection: Connection | None = None if vu is None or vu.is_async else vu.own.get(self)
+        return connection if connection is not None and not connection.closed else None
 
     def _connect(self) -> Connection:
         return psycopg.connect(**self.arguments())
@@ -201,7 +200,7 @@ class Postgres(_Face[int, list[Row]]):
 
     def _own(self, vu: VU) -> Connection:
         connection: Connection | None = vu.own.get(self)
-        if connection is None:
+        if connection is None or connection.closed:  # broken: the server ended it
             connection = self._connect()
             vu.own.keep(self, connection, close=Connection.close, cancel=_cancel)
         return connection
@@ -263,47 +262,38 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
         if vu is None or not vu.is_async:
             raise WrongFaceError("pg.aio works in the body of an async perf test only; elsewhere use pg")
         if self._face.pinned(vu):
-            connection = await self._own(vu)
-            try:
-                yield connection
-            finally:
-                if connection.closed:  # broken: the next iteration opens a new one
-                    vu.own.drop(self)
+            yield await self._own(vu)
         else:
             async with self._borrowed(vu) as connection:
                 yield connection
 
-    def _count(self, statement: Statement) -> Awaitable[int]:
-        async def count(cursor: psycopg.AsyncCursor[Row]) -> int:
-            return int(cursor.rowcount)
-
-        return self._run(statement, count)
-
-    def _rows(self, statement: Statement) -> Awaitable[list[Row]]:
-        async def rows(cursor: psycopg.AsyncCursor[Row]) -> list[Row]:
-            return await cursor.fetchall() if cursor.description else []
-
-        return self._run(statement, rows)
-
-    async def _run(self, statement: Statement, read: Callable[[psycopg.AsyncCursor[Row]], Awaitable[Answer]]) -> Answer:
+    async def _count(self, statement: Statement, params: Params) -> int:
         __tracebackhide__ = True
-        sent, begin_ns = False, time.perf_counter_ns()
+        return (await self._run(statement, params)).rowcount
+
+    async def _rows(self, statement: Statement, params: Params) -> list[Row]:
+        __tracebackhide__ = True
+        cursor = await self._run(statement, params)
+        return await cursor.fetchall() if cursor.description else []
+
+    async def _run(self, statement: Statement, params: Params) -> psycopg.AsyncCursor[Row]:
+        __tracebackhide__ = True
+        begin_ns = time.perf_counter_ns()
         try:
             async with self.connection() as connection:
-                with statement.measured():
-                    sent = True
-                    cursor = await connection.execute(statement.query, statement.params)
-                    answer = await read(cursor)
-        except psycopg.Error:
-            if not sent:
-                statement.count_unsent(begin_ns)
+                begin_ns = time.perf_counter_ns()
+                cursor = await connection.execute(statement.query, params)
+        except WrongFaceError:
             raise
-        statement.count_rows(cursor.rowcount)
-        return answer
+        except BaseException:
+            statement.failed(begin_ns)
+            raise
+        statement.done(begin_ns, cursor.rowcount)
+        return cursor
 
     async def _own(self, vu: VU) -> AsyncConnection:
         connection: AsyncConnection | None = vu.own.get(self)
-        if connection is None:
+        if connection is None or connection.closed:  # broken: the server ended it
             connection = await AsyncConnection.connect(**self._face.arguments())
             vu.own.keep(self, connection, close=AsyncConnection.close)
         return connection
@@ -333,9 +323,3 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
 
 def _cancel(connection: Connection) -> None:
     connection.cancel_safe(timeout=1.0)
-
-
-def _require(table: str, **values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        if not value:
-            raise ConfigError(f"{table}: {name} is empty; name at least one column, or use pg.execute()")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, LiteralString
+from typing import LiteralString
 
 from psycopg import sql
 
-from pytest_cdcperf.clients.measured import Measured
-from pytest_cdcperf.metrics.recorder import Counter, Trend
+from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.metrics.recorder import Counter, Trend, current_scope
 from pytest_cdcperf.metrics.snapshot import Tags
 
 PG_WRITE_DURATION = Trend("pg_write_duration", unit="ms")
@@ -23,57 +21,86 @@ PG_RECORDS_INSERTED = Counter("pg_records_inserted")
 WRITES = frozenset({"insert", "update", "delete", "merge", "truncate", "copy", "create", "alter", "drop"})
 
 
-@dataclass(frozen=True)
 class Statement:
-    """One SQL statement with its bound values, and how it is measured."""
+    """One SQL statement and how it is measured; its values are bound at each execution."""
 
-    query: bytes
-    params: Sequence[Any] | Mapping[str, Any] | None
-    tags: Tags
-    writes: bool = True
-    inserts: bool = False
+    __slots__ = ("_duration", "_errors", "_inserts", "_tags", "query")
 
-    def measured(self) -> Measured:
-        """Return the timer of one execution."""
-        return Measured(*self._metrics(), self.tags)
+    def __init__(self, query: bytes, tags: Tags, *, writes: bool = True, inserts: bool = False) -> None:
+        self.query = query
+        self._tags = tags
+        self._inserts = inserts
+        self._duration = PG_WRITE_DURATION if writes else PG_READ_DURATION
+        self._errors = PG_WRITE_ERRORS if writes else PG_READ_ERRORS
 
-    def count_unsent(self, since_ns: int) -> None:
-        """Count a statement that could not even be sent, and time it: a failed call is a sample too."""
-        duration, errors = self._metrics()
-        duration.add((time.perf_counter_ns() - since_ns) * 1e-6, dict(self.tags))
-        errors.add(1, dict(self.tags))
+    def done(self, since_ns: int, rows: int) -> None:
+        """Time an execution that began at *since_ns*, and count the *rows* that it inserted."""
+        elapsed_ms = (time.perf_counter_ns() - since_ns) * 1e-6
+        scope = current_scope()
+        if scope is not None:
+            scope.sink(self._duration, self._tags)(elapsed_ms)
+            if self._inserts and rows > 0:
+                scope.appends[PG_RECORDS_INSERTED](rows)
 
-    def _metrics(self) -> tuple[Trend, Counter]:
-        return (PG_WRITE_DURATION, PG_WRITE_ERRORS) if self.writes else (PG_READ_DURATION, PG_READ_ERRORS)
-
-    def count_rows(self, rows: int) -> None:
-        """Count what was inserted."""
-        if self.inserts and rows > 0:
-            PG_RECORDS_INSERTED.add(rows)
+    def failed(self, since_ns: int) -> None:
+        """Time and count one that failed, or could not even be sent: a failed call is a sample too."""
+        elapsed_ms = (time.perf_counter_ns() - since_ns) * 1e-6
+        scope = current_scope()
+        if scope is not None:
+            scope.sink(self._duration, self._tags)(elapsed_ms)
+            scope.sink(self._errors, self._tags)(1)
 
 
 @lru_cache(maxsize=256)
-def insert_sql(table: str, columns: tuple[str, ...], key: tuple[str, ...], changing: tuple[str, ...]) -> bytes:
-    """Return an INSERT of *columns*; with *key* an upsert that changes the columns *changing*."""
+def query_statement(query: LiteralString) -> Statement:
+    """Return any *query*, measured as a write or a read by its first word."""
+    word = query.split(None, 1)[0].lower() if query.strip() else ""
+    return Statement(query.encode(), (("op", word),), writes=word in WRITES)
+
+
+@lru_cache(maxsize=256)
+def insert_statement(
+    table: str, columns: tuple[str, ...], key: tuple[str, ...] = (), update: tuple[str, ...] | None = None
+) -> Statement:
+    """Return an INSERT of *columns*; with *key* an upsert that changes the columns *update*, all others by default."""
+    _require(table, row=columns)
     query = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
         _name(*table.split(".")),
         sql.SQL(", ").join(map(_name, columns)),
         sql.SQL(", ").join([sql.Placeholder()] * len(columns)),
     )
     if key:
+        changing = [column for column in columns if column not in key] if update is None else update
         changes = sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(_name(c)) for c in changing)
         action = sql.SQL("UPDATE SET {}").format(changes) if changing else sql.SQL("NOTHING")
         keys = sql.SQL(", ").join(map(_name, key))
         query += sql.SQL(" ON CONFLICT ({}) DO {}").format(keys, action)
-    return query.as_bytes(None)
+    tags = (("op", "upsert" if key else "insert"), ("table", table))
+    return Statement(query.as_bytes(None), tags, inserts=True)
 
 
 @lru_cache(maxsize=256)
-def update_sql(table: str, columns: tuple[str, ...], where: tuple[str, ...]) -> bytes:
-    """Return an UPDATE of *columns* of the rows whose *where* columns match, a DELETE without *columns*."""
-    head = sql.SQL("UPDATE {} SET {}") if columns else sql.SQL("DELETE FROM {}")
-    query = head.format(_name(*table.split(".")), _equations(columns, ", "))
-    return (query + sql.SQL(" WHERE {}").format(_equations(where, " AND "))).as_bytes(None)
+def update_statement(table: str, columns: tuple[str, ...], where: tuple[str, ...]) -> Statement:
+    """Return an UPDATE of *columns* of the rows whose *where* columns match."""
+    _require(table, values=columns, where=where)
+    query = sql.SQL("UPDATE {} SET {} WHERE {}").format(
+        _name(*table.split(".")), _equations(columns, ", "), _equations(where, " AND ")
+    )
+    return Statement(query.as_bytes(None), (("op", "update"), ("table", table)))
+
+
+@lru_cache(maxsize=256)
+def delete_statement(table: str, where: tuple[str, ...]) -> Statement:
+    """Return a DELETE of the rows whose *where* columns match."""
+    _require(table, where=where)
+    query = sql.SQL("DELETE FROM {} WHERE {}").format(_name(*table.split(".")), _equations(where, " AND "))
+    return Statement(query.as_bytes(None), (("op", "delete"), ("table", table)))
+
+
+def _require(table: str, **columns: tuple[str, ...]) -> None:
+    for name, named in columns.items():
+        if not named:
+            raise ConfigError(f"{table}: {name} is empty; name at least one column, or use pg.execute()")
 
 
 def _equations(columns: tuple[str, ...], between: LiteralString) -> sql.Composed:

@@ -156,12 +156,13 @@ class _Measured(BaseAdapter):
             request.method or "",
             template_of(request.url or ""),
             status,
-            duration_ms=(end - begin - opening_s) * 1e3,
+            error,
+            (),
+            (end - begin - opening_s) * 1e3,
             waiting_ms=None if error else (answered - begin - opening_s) * 1e3,
             receiving_ms=None if error else (end - answered) * 1e3,
             connecting_ms=None if dialling.connecting_s is None else dialling.connecting_s * 1e3,
             tls_handshaking_ms=None if dialling.handshaking_s is None else dialling.handshaking_s * 1e3,
-            error=error,
         )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from pytest_cdcperf.cluster.messages import ShareDone, Stop, ToController, WindowDone
+from pytest_cdcperf.cdc.audit import Audited
+from pytest_cdcperf.cluster.messages import Auditing, ShareDone, Stop, ToController, WindowDone
 from pytest_cdcperf.engine.failures import ExceptionRules
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
 from pytest_cdcperf.engine.signals import ending_on_signals
@@ -40,12 +42,15 @@ def run_share(
     link: Reporting,
     share: Share = WHOLE,
     samplers: Sequence[Callable[[], object]] = (),
+    audit: Callable[[Callable[[], object]], Audited] = lambda _: Audited(),
     faults_at_end: Callable[[], Sequence[str]] = tuple,
 ) -> RunOutcome:
     """Run this worker's share of *loads*, and send a message a second over *link* and one at the end.
 
     :param test: whose run it is
     :param samplers: called once a second beside the load
+    :param audit: asked once the load is over whether all that was written arrived; it asks what it is handed
+        every second or more often, and gives up where that answers true
     :param faults_at_end: asked once the load is over: what went wrong beside the iterations
     """
 
@@ -54,15 +59,23 @@ def run_share(
 
     def on_stop(stop: Stop) -> None:
         if stop.at_once:
+            cut.set()
             run.interrupt(stop.reason)
         else:
             run.stop.end(stop.reason)
 
+    def given_up() -> bool:
+        link.send(Auditing(test))
+        return cut.is_set() or run.stop.exit_request is not None
+
+    cut = threading.Event()
     run = Run(loads, body, run_id=run_id, rules=rules, on_window=on_window, share=share, samplers=samplers)
     spent_s = time.process_time()
     with ending_on_signals(run), link.stopping(on_stop):
         outcome = run.execute()
-    core = (time.process_time() - spent_s) / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0
+        core = (time.process_time() - spent_s) / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0
+        audited = audit(given_up)
+        outcome.exit_request, outcome.stop_reason = run.stop.exit_request, run.stop.reason  # also during the audit
     link.send(
         ShareDone(
             test,
@@ -71,9 +84,9 @@ def run_share(
             outcome.stop_reason if outcome.exit_request is not None else "",
             outcome.skip_reason,
             tuple(outcome.failures),
-            (*_faults(outcome), *faults_at_end()),
+            (*_faults(outcome), *audited.faults, *faults_at_end()),
             tuple(_weaknesses(outcome, core)),
-            (*_notes(outcome), *outcome.notes),
+            (*_notes(outcome), *audited.notes, *outcome.notes),
             definitions(),
         )
     )

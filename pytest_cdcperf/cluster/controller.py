@@ -19,6 +19,7 @@ from pytest_cdcperf.cluster.messages import (
     Answer,
     Arrived,
     Ask,
+    Auditing,
     CallEnded,
     Collected,
     Concluded,
@@ -144,6 +145,8 @@ class Controller:
                     self._on_plan(worker, message)
                 case CallEnded():
                     self._on_end(worker, message)
+                case Auditing(nodeid):
+                    self._tests[nodeid].heard_s[worker] = self._now_s()
                 case WindowDone() | ShareDone():
                     self._on_figures(worker, message)
 
@@ -208,7 +211,7 @@ class Controller:
         with self._lock:
             self._idle.wait_for(lambda: not self._running(), timeout_s)
             for test in self._running():
-                for worker in self._alive(test.members):
+                for worker in self._unheard(test):
                     self._lose(test, worker)
 
     def tick(self) -> None:
@@ -217,8 +220,7 @@ class Controller:
             self.advance()
             for test in list(self._tests.values()):
                 if test.run is not None:
-                    awaited = [worker for worker in test.members if worker not in test.run.silent]
-                    self._give_up(test, awaited, SILENCE_S, "sent nothing")
+                    self._give_up(test, self._unheard(test), SILENCE_S, "sent nothing")
                     continue
                 there = self._alive(test.members)
                 late = [worker for worker in there if worker not in test.plans and worker not in test.ended]
@@ -228,6 +230,10 @@ class Controller:
 
     def _alive(self, workers: Iterable[str]) -> list[str]:
         return [worker for worker in workers if worker in self._posts]
+
+    def _unheard(self, test: _Test) -> list[str]:
+        silent = set[str]() if test.run is None else test.run.silent
+        return [worker for worker in self._alive(test.members) if worker not in silent]
 
     def _running(self) -> list[_Test]:
         return [test for test in self._tests.values() if test.run is not None]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pytest_cdcperf.cluster.alignment import Alignment
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.engine.mix import shares
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.course import breaking_point
 from pytest_cdcperf.metrics.histogram import Histogram
@@ -80,10 +81,8 @@ class Coordinator:
 
     def lose(self, worker: str, fate: str) -> None:
         """*worker* is gone: the run fails, and what it sent is kept."""
-        member = self._members[worker]
-        if member.done is None:
-            member.fate = fate
-            self._judge(self._alignment.leave(worker))
+        self._members[worker].fate = fate
+        self._judge(self._alignment.leave(worker))
 
     def cut_short(self, reason: str) -> None:
         """The run is ended by *reason*, which fails it."""
@@ -111,10 +110,7 @@ class Coordinator:
             total=self._timeline.total,
             history=tuple(windows),
             failures=_merge_failures(done),
-            notes=(
-                *([f"ended before its time: {self.abort_reason}"] if self.abort_reason else []),
-                *self._said(lambda share: share.notes),
-            ),
+            notes=tuple(self._notes()),
             breaking_point=self._breaking_point(),
             workers=tuple(self._parts()),
         )
@@ -169,9 +165,25 @@ class Coordinator:
         ]
 
     def _breaking_point(self) -> str:
-        if all(phase.name == "hold" for phase in self._plan.phases):
+        if not self._ramps:
             return ""  # one slow window under a level load is no breaking point
         return breaking_point(self._timeline.history, self._plan.thresholds, self._facts.error_rate, self._plan.phases)
+
+    @property
+    def _ramps(self) -> bool:
+        return any(phase.name != "hold" for phase in self._plan.phases)
+
+    def _notes(self) -> list[str]:
+        total = self._timeline.total
+        aborted = [f"ended before its time: {self.abort_reason}"] if self.abort_reason else []
+        mix = [f"operations: {realised}"] if (realised := shares(total)) else []
+        return [*aborted, *self._held(total), *mix, *self._said(lambda share: share.notes)]
+
+    def _held(self, total: Snapshot) -> list[str]:
+        vus = total.select(builtin.VUS.name)
+        if not self._ramps or not isinstance(vus, GaugeState) or self._breaking_point():
+            return []
+        return [f"no breaking point: no window crossed a limit up to {vus.max:.0f} VUs"]
 
     def _live(self) -> Live:
         windows = list(self._timeline.recent)[-_LIVE_WINDOWS:]

@@ -74,6 +74,13 @@ class WindowDone:
 
 
 @dataclass(frozen=True)
+class Auditing:
+    """A worker's load is over, and it looks for what came late: said again and again, in place of windows."""
+
+    test: str
+
+
+@dataclass(frozen=True)
 class ShareDone:
     """A worker is through with its share. *core* is the CPU it used, 1 for a full core.
 
@@ -193,5 +200,5 @@ class Gone:
     """The other side is not there any more."""
 
 
-ToController = Collected | Arrived | Plan | WindowDone | ShareDone | CallEnded | Ask
+ToController = Collected | Arrived | Plan | WindowDone | Auditing | ShareDone | CallEnded | Ask
 ToWorker = Go | Start | Refused | Stop | Concluded | Released | Answer | Gone

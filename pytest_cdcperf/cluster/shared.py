@@ -101,7 +101,8 @@ class Store:
                 pool.lent[self._tokens] = (worker, item)
                 return self._tokens, item
             case "give_back":
-                pool.free.append(pool.lent.pop(call.token)[1])
+                del pool.lent[call.token]
+                pool.free.append(call.item)
             case "take" if pool.free and len(pool.free) + len(pool.lent) > call.leaving:
                 return pool.free.pop(self._random.randrange(len(pool.free)))
             case "size":
@@ -163,13 +164,16 @@ class Pool:
 
     @contextmanager
     def lease(self) -> Iterator[Any | None]:
-        """Lend a member, drawn at random, that nobody else has meanwhile; None where all are lent."""
+        """Lend a member, drawn at random, that nobody else has meanwhile; None where all are lent.
+
+        It comes back as it is left: what was changed in it stays.
+        """
         lent = self._call("lease")
         try:
             yield None if lent is None else lent[1]
         finally:
             if lent is not None:
-                self._call("give_back", token=lent[0])
+                self._call("give_back", token=lent[0], item=lent[1])
 
     def take(self, *, leaving: int = 0) -> Any | None:
         """Take a member out for good, drawn at random.

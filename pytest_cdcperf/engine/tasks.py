@@ -40,6 +40,7 @@ class TaskRuntime:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done = threading.Event()
+        self._latest: Iterations | None = None  # whose iteration was the last to begin
 
     def start(self, loops: Sequence[Loop]) -> None:
         """Start the event loop and a task for each VU."""
@@ -128,7 +129,9 @@ class TaskRuntime:
             if wait > 0:
                 await asyncio.sleep(min(wait, _LONGEST_SLEEP_S))
                 continue
-            await _yield_once()
+            if self._latest is member:  # nobody had a turn since
+                await _yield_once()
+            self._latest = member
             begin()
             try:
                 await body()
@@ -155,6 +158,7 @@ class TaskRuntime:
             if intended_ns is None:
                 return
             if loop.on_time(member, intended_ns, free_since_ns):
+                self._latest = member
                 begin(intended_ns)
                 try:
                     await body()
@@ -162,7 +166,8 @@ class TaskRuntime:
                     free_since_ns = self._end_raised(member, error)
                 else:
                     free_since_ns = end()
-                await _yield_once()
+                if self._latest is member:
+                    await _yield_once()
             loop.waits()
 
     async def _dispatch(self, loop: OpenLoop) -> None:

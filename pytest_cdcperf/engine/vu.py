@@ -212,7 +212,9 @@ def check(name: str, passed: object) -> bool:
     fails the test.
     """
     ok = bool(passed)
-    builtin.CHECKS.add(ok, {"check": name})
+    scope = current_scope()
+    if scope is not None:
+        scope.sink(builtin.CHECKS, (("check", str(name)),))(ok)
     return ok
 
 

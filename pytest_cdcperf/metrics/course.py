@@ -19,6 +19,7 @@ from pytest_cdcperf.units import duration_s, format_duration
 _CONSECUTIVE = 3
 _ENOUGH_SAMPLES = 5
 _ENOUGH_CHECKPOINTS = 4
+_SHORTEST_CHECKPOINT_S = 60.0
 _MOST_POINTS = 300  # 45,000 pairs
 
 
@@ -80,8 +81,10 @@ class Recovery:
 class Drift:
     """*metric* does not rise by more than *per_hour* of its own median in an hour.
 
-    A trend's p95, or a gauge's value; by the slope of Theil and Sen (Sen, JASA 63, 1968), which single
-    windows cannot bend.
+    A trend's p95, or a gauge's value: the median of each checkpoint, *every* so long. By the slope of Theil and
+    Sen (Sen, JASA 63, 1968), which single checkpoints cannot bend. Where the command line makes the run *scale*
+    times as long, checkpoints scale alike, down to a minute; a run of less than four that long as stated is not
+    judged.
 
     :raises ConfigError: when a value cannot be meant
     """
@@ -89,6 +92,7 @@ class Drift:
     metric: str = "response_time"
     per_hour: float = 0.10
     every: str = "5m"
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         _check_share(self, "per_hour", self.per_hour)
@@ -111,15 +115,34 @@ class Drift:
 
     def judge(self, windows: Sequence[Window], _phases: Sequence[PhaseSpan]) -> ThresholdResult:
         """Judge the rule on the course of a run; *observed* is the rise an hour, as a share."""
-        span_s = windows[-1].end_s - windows[0].start_s if windows else 0.0
-        checkpoints = int(span_s // duration_s(self.every))
-        points = [(w.end_s, value) for w in windows if math.isfinite(value := _level(w.snapshot, self.metric))]
-        if checkpoints < _ENOUGH_CHECKPOINTS or len(points) < _ENOUGH_CHECKPOINTS:
-            note = f"{checkpoints} checkpoints of {self.every}; needs {_ENOUGH_CHECKPOINTS}"
-            return ThresholdResult(self, Outcome.NOT_JUDGED, note=note)
+        points = self._checkpoints(windows)
+        seen = f"{len(points)} checkpoints of {format_duration(self._every_s)}"
+        if len(points) < _ENOUGH_CHECKPOINTS:
+            return ThresholdResult(self, Outcome.NOT_JUDGED, note=f"{seen}; needs {_ENOUGH_CHECKPOINTS}")
         level = median(value for _, value in points)
         rise = theil_sen(points) * 3600.0 / level if level else 0.0
-        return ThresholdResult(self, Outcome.PASSED if rise <= self.per_hour else Outcome.FAILED, rise)
+        note = f"{seen}, {points[0][1]:.4g} at the first, {points[-1][1]:.4g} at the last"
+        needed_s = _ENOUGH_CHECKPOINTS * duration_s(self.every)
+        if windows[-1].end_s < needed_s:
+            note += f"; a rise an hour is not told from less than {format_duration(needed_s)}"
+            return ThresholdResult(self, Outcome.NOT_JUDGED, rise, note)
+        return ThresholdResult(self, Outcome.PASSED if rise <= self.per_hour else Outcome.FAILED, rise, note)
+
+    @property
+    def _every_s(self) -> float:
+        stated_s = duration_s(self.every)
+        return max(stated_s * self.scale, min(stated_s, _SHORTEST_CHECKPOINT_S))
+
+    def _checkpoints(self, windows: Sequence[Window]) -> list[tuple[float, float]]:
+        """Return (seconds from the start, level) of each checkpoint that is complete and has samples."""
+        every_s = self._every_s
+        complete = int(windows[-1].end_s // every_s) if windows else 0
+        levels: dict[int, list[float]] = {}
+        for window in windows:
+            number = int((window.start_s + window.end_s) / 2 // every_s)
+            if number < complete and math.isfinite(level := _level(window.snapshot, self.metric)):
+                levels.setdefault(number, []).append(level)
+        return [((number + 0.5) * every_s, median(values)) for number, values in levels.items()]
 
 
 def theil_sen(points: Sequence[tuple[float, float]]) -> float:
@@ -132,29 +155,46 @@ def theil_sen(points: Sequence[tuple[float, float]]) -> float:
 def breaking_point(
     windows: Sequence[Window], thresholds: Sequence[Threshold], error_rate: float, phases: Sequence[PhaseSpan] = ()
 ) -> str:
-    """Say where the load first crossed a limit: the first window that does, with its VUs and its rate.
+    """Say where the load first crossed a limit, with its VUs and its rate, and from when on it did no more.
 
-    Empty where none does.
+    Empty where it never did.
     """
-    for window in windows:
-        crossed = [
-            f"{result.threshold} (observed {result.observed:.4g})"
-            for threshold in thresholds
-            if threshold.quantile is not None
-            and threshold.phase in {None, phase_of(window, phases)}
-            and (result := evaluate(threshold, window.snapshot, window.duration_s)).outcome is Outcome.FAILED
-            and result.observed is not None
-        ]
-        failed = window.snapshot.select(builtin.ITERATION_FAILED.name)
-        if isinstance(failed, RateState) and failed.total and failed.rate > error_rate:
-            crossed.append(f"{failed.rate:.0%} of the iterations failed")
-        if crossed:
-            vus = window.snapshot.select(builtin.VUS.name)
-            count = window.snapshot.select(builtin.ITERATIONS.name)
-            at_vus = int(vus.max) if isinstance(vus, GaugeState) else 0
-            rate = count.total / window.duration_s if isinstance(count, CounterState) else 0.0
-            return f"breaking point at {window.start_s:.0f} s, {at_vus} VUs, {rate:.4g} iterations/s: {crossed[0]}"
+    limits = [threshold for threshold in thresholds if threshold.quantile is not None]
+    crossed = [(window, words) for window in windows if (words := _crossed(window, limits, error_rate, phases))]
+    if not crossed:
+        return ""
+    (first, words), (last, _) = crossed[0], crossed[-1]
+    after = [window for window in windows if window.start_s >= last.end_s and _iterations(window)]
+    recovered = (
+        f"within its limits again from {after[0].start_s:.0f} s on, {_vus(after[0])} VUs"
+        if len(after) >= _CONSECUTIVE
+        else "it did not recover"
+    )
+    rate = _iterations(first) / first.duration_s
+    return f"breaking point at {first.start_s:.0f} s, {_vus(first)} VUs, {rate:.4g} iterations/s: {words}; {recovered}"
+
+
+def _crossed(window: Window, limits: Sequence[Threshold], error_rate: float, phases: Sequence[PhaseSpan]) -> str:
+    """Return the first limit that *window* crosses, in words, "" where it crosses none."""
+    for limit in limits:
+        if limit.phase in {None, phase_of(window, phases)}:
+            result = evaluate(limit, window.snapshot, window.duration_s)
+            if result.outcome is Outcome.FAILED and result.observed is not None:
+                return f"{limit} (observed {result.observed:.4g})"
+    failed = window.snapshot.select(builtin.ITERATION_FAILED.name)
+    if isinstance(failed, RateState) and failed.total and failed.rate > error_rate:
+        return f"{failed.rate:.0%} of the iterations failed"
     return ""
+
+
+def _vus(window: Window) -> int:
+    vus = window.snapshot.select(builtin.VUS.name)
+    return int(vus.max) if isinstance(vus, GaugeState) else 0
+
+
+def _iterations(window: Window) -> float:
+    count = window.snapshot.select(builtin.ITERATIONS.name)
+    return count.total if isinstance(count, CounterState) else 0.0
 
 
 def _check_share(rule: object, name: str, value: object) -> None:

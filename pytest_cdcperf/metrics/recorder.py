@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics.snapshot import GaugeMerge, Kind, SeriesKey, Snapshot, Tags, new_state
+from pytest_cdcperf.metrics.snapshot import ALIASES, GaugeMerge, Kind, SeriesKey, Snapshot, Tags, new_state
 
 MAX_SERIES_PER_METRIC = 200
 _OVERFLOW: Tags = (("overflow", "true"),)
@@ -25,13 +25,15 @@ _definitions: dict[str, Metric] = {}
 class Metric:
     """A named metric of one kind. Two of one name are the same metric, and must be of one kind.
 
-    :raises ConfigError: when the name is taken by a metric of another kind
+    :raises ConfigError: when the name is taken by a metric of another kind, or is an alias
     """
 
     kind: Kind
     merging = GaugeMerge.LAST
 
     def __init__(self, name: str, *, unit: str = "") -> None:
+        if name in ALIASES:
+            raise ConfigError(f"metric {name!r} is another name of {ALIASES[name]!r}; choose another name")
         known = _definitions.get(name)
         if known is not None and known.kind is not self.kind:
             raise ConfigError(
@@ -52,8 +54,8 @@ class Metric:
 
 
 def definition(name: str) -> Metric | None:
-    """Return the metric that was defined as *name*, in this process, or None."""
-    return _definitions.get(name)
+    """Return the metric that was defined as *name*, in this process, or that *name* is an alias of, or None."""
+    return _definitions.get(ALIASES.get(name, name))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,14 @@ from pytest_cdcperf.metrics.histogram import Histogram, finite_numbers
 Tags = tuple[tuple[str, str], ...]
 
 
+# The names that other tools' plans have for what we measure under a name of our own.
+ALIASES: Mapping[str, str] = {
+    "test_iterations": "iterations",
+    "test_vus": "vus",
+    "soak_memory_indicator": "generator_memory_mb",
+}
+
+
 class Kind(StrEnum):
     """k6's four kinds of metric."""
 
@@ -205,6 +213,7 @@ class Snapshot:
 
     def select(self, name: str, tags: Mapping[str, str] | None = None) -> State | None:
         """Return the state of metric *name* over all its series that carry *tags*, None without any."""
+        name = ALIASES.get(name, name)
         found: State | None = None
         for key, state in self.series.items():
             if key.matches(name, tags or {}):

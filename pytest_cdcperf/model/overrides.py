@@ -49,7 +49,7 @@ class Overrides:
         The duration is that of the whole: stages and starts of all loads scale alike. VUs and rate scale a
         ramp to that peak. Loads that count iterations keep their count.
         """
-        scale = self._time_scale(loads)
+        scale = self.time_scale(loads)
         return {name: self._at_peak(_stretched(load, scale)) for name, load in loads.items()}
 
     def shorten(self, loads: Loads) -> bool:
@@ -62,7 +62,8 @@ class Overrides:
             for name, load in loads.items()
         )
 
-    def _time_scale(self, loads: Loads) -> float:
+    def time_scale(self, loads: Loads) -> float:
+        """Return how many times as long they make *loads*."""
         timed = [load.planned_s for load in loads.values() if not isinstance(load, PerVUIterations)]
         return duration_s(self.duration) / max(timed) if self.duration is not None and timed else 1.0
 

@@ -21,7 +21,13 @@ DEFAULT_PROFILE = "baseline"
 BUILTIN_PROFILES: Mapping[str, Load] = {
     "baseline": ConstantVUs(vus=10, duration="5m"),
     "stress": RampingVUs(stages=[("2m", 50), ("5m", 100), ("2m", 150), ("5m", 100), ("2m", 0)]),
-    "spike": RampingVUs(start_vus=10, stages=[("30s", 10), ("1m", 500), ("30s", 10), ("1m", 10)]),
+    # Level before and after, so that the recovery can be judged; and patience beyond the 30 s that a row may take.
+    "spike": RampingVUs(
+        start_vus=10,
+        stages=[("30s", 10), ("1m", 500), ("30s", 10), ("1m", 10)],
+        graceful_ramp_down="40s",
+        graceful_stop="40s",
+    ),
     "soak": ConstantVUs(vus=50, duration="2h"),
     "e2e_latency": ConstantArrivalRate(rate=10, duration="5m", vus=20, max_vus=50),
     "mixed_workload": RampingVUs(stages=[("1m", 20), ("3m", 50), ("3m", 50), ("1m", 20), ("1m", 0)]),

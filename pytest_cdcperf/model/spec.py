@@ -11,12 +11,12 @@ from pytest_cdcperf.metrics.builtin import RESPONSE_TIME
 from pytest_cdcperf.metrics.course import Drift, Recovery
 from pytest_cdcperf.metrics.threshold import Threshold, merge_thresholds, parse_threshold, parse_thresholds
 from pytest_cdcperf.model.load import ConstantVUs, Load, PerVUIterations, load_from_keys
-from pytest_cdcperf.units import limit_ms
+from pytest_cdcperf.units import DURATION_FORM, duration_s, limit_ms
 
 _PERCENTILE_KEY = re.compile(r"p(\d{1,2}|100)(?:_(\d+))?")
 _PLAIN_KEYS = ("avg", "med", "max")
 _LOAD_KEYS = ("vus", "duration", "iterations", "graceful_stop")
-_OTHER_KEYS = ("load", "thresholds", "error_rate", "recovery", "drift", "tags", "gate")
+_OTHER_KEYS = ("load", "thresholds", "error_rate", "recovery", "drift", "drain", "tags", "gate")
 MARKER_KEYS = ("pNN (p95, p99, p99_9)", *_PLAIN_KEYS, *_LOAD_KEYS, *_OTHER_KEYS)
 
 Loads = Mapping[str, Load]
@@ -33,6 +33,7 @@ class MarkerSpec:
     thresholds: tuple[Threshold, ...] = ()
     course: tuple[CourseRule, ...] = ()
     error_rate: float = 0.0
+    drain_s: float = 0.0
     tags: Mapping[str, str] = field(default_factory=dict)
     gate: bool = False
 
@@ -62,6 +63,7 @@ class PerfSpec:
     course: tuple[CourseRule, ...]
     error_rate: float
     tags: Mapping[str, str]
+    drain_s: float = 0.0
     shortened: bool = False
 
     @property
@@ -113,6 +115,7 @@ def parse_marker(keys: Mapping[str, object]) -> MarkerSpec:
         thresholds=merge_thresholds(stated, bounds),
         course=(*_rules(keys.get("recovery"), Recovery), *_rules(keys.get("drift"), Drift)),
         error_rate=float(keys.get("error_rate", 0.0)),  # type: ignore[arg-type]  # _value_fault has looked at each
+        drain_s=duration_s(keys.get("drain", "0s")),
         tags=dict(keys.get("tags", {})),  # type: ignore[call-overload]
         gate=bool(keys.get("gate", False)),
     )
@@ -188,6 +191,8 @@ def _value_fault(key: str, value: object) -> str:
             return "True, or Drift(metric, ...), or a list of them"
         case "error_rate" if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
             return "the tolerated share of failed iterations, 0 to 1"
+        case "drain" if fault := _duration_fault(value):
+            return fault
         case "tags" if not isinstance(value, Mapping) or not all(
             isinstance(part, str) for pair in value.items() for part in pair
         ):
@@ -196,6 +201,14 @@ def _value_fault(key: str, value: object) -> str:
             return "True or False"
         case _:
             return ""
+
+
+def _duration_fault(value: object) -> str:
+    try:
+        duration_s(value)
+    except UnitError:
+        return f"{DURATION_FORM}: how long after the load late arrivals are looked for"
+    return ""
 
 
 def _load_fault(value: object) -> str:

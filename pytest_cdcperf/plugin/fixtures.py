@@ -80,7 +80,9 @@ def _cdcperf_cdc(_cdcperf_pg: Postgres, _cdcperf_mongo: Mongo, _cdcperf_session:
 
     watch = SinkWatch(_cdcperf_mongo)
     _cdcperf_session.samplers.append(lambda: sample_lag(_cdcperf_pg))
-    yield Cdc(_cdcperf_mongo, watch)
+    cdc = Cdc(_cdcperf_mongo, watch)
+    _cdcperf_session.audit = cdc.audit
+    yield cdc
     watch.close()
 
 

@@ -31,6 +31,7 @@ def perf(
     error_rate: float = ...,
     recovery: bool | Recovery | list[Recovery] = ...,
     drift: bool | Drift | list[Drift] = ...,
+    drain: str = ...,
     tags: Mapping[str, str] = ...,
     gate: bool = ...,
     **limits: str | float,
@@ -46,6 +47,8 @@ def perf(test: Any = None, /, **keys: Any) -> Any:
     :param error_rate: the tolerated share of failed iterations, 0 to 1
     :param recovery: the latency comes back after a spike: True, or a ``Recovery`` or several
     :param drift: a latency or a memory does not creep up: True, or a ``Drift`` or several
+    :param drain: how long after the load late arrivals are looked for, such as "30s": every write that
+        ``cdc.expect`` did not see in time must be in the sink by then. What the body wrote has to stay until then
     :param tags: carried by every sample
     :param gate: the test runs before any load of the session; where it fails, no load starts
     :param limits: upper bounds of response_time: ``p95="2s"``, ``p99_9=5000`` (milliseconds), ``avg``,

@@ -15,6 +15,7 @@ import pytest
 from _pytest.logging import LogCaptureHandler
 
 import pytest_cdcperf
+from pytest_cdcperf.cdc.audit import Audited
 from pytest_cdcperf.cluster.agent import run_share
 from pytest_cdcperf.cluster.messages import Concluded, Plan, Start
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
@@ -129,6 +130,7 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "", call
             link=session.link,
             share=start.share,
             samplers=[*session.samplers, lambda: sample_memory(pids)],
+            audit=_audit(session, spec.drain_s),
         )
     return _conclude(item, session.link.conclude(), outcome, name)
 
@@ -158,6 +160,21 @@ def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
     )
     phases = sorted((phase for load in spec.loads.values() for phase in load.phases), key=lambda phase: phase.start_s)
     return Plan(item.nodeid, call, facts, spec.thresholds, spec.course, tuple(phases), definitions())
+
+
+def _audit(session: PerfSession, drain_s: float) -> Callable[[Callable[[], object]], Audited]:
+    """Return what proves, once the load is over, that all arrived that was written from now on."""
+    owed = session.audit
+    if owed is None:
+        return lambda _: Audited()
+    owed.begin()
+
+    def settle(given_up: Callable[[], object]) -> Audited:
+        if not drain_s or given_up():
+            return Audited()
+        return owed.settle(drain_s, given_up)
+
+    return settle
 
 
 def _conclude(item: PerfFunction, concluded: Concluded, outcome: RunOutcome, name: str) -> RunResult:

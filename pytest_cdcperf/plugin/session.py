@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.cluster.controller import Controller
 from pytest_cdcperf.cluster.link import Channel, link_in_process, link_over
 from pytest_cdcperf.cluster.messages import ServicesWanted
@@ -66,6 +67,7 @@ class PerfSession:
         )
         self.results: list[RunResult] = []
         self.samplers: list[Callable[[], object]] = []
+        self.audit: Audit | None = None  # once a test has waited for an arrival
         self.load_refused = ""  # why no load may start any more
         self._selected: list[PerfFunction] = []
         self._plain = 0  # tests that carry a profile asked for, and no @perf

@@ -19,7 +19,7 @@ MARKS = {
     Outcome.NOT_JUDGED: "-",
 }
 _GROUPS = (
-    ("change data capture", ("cdc_", "e2e_")),
+    ("change data capture", ("cdc_", "e2e_", "soak_")),
     ("PostgreSQL", ("pg_",)),
     ("MongoDB", ("mongo_",)),
     ("HTTP", ("http_",)),
@@ -34,8 +34,8 @@ _GROUPS = (
             "group_duration",
             "dropped",
             "vu_wait",
-            "stack_memory",
             "generator",
+            "operations",
             "stack_memory",
         ),
     ),

@@ -265,4 +265,6 @@ def test_it(vu):
     time.sleep(0.02 if vu.id == 1 else 0.1)
 """)
     result = run(pytester)
-    result.stdout.fnmatch_lines(["  breaking point at * s, * VUs, * iterations/s: response_time p(95)<40 (observed *)"])
+    result.stdout.fnmatch_lines(
+        ["  breaking point at * s, * VUs, * iterations/s: response_time p(95)<40 (observed *); *"]
+    )

@@ -130,7 +130,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def adder(shared_stack: EmbeddedStack, logs: Path) -> Iterator[Launched]:
     service = Launched("adder", logs / "adder.log", **asdict(shared_stack.services.postgres))
     yield service
-    service.stop()
+    service.close()
 
 
 @pytest.fixture(scope="session")
@@ -138,4 +138,4 @@ def totalizer(shared_stack: EmbeddedStack, logs: Path) -> Iterator[Launched]:
     sink = shared_stack.services.mongo
     service = Launched("totalizer", logs / "totalizer.log", uri=sink.uri, database=sink.database)
     yield service
-    service.stop()
+    service.close()

@@ -88,7 +88,7 @@ def test_each_runs_under_load_by_its_own_marker_and_leaves_nothing(
         )
     finally:
         for service in four:
-            service.stop()
+            service.close()
     results = results_of(tmp_path)
     assert set(results) == {"test_health", "test_adder_grpc", "test_totalizer_http", "test_full_flow", "test_api_load"}
     for result in results.values():

@@ -37,17 +37,21 @@ def note_processes():
     Path("processes.txt").write_text(" ".join(map(str, [os.getpid(), *below])))
 
 def kill(part):
+    send(part, signal.SIGKILL)
+
+def send(part, number):
     for process in psutil.Process().children(recursive=True):
         command = process.cmdline()
         named = part == "debezium" and "pytest_cdcperf.embedded.debezium" in command
         if named or (part == "postgres" and "-D" in command and Path(command[0]).name.startswith("postgres")):
-            os.kill(process.pid, signal.SIGKILL)
+            os.kill(process.pid, number)
             return
     raise LookupError(part)
 """
 
 HEAD = """
-from accomplice import kill, note_processes
+import signal, threading
+from accomplice import kill, note_processes, send
 import pytest
 from pytest_cdcperf import PerVUIterations, perf
 
@@ -149,7 +153,7 @@ def run_id_of(output: str) -> str:
 
 
 def rows_of(pg: Postgres, run_id: str) -> int:
-    found = pg.execute("SELECT count(*) AS n FROM customer WHERE email LIKE %s", (f"%@{run_id}.loadtest.example",))
+    found = pg.execute("SELECT count(*) AS n FROM customer WHERE email LIKE %s", (f"%@{run_id}%.loadtest.example",))
     return int(found[0]["n"])
 
 
@@ -278,6 +282,45 @@ class TestPartsThatFail:
         assert sum(kind["count"] for kind in result["failures"]) == result["failed_iterations"]
         assert "Connection refused" in "".join(kind["sample"] for kind in result["failures"])
         assert result["metrics"]["pg_write_errors"]["values"]["count"] == result["failed_iterations"]
+        assert all(gone(pid) for pid in session.processes)
+
+
+class TestLateRows:
+    def test_rows_that_come_after_the_load_are_found_and_those_that_never_do_fail_the_test_by_their_keys(
+        self, project: Callable[[str], None], run: Callable[..., Session]
+    ) -> None:
+        project("""
+            @perf(vus=3, duration="2s", error_rate=1, drain="60s")
+            async def test_late(notes, pg, cdc, vu):
+                if (vu.id, vu.iteration) == (1, 3):
+                    send("debezium", signal.SIGSTOP)
+                    threading.Timer(5, send, ["debezium", signal.SIGCONT]).start()
+                key = f"late-{vu.id}-{vu.iteration}"
+                async with cdc.aio.expect("note", key, text="hello", timeout="500ms"):
+                    await pg.aio.insert("note", {"id": key, "text": "hello"})
+
+            @perf(vus=3, duration="2s", error_rate=1, drain="1s")
+            def test_lost(notes, pg, cdc, vu):
+                if (vu.id, vu.iteration) == (1, 3):
+                    send("debezium", signal.SIGSTOP)
+                key = f"lost-{vu.id}-{vu.iteration}"
+                with cdc.expect("note", key, timeout="500ms"):
+                    pg.insert("note", {"id": key})
+        """)
+        session = run("--perf-run")
+        assert session.code == 1
+        late = session.result("test_it-test_late")
+        assert late["verdict"] == "PASSED"
+        count = late["failed_iterations"]
+        assert count > 0
+        assert [note for note in late["notes"] if note.startswith(f"{count} writes were not seen in time; {count} of")]
+        lost = session.result("test_it-test_lost")
+        assert lost["verdict"] == "FAILED"
+        count = lost["failed_iterations"]
+        (reason,) = lost["reasons"]
+        assert reason.startswith(f"{count} of {count} writes that were not seen in time never arrived, 1.")
+        assert "note _id='lost-1-3': the sink had no document with this _id" in reason
+        assert reason in session.output
         assert all(gone(pid) for pid in session.processes)
 
 

@@ -72,7 +72,7 @@ class Launched:
         where: dict[str, str] = json.loads(line)
         return where
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End it and wait until it is gone."""
         self._lifeline.close()
         try:

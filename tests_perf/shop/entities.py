@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+DOMAIN = "loadtest.example"
 CUSTOMER_STATES = ("pending", "active", "suspended")
 _CITIES = (("New York", "NY"), ("Los Angeles", "CA"), ("Chicago", "IL"), ("Houston", "TX"))
 
@@ -49,7 +50,7 @@ class Order:
 
 def email_domain(run_id: str) -> str:
     """Return the domain of the e-mail addresses of all customers that run *run_id* makes."""
-    return f"{run_id}.loadtest.example"
+    return f"{run_id}.{DOMAIN}"
 
 
 def random_customer(run_id: str, draw: random.Random, status: str = "active") -> Customer:

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 
 from pytest_cdcperf.clients.postgres import Postgres
 from tests_perf.shop.entities import (
+    CUSTOMER_STATES,
+    DOMAIN,
     Address,
     Customer,
     Order,
-    email_domain,
     random_address,
     random_customer,
     random_order,
@@ -31,10 +32,14 @@ class Shop:
         self._run_id = run_id
         self._random = random.Random(run_id)
 
+    def customer(self, status: str = "active") -> Customer:
+        """Return a customer that is not written yet."""
+        return random_customer(self._run_id, self._random, status)
+
     @contextmanager
     def new_customer(self, status: str = "active") -> Iterator[Customer]:
         """Lend a customer that is not written yet; it is deleted on leaving."""
-        customer = random_customer(self._run_id, self._random, status)
+        customer = self.customer(status)
         try:
             yield customer
         finally:
@@ -63,13 +68,21 @@ class Shop:
         changed = self._pg.update("customer", values, where={"id": customer.id})
         assert changed == 1, f"customer {customer.id}: the update hit {changed} rows instead of one"
 
+    def other_status(self, status: str) -> str:
+        """Return a status that differs from *status*."""
+        return self._random.choice([other for other in CUSTOMER_STATES if other != status])
+
     def delete(self, entity: Customer | Address | Order) -> None:
         """Take *entity* back."""
         self._pg.delete(_TABLES[type(entity)], where={"id": entity.id})
 
 
 def remove_run(pg: Postgres, run_id: str) -> int:
-    """Delete every row that run *run_id* wrote; return how many there were."""
-    removed = len(pg.execute("DELETE FROM customer WHERE email LIKE %s RETURNING id", (f"%@{email_domain(run_id)}",)))
-    removed += pg.delete("address", where={"run_id": run_id})
-    return removed + pg.delete("orders", where={"run_id": run_id})
+    """Delete every row that run *run_id*, or a part of it, wrote; return how many there were."""
+    rows = (
+        ("DELETE FROM customer WHERE email LIKE %s", f"%@{run_id}%.{DOMAIN}"),
+        ("DELETE FROM address WHERE run_id LIKE %s", f"{run_id}%"),
+        ("DELETE FROM orders WHERE run_id LIKE %s", f"{run_id}%"),
+    )
+    with pg.connection() as connection:
+        return sum(connection.execute(query, (pattern,)).rowcount for query, pattern in rows)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_cdcperf.cdc import expect as module
+from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.cdc.expect import Cdc, Wanted
 from pytest_cdcperf.clients.mongo import ReadError
 from pytest_cdcperf.clock import FakeClock
@@ -63,6 +65,7 @@ class Face:
     """One face of ``cdc``, used the same way whichever it is."""
 
     def __init__(self, sink, is_async):
+        self.sink = sink
         self.cdc = Cdc(sink, sink)
         self.is_async = is_async
 
@@ -247,13 +250,69 @@ def test_the_check_is_called_by_operation_and_collection(face, sink, recorder):
     ]
 
 
+def owed(face):
+    face.sink.find_many_unmeasured = lambda _collection, _keys: {}
+    return [words.partition(":")[0] for words in face.cdc.audit.settle(0).faults]
+
+
+def test_what_was_written_and_not_seen_in_time_is_remembered(face, sink):
+    assert face.expect("expect_gone", "customers", 7).seen
+    assert owed(face) == []
+    with pytest.raises(ExpectationError):
+        face.expect("expect", "customers", 8, timeout="1s")
+    assert owed(face) == ["1 of 1 writes that were not seen in time never arrived, 0.0 s after the load"]
+    sink.answers = [{}]
+    assert face.expect("expect", "customers", 8, operation="update").seen
+    assert owed(face) == []
+
+
+def test_a_write_that_failed_is_owed_by_nobody(face):
+    with pytest.raises(ZeroDivisionError):
+        face.expect("expect", "customers", 8, block=lambda: 1 / 0)
+    assert owed(face) == []
+
+
+def test_a_wait_that_is_cut_short_ends_at_once_and_is_remembered(sink):
+    face = Face(sink, is_async=False)
+    vu = VU(1, run_id="r", scope=Scope(Recorder()))
+    over = threading.Event()
+
+    def cancel():  # again and again, as the engine does
+        while not over.is_set():
+            vu.own.cancel_all()
+
+    sink.watching = lambda *_: nullcontext()
+    threading.Thread(target=cancel).start()
+    with acting_as(vu), pytest.raises(ExpectationError, match="customers _id='8': the run ended before it was seen"):
+        face.expect("expect", "customers", 8, timeout="1h")
+    over.set()
+    assert len(owed(face)) == 1
+    assert vu.own._kept == {}
+
+
+def test_a_wait_that_is_cancelled_is_remembered(sink):
+    face = Face(sink, is_async=True)
+
+    async def main():
+        sink.find_one = lambda *_: waiting.cancel() and None
+        waiting = asyncio.ensure_future(wait())
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    async def wait():
+        async with face.cdc.aio.expect("customers", 8, timeout="1h"):
+            pass
+
+    asyncio.run(main())
+    assert len(owed(face)) == 1
+
+
 def test_a_deadline_of_zero_still_reads_once(face, sink):
     sink.answers = [{}]
     assert face.expect("expect", "orders", 7, timeout="0s").reads == 1
 
 
 def steps_of(sink, timeout_s, forgotten=lambda: None):
-    waiting = module._Waiting(Wanted("c", "7", {}, False, "create", timeout_s), sink, sink)
+    waiting = module._Waiting(Wanted("c", "7", {}, False, "create", timeout_s), sink, sink, Audit(sink))
     waiting._enter(lambda: None)
     return waiting._steps(forgotten)
 

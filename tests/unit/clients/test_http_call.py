@@ -121,7 +121,7 @@ def test_headers_of_the_call_lie_over_those_of_the_settings():
 )
 def test_a_redirect_keeps_the_method_or_makes_it_a_get(status, method, then):
     made = call(f"{BASE}/a/b", method=method, json={}, headers={"X": "1", "Authorization": "secret"})
-    made.redirect(status, "../c/17")
+    made = made.redirected(status, "../c/17")
     assert (made.method, made.url, made.name) == (then, f"{BASE}/c/17", f"{BASE}/c/{{id}}")
     assert (made.body is None) == (then == "GET")
     assert made.headers == {"X": "1", "Authorization": "secret"} | (
@@ -132,19 +132,19 @@ def test_a_redirect_keeps_the_method_or_makes_it_a_get(status, method, then):
 @pytest.mark.parametrize("target", ["http://other.example/", "https://shop.example:8080/", "http://shop.example/"])
 def test_a_redirect_to_another_host_gets_no_credentials(target):
     made = call(BASE, headers={"X": "1", "AUTHORIZATION": "secret", "Cookie": "secret"})
-    made.redirect(302, target)
+    made = made.redirected(302, target)
     assert made.headers == {"X": "1"}
 
 
 def test_redirects_end():
     made = call(BASE, name="all")
     for _ in range(10):
-        made.redirect(302, "/again")
+        made = made.redirected(302, "/again")
     assert made.name == "all"
     with pytest.raises(HttpProtocolError, match="stopped after 10 redirects"):
-        made.redirect(302, "/again")
+        made.redirected(302, "/again")
     with pytest.raises(HttpProtocolError, match="redirects to file:///etc/passwd, which is not HTTP"):
-        call(BASE).redirect(302, "file:///etc/passwd")
+        call(BASE).redirected(302, "file:///etc/passwd")
 
 
 def test_a_message_shows_no_secret():

@@ -129,7 +129,7 @@ def test_a_full_core_is_a_weakness_unless_the_run_was_too_short_to_tell(core, el
 def test_a_stop_of_the_controllers_ends_the_run_and_is_not_told_back(monkeypatch, at_once):
     monkeypatch.setattr(run_module, "TICK_S", 0.01)
     stop = Stop("enough seen", at_once=at_once)
-    messages, outcome = share(lambda: None, ConstantVUs(duration="1h"), stop=stop)
+    messages, outcome = share(lambda: None, ConstantVUs(duration="10s"), stop=stop)
     assert outcome.stop_reason == "enough seen"
     assert outcome.exit_request is None
     assert (messages[-1].ends_run, messages[-1].faults) == ("", ())
@@ -148,13 +148,14 @@ def test_only_a_stop_at_once_cuts_iterations_short(monkeypatch):
             through.set()
 
     line = Line(Stop("Ctrl-C", at_once=True), begun.is_set)
-    run_share(
+    outcome = run_share(
         "t",
-        {"": ConstantVUs(duration="1h", graceful_stop="1h")},
+        {"": ConstantVUs(duration="10s", graceful_stop="10s")},
         Body(body, is_async=True),
         run_id="r",
         rules=RULES,
         link=line,
     )
     assert through.is_set()
+    assert outcome.elapsed_s < 10  # the graceful stop was not waited for
     assert line.sent[-1].notes[0].startswith("1 iterations were interrupted")

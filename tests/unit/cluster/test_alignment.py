@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_cdcperf.cluster.alignment import PATIENCE_S, Alignment
+from pytest_cdcperf.metrics.snapshot import GaugeMerge, GaugeState, Kind, SeriesKey
 from tests.unit.metrics.windows import window
 
 
@@ -55,6 +56,15 @@ def test_two_windows_of_one_worker_in_one_second_follow_each_other():
     (joined,) = alignment.add("gw1", window(0.0, iterations=1))
     assert (joined.start_s, joined.end_s, counted([joined])) == (0.0, 1.0, 3)
     assert joined.snapshot.select("vus").value == 3
+
+
+def test_what_several_workers_have_at_one_time_adds_up():
+    alignment = Alignment(["gw0", "gw1"])
+    for worker, vus in (("gw0", 5.0), ("gw1", 3.0)):
+        part = window(0.0)
+        part.snapshot.series[SeriesKey("vus", Kind.GAUGE)] = GaugeState(GaugeMerge.SUM, vus, vus, vus)
+        joined = alignment.add(worker, part)
+    assert joined[0].snapshot.select("vus").value == 8
 
 
 def test_a_worker_that_is_behind_holds_up_the_others_for_so_long_only():

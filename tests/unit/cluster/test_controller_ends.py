@@ -221,18 +221,19 @@ def test_an_interrupt_refuses_those_that_wait_for_others():
     assert cluster.all_posted() == {"gw0": [Refused("Ctrl-C", skips=True)]}
 
 
-@pytest.mark.parametrize("end", ["close", "interrupt"])
-def test_after_the_end_tests_are_passed_by(end):
+def test_after_an_interrupt_tests_are_passed_by():
     cluster = Cluster("gw0", "gw1")
-    getattr(cluster.controller, end)("enough")
+    cluster.controller.interrupt("enough")
     assert all(not go.takes_part for (go,) in cluster.arrive().values())
 
 
-def test_closing_leaves_what_runs():
-    cluster = Cluster("gw0")
-    cluster.start()
-    cluster.controller.close("-x")
-    assert cluster.all_posted() == {}
+def test_where_the_session_is_over_tests_are_passed_by_whatever_is_left_elsewhere():
+    cluster = Cluster("gw0", "gw1")
+    cluster.controller.may_go = lambda _nodeid: False
+    assert cluster.arrive() == {}
+    cluster.controller.is_over = lambda: True
+    cluster.controller.tick()
+    assert all(not go.takes_part for (go,) in cluster.all_posted().values())
 
 
 def test_a_stop_at_once_follows_one_that_was_not():
@@ -274,10 +275,10 @@ def test_a_worker_that_sends_nothing_in_a_run_is_killed():
     cluster.start()
     cluster.now_s = SILENCE_S
     cluster.send(WindowDone(A, second_of(0.0, 5)), "gw0")
-    cluster.controller.look_for_silence()
+    cluster.controller.tick()
     assert cluster.host.killed == []
     cluster.now_s = SILENCE_S + 1
-    cluster.controller.look_for_silence()
+    cluster.controller.tick()
     assert cluster.host.killed == ["gw1"]
     cluster.send(done(), "gw0")
     assert cluster.host.results[0].workers[1].fate == "hangs: it sent nothing for 30 s, and was killed"
@@ -289,7 +290,7 @@ def test_a_worker_whose_share_is_done_need_not_say_anything():
     cluster.send(done(), "gw1")
     cluster.now_s = SILENCE_S + 1
     cluster.send(WindowDone(A, window(0.0)), "gw0")
-    cluster.controller.look_for_silence()
+    cluster.controller.tick()
     assert cluster.host.killed == []
 
 
@@ -297,17 +298,17 @@ def test_it_is_said_once_who_is_waited_for_and_the_waiting_has_an_end():
     cluster = Cluster("gw0", "gw1")
     cluster.arrive()
     cluster.now_s = 10_000.0  # nobody is through with its set-up: that may last
-    cluster.controller.look_for_silence()
+    cluster.controller.tick()
     cluster.send(plan(), "gw0")
-    cluster.controller.look_for_silence()
+    cluster.controller.tick()
     assert (cluster.host.said, cluster.host.killed) == ([], [])
     for waited_s in (SAID_AFTER_S + 1, WAITING_S):
         cluster.now_s = 10_000 + waited_s
-        cluster.controller.look_for_silence()
+        cluster.controller.tick()
     assert cluster.host.said == [f"{A}: waiting for gw1"]
     assert cluster.host.killed == []
     cluster.now_s += 1
-    cluster.controller.look_for_silence()
+    cluster.controller.tick()
     assert cluster.host.killed == ["gw1"]
     assert cluster.posted("gw0") == [
         Refused(
@@ -322,7 +323,7 @@ def test_a_worker_that_does_not_end_is_killed_also_where_one_that_did_has_died()
     cluster.send(CallEnded(A, "passed"), "gw0", "gw1")
     cluster.controller.drop("gw0", "died")
     cluster.now_s = WAITING_S + 1
-    cluster.controller.look_for_silence()
+    cluster.controller.tick()
     assert cluster.host.killed == ["gw2"]
     assert cluster.posted("gw1") == [Released(True)]
 
@@ -332,7 +333,7 @@ def test_tests_that_were_not_begun_and_those_that_are_over_keep_nobody_waiting()
     cluster.run_through()
     cluster.send(Arrived(B), "gw0")
     cluster.now_s = WAITING_S * 2
-    cluster.controller.look_for_silence()
+    cluster.controller.tick()
     assert (cluster.host.said, cluster.host.killed) == ([], [])
 
 

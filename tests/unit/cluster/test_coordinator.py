@@ -145,7 +145,7 @@ def test_phases_course_and_breaking_point_are_judged():
     result = coordinator.result()
     assert [str(r.outcome) for r in result.thresholds] == ["failed", "passed", "not judged"]
     assert result.breaking_point == (
-        "breaking point at 5 s, 5 VUs, 20 iterations/s: response_time p(95)<50 (observed 90)"
+        "breaking point at 5 s, 5 VUs, 20 iterations/s: response_time p(95)<50 (observed 90); it did not recover"
     )
 
 
@@ -169,9 +169,9 @@ def test_the_part_of_each_worker_is_told():
     lag.record([1.0, 2.0])
     with_lag = window(0, 7)
     with_lag.snapshot.series[SeriesKey("generator_lag", Kind.TREND)] = lag
-    result = several(gw0=[window(0, 5), done(1.0, core=0.5)], gw1=[with_lag, done(1.0, core=0.25)]).result()
+    result = several(gw0=[window(0, 2), window(1, 3), done(core=0.5)], gw1=[with_lag, done(core=0.25)]).result()
     assert result.workers == (
-        WorkerPart("gw0", "1 of 2", 5, 1.0, 0.5),
+        WorkerPart("gw0", "1 of 2", 5, 2.0, 0.5),
         WorkerPart("gw1", "2 of 2", 7, 1.0, 0.25, lag.quantile(0.99)),
     )
 
@@ -196,10 +196,10 @@ def test_a_lost_worker_fails_the_run_and_what_it_sent_is_kept():
     assert [(part.name, part.fate) for part in result.workers] == [("gw0", ""), ("gw1", "died")]
 
 
-def test_a_worker_that_is_lost_after_its_share_was_done_fails_nothing():
+def test_a_worker_that_is_lost_after_its_share_was_done_fails_the_run_too():
     coordinator = several(gw0=[window(0, 5), done()], gw1=[window(0, 7), done()])
     coordinator.lose("gw1", "died")
-    assert coordinator.result().verdict is Verdict.PASSED
+    assert coordinator.result().reasons == ("worker gw1 died after 1 s; its 7 iterations until then are counted",)
 
 
 def test_a_run_that_was_cut_short_failed_for_the_first_reason():

@@ -136,13 +136,42 @@ def test_drift_of_a_gauge_is_that_of_its_value():
     [
         ([], "0 checkpoints of 5m; needs 4"),
         (soaked([100] * 19), "3 checkpoints of 5m; needs 4"),
-        (soaked([100] * 60, samples=4), "12 checkpoints of 5m; needs 4"),
-        (soaked([100] * 3, seconds=600), "6 checkpoints of 5m; needs 4"),
+        (soaked([100] * 60, samples=4), "0 checkpoints of 5m; needs 4"),
+        (soaked([100] * 3, seconds=600), "3 checkpoints of 5m; needs 4"),
     ],
 )
 def test_too_short_a_soak_is_not_judged(windows, note):
     result = Drift().judge(windows, ())
     assert (result.outcome, result.note) == (Outcome.NOT_JUDGED, note)
+
+
+def test_a_checkpoint_is_the_median_of_its_time_and_counts_when_it_is_complete():
+    levels = [100, 100, 9999] * 4 + [9999, 9999]
+    result = Drift(every="3m").judge(soaked(levels), ())
+    assert (result.outcome, result.observed) == (Outcome.PASSED, 0)
+    assert result.note == "4 checkpoints of 3m, 100 at the first, 100 at the last"
+
+
+@pytest.mark.parametrize(
+    ("every", "scale", "seen"),
+    [
+        ("5m", 1.0, "12 checkpoints of 5m"),
+        ("5m", 0.5, "24 checkpoints of 2m30s"),
+        ("5m", 0.01, "60 checkpoints of 1m"),
+        ("5m", 2.0, "6 checkpoints of 10m"),
+        ("90s", 0.01, "60 checkpoints of 1m"),
+    ],
+)
+def test_checkpoints_scale_with_the_run_down_to_a_minute(every, scale, seen):
+    result = Drift(every=every, scale=scale).judge(soaked([100] * 60), ())
+    assert (result.outcome, result.note.partition(",")[0]) == (Outcome.PASSED, seen)
+
+
+def test_a_run_too_short_for_a_rise_an_hour_shows_it_and_is_not_judged():
+    result = Drift(scale=0.1).judge(soaked([100 + n for n in range(19)]), ())
+    assert result.outcome is Outcome.NOT_JUDGED
+    assert result.observed == pytest.approx(60 / 109)
+    assert result.note.endswith("118 at the last; a rise an hour is not told from less than 20m")
 
 
 def test_four_checkpoints_are_enough():
@@ -194,14 +223,14 @@ def climbing():
 
 def test_the_breaking_point_is_the_first_window_that_crosses_a_limit():
     assert breaking_point(climbing(), parse_thresholds({"response_time": "p(95)<45"}), 0.9) == (
-        "breaking point at 4 s, 20 VUs, 54 iterations/s: response_time p(95)<45 (observed 50)"
+        "breaking point at 4 s, 20 VUs, 54 iterations/s: response_time p(95)<45 (observed 50); it did not recover"
     )
 
 
 def test_failed_iterations_break_it_as_well():
     limits = parse_thresholds({"response_time": "p(95)<999"})
     assert breaking_point(climbing(), limits, 0.055) == (
-        "breaking point at 6 s, 30 VUs, 56 iterations/s: 6% of the iterations failed"
+        "breaking point at 6 s, 30 VUs, 56 iterations/s: 6% of the iterations failed; it did not recover"
     )
     assert breaking_point(climbing(), limits, 0.05).startswith("breaking point at 6 s")
 
@@ -215,5 +244,27 @@ def test_where_nothing_is_crossed_there_is_no_breaking_point():
 def test_the_rate_at_the_breaking_point_is_per_second():
     (part,) = [window(0, seconds=2.0, ms=[9] * 20, iterations=50)]
     assert breaking_point([part], parse_thresholds({"response_time": "p(95)<5"}), 0.5) == (
-        "breaking point at 0 s, 0 VUs, 25 iterations/s: response_time p(95)<5 (observed 9)"
+        "breaking point at 0 s, 0 VUs, 25 iterations/s: response_time p(95)<5 (observed 9); it did not recover"
     )
+
+
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        ([10] * 3, "within its limits again from 2 s on, 22 VUs"),
+        ([10] * 2, "it did not recover"),
+        ([10, 10, 90, 10, 10, 10], "within its limits again from 5 s on, 25 VUs"),
+        ([90] * 9, "it did not recover"),
+    ],
+)
+def test_the_recovery_is_when_no_limit_is_crossed_any_more(after, words):
+    windows = [
+        window(n, ms=[level] * 20, iterations=20, gauges={"vus": 20 + n}) for n, level in enumerate([90, 90, *after])
+    ]
+    assert breaking_point(windows, parse_thresholds({"response_time": "p(95)<50"}), 0.5).endswith(f"; {words}")
+
+
+def test_windows_without_an_iteration_are_no_recovery():
+    windows = [window(0, ms=[90] * 20, iterations=20), *(window(n, gauges={"vus": 0}) for n in range(1, 9))]
+    limits = parse_thresholds({"response_time": "p(95)<50"})
+    assert breaking_point(windows, limits, 0.5).endswith("; it did not recover")

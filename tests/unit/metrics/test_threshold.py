@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
 from pytest_cdcperf.metrics.snapshot import Kind, SeriesKey, Snapshot, new_state
 from pytest_cdcperf.metrics.threshold import (
@@ -316,3 +317,16 @@ def test_a_rate_per_second_of_no_time_is_zero():
 def test_a_trend_without_a_finite_sample_has_no_samples():
     result = evaluate(parse_threshold(TIME.name, "p(95)<5"), snapshot_of(TIME, [float("nan")]), 1.0)
     assert result.outcome is Outcome.NO_SAMPLES
+
+
+def test_the_plans_names_stand_for_ours():
+    snapshot = snapshot_of(builtin.ITERATIONS, [1.0] * 7)
+    result = evaluate(parse_threshold("test_iterations", "count>6"), snapshot, 1.0)
+    assert (result.outcome, result.observed, str(result.threshold)) == (Outcome.PASSED, 7, "test_iterations count>6")
+    with pytest.raises(ConfigError, match="'rate' is no aggregate of 'test_vus', which is a gauge"):
+        parse_threshold("test_vus", "rate<1")
+
+
+def test_a_metric_cannot_be_called_like_an_alias():
+    with pytest.raises(ConfigError, match="metric 'test_vus' is another name of 'vus'; choose another name"):
+        Gauge("test_vus")

@@ -80,7 +80,16 @@ def through(*stages):
         ("soak", ConstantVUs(vus=50, duration="2h"), 7200),
         ("e2e_latency", ConstantArrivalRate(rate=10, duration="5m", vus=20, max_vus=50), 300),
         ("mixed_workload", through(("1m", 20), ("3m", 50), ("3m", 50), ("1m", 20), ("1m", 0)), 9 * 60),
-        ("spike", RampingVUs(start_vus=10, stages=[("30s", 10), ("1m", 500), ("30s", 10), ("1m", 10)]), 180),
+        (
+            "spike",
+            RampingVUs(
+                start_vus=10,
+                stages=[("30s", 10), ("1m", 500), ("30s", 10), ("1m", 10)],
+                graceful_ramp_down="40s",
+                graceful_stop="40s",
+            ),
+            180,
+        ),
     ],
 )
 def test_the_built_in_shapes(name, load, planned_s):

@@ -244,3 +244,12 @@ def test_rules_of_another_kind_are_refused(keys, fault):
 def test_the_plan_of_all_loads(loads, planned_s, counts):
     spec = PerfSpec(loads=loads, profile=None, thresholds=(), course=(), error_rate=0.0, tags={})
     assert (spec.planned_s, spec.counts_iterations) == (planned_s, counts)
+
+
+def test_a_drain_is_a_duration():
+    assert parse_marker({"drain": "1m30s"}).drain_s == 90
+    assert parse_marker({}).drain_s == 0
+    assert refused(drain=30) == [
+        "drain=30; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m': "
+        "how long after the load late arrivals are looked for"
+    ]

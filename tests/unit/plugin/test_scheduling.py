@@ -237,6 +237,20 @@ def test_a_crash_in_the_last_perf_test_ends_the_session(session):
     assert fresh.queue == [SHUTDOWN]
 
 
+def test_a_node_that_was_too_many_for_the_ordinary_tests_may_crash_in_a_perf_test(session):
+    one = session(["test_it.py::test_0", "perf"], (1,))
+    until_perf_test_begins(one, "perf_1")
+    for node in list(one.nodes):
+        one.crash(node)
+    assert one.crashed == ["perf_1"]
+
+
+def test_a_perf_test_waits_for_the_completion_of_the_one_before(session):
+    scheduler = session(["perf"] * 2, range(2)).scheduler
+    assert scheduler.may_go("perf_0")
+    assert not scheduler.may_go("perf_1")
+
+
 # --- What is only passed on
 
 
