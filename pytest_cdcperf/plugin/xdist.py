@@ -70,6 +70,7 @@ class FanOut:
         self._nodes: dict[str, WorkerController] = {}
         self._channels: dict[str, Any] = {}  # a channel that nobody holds is closed
         self._hello: dict[str, tuple[str, str]] = {}
+        self._collections: dict[str, Sequence[str]] = {}
         self._taking: threading.Thread | None = None
         self._closed: list[str] = []  # workers from whom no word can come any more
         self._ending = False
@@ -81,9 +82,10 @@ class FanOut:
 
     def tests_of(self, node: WorkerController) -> tuple[LoadTest, ...]:
         """Return the perf tests that *node* would run under load."""
-        if self._session is None:
-            return ()
-        collected = self.controller.collected.get(node.gateway.id)
+        return () if self._session is None else self._tests_of(node.gateway.id)
+
+    def _tests_of(self, worker: str) -> tuple[LoadTest, ...]:
+        collected = self.controller.collected.get(worker)
         return () if collected is None else collected.tests
 
     def admit(self, workers: Sequence[str], may_go: Callable[[str], bool]) -> None:
@@ -109,24 +111,34 @@ class FanOut:
         return True
 
     def _disagreements(self, nodes: Sequence[WorkerController]) -> Generator[tuple[str, str], None, None]:
-        first, here = nodes[0].gateway.id, _installed()
+        here, loads = _installed(), any(self.tests_of(node) for node in nodes)
         for name in (node.gateway.id for node in nodes):
             theirs, host = self._hello.get(name, ("no pytest-cdcperf", "its host"))
             if theirs != here:
                 yield name, f"worker {name} on {host} has {theirs}, here it is {here}: install the same there"
                 continue
-            mine = {test.nodeid: test for test in self.tests_of(nodes[0])}
-            others = {test.nodeid: test for test in self.tests_of(self._nodes[name])}
-            for nodeid in mine.keys() ^ others.keys():
-                has, lacks = (first, name) if nodeid in mine else (name, first)
-                yield nodeid, f"worker {has} collected {nodeid}, worker {lacks} did not: all must see the same tests"
-            for nodeid in mine.keys() & others.keys():
-                if mine[nodeid] != others[nodeid]:
-                    yield (
-                        nodeid,
-                        f"{nodeid}: worker {first} would run {mine[nodeid].spec}; worker {name} {others[nodeid].spec}; "
-                        "all must come to the same: look for what differs between them, such as the environment",
-                    )
+            if loads:
+                yield from self._differences(nodes[0].gateway.id, name)
+
+    def _differences(self, first: str, other: str) -> Generator[tuple[str, str], None, None]:
+        here, there = self._collections[first], self._collections[other]
+        if apart := sorted(set(here) ^ set(there)):
+            has, lacks = (first, other) if apart[0] in here else (other, first)
+            more = f" (and {len(apart) - 1} more)" if len(apart) > 1 else ""
+            yield (
+                apart[0],
+                f"worker {has} collected {apart[0]}, worker {lacks} did not{more}: all must see the same tests",
+            )
+        elif here != there:
+            yield other, f"worker {other} collected in another order than {first}: all must see the tests in the same"
+        mine, others = ({test.nodeid: test.spec for test in self._tests_of(name)} for name in (first, other))
+        for nodeid in mine.keys() & others.keys():
+            if mine[nodeid] != others[nodeid]:
+                yield (
+                    nodeid,
+                    f"{nodeid}: worker {first} would run {mine[nodeid]}; worker {other} {others[nodeid]}; "
+                    "all must come to the same: look for what differs between them, such as the environment",
+                )
 
     @pytest.hookimpl(wrapper=True, optionalhook=True)
     def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
@@ -162,8 +174,9 @@ class FanOut:
         channel.setcallback(lambda data: self._inbox.put((node, data)), endmarker=None)
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self) -> None:
+    def pytest_xdist_node_collection_finished(self, node: WorkerController, ids: Sequence[str]) -> None:
         """Take what the worker said of its perf tests, before xdist makes its schedule. In the main thread."""
+        self._collections[node.gateway.id] = ids
         if self._taking is None and not self._inbox.empty():
             self._perf()
             self._taking = threading.Thread(target=self._take_all, name="cdcperf-controller", daemon=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
+
+import pytest
 
 from tests.distributed.harness import Project
 
@@ -22,21 +25,43 @@ def test_without_workers_the_load_runs_in_the_process_itself_and_says_so(project
     assert "cdcperf: -n 0: the load runs in this process alone" in session.lines
 
 
-def test_workers_that_see_different_perf_tests_are_told_which(project: Project):
-    project.tests("""
-    @pytest.mark.parametrize("n", [WORKER])
-    @perf(vus=2, iterations=2)
-    def test_it(n):
-        note("ran.txt")
-
-    def test_plain():
-        note("ran.txt")
-    """)
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            """
+            @pytest.mark.parametrize("n", [WORKER])
+            @perf(vus=2, iterations=2)
+            def test_it(n):
+                note("ran.txt")
+            """,
+            "worker gw0 collected test_it.py::test_it[gw0], worker gw1 did not (and 1 more): "
+            "all must see the same tests",
+        ),
+        (
+            """
+            if WORKER == "gw1":
+                def test_plain():
+                    note("ran.txt")
+            """,
+            "worker gw1 collected test_it.py::test_plain, worker gw0 did not: all must see the same tests",
+        ),
+        (
+            """
+            @pytest.mark.parametrize("n", sorted("ab", reverse=WORKER == "gw1"))
+            @perf(vus=2, iterations=2)
+            def test_it(n):
+                note("ran.txt")
+            """,
+            "worker gw1 collected in another order than gw0: all must see the tests in the same",
+        ),
+    ],
+)
+def test_workers_that_see_different_tests_are_told_which_and_run_none(project: Project, body: str, said: str):
+    project.tests(textwrap.dedent(ONE_TEST.replace("test_it", "test_same")) + textwrap.dedent(body))
     session = project.run("-n", "2", "--perf-run")
     assert session.code == 1
-    assert (
-        "worker gw0 collected test_it.py::test_it[gw0], worker gw1 did not: all must see the same tests"
-    ) in session.lines
+    assert said in session.lines
     assert session.notes("ran.txt") == []
 
 

@@ -37,6 +37,11 @@ def test_iterations_per_vu(vu):
 def test_arrivals(vu):
     note("arrivals.txt", time.monotonic_ns())
 
+@perf(load=SharedIterations(vus=4, iterations=41))
+async def test_tasks(vu):
+    note("tasks.txt", vu.id)
+    await think.aio(0.001)
+
 @perf(load=PerVUIterations(vus=1, iterations=3))
 def test_fewer_vus_than_workers(vu):
     note("fewer_vus.txt", vu.id)
@@ -107,13 +112,15 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 
 def test_each_test_passes_once_but_for_those_whose_limits_are_crossed(session):
     assert session.code == 1
-    assert session.counts == {"passed": 18, "failed": 2}
+    assert session.counts == {"passed": 19, "failed": 2}
 
 
 def test_the_iterations_of_all_workers_are_those_of_the_load(session):
     shared, per_vu = session.notes("shared_iterations.txt"), session.notes("iterations_per_vu.txt")
     assert len(shared) == session.results["test_shared_iterations"]["iterations"] == 101
     assert {worker for worker, _ in shared} == {"gw0", "gw1"}
+    assert len(session.notes("tasks.txt")) == session.results["test_tasks"]["iterations"] == 41
+    assert {worker for worker, _ in session.notes("tasks.txt")} == {"gw0", "gw1"}
     assert len(per_vu) == session.results["test_iterations_per_vu"]["iterations"] == 35
     assert {(int(vu), int(n)) for _, vu, n in per_vu} == set(itertools.product(range(1, 6), range(7)))
     whose = {vu: {worker for worker, other, _ in per_vu if other == vu} for _, vu, _ in per_vu}
@@ -174,7 +181,7 @@ def test_perf_tests_run_beside_nothing_and_ordinary_ones_are_spread(session):
     marks = session.notes("marks.txt")
     ordinary = ("test_plain", "test_late")
     perf = {name for _, _, name in marks if not name.startswith(ordinary)}
-    assert len(perf) == 8
+    assert len(perf) == 9
     for name in perf:
         assert list(overlaps(marks, name)) == []
     begun = [(worker, name) for worker, step, name in marks if step == "begin" and name.startswith(ordinary)]
@@ -207,7 +214,7 @@ def test_a_member_of_a_pool_is_lent_to_one_worker_at_a_time(session):
 
 def test_each_report_shows_one_test_with_its_workers(session):
     results, cases = session.results, session.cases
-    assert len(cases) == 20
+    assert len(cases) == 21
     for name in ("test_shared_iterations", "test_arrivals", "test_sharing"):
         workers = results[name]["workers"]
         assert [(part["name"], part["share"]) for part in workers] == [("gw0", "1 of 2"), ("gw1", "2 of 2")]
@@ -217,14 +224,14 @@ def test_each_report_shows_one_test_with_its_workers(session):
     page = (session.directory / "report.html").read_text()
     start = page.index('data-jsonblob="') + len('data-jsonblob="')
     rows = json.loads(html.unescape(page[start : page.index('"', start)]))["tests"]
-    assert len(rows) == 20
+    assert len(rows) == 21
     assert all(len(row) == 1 for row in rows.values())
     (extra,) = [extra for extra in rows["test_it.py::test_pooled"][0]["extras"] if extra["format_type"] == "html"]
     assert "gw1" in extra["content"]
 
 
 def test_the_terminal_says_it_once_and_names_the_workers(session):
-    assert session.lines.count("cdcperf: 8 perf tests, mode load (--perf-run)") == 1
+    assert session.lines.count("cdcperf: 9 perf tests, mode load (--perf-run)") == 1
     summary = session.output.rpartition("\ntest_it.py::test_pooled\n")[2]
     rows = [line.split()[:5] for line in summary.splitlines()[:30] if line.startswith("    gw")]
     assert rows[:2] == [["gw0", "1", "of", "2", "300"], ["gw1", "2", "of", "2", "300"]]
