@@ -140,6 +140,8 @@ class PerfSession:
         ]
         if loaded:
             lines.append(f"cdcperf: {len(loaded)} under load; results in {self.directory.planned}")
+            if self.config.getoption("numprocesses", None) == 0:
+                lines.append("cdcperf: -n 0: the load runs in this process alone")
         if self._plain:
             lines += plain
         unlimited = sum(not item.marker.gate and item.spec.profile not in self.settings.thresholds for item in loaded)

@@ -70,7 +70,10 @@ class FanOut:
         self._nodes: dict[str, WorkerController] = {}
         self._channels: dict[str, Any] = {}  # a channel that nobody holds is closed
         self._hello: dict[str, tuple[str, str]] = {}
+        self._collections: dict[str, Sequence[str]] = {}
         self._taking: threading.Thread | None = None
+        self._closed: list[str] = []  # workers from whom no word can come any more
+        self._ending = False
 
     @property
     def controller(self) -> Controller:
@@ -79,9 +82,10 @@ class FanOut:
 
     def tests_of(self, node: WorkerController) -> tuple[LoadTest, ...]:
         """Return the perf tests that *node* would run under load."""
-        if self._session is None:
-            return ()
-        collected = self.controller.collected.get(node.gateway.id)
+        return () if self._session is None else self._tests_of(node.gateway.id)
+
+    def _tests_of(self, worker: str) -> tuple[LoadTest, ...]:
+        collected = self.controller.collected.get(worker)
         return () if collected is None else collected.tests
 
     def admit(self, workers: Sequence[str], may_go: Callable[[str], bool]) -> None:
@@ -94,6 +98,7 @@ class FanOut:
         """Whether all *nodes* see the same perf tests; say what differs where they do not."""
         if self._session is None:
             return True
+        nodes = [node for node in self._nodes.values() if node in nodes]  # not as they happened to be ready
         if faults := list(self._disagreements(nodes)):
             for name, fault in faults:
                 report = pytest.CollectReport(nodeid=name, outcome="failed", longrepr=fault, result=[])
@@ -106,33 +111,57 @@ class FanOut:
         return True
 
     def _disagreements(self, nodes: Sequence[WorkerController]) -> Generator[tuple[str, str], None, None]:
-        first, here = nodes[0].gateway.id, _installed()
+        here, loads = _installed(), any(self.tests_of(node) for node in nodes)
         for name in (node.gateway.id for node in nodes):
-            theirs, host = self._hello.get(name, ("no", "its host"))
+            theirs, host = self._hello.get(name, ("no pytest-cdcperf", "its host"))
             if theirs != here:
-                fault = (
-                    f"worker {name} on {host} has {theirs} pytest-cdcperf, here it is {here}: install the same there"
-                )
-                yield name, fault
+                yield name, f"worker {name} on {host} has {theirs}, here it is {here}: install the same there"
                 continue
-            mine = {test.nodeid: test for test in self.tests_of(nodes[0])}
-            others = {test.nodeid: test for test in self.tests_of(self._nodes[name])}
-            for nodeid in mine.keys() ^ others.keys():
-                has, lacks = (first, name) if nodeid in mine else (name, first)
-                yield nodeid, f"worker {has} collected {nodeid}, worker {lacks} did not: all must see the same tests"
-            for nodeid in mine.keys() & others.keys():
-                if mine[nodeid] != others[nodeid]:
-                    yield (
-                        nodeid,
-                        f"{nodeid}: worker {first} would run {mine[nodeid].spec}; worker {name} {others[nodeid].spec}; "
-                        "all must come to the same: look for what differs between them, such as the environment",
-                    )
+            if loads:
+                yield from self._differences(nodes[0].gateway.id, name)
+
+    def _differences(self, first: str, other: str) -> Generator[tuple[str, str], None, None]:
+        here, there = self._collections[first], self._collections[other]
+        if apart := sorted(set(here) ^ set(there)):
+            has, lacks = (first, other) if apart[0] in here else (other, first)
+            more = f" (and {len(apart) - 1} more)" if len(apart) > 1 else ""
+            yield (
+                apart[0],
+                f"worker {has} collected {apart[0]}, worker {lacks} did not{more}: all must see the same tests",
+            )
+        elif here != there:
+            yield other, f"worker {other} collected in another order than {first}: all must see the tests in the same"
+        mine, others = ({test.nodeid: test.spec for test in self._tests_of(name)} for name in (first, other))
+        for nodeid in mine.keys() & others.keys():
+            if mine[nodeid] != others[nodeid]:
+                yield (
+                    nodeid,
+                    f"{nodeid}: worker {first} would run {mine[nodeid]}; worker {other} {others[nodeid]}; "
+                    "all must come to the same: look for what differs between them, such as the environment",
+                )
 
     @pytest.hookimpl(wrapper=True, optionalhook=True)
     def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
         """Wrap the scheduler, whoever made it. Called once, before any worker has collected."""
         inner = yield
         return None if inner is None else FanOutScheduling(inner, self)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, specs: Sequence[Any]) -> None:
+        """Refuse what cannot be told to a worker elsewhere. Called before any worker starts, in the main thread."""
+        far = [spec for spec in specs if not spec.popen or spec.chdir]
+        if self._session is None or not far:
+            return
+        from xdist.workermanage import make_reltoroot  # noqa: PLC0415
+
+        manager: Any = self._config.pluginmanager.getplugin("dsession")
+        try:
+            make_reltoroot(manager.nodemanager.roots, [str(given) for given in self._config.invocation_params.args])
+        except ValueError as error:
+            raise pytest.UsageError(
+                f"--tx {_named(far[0])}: {error}: a worker elsewhere knows no paths of this host; "
+                "choose tests by -m, -k or the testpaths of its own checkout, and write --option=FILE"
+            ) from None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: WorkerController) -> None:
@@ -142,11 +171,12 @@ class FanOut:
         self._nodes[node.gateway.id] = node
         self._channels[node.gateway.id] = channel
         # In a thread of the gateway's, which must not wait for anything.
-        channel.setcallback(lambda data: self._inbox.put((node, data)))
+        channel.setcallback(lambda data: self._inbox.put((node, data)), endmarker=None)
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self) -> None:
+    def pytest_xdist_node_collection_finished(self, node: WorkerController, ids: Sequence[str]) -> None:
         """Take what the worker said of its perf tests, before xdist makes its schedule. In the main thread."""
+        self._collections[node.gateway.id] = ids
         if self._taking is None and not self._inbox.empty():
             self._perf()
             self._taking = threading.Thread(target=self._take_all, name="cdcperf-controller", daemon=True)
@@ -154,17 +184,18 @@ class FanOut:
         if self._taking is not None:
             self._inbox.join()
 
-    @pytest.hookimpl(optionalhook=True)
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)  # before xdist prints the traceback of a worker without us
     def pytest_testnodedown(self, node: WorkerController, error: object) -> None:
         """Wait no longer for a worker that is gone. Called in the main thread."""
         name = node.gateway.id
         if self._session is None:
             return
         if error and self._session.loads and name not in self._hello and not hasattr(node, "workerinfo"):
-            words = str(error).strip().splitlines()[-1]
+            lines = [line.strip() for line in str(error).strip().splitlines()]
+            words = next((line for line in reversed(lines) if "rror: " in line), lines[-1])
             pytest.exit(
-                f"worker {name} ({node.gateway.spec}) ended before it began: {words}; "
-                f"pytest-cdcperf {_installed()} must be installed there",
+                f"worker {name} ({_named(node.gateway.spec)}) ended before it began: {words}; "
+                f"{_installed()} must be installed there",
                 returncode=int(pytest.ExitCode.USAGE_ERROR),
             )
         self.controller.drop(name, "died" if error else "ended")
@@ -182,7 +213,10 @@ class FanOut:
         """End what is still under way, before xdist ends the workers. In the main thread."""
         if self._session is None or self._taking is None:
             return
+        self._ending = True
         self.controller.interrupt("interrupted")
+        for name in list(self._closed):
+            self.controller.drop(name, "is gone")
         self.controller.wait_until_idle(INTERRUPT_GRACE_S)
         self._inbox.put(None)
         self._taking.join(timeout=_TICK_S)
@@ -229,7 +263,11 @@ class FanOut:
         from pytest_cdcperf.cluster.wire import pack, unpack  # noqa: PLC0415
 
         name = node.gateway.id
-        if isinstance(data, tuple):
+        if data is None:
+            self._closed.append(name)
+            if self._ending:  # before, xdist tells us; Ctrl-C ends the ssh client of a far worker beside us
+                self.controller.drop(name, "is gone")
+        elif isinstance(data, tuple):
             self._hello[name] = data
             channel = self._channels[name]
 
@@ -305,11 +343,15 @@ class Worker:
             self._released = self._link.end(item.nodeid, self._outcome, self._session.load_refused)
 
 
+def _named(spec: Any) -> str:
+    return str(spec).removeprefix("execmodel=main_thread_only//")  # which xdist adds
+
+
 def _installed() -> str:
     try:
-        return version("pytest-cdcperf")
+        return f"pytest-cdcperf {version('pytest-cdcperf')}"
     except PackageNotFoundError:  # run from its sources
-        return "the sources of"
+        return "pytest-cdcperf from its sources"
 
 
 def _exit_on_sigterm(_number: int, _frame: FrameType | None) -> None:

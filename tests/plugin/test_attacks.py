@@ -152,11 +152,11 @@ def test_a_thresholds_file_that_concerns_nobody_says_so(pytester, write):
     result.stdout.fnmatch_lines(["cdcperf: 1 test of no profile that --perf-thresholds names: their own limits hold"])
 
 
-def test_workers_of_any_kind_are_refused_for_now(pytester, write):
-    write("@perf\ndef test_it(): pass\n")
-    result = run(pytester, "--tx", "2*popen", "--dist", "load")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: load over pytest-xdist workers is not there yet; run without -n and --tx"])
+def test_workers_of_any_kind_run_a_load_together(pytester, write, result_of):
+    write("@perf(load=SharedIterations(vus=2, iterations=5))\ndef test_it(): pass\n")
+    result = pytester.runpytest_subprocess("--perf-run", "--tx", "2*popen", "--dist", "load")
+    result.assert_outcomes(passed=1)
+    assert [part["iterations"] for part in result_of("test_it-test_it")["workers"]] == [3, 2]
 
 
 def test_a_project_may_override_a_public_fixture(pytester, write, result_of):

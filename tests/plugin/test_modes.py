@@ -197,9 +197,3 @@ def test_after():
     assert len({draw for own in draws.values() for draw in own}) == 6
 """)
     pytester.runpytest("--perf-run").assert_outcomes(passed=2)
-
-
-def test_load_over_xdist_workers_is_refused_for_now(pytester, counting):
-    result = pytester.runpytest("--perf-run", "-n", "2")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: load over pytest-xdist workers is not there yet; run without -n and --tx"])

@@ -1,0 +1,90 @@
+"""Any number of workers, and every way of pytest-xdist to spread ordinary tests over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.distributed.harness import PLUGINS, Project
+
+COUNTS = """
+@perf(load=SharedIterations(vus=2, iterations=31))
+def test_shared(vu):
+    note("shared.txt", vu.id)
+    time.sleep(0.001)
+
+@perf(load=PerVUIterations(vus=2, iterations=8))
+def test_per_vu(vu):
+    note("per_vu.txt", vu.id)
+
+@perf(load=ConstantArrivalRate(rate=50, duration="1s", vus=2, max_vus=2))
+def test_arrivals(vu):
+    note("arrivals.txt", vu.id)
+"""
+ORDINARY = """
+from notes import note
+import pytest
+
+@pytest.mark.parametrize("n", range(5))
+@pytest.mark.xdist_group("odd")
+def test_plain(n, request):
+    note("ran.txt", request.node.nodeid.partition("@")[0])
+    assert n != 3
+
+class TestClass:
+    @pytest.mark.parametrize("n", range(4))
+    def test_method(self, n, request):
+        note("ran.txt", request.node.nodeid)
+
+@pytest.mark.skip
+def test_skipped():
+    pass
+"""
+
+# By mode: what of a test's id it has in common with those that must run on the same worker.
+TOGETHER: dict[str, Callable[[str], str]] = {
+    "load": str,
+    "worksteal": str,
+    "each": str,
+    "loadfile": lambda nodeid: nodeid.partition("::")[0],
+    "loadscope": lambda nodeid: nodeid.rpartition("::")[0],
+    "loadgroup": str,  # with pytest 9.2 xdist 3.8 forms no groups
+}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_totals_are_exact_over_any_number_of_workers_also_where_there_are_fewer_vus(project, workers):
+    project.tests(COUNTS)
+    session = project.run("-n", str(workers), "--perf-run")
+    assert session.code == 0
+    taking_part = {f"gw{n}" for n in range(min(workers, 2))}
+    for name, total in (("shared", 31), ("per_vu", 16), ("arrivals", 50)):
+        result = session.results[f"test_{name}"]
+        assert len(session.notes(f"{name}.txt")) == result["iterations"] == total
+        assert {part["name"] for part in result["workers"]} == taking_part
+        assert {worker for worker, _ in session.notes(f"{name}.txt")} == taking_part
+        assert result["peak_vus"] <= 2
+
+
+@pytest.mark.parametrize("dist", TOGETHER)
+def test_without_a_perf_test_every_mode_of_xdist_is_as_without_the_plugin(tmp_path: Path, dist: str):
+    seen = []
+    for name, plugins in (("with", PLUGINS), ("without", "xdist.plugin")):
+        project = Project(tmp_path / name)
+        project.write("test_one.py", ORDINARY)
+        project.write("test_two.py", ORDINARY)
+        seen.append((project, project.start("-n", "2", f"--dist={dist}", "-v", plugins=plugins)))
+    having, lacking = (project.end(process) for project, process in seen)
+    assert having.code == lacking.code == 1
+    assert having.counts == lacking.counts
+    ran = [sorted(nodeid for _, nodeid in session.notes("ran.txt")) for session in (having, lacking)]
+    assert ran[0] == ran[1]
+    assert len(ran[0]) == 18 * (2 if dist == "each" else 1)
+    for ran in (having.notes("ran.txt"), lacking.notes("ran.txt")):
+        whose: dict[str, set[str]] = {}
+        for worker, nodeid in ran:
+            whose.setdefault(TOGETHER[dist](nodeid), set()).add(worker)
+        assert all(len(workers) == 1 for workers in whose.values()) or dist == "each"
+    assert "cdcperf:" not in having.output
