@@ -149,7 +149,7 @@ def prepare(settings: HttpSettings, method: str, url: str, options: CallOptions)
             raise _no_http(method, url)
         template = f"{settings.base_url.rstrip('/')}/{url.lstrip('/')}" if url else settings.base_url
     if not options and not settings.headers:
-        return Call(method, template, template_of(template))
+        return _plain_call(method, template)
     target = template
     if (path := options.get("path")) is not None:
         target = _filled(method, template, path)
@@ -161,6 +161,11 @@ def prepare(settings: HttpSettings, method: str, url: str, options: CallOptions)
         raise ConfigError(*faults)
     name = options.get("name")
     return Call(method, target, name or template_of(template), headers, body, named=bool(name))
+
+
+@lru_cache(maxsize=4096)
+def _plain_call(method: str, url: str) -> Call:
+    return Call(method, url, template_of(url))
 
 
 @lru_cache(maxsize=4096)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Generic, TypeVar
+from urllib.request import getproxies
 
 from pyreqwest.bytes import Bytes
 from pyreqwest.client import Client, ClientBuilder, SyncClient, SyncClientBuilder
@@ -90,6 +91,8 @@ AnyClientBuilder = TypeVar("AnyClientBuilder", SyncClientBuilder, ClientBuilder)
 
 def _configured(builder: AnyClientBuilder, settings: HttpSettings, cookies: CookieStore) -> AnyClientBuilder:
     builder.cookie_provider(cookies).user_agent("pytest-cdcperf").http2(settings.http2)
+    if not getproxies():
+        builder.no_proxy()  # or each request looks for one
     builder.follow_redirects(False)  # we follow: each is a request of its own in the figures, as in k6
     builder.timeout(timedelta(seconds=settings.timeout))
     if isinstance(settings.verify, str):
@@ -116,18 +119,10 @@ class Exchange:
     :meth:`reply`; for what the engine raises meanwhile it raises :meth:`failed`.
     """
 
-    __slots__ = (
-        "_begin_ns",
-        "_call",
-        "_follows",
-        "_headers_ns",
-        "_hops",
-        "_recording",
-        "_tags",
-        "_timeout",
-        "discards",
-        "is_secure",
-    )
+    _timeout: timedelta | None = None
+    _tags: Tags = ()
+    _hops: tuple[HttpReply, ...] = ()
+    _begin_ns = _headers_ns = 0
 
     def __init__(
         self, settings: HttpSettings, recording: HttpRecording, method: str, url: str, options: CallOptions
@@ -136,14 +131,11 @@ class Exchange:
         self.is_secure = call.is_secure
         self._recording = recording
         self._follows, self.discards = settings.follow_redirects, settings.discard_bodies
-        self._timeout: timedelta | None = None
-        self._tags: Tags = ()
-        self._hops: tuple[HttpReply, ...] = ()
-        self._begin_ns = self._headers_ns = 0
         if options:
             self._follows = options.get("allow_redirects", self._follows)
             self.discards = options.get("discard_body", self.discards)
-            self._timeout = timedelta(seconds=options["timeout"]) if "timeout" in options else None
+            if "timeout" in options:
+                self._timeout = timedelta(seconds=options["timeout"])
             self._tags = as_tags(options.get("tags"))
 
     def builder(self, request: Callable[[str, str], AnyBuilder]) -> AnyBuilder:
