@@ -5,15 +5,14 @@ https://pytest-xdist.readthedocs.io/en/stable/how-it-works.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pytest_cdcperf.cluster.messages import LoadTest
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # every session with workers imports this module: nothing that only perf tests need
     from xdist.scheduler.protocol import Scheduling
     from xdist.workermanage import WorkerController
 
+    from pytest_cdcperf.cluster.messages import LoadTest
     from pytest_cdcperf.plugin.xdist import FanOut
 
 
@@ -181,6 +180,3 @@ class _Node:
             if self.loads:
                 self._node.send_runtest_some([test.index for test in self.loads])
             self._node.shutdown()
-
-
-MayGo = Callable[[str], bool]
