@@ -12,6 +12,7 @@ from pytest_cdcperf.cluster.controller import Controller
 from pytest_cdcperf.cluster.link import Channel, link_in_process, link_over
 from pytest_cdcperf.cluster.messages import ServicesWanted
 from pytest_cdcperf.cluster.shared import Shared
+from pytest_cdcperf.model.overrides import Overrides
 from pytest_cdcperf.model.profiles import canonical, spellings
 from pytest_cdcperf.plugin import item as items_module
 from pytest_cdcperf.plugin.host import SessionHost
@@ -142,6 +143,8 @@ class PerfSession:
             lines.append(f"cdcperf: {len(loaded)} under load; results in {self.directory.planned}")
             if self.config.getoption("numprocesses", None) == 0:
                 lines.append("cdcperf: -n 0: the load runs in this process alone")
+        if not self.loads and self.settings.overrides != Overrides():
+            lines.append("cdcperf: --perf-duration, --perf-vus and --perf-rate change nothing without --perf-run or -m")
         if self._plain:
             lines += plain
         unlimited = sum(not item.marker.gate and item.spec.profile not in self.settings.thresholds for item in loaded)

@@ -197,3 +197,10 @@ def test_after():
     assert len({draw for own in draws.values() for draw in own}) == 6
 """)
     pytester.runpytest("--perf-run").assert_outcomes(passed=2)
+
+
+def test_an_override_that_changes_nothing_is_said_to(pytester, write):
+    write("@perf\ndef test_it():\n    pass\n")
+    line = "cdcperf: --perf-duration, --perf-vus and --perf-rate change nothing without --perf-run or -m"
+    assert line in pytester.runpytest("--perf-vus=3").outlines
+    assert line not in pytester.runpytest().outlines

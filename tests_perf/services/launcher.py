@@ -67,7 +67,7 @@ class Launched:
         if not line:
             raise StackError(
                 f"the service {self._module} did not start: {last_words(self._log)} (log: {self._log}); "
-                "what it needs is in the extra grpc and the dependency group services"
+                "it may want: pip install '.[embedded,grpc]' aiohttp"
             )
         where: dict[str, str] = json.loads(line)
         return where
