@@ -121,7 +121,7 @@ class _Face:
         """
         if settings:
             return self.with_options(**settings).service(name, proto=proto, proto_path=proto_path)
-        key = (name, proto, tuple(proto_path))
+        key = (name, proto, (proto_path,) if isinstance(proto_path, str) else tuple(proto_path))
         made: Service | None = self._made.get(key)
         if made is None:
             self.options.require_address()

@@ -305,9 +305,13 @@ class Controller:
         if run is None or not run.is_complete:
             return
         test.run = None
-        result, skipped = run.result(self._host.faults()), run.skip_reason()
-        fault = "" if skipped else self._host.record(result)
-        self._post(test.members, Concluded(result, fault, skipped))
+        try:
+            result, skipped = run.result(self._host.faults()), run.skip_reason()
+            fault = "" if skipped else self._host.record(result)
+        except Exception as error:  # noqa: BLE001  # all workers wait for a word, and so does whoever ends the session
+            self._post(test.members, Refused(f"the figures cannot be judged: {type(error).__name__}: {error}"))
+        else:
+            self._post(test.members, Concluded(result, fault, skipped))
         self._idle.notify_all()
 
     def _on_end(self, worker: str, message: CallEnded) -> None:
@@ -339,7 +343,11 @@ class Controller:
             self._post([worker], Answer(ask.number, value))
 
         if not isinstance(ask.about, ServicesWanted):
-            self._store.call(worker, ask.about, reply)
+            try:
+                self._store.call(worker, ask.about, reply)
+            except Exception as error:  # noqa: BLE001  # a mistake in one body, which is to see it
+                answer = Answer(ask.number, error=f"shared: {type(error).__name__}: {error}")
+                self._post([worker], answer)
             return
 
         def start() -> None:

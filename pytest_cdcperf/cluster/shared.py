@@ -19,7 +19,7 @@ from pytest_cdcperf.errors import ConfigError, SharedError
 
 @dataclass(frozen=True)
 class PoolCall:
-    """An operation on the pool *name*: "put", "lease", "give_back", "take" or "size"."""
+    """An operation on the pool *name*: "put", "lease", "give_back", "put_back", "take" or "size"."""
 
     name: str
     operation: str
@@ -103,6 +103,8 @@ class Store:
             case "give_back":
                 del pool.lent[call.token]
                 pool.free.append(call.item)
+            case "put_back":
+                pool.free.append(pool.lent.pop(call.token)[1])
             case "take" if pool.free and len(pool.free) + len(pool.lent) > call.leaving:
                 return pool.free.pop(self._random.randrange(len(pool.free)))
             case "size":
@@ -173,7 +175,15 @@ class Pool:
             yield None if lent is None else lent[1]
         finally:
             if lent is not None:
-                self._call("give_back", token=lent[0], item=lent[1])
+                self._give_back(*lent)
+
+    def _give_back(self, token: int, item: Any) -> None:
+        try:
+            _plain(f"shared.pool({self._name!r}).lease", item)
+        except ConfigError:
+            self._call("put_back", token=token)  # as it was lent
+            raise
+        self._call("give_back", token=token, item=item)
 
     def take(self, *, leaving: int = 0) -> Any | None:
         """Take a member out for good, drawn at random.
@@ -209,7 +219,12 @@ class Shared:
         self._ask = self._blocking(ask) if crosses_processes else ask
 
     def pool(self, name: str) -> Pool:
-        """Return the pool *name*, which is empty at first."""
+        """Return the pool *name*, which is empty at first.
+
+        :raises ConfigError: when *name* is no text
+        """
+        if type(name) is not str:
+            raise ConfigError(f"shared.pool({name!r}): allowed: text")
         return Pool(name, self._ask)
 
     @contextmanager

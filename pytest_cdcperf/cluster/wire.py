@@ -28,12 +28,15 @@ _VALUES: tuple[type, ...] = (
     *(result.RunFacts, result.RunResult, result.WorkerPart),
     *(services.Services, services.PostgresAddress, services.MongoAddress),
 )
-_ALLOWED = {(value.__module__, value.__qualname__): value for value in _VALUES}
+_PLAIN: tuple[type, ...] = (str, int, float, bytes)
+_ALLOWED = {(value.__module__, value.__qualname__): value for value in (*_VALUES, *_PLAIN)}
 
 
 def pack(message: messages.ToController | messages.ToWorker) -> bytes:
     """Return *message* as bytes."""
-    return pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    data = io.BytesIO()
+    _Pickler(data, protocol=pickle.HIGHEST_PROTOCOL).dump(message)
+    return data.getvalue()
 
 
 def unpack(data: bytes) -> Any:
@@ -42,6 +45,16 @@ def unpack(data: bytes) -> Any:
     :raises pickle.UnpicklingError: where *data* names anything that is no part of a message
     """
     return _Unpickler(io.BytesIO(data)).load()
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, value: Any) -> Any:
+        """Send what users name by members of a StrEnum, or count in numpy's floats, as the plain value it is."""
+        if type(value) not in _VALUES:
+            for plain in _PLAIN:
+                if isinstance(value, plain):
+                    return plain, (str.__str__(value) if plain is str else plain(value),)
+        return NotImplemented
 
 
 class _Unpickler(pickle.Unpickler):

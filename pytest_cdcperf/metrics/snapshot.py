@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.histogram import Histogram, finite_numbers
 
 Tags = tuple[tuple[str, str], ...]
@@ -219,6 +220,8 @@ class Snapshot:
             if key.matches(name, tags or {}):
                 if found is None:
                     found = new_state(key.kind, state.merging if isinstance(state, GaugeState) else GaugeMerge.LAST)
+                if type(found) is not type(state):
+                    raise ConfigError(f"metric {name!r} is a {key.kind} on one worker and of another kind on the other")
                 _merge(found, state, later=False)
         return found
 

@@ -13,8 +13,8 @@ SOURCE_DATABASE = "cdc_source"
 SINK_DATABASE = "cdc_materialized"
 
 _POSTGRES_NAMES = ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB")
-_URI_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s/@:]*:)\S*(?=@)", re.IGNORECASE)
-_DSN_PASSWORD = re.compile(r"(?P<before>\w*password\s*=\s*)('(?:[^'\\]|\\.)*'|'[^']*$|\S+)", re.IGNORECASE)
+_URI_PASSWORD = re.compile(r"(?P<before>[a-z0-9+.-]://[^\s/@:]*:)\S*(?=@)", re.IGNORECASE)
+_DSN_PASSWORD = re.compile(r"(?P<before>password\s*=\s*)('(?:[^'\\]|\\.)*'|'[^']*$|\S+)", re.IGNORECASE)
 
 
 def redact(text: str) -> str:

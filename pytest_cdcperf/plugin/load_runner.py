@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.metrics.recorder import current_scope
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.profiles import canonical
 from pytest_cdcperf.model.spec import thresholds_of
@@ -48,6 +49,12 @@ class LoadRunner:
         from pytest_cdcperf.engine.run import Body  # noqa: PLC0415
         from pytest_cdcperf.plugin import running  # noqa: PLC0415
 
+        if current_scope() is not None:
+            raise ConfigError("load.run inside a body that runs under load: call it in the test itself")
+        if not callable(body):
+            raise ConfigError(f"load.run: body={body!r}; allowed: a function without arguments")
+        if not _is_share(error_rate):
+            raise ConfigError(f"load.run: error_rate={error_rate!r}; allowed: the tolerated share, 0 to 1")
         if not self._item.runs_load:
             self._run_once(body)
         loads, profile, shortened = self._loads(load)
@@ -84,6 +91,10 @@ class LoadRunner:
 
         running.call_once(body, self._item.perf_session.run_id, is_async=_is_async(body))
         pytest.skip("its body ran once; the load needs --perf-run")
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _is_async(body: Callable[[], Any]) -> bool:

@@ -132,12 +132,20 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "", call
             samplers=[*session.samplers, lambda: sample_memory(pids)],
             audit=_audit(session, spec.drain_s),
         )
-    return _conclude(item, session.link.conclude(), outcome, name)
+    with _telling_refusals():
+        concluded = session.link.conclude()
+    return _conclude(item, concluded, outcome, name)
 
 
 def _begin(session: PerfSession, plan: Plan) -> Start:
-    try:
+    with _telling_refusals():
         return session.link.begin(plan)
+
+
+@contextmanager
+def _telling_refusals() -> Iterator[None]:
+    try:
+        yield
     except RefusedError as refusal:
         refused = pytest.skip.Exception if refusal.skips else pytest.fail.Exception
         raise refused(str(refusal), **({} if refusal.skips else {"pytrace": False})) from None

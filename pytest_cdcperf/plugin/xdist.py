@@ -193,9 +193,10 @@ class FanOut:
         if error and self._session.loads and name not in self._hello and not hasattr(node, "workerinfo"):
             lines = [line.strip() for line in str(error).strip().splitlines()]
             words = next((line for line in reversed(lines) if "rror: " in line), lines[-1])
+            lacking = any(sign in words for sign in ("ModuleNotFoundError", "ImportError: ", "UsageError"))
             pytest.exit(
-                f"worker {name} ({_named(node.gateway.spec)}) ended before it began: {words}; "
-                f"{_installed()} must be installed there",
+                f"worker {name} ({_named(node.gateway.spec)}) ended before it began: {words}"
+                + (f"; {_installed()} must be installed there" if lacking else ""),
                 returncode=int(pytest.ExitCode.USAGE_ERROR),
             )
         self.controller.drop(name, "died" if error else "ended")

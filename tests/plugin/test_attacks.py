@@ -183,3 +183,18 @@ def test_workers_without_perf_tests_are_xdists_own(pytester, write):
     result = pytester.runpytest_subprocess("-n2", "-v")
     result.assert_outcomes(passed=6)
     assert "cdcperf:" not in result.stdout.str()
+
+
+def test_load_run_inside_a_load_is_refused(pytester, write):
+    write("""
+def test_it(load):
+    result = load.run(lambda: load.run(lambda: 1, PerVUIterations()), PerVUIterations())
+    assert "call it in the test itself" in result.failures[0].sample
+""")
+    pytester.runpytest("--perf-run").assert_outcomes(passed=1)
+
+
+def test_load_run_refuses_what_cannot_be_meant(pytester, write):
+    write("def test_it(load):\n    load.run(lambda: 1, PerVUIterations(), error_rate='x')\n")
+    result = pytester.runpytest("--perf-run")
+    result.stdout.fnmatch_lines(["*load.run: error_rate='x'; allowed: the tolerated share, 0 to 1"])

@@ -387,3 +387,20 @@ def test_a_question_that_comes_after_its_workers_end_holds_nothing():
     cluster.send(Ask(1, OnceCall("schema", "enter")), "gw0")
     cluster.send(Ask(1, OnceCall("schema", "enter")), "gw1")
     assert cluster.all_posted() == {"gw1": [Answer(1, ("run", None))]}
+
+
+def test_figures_that_cannot_be_judged_are_said_to_all_that_wait():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    cluster.host.record = lambda _result: 1 / 0
+    cluster.send(done())
+    words = "the figures cannot be judged: ZeroDivisionError: division by zero"
+    assert cluster.all_posted() == to_all(Refused(words))
+
+
+def test_a_mistake_with_what_is_shared_is_answered():
+    cluster = Cluster("gw0")
+    cluster.send(Ask(7, PoolCall("orders", "put", 1)))
+    cluster.send(Ask(8, PoolCall("orders", "take", leaving="x")))
+    *_, answer = cluster.posted("gw0")
+    assert answer.error.startswith("shared: TypeError")

@@ -319,3 +319,16 @@ def test_a_call_says_what_it_is_about():
     assert len(pool) == 2
     pool.take(leaving=3)
     assert calls == [PoolCall("ids", "put", 1), PoolCall("ids", "size"), PoolCall("ids", "take", leaving=3)]
+
+
+def test_what_a_body_makes_of_a_member_must_be_plain_or_it_goes_back_as_it_was(workers):
+    pool = workers["gw0"].pool("orders")
+    pool.put({"id": 1})
+    with pytest.raises(ConfigError, match="does not cross processes"), pool.lease() as order:
+        order["when"] = object()
+    assert len(pool) == 1
+
+
+def test_a_pool_is_named_by_text(workers):
+    with pytest.raises(ConfigError, match="allowed: text"):
+        workers["gw0"].pool(5)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import collections
+import enum
 import os
 import pickle
 from typing import get_args
@@ -149,3 +150,13 @@ def test_no_way_leads_through_an_attribute_of_what_is_allowed(name):
     data = b"\x80\x04\x8c\x0bcollections\x8c" + bytes([len(name)]) + name.encode() + b"\x93."
     with pytest.raises(pickle.UnpicklingError, match="is no part of a message"):
         unpack(data)
+
+
+class Team(enum.StrEnum):
+    SHOP = "shop"
+
+
+def test_what_users_name_by_an_enum_of_theirs_travels_as_text():
+    arrived = unpack(pack(CallEnded(Team.SHOP, "passed")))
+    assert arrived == CallEnded("shop", "passed")
+    assert type(arrived.test) is str
