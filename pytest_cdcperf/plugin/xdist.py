@@ -193,7 +193,8 @@ class FanOut:
         if error and self._session.loads and name not in self._hello and not hasattr(node, "workerinfo"):
             lines = [line.strip() for line in str(error).strip().splitlines()]
             words = next((line for line in reversed(lines) if "rror: " in line), lines[-1])
-            lacking = any(sign in words for sign in ("ModuleNotFoundError", "ImportError: ", "UsageError"))
+            signs = ("ModuleNotFoundError", "ImportError: ", "UsageError", "unrecognized arguments")
+            lacking = any(sign in words for sign in signs)
             pytest.exit(
                 f"worker {name} ({_named(node.gateway.spec)}) ended before it began: {words}"
                 + (f"; {_installed()} must be installed there" if lacking else ""),
