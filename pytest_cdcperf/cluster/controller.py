@@ -63,7 +63,6 @@ class _Test:
     ended: dict[str, str] = field(default_factory=dict)
     fates: dict[str, str] = field(default_factory=dict)  # of those that are gone
     run: Coordinator | None = None
-    plan: Plan | None = None
     stopping: bool = False
     waiting_said: bool = False
     heard_s: dict[str, float] = field(default_factory=dict)
@@ -243,7 +242,7 @@ class Controller:
             test.refused.update(waiting)
             self._post(waiting, refusal)
         elif len(waiting) == len(test.members):
-            test.plan = plan = test.plans[test.members[0]]
+            plan = test.plans[test.members[0]]
             test.plans.clear()
             for metric in plan.metrics:
                 define(metric)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.histogram import Histogram, finite_numbers
@@ -64,10 +63,6 @@ class CounterState:
         """Add *other*."""
         self.total += other.total
 
-    def to_wire(self) -> list[Any]:
-        """Return the state as builtin types."""
-        return [self.total]
-
 
 @dataclass
 class RateState:
@@ -91,10 +86,6 @@ class RateState:
     def rate(self) -> float:
         """The true share, 0 to 1; NaN without samples."""
         return self.hits / self.total if self.total else math.nan
-
-    def to_wire(self) -> list[Any]:
-        """Return the state as builtin types."""
-        return [self.hits, self.total]
 
 
 @dataclass
@@ -136,10 +127,6 @@ class GaugeState:
             self.value = max(self.value, other.value) if self.merging is GaugeMerge.MAX else other.value
             self.min = min(self.min, other.min)
             self.max = max(self.max, other.max)
-
-    def to_wire(self) -> list[Any]:
-        """Return the state as builtin types."""
-        return [str(self.merging), self.value, self.min, self.max]
 
 
 State = Histogram | CounterState | RateState | GaugeState
@@ -232,28 +219,3 @@ class Snapshot:
             state = self.select(name, {tag: value})
             if state is not None:
                 yield value, state
-
-    def to_wire(self) -> list[list[Any]]:
-        """Return the snapshot as builtin types, for a channel or a file."""
-        return [
-            [key.name, str(key.kind), [list(pair) for pair in key.tags], state.to_wire()]
-            for key, state in self.series.items()
-        ]
-
-    @classmethod
-    def from_wire(cls, wire: Iterable[Sequence[Any]]) -> Snapshot:
-        """Return the snapshot that :meth:`to_wire` wrote."""
-        return cls(
-            {
-                SeriesKey(name, Kind(kind), tuple((k, v) for k, v in tags)): _READERS[Kind(kind)](state)
-                for name, kind, tags, state in wire
-            }
-        )
-
-
-_READERS: dict[Kind, Callable[[Sequence[Any]], State]] = {
-    Kind.TREND: Histogram.from_wire,
-    Kind.COUNTER: lambda wire: CounterState(*wire),
-    Kind.RATE: lambda wire: RateState(*wire),
-    Kind.GAUGE: lambda wire: GaugeState(GaugeMerge(wire[0]), *wire[1:]),
-}
