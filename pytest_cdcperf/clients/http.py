@@ -8,17 +8,18 @@ As in k6 a VU is a user of its own: its own connections and its own cookies, for
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Awaitable
 from typing import Generic, TypeVar, Unpack
 
-from pyreqwest.client import Client, SyncClient
 from pyreqwest.cookie import CookieStore
 from pyreqwest.exceptions import PyreqwestError
+from pyreqwest.request import RequestBuilder, SyncRequestBuilder
 
 from pytest_cdcperf.clients.http_call import CallOptions, HttpSettings, SettingChanges
-from pytest_cdcperf.clients.http_engine import Exchange, Own, build_async, build_sync
+from pytest_cdcperf.clients.http_engine import Own, build_async, build_sync
 from pytest_cdcperf.clients.http_reply import HttpReply
-from pytest_cdcperf.engine.vu import current_vu, refuse_blocking
+from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import WrongFaceError
 
 Answer = TypeVar("Answer")
@@ -76,7 +77,7 @@ class HttpClient(_Face[HttpReply]):
         self.settings = settings or HttpSettings()
         self.aio = AsyncHttpClient(self.settings)
         self._lock = threading.Lock()
-        self._home: Own[SyncClient] | None = None
+        self._home: Own[SyncRequestBuilder] | None = None
         self._faces: dict[HttpSettings, HttpClient] = {}
 
     def with_options(self, **changes: Unpack[SettingChanges]) -> HttpClient:
@@ -98,12 +99,14 @@ class HttpClient(_Face[HttpReply]):
 
     def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> HttpReply:  # noqa: D102  # inherited
         __tracebackhide__ = True
-        own = self._own()
-        exchange = Exchange(self.settings, own.recording, method, url, options)
+        exchange = self._own().exchange(method, url, options)
+        history: tuple[HttpReply, ...] = ()
         while True:
+            builder = exchange.builder()
+            begin_ns = time.perf_counter_ns()
             try:
-                with exchange.builder(own.client(exchange).request).build_streamed() as response:
-                    exchange.answered()
+                with builder.build_streamed() as response:
+                    headers_ns = time.perf_counter_ns()
                     if exchange.discards:
                         body, read = None, response.body_reader.read_chunk
                         while read() is not None:
@@ -111,10 +114,12 @@ class HttpClient(_Face[HttpReply]):
                     else:
                         body = response.bytes()
             except PyreqwestError as error:
-                raise exchange.failed(error) from None
-            reply = exchange.reply(response, body)
-            if reply is not None:
+                raise exchange.failed(error, begin_ns) from None
+            reply = exchange.answered(response, body, begin_ns, headers_ns, history)
+            following = exchange.after(reply)
+            if following is None:
                 return reply
+            exchange, history = following, (*history, reply)
 
     def close(self) -> None:
         """Close what is open beside the VUs' own connections."""
@@ -127,8 +132,12 @@ class HttpClient(_Face[HttpReply]):
         for face in faces:
             face.close()
 
-    def _own(self) -> Own[SyncClient]:
+    def _own(self) -> Own[SyncRequestBuilder]:
         vu = current_vu()
+        own: Own[SyncRequestBuilder] | None = None if vu is None else vu.own.get(self)
+        return self._first_own(vu) if own is None else own
+
+    def _first_own(self, vu: VU | None) -> Own[SyncRequestBuilder]:
         if vu is None:
             with self._lock:
                 if self._home is None:
@@ -136,10 +145,8 @@ class HttpClient(_Face[HttpReply]):
                 return self._home
         if vu.is_async:
             refuse_blocking("http_client", "http_client.aio.get(...) and the like")
-        own: Own[SyncClient] | None = vu.own.get(self)
-        if own is None:
-            own = Own(build_sync, self.settings)
-            vu.own.keep(self, own, close=_close, cancel=_close)
+        own = Own(build_sync, self.settings)
+        vu.own.keep(self, own, close=_close, cancel=Own.close)
         return own
 
 
@@ -156,12 +163,14 @@ class AsyncHttpClient(_Face[Awaitable[HttpReply]]):
 
     async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> HttpReply:  # noqa: D102
         __tracebackhide__ = True
-        own = self._own()
-        exchange = Exchange(self._settings, own.recording, method, url, options)
+        exchange = self._own().exchange(method, url, options)
+        history: tuple[HttpReply, ...] = ()
         while True:
+            builder = exchange.builder()
+            begin_ns = time.perf_counter_ns()
             try:
-                async with exchange.builder(own.client(exchange).request).build_streamed() as response:
-                    exchange.answered()
+                async with builder.build_streamed() as response:
+                    headers_ns = time.perf_counter_ns()
                     if exchange.discards:
                         body, read = None, response.body_reader.read_chunk
                         while await read() is not None:
@@ -169,27 +178,30 @@ class AsyncHttpClient(_Face[Awaitable[HttpReply]]):
                     else:
                         body = await response.bytes()
             except PyreqwestError as error:
-                raise exchange.failed(error) from None
-            reply = exchange.reply(response, body)
-            if reply is not None:
+                raise exchange.failed(error, begin_ns) from None
+            reply = exchange.answered(response, body, begin_ns, headers_ns, history)
+            following = exchange.after(reply)
+            if following is None:
                 return reply
+            exchange, history = following, (*history, reply)
 
-    def _own(self) -> Own[Client]:
+    def _own(self) -> Own[RequestBuilder]:
         vu = current_vu()
         if vu is None or not vu.is_async:
             raise WrongFaceError("http_client.aio works in the body of an async perf test only; elsewhere http_client")
-        own: Own[Client] | None = vu.own.get(self)
+        own: Own[RequestBuilder] | None = vu.own.get(self)
         if own is None:
             own = Own(build_async, self._settings)
             vu.own.keep(self, own, close=_close_async)
         return own
 
 
-def _close(own: Own[SyncClient]) -> None:
-    for client in own.opened:
-        client.close()
+def _close(own: Own[SyncRequestBuilder]) -> None:
+    own.close()
+    own.forget()
 
 
-async def _close_async(own: Own[Client]) -> None:
-    for client in own.opened:
-        await client.close()
+async def _close_async(own: Own[RequestBuilder]) -> None:
+    for closing in own.close():
+        await closing
+    own.forget()

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.request import getproxies
 
 from pyreqwest.bytes import Bytes
@@ -29,39 +30,71 @@ from pyreqwest.exceptions import (
     PyreqwestError,
     RequestTimeoutError,
 )
+from pyreqwest.http import Url
 from pyreqwest.request import BaseRequestBuilder
 from pyreqwest.response import BaseResponse
 
 from pytest_cdcperf import errors
-from pytest_cdcperf.clients.http_call import REDIRECTS, CallOptions, HttpSettings, prepare
-from pytest_cdcperf.clients.http_metrics import NO_RESPONSE, HttpRecording, as_tags
+from pytest_cdcperf.clients.http_call import REDIRECTS, Call, CallOptions, HttpSettings, prepare
+from pytest_cdcperf.clients.http_metrics import NO_RESPONSE, HttpRecording, HttpSeries, as_tags
 from pytest_cdcperf.clients.http_reply import HttpReply
 from pytest_cdcperf.metrics.snapshot import Tags
 
-AnyClient = TypeVar("AnyClient", SyncClient, Client)
 AnyBuilder = TypeVar("AnyBuilder", bound=BaseRequestBuilder)
+AnyBuilder_co = TypeVar("AnyBuilder_co", bound=BaseRequestBuilder, covariant=True)
+
+_MOST_KNOWN = 200
+_parsed = lru_cache(maxsize=4096)(Url)
 
 _CONNECTING = "client error (connect)"
 _BROKEN = ("reset", "broken pipe", "closed before message", "end of file", "aborted", "os error 104", "os error 54")
 
 
-class Own(Generic[AnyClient]):
+class EngineClient(Protocol[AnyBuilder_co]):
+    """What both clients of the engine have: they differ in how they are waited for."""
+
+    def request(self, method: str, url: Url | str) -> AnyBuilder_co:
+        """Begin a request."""
+
+    def close(self) -> Any:
+        """Close the connections: None, or what is to be awaited."""
+
+
+Build = Callable[[HttpSettings, CookieStore], EngineClient[AnyBuilder]]
+
+
+class Own(Generic[AnyBuilder]):
     """What one VU has of its own: connections, cookies, and where its samples go."""
 
-    def __init__(self, build: Callable[[HttpSettings, CookieStore], AnyClient], settings: HttpSettings) -> None:
+    def __init__(self, build: Build[AnyBuilder], settings: HttpSettings) -> None:
         self.cookies = CookieStore()
-        self.recording = HttpRecording()
-        self._build: Callable[[HttpSettings, CookieStore], AnyClient] = build
+        self._recording = HttpRecording()
+        self._build: Build[AnyBuilder] = build
         self._settings = settings
-        self._plain: AnyClient | None = None
-        self._secure: AnyClient | None = None
+        self._plain: EngineClient[AnyBuilder] | None = None
+        self._secure: EngineClient[AnyBuilder] | None = None
+        self._known: dict[tuple[str, str], Exchange[AnyBuilder]] = {}
 
-    def client(self, exchange: Exchange) -> AnyClient:
-        """Return the client for the next request of *exchange*.
+    def exchange(self, method: str, url: str, options: CallOptions) -> Exchange[AnyBuilder]:
+        """Return what the user asks for, ready to be sent.
+
+        :raises ConfigError: for what cannot be sent
+        """
+        # Python that runs between two waits finds cold caches: what a call without options needs is found once.
+        known = None if options else self._known.get((method, url))
+        if known is not None:
+            return known
+        exchange = Exchange(self, prepare(self._settings, method, url, options), self._manners(options))
+        if not options and len(self._known) < _MOST_KNOWN:
+            self._known[method, url] = exchange
+        return exchange
+
+    def client(self, *, secure: bool) -> EngineClient[AnyBuilder]:
+        """Return the client for requests with or without TLS.
 
         :raises ConfigError: for a *verify* that is no PEM file
         """
-        if exchange.is_secure:
+        if secure:
             if self._secure is None:
                 self._secure = _built(self._build, self._settings, self.cookies)
             return self._secure
@@ -70,10 +103,27 @@ class Own(Generic[AnyClient]):
             self._plain = _built(self._build, replace(self._settings, verify=False), self.cookies)
         return self._plain
 
-    @property
-    def opened(self) -> list[AnyClient]:
-        """The clients to close: that also cuts short what waits for them."""
-        return [client for client in (self._plain, self._secure) if client is not None]
+    def series(self, call: Call, tags: Tags) -> HttpSeries:
+        """Return where *call* is recorded."""
+        return self._recording.series(call.method, call.name, tags)
+
+    def close(self) -> list[Any]:
+        """Close the clients, which also cuts short what waits for them; return what is left to await."""
+        return [client.close() for client in (self._plain, self._secure) if client is not None]
+
+    def forget(self) -> None:
+        """Let go of the clients: their connections end with them."""
+        self._known.clear()  # which holds this very object
+        self._plain = self._secure = None
+
+    def _manners(self, options: CallOptions) -> Manners:
+        settings = self._settings
+        return Manners(
+            follows=options.get("allow_redirects", settings.follow_redirects),
+            discards=options.get("discard_body", settings.discard_bodies),
+            timeout=timedelta(seconds=options["timeout"]) if "timeout" in options else None,
+            tags=as_tags(options.get("tags")),
+        )
 
 
 def build_sync(settings: HttpSettings, cookies: CookieStore) -> SyncClient:
@@ -102,9 +152,7 @@ def _configured(builder: AnyClientBuilder, settings: HttpSettings, cookies: Cook
     return builder
 
 
-def _built(
-    build: Callable[[HttpSettings, CookieStore], AnyClient], settings: HttpSettings, cookies: CookieStore
-) -> AnyClient:
+def _built(build: Build[AnyBuilder], settings: HttpSettings, cookies: CookieStore) -> EngineClient[AnyBuilder]:
     try:
         return build(settings, cookies)
     except (OSError, ValueError) as error:
@@ -112,90 +160,90 @@ def _built(
         raise errors.ConfigError(f"http_client: verify={settings.verify!r} is no PEM file: {words}") from None
 
 
-class Exchange:
-    """One call of a user's, with the redirects that it follows: each hop is built, timed and recorded.
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a call is made, with the redirects that it follows; *timeout* is None where the client's holds."""
 
-    The face does the waiting: it enters the request, says :meth:`answered`, reads the body, and asks
-    :meth:`reply`; for what the engine raises meanwhile it raises :meth:`failed`.
+    follows: bool
+    discards: bool
+    timeout: timedelta | None
+    tags: Tags
+
+
+class Exchange(Generic[AnyBuilder]):
+    """One request as a VU sends it, any number of times: how it is built and recorded, and what follows it.
+
+    The face does the waiting and reads the clock, in nanoseconds.
     """
 
-    _timeout: timedelta | None = None
-    _tags: Tags = ()
-    _hops: tuple[HttpReply, ...] = ()
-    _begin_ns = _headers_ns = 0
+    __slots__ = ("_call", "_manners", "_own", "_request", "_series", "_url", "discards")
 
-    def __init__(
-        self, settings: HttpSettings, recording: HttpRecording, method: str, url: str, options: CallOptions
-    ) -> None:
-        self._call = call = prepare(settings, method, url, options)
-        self.is_secure = call.is_secure
-        self._recording = recording
-        self._follows, self.discards = settings.follow_redirects, settings.discard_bodies
-        if options:
-            self._follows = options.get("allow_redirects", self._follows)
-            self.discards = options.get("discard_body", self.discards)
-            if "timeout" in options:
-                self._timeout = timedelta(seconds=options["timeout"])
-            self._tags = as_tags(options.get("tags"))
-
-    def builder(self, request: Callable[[str, str], AnyBuilder]) -> AnyBuilder:
-        """Return the next request, ready to be built and sent: the clock runs from here.
-
-        :raises ConfigError: for a method, a header or a URL that cannot be sent
-        """
-        call = self._call
+    def __init__(self, own: Own[AnyBuilder], call: Call, manners: Manners) -> None:
+        self._own: Own[AnyBuilder] = own
+        self._call = call
+        self._manners = manners
+        self._request = own.client(secure=call.is_secure).request
+        self._series = own.series(call, manners.tags)
+        self.discards = manners.discards
         try:
-            builder = request(call.method, call.url)
+            self._url = _parsed(call.url)
+        except ValueError as error:
+            raise errors.ConfigError(f"{call.describe()}: {error}") from None
+
+    def builder(self) -> AnyBuilder:
+        """Return the request, ready to be sent.
+
+        :raises ConfigError: for a method or a header that cannot be sent
+        """
+        call, timeout = self._call, self._manners.timeout
+        try:
+            builder = self._request(call.method, self._url)
             if call.headers:
                 builder.headers(call.headers)
             if call.body is not None:
                 builder.body_bytes(call.body)
-            if self._timeout is not None:
-                builder.timeout(self._timeout)
+            if timeout is not None:
+                builder.timeout(timeout)
         except ValueError as error:
             raise errors.ConfigError(f"{call.describe()}: {error}") from None
-        self._begin_ns = time.perf_counter_ns()
         return builder
 
-    def answered(self) -> None:
-        """Note that the headers of the response are there."""
-        self._headers_ns = time.perf_counter_ns()
-
-    def reply(self, response: BaseResponse, body: Bytes | None) -> HttpReply | None:
-        """Record the response and return it, None where it is a redirect that is to be followed."""
+    def answered(
+        self,
+        response: BaseResponse,
+        body: Bytes | None,
+        begin_ns: int,
+        headers_ns: int,
+        history: tuple[HttpReply, ...],
+    ) -> HttpReply:
+        """Record that the whole response came, and return it; *body* is None where it was discarded."""
         end_ns = time.perf_counter_ns()
-        call = self._call
-        waiting_ms = (self._headers_ns - self._begin_ns) * 1e-6
-        duration_ms = (end_ns - self._begin_ns) * 1e-6
+        waiting_ms, duration_ms = (headers_ns - begin_ns) * 1e-6, (end_ns - begin_ns) * 1e-6
         status = response.status
-        self._recording.add(
-            call.method, call.name, status, "", self._tags, duration_ms, waiting_ms, duration_ms - waiting_ms
-        )
-        content = b"" if body is None else body
-        reply = HttpReply(call.method, call.url, status, response, content, waiting_ms, duration_ms, self._hops)
-        if status in REDIRECTS and self._follows and (location := reply.headers.get("location")):
-            self._hops += (reply,)
-            self._call = call.redirected(status, location)
-            self.is_secure = self._call.is_secure
-            return None
-        return reply
+        self._series.add(status, "", duration_ms, waiting_ms, duration_ms - waiting_ms)
+        return HttpReply(self._call, status, response, body or b"", waiting_ms, duration_ms, history)
 
-    def failed(self, error: PyreqwestError) -> errors.CdcperfError:
+    def after(self, reply: HttpReply) -> Exchange[AnyBuilder] | None:
+        """Return what *reply* redirects to, None where that is all.
+
+        :raises HttpProtocolError: when it is one redirect too many, or leads out of HTTP
+        """
+        if reply.status_code not in REDIRECTS or not self._manners.follows:
+            return None
+        location = reply.headers.get("location")
+        if not location:
+            return None
+        return Exchange(self._own, self._call.redirected(reply.status_code, location), self._manners)
+
+    def failed(self, error: PyreqwestError, begin_ns: int) -> errors.CdcperfError:
         """Record that no whole response came, and return the exception that says so in one line."""
         call, end_ns = self._call, time.perf_counter_ns()
         causes = _causes(error)
         words = f"{call.describe()}: {causes[-1]}"
         if isinstance(error, BuilderError):
             return errors.ConfigError(words)
-        kind = _kind(error, causes, tls=self.is_secure)
-        self._recording.add(
-            call.method,
-            call.name,
-            NO_RESPONSE,
-            kind.kind,
-            self._tags,
-            (end_ns - self._begin_ns) * 1e-6,
-        )
+        kind = _kind(error, causes, tls=call.is_secure)
+        self._series.add(NO_RESPONSE, kind.kind, (end_ns - begin_ns) * 1e-6)
         return kind(words)
 
 

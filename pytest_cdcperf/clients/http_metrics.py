@@ -22,12 +22,10 @@ HTTP_REQ_RECEIVING = Trend("http_req_receiving", unit="ms")
 NO_RESPONSE = 0
 _MOST_KNOWN = 2000
 
-Key = tuple[Scope, str, str, int, str, Tags]
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Sinks:
-    """Where the samples of one kind of call go, found once."""
+    """Where the samples of calls that ended alike go, found once."""
 
     recorder: Recorder
     count: Append
@@ -38,19 +36,21 @@ class _Sinks:
     sink: Callable[[Metric], Append]
 
 
-class HttpRecording:
-    """Records the calls of one VU."""
+class HttpSeries:
+    """Records the calls of one VU that are called alike."""
 
-    def __init__(self) -> None:
-        self._known: dict[Key, _Sinks] = {}
+    __slots__ = ("_known", "_method", "_name", "_tags")
+
+    def __init__(self, method: str, name: str, tags: Tags) -> None:
+        self._method = method
+        self._name = name
+        self._tags = tags
+        self._known: dict[tuple[Scope, int | str], _Sinks] = {}
 
     def add(
         self,
-        method: str,
-        name: str,
         status: int,
         error: str,
-        tags: Tags,
         duration_ms: float,
         waiting_ms: float | None = None,
         receiving_ms: float | None = None,
@@ -61,10 +61,9 @@ class HttpRecording:
         scope = current_scope()
         if scope is None:
             return
-        key = (scope, method, name, status, error, tags)
-        sinks = self._known.get(key)
+        sinks = self._known.get((scope, error or status))
         if sinks is None or sinks.recorder is not scope.recorder:
-            sinks = self._resolve(key)
+            sinks = self._resolve(scope, status, error)
         sinks.count(1)
         sinks.failed(not 200 <= status < 400)
         sinks.duration(duration_ms)
@@ -77,9 +76,9 @@ class HttpRecording:
         if tls_handshaking_ms is not None:
             sinks.sink(HTTP_REQ_TLS_HANDSHAKING)(tls_handshaking_ms)
 
-    def _resolve(self, key: Key) -> _Sinks:
-        scope, method, name, status, error, tags = key
-        marks = {"method": method, "name": name, "status": str(status), "url": name, **dict(tags)}
+    def _resolve(self, scope: Scope, status: int, error: str) -> _Sinks:
+        marks = {"method": self._method, "name": self._name, "status": str(status), "url": self._name}
+        marks |= dict(self._tags)
         if error:
             marks["error"] = error
         merged = tuple(sorted(marks.items()))
@@ -97,8 +96,25 @@ class HttpRecording:
             sink,
         )
         if len(self._known) < _MOST_KNOWN:
-            self._known[key] = sinks
+            self._known[scope, error or status] = sinks
         return sinks
+
+
+class HttpRecording:
+    """Records the calls of one VU."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, Tags], HttpSeries] = {}
+
+    def series(self, method: str, name: str, tags: Tags = ()) -> HttpSeries:
+        """Return where calls of *name* are recorded."""
+        key = (method, name, tags)
+        series = self._known.get(key)
+        if series is None:
+            series = HttpSeries(*key)
+            if len(self._known) < _MOST_KNOWN:
+                self._known[key] = series
+        return series
 
 
 def as_tags(tags: Mapping[str, str] | None) -> Tags:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
-from pytest_cdcperf.clients.http_call import shown
+from pytest_cdcperf.clients.http_call import Call
 from pytest_cdcperf.errors import HttpBodyError, HttpStatusError
 
 _EXCERPT_CHARS = 60
@@ -30,12 +30,11 @@ class HttpReply:
     byte, *elapsed* to the headers as with requests. *history* holds the redirects that led here.
     """
 
-    __slots__ = ("_body", "_response", "duration_ms", "history", "method", "status_code", "url", "waiting_ms")
+    __slots__ = ("_body", "_call", "_response", "duration_ms", "history", "status_code", "waiting_ms")
 
     def __init__(
         self,
-        method: str,
-        url: str,
+        call: Call,
         status_code: int,
         response: EngineResponse,
         body: Any,
@@ -43,8 +42,7 @@ class HttpReply:
         duration_ms: float,
         history: tuple[HttpReply, ...] = (),
     ) -> None:
-        self.method = method
-        self.url = url
+        self._call = call
         self.status_code = status_code
         self._response = response
         self._body = body
@@ -54,6 +52,16 @@ class HttpReply:
 
     def __repr__(self) -> str:
         return f"<HttpReply {self.status_code} of {self.method} {self.url}>"
+
+    @property
+    def method(self) -> str:
+        """The method that was answered: a redirect may have changed it."""
+        return self._call.method
+
+    @property
+    def url(self) -> str:
+        """The URL that answered, after redirects."""
+        return self._call.url
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -94,7 +102,7 @@ class HttpReply:
         except ValueError as error:
             begin = self.text[:_EXCERPT_CHARS]
             raise HttpBodyError(
-                f"{self.method} {shown(self.url)}: status {self.status_code}, the body is not JSON ({error}): {begin!r}"
+                f"{self._call.describe()}: status {self.status_code}, the body is not JSON ({error}): {begin!r}"
             ) from None
 
     def raise_for_status(self) -> None:
@@ -104,4 +112,4 @@ class HttpReply:
         """
         if not self.ok:
             begin = self.text[:_EXCERPT_CHARS]
-            raise HttpStatusError(f"{self.method} {shown(self.url)}: status {self.status_code}: {begin!r}")
+            raise HttpStatusError(f"{self._call.describe()}: status {self.status_code}: {begin!r}")

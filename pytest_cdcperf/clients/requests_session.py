@@ -152,12 +152,9 @@ class _Measured(BaseAdapter):
         end = time.perf_counter()
         dialling = self._own.dialling
         opening_s = (dialling.connecting_s or 0.0) + (dialling.handshaking_s or 0.0)
-        self._own.recording.add(
-            request.method or "",
-            template_of(request.url or ""),
+        self._own.recording.series(request.method or "", template_of(request.url or "")).add(
             status,
             error,
-            (),
             (end - begin - opening_s) * 1e3,
             waiting_ms=None if error else (answered - begin - opening_s) * 1e3,
             receiving_ms=None if error else (end - answered) * 1e3,

@@ -6,7 +6,7 @@ from pytest_cdcperf.metrics.recorder import Recorder, current_scope
 
 
 def record(recording: HttpRecording, status: int = 200) -> None:
-    recording.add("GET", "order", status, "", (("team", "shop"),), 3.0, 2.0, 1.0)
+    recording.series("GET", "order", (("team", "shop"),)).add(status, "", 3.0, 2.0, 1.0)
 
 
 def test_a_call_is_one_sample_of_each_metric_with_its_tags(recorder):
