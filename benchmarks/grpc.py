@@ -13,19 +13,22 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks import peer
+from benchmarks.turns import compare, first_core, last_core, marginal_us
 from pytest_cdcperf.clients.grpc import GrpcClient
 from pytest_cdcperf.clients.grpc_descriptors import Protos
 from pytest_cdcperf.clients.grpc_driver import grpc
+from pytest_cdcperf.clients.grpc_measuring import MethodSpec
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.engine.tasks import new_event_loop
 from pytest_cdcperf.engine.vu import check
 from pytest_cdcperf.model.load import PerVUIterations
 
-ROUNDS, USERS, CALLS = 5, 10, 1_000
+ROUNDS, USERS, FEW, MANY = 7, 10, 1_000, 11_000
 SERVICE = "sum.SumNumbersService"
 PROTO = """
 syntax = "proto3";
@@ -58,8 +61,8 @@ async def serve(directory: Path) -> None:
     await server.wait_for_termination()
 
 
-def ours_us(client: GrpcClient, *, is_async: bool) -> float:
-    """Return the microseconds of CPU of one iteration that calls once and checks once."""
+def ours_cpu_s(client: GrpcClient, calls: int, *, is_async: bool) -> float:
+    """Return the seconds of CPU of so many iterations that call once and check once."""
     adder = (client.aio if is_async else client).service(SERVICE, proto="sum.proto")
 
     def body() -> None:
@@ -68,11 +71,11 @@ def ours_us(client: GrpcClient, *, is_async: bool) -> float:
     async def body_aio() -> None:
         check("sum", (await adder.SumNumbers(x=1, y=2)).sum == 3)
 
-    load = PerVUIterations(vus=USERS, iterations=CALLS)
+    load = PerVUIterations(vus=USERS, iterations=calls // USERS)
     run = Run(
         {"": load}, Body(body_aio if is_async else body, is_async), run_id="r", rules=RULES, on_window=lambda _: None
     )
-    return cost_us(lambda: _without_failures(run))
+    return cpu_s(lambda: _without_failures(run))
 
 
 def _without_failures(run: Run) -> None:
@@ -80,14 +83,13 @@ def _without_failures(run: Run) -> None:
         raise SystemExit(failures[0].sample)
 
 
-def bare_us(client: GrpcClient, directory: Path) -> float:
+def bare_cpu_s(client: GrpcClient, spec: MethodSpec, calls: int) -> float:
     """Return the same of the driver alone, on threads, a channel each."""
-    spec = Protos(directory).load("sum.proto").methods(SERVICE)["SumNumbers"]
 
     def user() -> None:
         with grpc.insecure_channel(client.options.address, client.options.arguments) as channel:
             call = channel.unary_unary(spec.path, spec.serialize, spec.deserialize)
-            for _ in range(CALLS):
+            for _ in range(calls // USERS):
                 time.perf_counter_ns()
                 assert call(spec.request(x=1, y=2), 60).sum == 3  # noqa: S101
                 time.perf_counter_ns()
@@ -99,40 +101,38 @@ def bare_us(client: GrpcClient, directory: Path) -> float:
         for thread in threads:
             thread.join()
 
-    return cost_us(users)
+    return cpu_s(users)
 
 
-def cost_us(calls: Callable[[], None]) -> float:
-    """Return the microseconds of CPU in this process that one of *calls* takes."""
+def cpu_s(calls: Callable[[], None]) -> float:
+    """Return the seconds of CPU in this process that *calls* take."""
     begin = time.process_time()
     calls()
-    return (time.process_time() - begin) / USERS / CALLS * 1e6
+    return time.process_time() - begin
 
 
-def k6_us(address: str, directory: Path) -> float:
-    """Return the same of k6, its start included."""
+def k6_cpu_s(address: str, directory: Path, calls: int) -> float:
+    """Return the same of k6."""
     imports = (
         "import grpc from 'k6/net/grpc'; import { check } from 'k6';\n"
         f"const client = new grpc.Client(); client.load(['{directory}'], 'sum.proto');"
     )
-    count = USERS * CALLS * 3  # more of them, so that its start weighs little
-    ran = peer.run({"vus": USERS, "iterations": count}, K6.replace("ADDRESS", address), imports)
-    return ran.cpu_s / count * 1e6
+    run = peer.run({"vus": USERS, "iterations": calls}, K6.replace("ADDRESS", address), imports)
+    if run.value("checks", "passes") != calls:
+        raise SystemExit(f"k6: {run.value('checks', 'passes')} of {calls} calls passed")
+    return run.cpu_s
 
 
 def main() -> None:
-    """Print the medians."""
+    """Print what each costs, and how many times k6's that is."""
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         (directory / "sum.proto").write_text(PROTO)
-        command = [sys.executable, "-m", "benchmarks.grpc", name, *map(str, cores[:1])]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen([sys.executable, "-m", "benchmarks.grpc", name], stdout=subprocess.PIPE, text=True)
         try:
             address = server.stdout.readline().strip() if server.stdout else ""
-            if cores:
-                os.sched_setaffinity(0, cores[-1:])
+            last_core()
             _compare(GrpcClient(directory).with_options(address=address), directory)
         finally:
             server.kill()
@@ -141,27 +141,21 @@ def main() -> None:
 
 def _compare(client: GrpcClient, directory: Path) -> None:
     shared = client.with_options(connections="shared")
-    measured: dict[str, Callable[[], float]] = {
-        "bare driver, threads": lambda: bare_us(client, directory),
-        "grpc_client": lambda: ours_us(client, is_async=False),
-        "grpc_client, shared": lambda: ours_us(shared, is_async=False),
-        "grpc_client.aio": lambda: ours_us(client, is_async=True),
-        "grpc_client.aio, shared": lambda: ours_us(shared, is_async=True),
+    spec = Protos(directory).load("sum.proto").methods(SERVICE)["SumNumbers"]
+    sides: dict[str, Callable[[int], float]] = {
+        "bare driver, threads": partial(bare_cpu_s, client, spec),
+        "grpc_client": partial(ours_cpu_s, client, is_async=False),
+        "grpc_client, shared": partial(ours_cpu_s, shared, is_async=False),
+        "grpc_client.aio": partial(ours_cpu_s, client, is_async=True),
+        "grpc_client.aio, shared": partial(ours_cpu_s, shared, is_async=True),
     }
     if peer.available():
-        measured["k6"] = lambda: k6_us(client.options.address, directory)
-    costs: dict[str, list[float]] = {name: [] for name in measured}
-    for _ in range(ROUNDS):
-        for name, measure in measured.items():
-            costs[name].append(measure())
-    medians = {name: sorted(values)[ROUNDS // 2] for name, values in costs.items()}
-    for name, median in medians.items():
-        beside = f", {median / medians['k6']:.2f} x k6" if "k6" in medians else ""
-        print(f"one unary call with a check, {name:<24} {median:6.1f} us{beside}")
+        sides["k6"] = partial(k6_cpu_s, client.options.address, directory)
+    costs = {side: partial(marginal_us, cost, FEW, MANY) for side, cost in sides.items()}
+    compare("one unary call with a check", costs, beside="k6", rounds=ROUNDS)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {int(sys.argv[2])})
+    first_core()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(serve(Path(sys.argv[1])))

@@ -9,7 +9,6 @@ import asyncio
 import os
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 
 from benchmarks import peer
 from benchmarks.iterations import RULES
+from benchmarks.turns import compare, first_core, last_core, marginal_us
 from pytest_cdcperf.clients.http import HttpClient
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.engine.tasks import new_event_loop
@@ -30,7 +30,7 @@ from pytest_cdcperf.metrics.series import Timeline
 from pytest_cdcperf.metrics.snapshot import RateState
 from pytest_cdcperf.model.load import PerVUIterations
 
-ROUNDS, VUS, CALLS = 3, 10, 2_000
+ROUNDS, VUS, FEW, MANY = 7, 10, 2_000, 22_000
 BODY = b'{"id": 7, "name": "A. Customer", "email": "someone@example.com", "status": "active", "n": 12345678}'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 LOCUSTFILE = """
@@ -60,7 +60,7 @@ class Canned(asyncio.Protocol):
 
 def serve() -> None:
     """Serve on a free port for ever; print the port."""
-    _pin(min)
+    first_core()
 
     async def main() -> None:
         server = await asyncio.get_running_loop().create_server(Canned, "127.0.0.1", 0)
@@ -83,28 +83,30 @@ def server() -> Iterator[str]:
             process.kill()
 
 
-def ours_us(body: Body) -> float:
-    """Return the microseconds of CPU of one iteration of *body*, the engine's own included."""
+def ours_cpu_s(body: Body, calls: int) -> float:
+    """Return the seconds of CPU of so many iterations of *body*, the engine's own included."""
     timeline, begin = Timeline(), time.process_time()
-    load = PerVUIterations(vus=VUS, iterations=CALLS)
+    load = PerVUIterations(vus=VUS, iterations=calls // VUS)
     Run({"": load}, body, run_id="benchmark", rules=RULES, on_window=timeline.add).execute()
     spent_s = time.process_time() - begin
     passed = timeline.total.select(CHECKS.name)
-    if not isinstance(passed, RateState) or passed.hits != VUS * CALLS:
+    if not isinstance(passed, RateState) or passed.hits != calls:
         raise RuntimeError(f"calls failed: {passed}")
-    return spent_s / (VUS * CALLS) * 1e6
+    return spent_s
 
 
-def k6_us(url: str) -> float:
+def k6_cpu_s(url: str, calls: int) -> float:
     """Return the same of k6."""
     body = f'const reply = http.get("{url}/order"); check(reply, {{ ok: (r) => r.status === 200 }});'
     imports = 'import http from "k6/http";\nimport { check } from "k6";'
-    run = peer.run({"vus": VUS, "iterations": VUS * CALLS}, body, imports)
-    return run.cpu_s / run.value("http_reqs", "count") * 1e6
+    run = peer.run({"vus": VUS, "iterations": calls}, body, imports)
+    if run.value("http_reqs", "count") != calls:
+        raise RuntimeError(f"k6 made {run.value('http_reqs', 'count')} calls of {calls}")
+    return run.cpu_s
 
 
 def locust_us(url: str, base: str, seconds: int = 4) -> float:
-    """Return the same of Locust, less what it costs to start it."""
+    """Return the microseconds of CPU of one call of Locust's, less what it costs to start it."""
     with tempfile.TemporaryDirectory() as name:
         Path(name, "locustfile.py").write_text(LOCUSTFILE.format(base=base))
         costs = []
@@ -127,16 +129,11 @@ def _locust() -> str | None:
     return str(beside) if beside.exists() else shutil.which("locust")
 
 
-def _pin(choose: Callable[[set[int]], int]) -> None:
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {choose(os.sched_getaffinity(0))})
-
-
 def main() -> None:
-    """Print the medians of all, and what share of k6's each is."""
+    """Print what each costs, and what share of k6's that is."""
     client = HttpClient()
     with server() as url:
-        _pin(max)  # what is started from here on inherits it
+        last_core()
         target = f"{url}/order"
 
         def body() -> None:
@@ -145,23 +142,15 @@ def main() -> None:
         async def async_body() -> None:
             check("ok", (await client.aio.get(target)).status_code == 200)
 
+        ours, awaited = Body(body), Body(async_body, is_async=True)
         sides: dict[str, Callable[[], float]] = {
-            "http_client": lambda: ours_us(Body(body)),
-            "http_client.aio": lambda: ours_us(Body(async_body, is_async=True)),
+            "http_client": lambda: marginal_us(lambda calls: ours_cpu_s(ours, calls), FEW, MANY),
+            "http_client.aio": lambda: marginal_us(lambda calls: ours_cpu_s(awaited, calls), FEW, MANY),
         }
         if peer.available():
-            sides["k6"] = lambda: k6_us(url)
+            sides["k6"] = lambda: marginal_us(lambda calls: k6_cpu_s(url, calls), FEW, MANY)
         if _locust():
             sides["Locust FastHttpUser"] = lambda: locust_us(url, "FastHttpUser")
             sides["Locust HttpUser"] = lambda: locust_us(url, "HttpUser")
-        costs: dict[str, list[float]] = {side: [] for side in sides}
-        for _ in range(ROUNDS):
-            for side, cost_us in sides.items():
-                costs[side].append(cost_us())
+        compare("one GET with a check", sides, beside="k6", rounds=ROUNDS)
     client.close()
-    k6 = statistics.median(costs.get("k6", [float("nan")]))
-    for side, found in costs.items():
-        cost = statistics.median(found)
-        print(
-            f"one GET with a check, {side:<20} {cost:6.1f} us ({min(found):.1f}-{max(found):.1f}), {cost / k6:.2f} x k6"
-        )

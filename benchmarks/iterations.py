@@ -5,10 +5,10 @@ Where the system allows it all run on one core: threads of Python on two cores p
 
 from __future__ import annotations
 
-import os
 import time
 
 from benchmarks import peer
+from benchmarks.turns import last_core
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.metrics.builtin import ITERATIONS
@@ -52,8 +52,7 @@ def bare_us(rounds: int = 1_000_000) -> float:
 
 def main() -> None:
     """Print both runtimes' costs."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    last_core()
     bare = bare_us()
     print(f"bare call between two clock readings  {bare:.2f} us")
     for name, body in (("threads", Body(empty)), ("tasks", Body(empty_async, is_async=True))):

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from benchmarks.turns import compare, last_core
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
 from pytest_cdcperf.engine.vu import VU, acting_as
@@ -38,24 +39,27 @@ def cost_us(call: Callable[[str], object]) -> float:
 
 
 def main() -> None:
-    """Print the medians of both, taken in turns."""
+    """Print what both cost."""
     with tempfile.TemporaryDirectory() as logs, EmbeddedStack.start(StackConfig(Path(logs), SCHEMA)) as stack:
         if hasattr(os, "sched_setaffinity"):
             cores, server = sorted(os.sched_getaffinity(0)), psutil.Process(stack.pids["postgres"])
             for process in (server, *server.children()):
                 os.sched_setaffinity(process.pid, cores[:1])
-            os.sched_setaffinity(0, cores[-1:])
+        last_core()
         address = stack.services.postgres
         pg, recorder = Postgres(address), Recorder()
         bare = psycopg.connect(
             host=address.host, port=address.port, user=address.user, dbname=address.dbname, autocommit=True
         )
         with bare, acting_as(VU(1, run_id="benchmark", scope=Scope(recorder))):
-            pairs = []
-            for _ in range(ROUNDS):
-                ours = cost_us(lambda key: pg.upsert("row", {"id": key, "email": "a@b.example", "status": "active"}))
+
+            def ours() -> float:
+                cost = cost_us(lambda key: pg.upsert("row", {"id": key, "email": "a@b.example", "status": "active"}))
                 recorder.drain()
-                pairs.append((ours, cost_us(lambda key: bare.execute(BARE, (key, "a@b.example", "active")))))
+                return cost
+
+            def theirs() -> float:
+                return cost_us(lambda key: bare.execute(BARE, (key, "a@b.example", "active")))
+
+            compare("one upsert", {"pg": ours, "the bare driver": theirs}, beside="the bare driver", rounds=ROUNDS)
         pg.close()
-    ours, theirs = (sorted(costs)[ROUNDS // 2] for costs in zip(*pairs, strict=True))
-    print(f"one upsert through pg {ours:.1f} us, bare driver {theirs:.1f} us: {ours / theirs:.2f} x")
