@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from pytest_cdcperf.clients.grpc_driver import grpc
-from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.errors import ConfigError, UnitError
 from pytest_cdcperf.units import duration_s
 
 Timeout = str | float
@@ -115,14 +115,13 @@ def timeout_s(timeout: Timeout) -> float:
 
     :raises ConfigError: for what is no duration
     """
-    if isinstance(timeout, int | float) and not isinstance(timeout, bool):
-        seconds = float(timeout)
-    else:
-        seconds = duration_s(timeout)
+    try:
+        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+        seconds = float(timeout) if is_number else duration_s(timeout)
+    except UnitError as error:
+        raise UnitError(f"timeout={error}") from None
     if not 0 < seconds < _LONGEST_S:
-        raise ConfigError(
-            f"timeout {timeout!r} is no deadline; allowed: seconds above 0, or a duration such as '500ms'"
-        )
+        raise ConfigError(f"timeout={timeout!r} is no deadline; allowed: seconds above 0, or a duration as '500ms'")
     return seconds
 
 

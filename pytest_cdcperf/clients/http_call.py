@@ -191,13 +191,12 @@ def prepare(settings: HttpSettings, method: str, url: str, options: CallOptions)
     """
     template = url
     try:
-        is_whole = url.startswith(_HTTP)
+        if not url.startswith(_HTTP):
+            if _SCHEME.match(url) or not settings.base_url:
+                raise _no_http(method, url)
+            template = f"{settings.base_url.rstrip('/')}/{url.lstrip('/')}" if url else settings.base_url
     except (AttributeError, TypeError):
         raise ConfigError(f"{method} {url!r:.60}: the URL must be text that begins with http:// or https://") from None
-    if not is_whole:
-        if _SCHEME.match(url) or not settings.base_url:
-            raise _no_http(method, url)
-        template = f"{settings.base_url.rstrip('/')}/{url.lstrip('/')}" if url else settings.base_url
     if not options and not settings.headers:
         return _plain_call(method, template)
     if faults := _faults_of(method, url, options):
