@@ -294,7 +294,7 @@ def _not_readable(pem: str) -> list[str]:
 
 
 def _not_a_time(where: str, timeout: object) -> list[str]:
-    if isinstance(timeout, (int, float)) and 0 < timeout < _LONGEST_S:
+    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and 0 < timeout < _LONGEST_S:
         return []
     return [f"{where}: timeout={timeout!r} must be a number of seconds above 0"]
 

@@ -247,7 +247,7 @@ def test_changed_headers_add_up():
     assert changed == HttpSettings(headers=(("A", "1"), ("B", "2")), timeout=5)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, "5s", float("nan"), float("inf")])
+@pytest.mark.parametrize("timeout", [0, -1, "5s", None, True, float("nan"), float("inf")])
 def test_a_timeout_that_is_none_is_refused(timeout):
     with pytest.raises(ConfigError, match=r"timeout=.* must be a number of seconds above 0"):
         call(BASE, timeout=timeout)
