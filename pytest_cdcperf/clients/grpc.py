@@ -6,8 +6,9 @@ unary calls; the first of a connection holds the connecting.
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
@@ -121,9 +122,14 @@ class _Face:
         """
         if settings:
             return self.with_options(**settings).service(name, proto=proto, proto_path=proto_path)
-        key = (name, proto, (proto_path,) if isinstance(proto_path, str) else tuple(proto_path))
-        made: Service | None = self._made.get(key)
+        try:
+            key = (name, proto, (proto_path,) if isinstance(proto_path, str) else tuple(proto_path))
+            made: Service | None = self._made.get(key)
+        except TypeError:
+            raise _no_service(name, proto, proto_path) from None
         if made is None:
+            if not _can_be_found(name, proto, key[2]):
+                raise _no_service(name, proto, proto_path)
             self.options.require_address()
             specs = self._session.methods(self.options, name, proto, key[2])
             made = Service(name, {rpc: method_of(self, spec, is_async=self.is_async) for rpc, spec in specs.items()})
@@ -137,6 +143,10 @@ class _Face:
         self.options.require_address()
         made: Stub | None = self._made.get(stub)
         if made is None:
+            if not callable(stub):
+                raise ConfigError(
+                    f"grpc_client.stub({stub!r:.60}): allowed: a generated class, such as shop_pb2_grpc.ShopStub"
+                )
             made = self._made.setdefault(stub, stub(_StubChannel(self)))
         return made
 
@@ -258,6 +268,18 @@ class _StubChannel:
             server_streaming=server_streaming,
         )
         return method_of(self._face, spec, is_async=self._face.is_async)
+
+
+def _can_be_found(name: object, proto: object, proto_path: Iterable[object]) -> bool:
+    paths = (*proto_path, *([] if proto is None else [proto]))
+    return isinstance(name, str) and all(isinstance(path, str | os.PathLike) for path in paths)
+
+
+def _no_service(name: object, proto: object, proto_path: object) -> ConfigError:
+    return ConfigError(
+        f"grpc_client.service({name!r:.60}, proto={proto!r:.60}, proto_path={proto_path!r:.60}): allowed: "
+        "'package.Service', the path of a .proto file, and directories"
+    )
 
 
 def open_channel(options: GrpcOptions) -> grpc.Channel:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from pytest_cdcperf.clients.grpc_driver import grpc
-from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.errors import ConfigError, UnitError
 from pytest_cdcperf.units import duration_s
 
 Timeout = str | float
 MetadataLike = Mapping[str, str | bytes] | Sequence[tuple[str, str | bytes]]
 
 DEFAULT_TIMEOUT_S = 60.0  # k6's
+_LONGEST_S = 1e9  # beyond, the driver takes a deadline for one that is over
+_CHANNEL_OPTIONS = "allowed: gRPC's names, such as 'grpc.keepalive_time_ms', with text or whole numbers"
+_METADATA_NAME = re.compile(r"[0-9a-z_.-]+")  # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+_METADATA_TEXT = re.compile(r"[ -~]*")
 _RECONNECTING = (  # gRPC's own back-off grows to two minutes, in which a server that is back goes unnoticed
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
@@ -68,11 +74,16 @@ class GrpcOptions:
         if "timeout" in values:
             values["timeout"] = timeout_s(values["timeout"])
         if "channel_options" in values:
-            values["channel_options"] = tuple(dict(values["channel_options"]).items())
-        if "address" in values and values["address"].startswith(("http://", "https://")):
-            raise ConfigError(f"address {values['address']!r} is a URL; write 'host:port', with tls=True for https")
-        if values.get("connections", "shared") not in {"per_vu", "shared"}:
-            raise ConfigError(f"connections {values['connections']!r} is not known; allowed: 'per_vu', 'shared'")
+            values["channel_options"] = _channel_options(values["channel_options"])
+        address = values.get("address", "")
+        if not (isinstance(address, str) and address.isprintable()):
+            raise ConfigError(f"address {address!r:.60} is no address; allowed: text, 'host:port'")
+        if address.startswith(("http://", "https://")):
+            raise ConfigError(f"address {address!r} is a URL; write 'host:port', with tls=True for https")
+        if not isinstance(values.get("tls", True), bool):
+            raise ConfigError(f"tls {values['tls']!r:.60} is not known; allowed: True or False")
+        if values.get("connections", "shared") not in ("per_vu", "shared"):
+            raise ConfigError(f"connections {values['connections']!r:.60} is not known; allowed: 'per_vu', 'shared'")
         return replace(self, **values)
 
     @property
@@ -104,21 +115,62 @@ def timeout_s(timeout: Timeout) -> float:
 
     :raises ConfigError: for what is no duration
     """
-    if isinstance(timeout, int | float) and not isinstance(timeout, bool):
-        return float(timeout)
-    return duration_s(timeout)
+    try:
+        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+        seconds = float(timeout) if is_number else duration_s(timeout)
+    except UnitError as error:
+        raise UnitError(f"timeout={error}") from None
+    if not 0 < seconds < _LONGEST_S:
+        raise ConfigError(f"timeout={timeout!r} is no deadline; allowed: seconds above 0, or a duration as '500ms'")
+    return seconds
 
 
 def metadata_pairs(metadata: MetadataLike) -> tuple[tuple[str, str | bytes], ...]:
-    """Return *metadata* as gRPC takes it, with keys in lower case as it demands."""
-    pairs = metadata.items() if isinstance(metadata, Mapping) else metadata
-    return tuple((key.lower(), value) for key, value in pairs)
+    """Return *metadata* as gRPC takes it, with keys in lower case as it demands.
+
+    :raises ConfigError: for what is no metadata; values may be secrets, so it names keys and types only
+    """
+    given = metadata.items() if isinstance(metadata, Mapping) else metadata
+    try:
+        pairs = tuple((key.lower(), value) for key, value in given)
+    except (TypeError, ValueError, AttributeError):
+        words = "is no metadata; allowed: a mapping, or pairs, of names to text or bytes"
+        raise ConfigError(f"metadata of type {type(metadata).__name__} {words}") from None
+    for key, value in pairs:
+        _require_sendable(key, value)
+    return pairs
+
+
+def _require_sendable(key: object, value: object) -> None:
+    if not (isinstance(key, str) and _METADATA_NAME.fullmatch(key)):
+        raise ConfigError(f"metadata name {key!r} cannot be sent; allowed: letters, digits and _ . -")
+    if key.endswith("-bin"):
+        if not isinstance(value, bytes):
+            raise ConfigError(f"metadata {key!r} is of type {type(value).__name__}; allowed: bytes")
+    elif not isinstance(value, str | bytes):
+        raise ConfigError(f"metadata {key!r} is of type {type(value).__name__}; allowed: text, or bytes of text")
+    elif not _METADATA_TEXT.fullmatch(value if isinstance(value, str) else value.decode("latin-1")):
+        raise ConfigError(f"metadata {key!r} holds other than printable ASCII; name it {key}-bin, with bytes, for that")
+
+
+def _channel_options(options: Mapping[Any, Any]) -> tuple[tuple[str, str | int], ...]:
+    try:
+        pairs = tuple(dict(options).items())
+    except (TypeError, ValueError):
+        raise ConfigError(f"channel_options {options!r:.60} are no options; {_CHANNEL_OPTIONS}") from None
+    for name, value in pairs:
+        if not (isinstance(name, str) and isinstance(value, str | bytes | int)):
+            raise ConfigError(f"channel_options {name!r:.60}: {value!r:.60} is no option; {_CHANNEL_OPTIONS}")
+    return pairs
 
 
 def _pem(root: Path, name: str, value: str | bytes) -> bytes:
     if isinstance(value, bytes):
         return value
+    if not isinstance(value, str | os.PathLike):
+        raise ConfigError(f"{name} is of type {type(value).__name__}; allowed: PEM as bytes, or the path of a file")
     try:
         return (root / value).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{name} {str(root / value)!r} cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{name} {str(root / value)!r} cannot be read: {words}") from None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json as stdlib_json
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Any, TypedDict
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from pytest_cdcperf.errors import ConfigError, HttpProtocolError
@@ -22,6 +24,7 @@ _IDS = re.compile(r"(?<=/)(?:\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-
 _HTTP = ("http://", "https://")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _FIELDS = re.compile(r"\{(\w+)\}")
+_NO_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")  # RFC 9110, 5.5
 _OF_THE_BODY = frozenset({"content-type", "content-length", "content-encoding"})
 _OF_THE_HOST = frozenset({"authorization", "cookie", "host"})
 
@@ -49,10 +52,41 @@ class SettingChanges(TypedDict, total=False):
     base_url: str
     headers: Mapping[str, str]
     timeout: float
-    verify: bool | str
+    verify: bool | str | os.PathLike[str]
     http2: bool
     follow_redirects: bool
     discard_bodies: bool
+
+
+class _Kind(NamedTuple):
+    """The types that a value may have, and what to call them."""
+
+    types: tuple[type, ...]
+    words: str
+
+
+_TEXT = _Kind((str,), "text")
+_SWITCH = _Kind((bool,), "True or False")
+_HEADERS = _Kind((dict, Mapping), "a mapping of names to text")
+_CALL_OPTIONS: Mapping[str, _Kind] = {  # dict first: isinstance() is quick then
+    "path": _Kind((dict, Mapping), "a mapping of the URL's fields to values"),
+    "params": _Kind((dict, Mapping, Iterable), "a mapping, or pairs of name and value"),
+    "headers": _HEADERS,
+    "json": _Kind((object,), "what JSON has a form for"),
+    "data": _Kind((dict, Mapping, str, bytes, bytearray, memoryview), "a mapping (a form), text or bytes"),
+    "timeout": _Kind((object,), "seconds"),
+    "name": _TEXT,
+    "tags": _Kind((dict, Mapping), "a mapping of names to text"),
+    "allow_redirects": _SWITCH,
+    "discard_body": _SWITCH,
+}
+_SETTINGS: Mapping[str, _Kind] = {
+    "base_url": _TEXT,
+    "verify": _Kind((bool, str), "True, False or the path of a PEM file"),
+    "http2": _SWITCH,
+    "follow_redirects": _SWITCH,
+    "discard_bodies": _SWITCH,
+}
 
 
 @dataclass(frozen=True)
@@ -72,10 +106,17 @@ class HttpSettings:
 
         :raises ConfigError: naming each setting
         """
-        faults = []
-        if self.base_url and not self.base_url.startswith(_HTTP):
+        faults = [
+            f"http_client: {name}={value!r:.60}; allowed: {kind.words}"
+            for name, kind in _SETTINGS.items()
+            if not isinstance(value := getattr(self, name), kind.types)
+        ]
+        faults += _not_headers("http_client", dict(self.headers))
+        if not faults and self.base_url and not self.base_url.startswith(_HTTP):
             faults.append(f"http_client: base_url={self.base_url!r} must begin with http:// or https://")
         faults += _not_a_time("http_client", self.timeout)
+        if isinstance(self.verify, str):
+            faults += _not_readable(self.verify)
         if faults:
             raise ConfigError(*faults)
 
@@ -89,7 +130,11 @@ class HttpSettings:
         if unknown := [name for name in given if name not in allowed]:
             raise ConfigError(f"http_client.with_options: {', '.join(unknown)} unknown; there are {', '.join(allowed)}")
         if "headers" in given:
+            if not isinstance(given["headers"], Mapping):
+                raise ConfigError(_wrong("http_client", "headers", given["headers"], _HEADERS))
             given["headers"] = tuple({**dict(self.headers), **given["headers"]}.items())
+        if isinstance(given.get("verify"), os.PathLike):
+            given["verify"] = os.fspath(given["verify"])
         return replace(self, **given)
 
 
@@ -141,30 +186,43 @@ class Call:
 def prepare(settings: HttpSettings, method: str, url: str, options: CallOptions) -> Call:
     """Return the call that the user means.
 
-    :raises ConfigError: for a URL without scheme or base, one that is not HTTP, and a body given twice
+    :raises ConfigError: for a URL without scheme or base, one that is not HTTP, a body given twice, and an option
+        that is not there or of another type
     """
     template = url
-    if not url.startswith(_HTTP):
-        if _SCHEME.match(url) or not settings.base_url:
-            raise _no_http(method, url)
-        template = f"{settings.base_url.rstrip('/')}/{url.lstrip('/')}" if url else settings.base_url
+    try:
+        if not url.startswith(_HTTP):
+            if _SCHEME.match(url) or not settings.base_url:
+                raise _no_http(method, url)
+            template = f"{settings.base_url.rstrip('/')}/{url.lstrip('/')}" if url else settings.base_url
+    except (AttributeError, TypeError):
+        raise ConfigError(f"{method} {url!r:.60}: the URL must be text that begins with http:// or https://") from None
     if not options and not settings.headers:
         return _plain_call(method, template)
-    target = template
-    if (path := options.get("path")) is not None:
-        target = _filled(method, template, path)
-    if params := options.get("params"):
-        target = with_params(target, params)
-    headers = {**dict(settings.headers), **options.get("headers", {})}
-    body = _body(method, url, options, headers)
-    if "timeout" in options and (faults := _not_a_time(f"{method} {shown(url)}", options["timeout"])):
+    if faults := _faults_of(method, url, options):
         raise ConfigError(*faults)
+    target = template
+    headers = {**dict(settings.headers), **(options.get("headers") or {})}
+    option = "path"
+    try:
+        if (path := options.get("path")) is not None:
+            target = _filled(method, template, path)
+        option = "params"
+        if params := options.get("params"):
+            target = with_params(target, params)
+        option = "json" if options.get("json") is not None else "data"
+        body = _body(method, url, options, headers)
+    except (TypeError, ValueError, RecursionError) as error:
+        words = f"cannot be sent: {error}; allowed: {_CALL_OPTIONS[option].words}"
+        raise ConfigError(f"{method} {shown(url)}: {option}= {words}") from None
     name = options.get("name")
     return Call(method, target, name or template_of(template), headers, body, named=bool(name))
 
 
 @lru_cache(maxsize=4096)
 def _plain_call(method: str, url: str) -> Call:
+    if not isinstance(method, str):
+        raise ConfigError(_wrong(shown(url), "method", method, _TEXT))
     return Call(method, url, template_of(url))
 
 
@@ -195,8 +253,48 @@ def with_params(url: str, params: Params) -> str:
     return f"{url}{'&' if '?' in url else '?'}{query}{hash_sign}{fragment}"
 
 
+def _faults_of(method: object, url: str, options: CallOptions) -> list[str]:
+    faults = [] if isinstance(method, str) else [_wrong(shown(url), "method", method, _TEXT)]
+    for name, value in options.items():
+        kind = _CALL_OPTIONS.get(name)
+        if kind is None:
+            faults.append(f"{method} {shown(url)}: no option {name!r}; allowed: {', '.join(_CALL_OPTIONS)}")
+        elif value is not None and not isinstance(value, kind.types):
+            faults.append(_wrong(f"{method} {shown(url)}", name, value, kind))
+    if not faults and (headers := options.get("headers")):
+        faults += _not_headers(f"{method} {shown(url)}", headers)
+    if "timeout" in options:
+        faults += _not_a_time(f"{method} {shown(url)}", options["timeout"])
+    return faults
+
+
+def _wrong(where: str, name: str, value: object, kind: _Kind) -> str:
+    # Not the value: what is sent may be a secret.
+    return f"{where}: {name}= is of type {type(value).__name__}; allowed: {kind.words}"
+
+
+def _not_headers(where: str, headers: Mapping[Any, Any]) -> list[str]:
+    faults = []
+    for name, value in headers.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            types = f"{type(name).__name__} and {type(value).__name__}"
+            faults.append(f"{where}: the header {name!r} is of types {types}; allowed: names and values that are text")
+        elif _NO_HEADER.search(value):
+            faults.append(f"{where}: the header {name!r} has a line break or the like in its value; allowed: one line")
+    return faults
+
+
+def _not_readable(pem: str) -> list[str]:
+    try:
+        with Path(pem).open("rb"):
+            return []
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) else error
+        return [f"http_client: verify={pem!r} cannot be read: {words}; allowed: True, False or the path of a PEM file"]
+
+
 def _not_a_time(where: str, timeout: object) -> list[str]:
-    if isinstance(timeout, (int, float)) and 0 < timeout < _LONGEST_S:
+    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and 0 < timeout < _LONGEST_S:
         return []
     return [f"{where}: timeout={timeout!r} must be a number of seconds above 0"]
 
@@ -214,7 +312,8 @@ def _filled(method: str, template: str, path: Mapping[str, object]) -> str:
     wanted = set(_FIELDS.findall(template))
     if wanted != set(path):
         raise ConfigError(
-            f"{method} {shown(template)}: path= has {sorted(path)}, the URL wants {sorted(wanted)}; give each a value"
+            f"{method} {shown(template)}: path= has {sorted(path, key=str)}, the URL wants {sorted(wanted)}; "
+            "give each a value"
         )
     return _FIELDS.sub(lambda field: quote(str(path[field[1]]), safe=""), template)
 

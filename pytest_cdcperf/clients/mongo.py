@@ -8,13 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.change_stream import ChangeStream
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, OperationFailure, PyMongoError
 
 from pytest_cdcperf.clients.measured import Measured
 from pytest_cdcperf.engine.vu import current_vu, refuse_blocking
@@ -36,6 +36,16 @@ _PAUSE_S = 0.02
 _NO_CHANGE_STREAMS = frozenset({40573, 59, 40324})  # no replica set, no such command, no such stage
 
 
+Collection_co = TypeVar("Collection_co", covariant=True)
+
+
+class _Collections(Protocol[Collection_co]):
+    """What the databases of both faces are."""
+
+    def __getitem__(self, name: str) -> Collection_co:
+        """Return a collection."""
+
+
 def _measured(collection: str) -> Measured:
     return Measured(MONGO_READ_DURATION, MONGO_READ_ERRORS, (("collection", collection),))
 
@@ -47,6 +57,21 @@ def _count_found(document: Document | None) -> Document | None:
 
 def _filter(query: object) -> Mapping[str, Any]:
     return query if isinstance(query, Mapping) else {"_id": query}
+
+
+def _counted(query: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if query is None:
+        return {}
+    if not isinstance(query, Mapping):
+        raise ConfigError(f"mongo.count: the filter is of type {type(query).__name__}; allowed: a mapping, or none")
+    return query
+
+
+def _collection(database: _Collections[Collection_co], name: str) -> Collection_co:
+    try:
+        return database[name]
+    except (TypeError, InvalidName) as error:
+        raise ConfigError(f"mongo: {name!r:.60} is no collection: {error}; allowed: its name, a text") from None
 
 
 def _options() -> dict[str, Any]:
@@ -108,7 +133,7 @@ class Mongo:
     def find_one(self, collection: str, query: object) -> Document | None:
         """Return the one document that *query*, an ``_id`` or a filter, finds in *collection*, or None."""
         __tracebackhide__ = True
-        target = self.database[collection]
+        target = _collection(self.database, collection)
         with _measured(collection):
             document = target.find_one(_filter(query))
         return _count_found(document)
@@ -116,9 +141,9 @@ class Mongo:
     def count(self, collection: str, query: Mapping[str, Any] | None = None) -> int:
         """Return how many documents of *collection* fit *query*."""
         __tracebackhide__ = True
-        target = self.database[collection]
+        target, wanted = _collection(self.database, collection), _counted(query)
         with _measured(collection):
-            return target.count_documents(query or {})
+            return target.count_documents(wanted)
 
     def find_many_unmeasured(self, collection: str, keys: Sequence[str]) -> dict[str, Document]:
         """Return the documents of *keys* by ``_id``: for watching, so it is no sample of anything."""
@@ -167,7 +192,7 @@ class AsyncMongo:
     async def find_one(self, collection: str, query: object) -> Document | None:
         """Return the one document that *query*, an ``_id`` or a filter, finds in *collection*, or None."""
         __tracebackhide__ = True
-        target = self.database[collection]
+        target = _collection(self.database, collection)
         with _measured(collection):
             document = await target.find_one(_filter(query))
         return _count_found(document)
@@ -175,6 +200,6 @@ class AsyncMongo:
     async def count(self, collection: str, query: Mapping[str, Any] | None = None) -> int:
         """Return how many documents of *collection* fit *query*."""
         __tracebackhide__ = True
-        target = self.database[collection]
+        target, wanted = _collection(self.database, collection), _counted(query)
         with _measured(collection):
-            return await target.count_documents(query or {})
+            return await target.count_documents(wanted)

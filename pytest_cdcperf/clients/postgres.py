@@ -16,11 +16,15 @@ import psycopg
 from psycopg.rows import dict_row
 
 from pytest_cdcperf.clients.postgres_statements import (
+    UNUSABLE,
     Statement,
+    columns_of,
     delete_statement,
     insert_statement,
+    no_query,
     query_statement,
     update_statement,
+    wrong_call,
 )
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import UnreachableError, WrongFaceError
@@ -48,30 +52,54 @@ class _Face(Generic[Count, Rows]):
 
     def insert(self, table: str, row: Mapping[str, Any]) -> Count:
         """Insert *row* into *table*; return the number of rows, 1."""
-        return self._count(insert_statement(table, tuple(row)), tuple(row.values()))
+        try:
+            statement, values = insert_statement(table, tuple(row)), tuple(row.values())
+        except UNUSABLE as error:
+            raise wrong_call("insert", error, table, row=row) from None
+        return self._count(statement, values)
 
     def upsert(
         self, table: str, row: Mapping[str, Any], *, key: Sequence[str] = ("id",), update: Sequence[str] | None = None
     ) -> Count:
         """Insert *row*, or where *key* exists already update the columns *update* (all others by default)."""
-        changing = None if update is None else tuple(update)
-        return self._count(insert_statement(table, tuple(row), tuple(key), changing), tuple(row.values()))
+        try:
+            statement = insert_statement(
+                table, tuple(row), columns_of(key), None if update is None else columns_of(update)
+            )
+            values = tuple(row.values())
+        except UNUSABLE as error:
+            raise wrong_call("upsert", error, table, row=row) from None
+        return self._count(statement, values)
 
     def update(self, table: str, values: Mapping[str, Any], *, where: Mapping[str, Any]) -> Count:
         """Set *values* in the rows of *table* whose columns equal *where*; return how many there were."""
-        statement = update_statement(table, tuple(values), tuple(where))
-        return self._count(statement, (*values.values(), *where.values()))
+        try:
+            statement = update_statement(table, tuple(values), tuple(where))
+            bound = (*values.values(), *where.values())
+        except UNUSABLE as error:
+            raise wrong_call("update", error, table, values=values, where=where) from None
+        return self._count(statement, bound)
 
     def delete(self, table: str, *, where: Mapping[str, Any]) -> Count:
         """Delete the rows of *table* whose columns equal *where*; return how many there were."""
-        return self._count(delete_statement(table, tuple(where)), tuple(where.values()))
+        try:
+            statement, values = delete_statement(table, tuple(where)), tuple(where.values())
+        except UNUSABLE as error:
+            raise wrong_call("delete", error, table, where=where) from None
+        return self._count(statement, values)
 
     def execute(self, query: LiteralString, params: Params = None) -> Rows:
         """Run any *query* with *params* bound to its placeholders; return its rows as dictionaries.
 
         Measured as a write or a read by its first word.
+
+        :raises ConfigError: for what is no text, or cannot be bound
         """
-        return self._rows(query_statement(query), params)
+        try:
+            statement = query_statement(query)
+        except UNUSABLE:
+            raise no_query(query) from None
+        return self._rows(statement, params)
 
     def _count(self, statement: Statement, params: Params) -> Count:
         raise NotImplementedError
@@ -178,8 +206,8 @@ class Postgres(_Face[int, list[Row]]):
                     cursor = connection.execute(statement.query, params)
         except WrongFaceError:
             raise
-        except BaseException:
-            statement.failed(begin_ns)
+        except BaseException as error:
+            statement.failed(begin_ns, error)
             raise
         statement.done(begin_ns, cursor.rowcount)
         return cursor
@@ -285,8 +313,8 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
                 cursor = await connection.execute(statement.query, params)
         except WrongFaceError:
             raise
-        except BaseException:
-            statement.failed(begin_ns)
+        except BaseException as error:
+            statement.failed(begin_ns, error)
             raise
         statement.done(begin_ns, cursor.rowcount)
         return cursor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import LiteralString
 
@@ -18,6 +19,7 @@ PG_WRITE_ERRORS = Counter("pg_write_errors")
 PG_READ_ERRORS = Counter("pg_read_errors")
 PG_RECORDS_INSERTED = Counter("pg_records_inserted")
 
+UNUSABLE = (TypeError, AttributeError, UnicodeEncodeError)  # what arguments of other types come to
 WRITES = frozenset({"insert", "update", "delete", "merge", "truncate", "copy", "create", "alter", "drop"})
 
 
@@ -42,13 +44,19 @@ class Statement:
             if self._inserts and rows > 0:
                 scope.appends[PG_RECORDS_INSERTED](rows)
 
-    def failed(self, since_ns: int) -> None:
-        """Time and count one that failed, or could not even be sent: a failed call is a sample too."""
+    def failed(self, since_ns: int, error: BaseException) -> None:
+        """Time and count one that failed, or could not even be sent: a failed call is a sample too.
+
+        :raises ConfigError: where *error* says that a value cannot be sent
+        """
         elapsed_ms = (time.perf_counter_ns() - since_ns) * 1e-6
         scope = current_scope()
         if scope is not None:
             scope.sink(self._duration, self._tags)(elapsed_ms)
             scope.sink(self._errors, self._tags)(1)
+        if isinstance(error, TypeError | UnicodeEncodeError):
+            words = "allowed: values that psycopg can send, in a sequence or a mapping"
+            raise ConfigError(f"pg, {dict(self._tags)['op']}: {error}; {words}") from None
 
 
 @lru_cache(maxsize=256)
@@ -95,6 +103,29 @@ def delete_statement(table: str, where: tuple[str, ...]) -> Statement:
     _require(table, where=where)
     query = sql.SQL("DELETE FROM {} WHERE {}").format(_name(*table.split(".")), _equations(where, " AND "))
     return Statement(query.as_bytes(None), (("op", "delete"), ("table", table)))
+
+
+def columns_of(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Return *names*, which may be a single one."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def wrong_call(call: str, error: Exception, table: object, **mappings: object) -> ConfigError:
+    """Return what is wrong with a call of ``pg`` that led to *error*. Values may be secrets: it names types."""
+    faults = [] if isinstance(table, str) else [f"pg.{call}: table={table!r:.60}; allowed: the name of a table"]
+    faults += [
+        f"pg.{call}: {name}= is of type {type(mapping).__name__}; allowed: a mapping of columns' names to values"
+        for name, mapping in mappings.items()
+        if not (isinstance(mapping, Mapping) and all(isinstance(column, str) for column in mapping))
+    ]
+    return ConfigError(*faults or [f"pg.{call}: {error}; allowed: names that are text"])
+
+
+def no_query(query: object) -> ConfigError:
+    """Return what is wrong with a *query* that cannot be sent."""
+    return ConfigError(
+        f"pg.execute: the query {query!r:.60} cannot be sent; allowed: text; for psycopg's sql objects, pg.connection()"
+    )
 
 
 def _require(table: str, **columns: tuple[str, ...]) -> None:

@@ -16,6 +16,8 @@ from pytest_cdcperf.metrics.snapshot import CounterState, Snapshot, State
 OPERATIONS = Counter("operations")
 OPERATIONS_SKIPPED = Counter("operations_skipped")
 
+_ALLOWED = "allowed: functions with weights above 0"
+
 Operation = TypeVar("Operation", bound=Callable[..., Any])
 
 
@@ -28,9 +30,13 @@ class Mix(Generic[Operation]):
     """
 
     def __init__(self, weights: Mapping[Operation, float]) -> None:
+        if not isinstance(weights, Mapping):
+            raise ConfigError(
+                f"Mix: {weights!r:.60} is no mapping; {_ALLOWED}, such as Mix({{create: 70, delete: 30}})"
+            )
         wrong = [f"{_name(op)}: {weight!r}" for op, weight in weights.items() if not _is_weight(weight)]
         if wrong or not weights:
-            raise ConfigError(f"Mix: {', '.join(wrong) or 'no operation'}; allowed: functions with weights above 0")
+            raise ConfigError(f"Mix: {', '.join(wrong) or 'no operation'}; {_ALLOWED}")
         self._operations = list(weights)
         self._until = list(accumulate(weights.values()))
         self._tags = {

@@ -10,12 +10,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_cdcperf.errors import WrongFaceError
+from pytest_cdcperf.errors import ConfigError, WrongFaceError
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Scope, current_scope, recording
 
 if TYPE_CHECKING:
     import asyncio
+
+_LONGEST_S = 1e9  # beyond, the operating system's waits end in an overflow
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,8 @@ class _Think:
         """Pause for *at_least_s* seconds, or for a random time between it and *at_most_s*.
 
         Outside a load run nothing is waited for.
+
+        :raises ConfigError: for what is no such time
         """
         refuse_blocking("think()", "think.aio(...)")
         vu = _current.get(None)
@@ -202,7 +206,14 @@ think = _Think()
 
 
 def _draw(vu: VU, at_least_s: float, at_most_s: float | None) -> float:
-    return at_least_s if at_most_s is None else vu.random.uniform(at_least_s, at_most_s)
+    longest_s = at_least_s if at_most_s is None else at_most_s
+    try:
+        if 0 <= at_least_s <= longest_s < _LONGEST_S:
+            return at_least_s if at_most_s is None else vu.random.uniform(at_least_s, at_most_s)
+    except TypeError:
+        pass
+    given = repr(at_least_s) if at_most_s is None else f"{at_least_s!r}, {at_most_s!r}"
+    raise ConfigError(f"think({given}): allowed: seconds of at least 0, alone or with the most, such as think(1, 3)")
 
 
 def check(name: str, passed: object) -> bool:
@@ -210,7 +221,11 @@ def check(name: str, passed: object) -> bool:
 
     As in k6 a false check fails no iteration under load: a threshold on ``checks`` does. In once mode it
     fails the test.
+
+    :raises ConfigError: for a name that is no text: the two are easily swapped
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"check({name!r:.60}, ...): allowed: first its name, a text, then what is to be true")
     ok = bool(passed)
     scope = current_scope()
     if scope is not None:
@@ -223,7 +238,11 @@ def group(name: str) -> Iterator[None]:
     """Tag what is measured inside the block with the group's *name*, and time it as group_duration.
 
     Groups nest: the inner one is called ``outer::inner``.
+
+    :raises ConfigError: for a name that is no text
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"group({name!r:.60}): allowed: its name, a text")
     outer = current_scope()
     if outer is None:
         yield

@@ -68,7 +68,9 @@ class Recovery:
         allowed_s = duration_s(self.within)
         note = f"p(95) before {before.quantile(0.95):.4g}, so at most {limit:.4g}"
         if took_s is not None:
-            return ThresholdResult(self, Outcome.PASSED if took_s <= allowed_s else Outcome.FAILED, took_s, note)
+            words = format_duration(round(took_s, 1))  # of windows that are seconds long
+            outcome = Outcome.PASSED if took_s <= allowed_s else Outcome.FAILED
+            return ThresholdResult(self, outcome, took_s, note, words=words)
         seen_s = (after[-1].end_s if after else down_s) - down_s
         if seen_s < allowed_s:
             return ThresholdResult(
@@ -125,8 +127,9 @@ class Drift:
         needed_s = _ENOUGH_CHECKPOINTS * duration_s(self.every)
         if windows[-1].end_s < needed_s:
             note += f"; a rise an hour is not told from less than {format_duration(needed_s)}"
-            return ThresholdResult(self, Outcome.NOT_JUDGED, rise, note)
-        return ThresholdResult(self, Outcome.PASSED if rise <= self.per_hour else Outcome.FAILED, rise, note)
+            return ThresholdResult(self, Outcome.NOT_JUDGED, rise, note, words=f"{rise:+.1%}")
+        outcome = Outcome.PASSED if rise <= self.per_hour else Outcome.FAILED
+        return ThresholdResult(self, outcome, rise, note, words=f"{rise:+.1%}")
 
     @property
     def _every_s(self) -> float:

@@ -24,13 +24,22 @@ _LOWEST, _HIGHEST = -sys.float_info.max, sys.float_info.max
 
 _Z95 = 1.959964
 
+NOT_A_NUMBER = (TypeError, ValueError, ArithmeticError)  # what values of users raise where we compute with them
+
 # Below it values count as zero; it keeps the number of buckets bounded.
 ZERO_THRESHOLD = 2.0**-64
 
 
 def finite_numbers(values: Iterable[Any]) -> list[float]:
-    """Return those of *values* that are finite numbers: users record what they like."""
-    return [float(v) for v in values if isinstance(v, int | float) and _LOWEST <= v <= _HIGHEST]
+    """Return those of *values* that are finite numbers, of whichever library: users record what they like."""
+    return [number for value in values if _LOWEST <= (number := _number(value)) <= _HIGHEST]
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value) if hasattr(value, "__float__") else math.nan  # not every text that float() can read
+    except NOT_A_NUMBER:
+        return math.nan
 
 
 def _indices(values: Iterable[float], scale: float) -> Counter[int]:
@@ -65,7 +74,7 @@ class Histogram:
                 self._add_totals(values, lowest)
                 self.positive.update(counted)
                 return 0
-        except (TypeError, ValueError, OverflowError):
+        except NOT_A_NUMBER:
             pass
         return self._record_unusual(values)
 

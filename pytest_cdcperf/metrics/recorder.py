@@ -25,13 +25,15 @@ _definitions: dict[str, Metric] = {}
 class Metric:
     """A named metric of one kind. Two of one name are the same metric, and must be of one kind.
 
-    :raises ConfigError: when the name is taken by a metric of another kind, or is an alias
+    :raises ConfigError: when the name is no text, is taken by a metric of another kind, or is an alias
     """
 
     kind: Kind
     merging = GaugeMerge.LAST
 
     def __init__(self, name: str, *, unit: str = "") -> None:
+        if not name or not isinstance(name, str):
+            raise ConfigError(f"metric {name!r:.60}: allowed: a name, such as 'orders_total'")
         if name in ALIASES:
             raise ConfigError(f"metric {name!r} is another name of {ALIASES[name]!r}; choose another name")
         known = _definitions.get(name)
@@ -112,7 +114,10 @@ class Gauge(Metric):
 
     def __init__(self, name: str, *, unit: str = "", merging: GaugeMerge = GaugeMerge.LAST) -> None:
         super().__init__(name, unit=unit)
-        self.merging = merging
+        try:
+            self.merging = GaugeMerge(merging)
+        except ValueError:
+            raise ConfigError(f"gauge {name!r}: merging={merging!r:.60}; allowed: {', '.join(GaugeMerge)}") from None
 
 
 class Recorder:
@@ -202,8 +207,16 @@ class Scope:
         return append
 
     def tagged(self, metric: Metric, tags: Mapping[str, str]) -> Append:
-        """Return the append for samples of *metric* with *tags* as users write them."""
-        return self.sink(metric, tuple(sorted((str(name), str(value)) for name, value in tags.items())))
+        """Return the append for samples of *metric* with *tags* as users write them.
+
+        :raises ConfigError: for tags that are no mapping
+        """
+        try:
+            pairs = tags.items()
+        except AttributeError:
+            words = "allowed: a mapping, such as {'table': 'orders'}"
+            raise ConfigError(f"{metric!r}: the tags {tags!r:.60} are no mapping; {words}") from None
+        return self.sink(metric, tuple(sorted((str(name), str(value)) for name, value in pairs)))
 
     def divert(self, recorder: Recorder) -> None:
         """Send samples to *recorder* from now on."""

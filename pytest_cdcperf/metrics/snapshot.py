@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics.histogram import Histogram, finite_numbers
+from pytest_cdcperf.metrics.histogram import NOT_A_NUMBER, Histogram, finite_numbers
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -49,7 +49,7 @@ class CounterState:
         try:
             added = math.fsum(values)
             left_out = 0
-        except (TypeError, ValueError, OverflowError):
+        except NOT_A_NUMBER:
             added = math.nan
         if not math.isfinite(added):
             finite = finite_numbers(values)
@@ -72,10 +72,15 @@ class RateState:
     total: int = 0
 
     def record(self, values: Sequence[float]) -> int:
-        """Count *values* by their truth."""
-        self.hits += sum(map(bool, values))
-        self.total += len(values)
-        return 0
+        """Count *values* by their truth; return how many were left out because they have none."""
+        try:
+            hits, left_out = sum(map(bool, values)), 0
+        except NOT_A_NUMBER:
+            truths = [truth for value in values if (truth := _truth(value)) is not None]
+            hits, left_out = sum(truths), len(values) - len(truths)
+        self.hits += hits
+        self.total += len(values) - left_out
+        return left_out
 
     def merge(self, other: RateState) -> None:
         """Add *other*."""
@@ -127,6 +132,13 @@ class GaugeState:
             self.value = max(self.value, other.value) if self.merging is GaugeMerge.MAX else other.value
             self.min = min(self.min, other.min)
             self.max = max(self.max, other.max)
+
+
+def _truth(value: object) -> bool | None:
+    try:
+        return bool(value)
+    except NOT_A_NUMBER:  # an array has none
+        return None
 
 
 State = Histogram | CounterState | RateState | GaugeState

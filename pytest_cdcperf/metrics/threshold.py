@@ -136,13 +136,14 @@ _K6_KEYS = {"threshold": "expression", "abortOnFail": "abort_on_fail", "delayAbo
 
 @dataclass(frozen=True)
 class ThresholdResult:
-    """A threshold with what was observed."""
+    """A threshold with what was observed; *words* say it where it is no figure of the metric itself."""
 
     threshold: Rule
     outcome: Outcome
     observed: float | None = None
     note: str = ""
     interval: tuple[float, float] | None = None  # 95 % confidence, of a percentile
+    words: str = ""
 
 
 def parse_threshold(selector: str, expression: str) -> Threshold:

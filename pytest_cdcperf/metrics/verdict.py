@@ -107,6 +107,6 @@ def _count(snapshot: Snapshot) -> float:
 
 
 def _crossed(result: ThresholdResult) -> str:
-    observed = "" if result.observed is None else f": observed {result.observed:.6g}"
+    observed = "" if result.observed is None else f": observed {result.words or f'{result.observed:.6g}'}"
     note = f" ({result.note})" if result.note else ""
     return f"{result.threshold}{observed}{note}"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest._code import Traceback
 
+import pytest_cdcperf
 from pytest_cdcperf.cluster.messages import LoadTest
-from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.errors import CdcperfError, ConfigError
 from pytest_cdcperf.metrics.course import Drift
 from pytest_cdcperf.metrics.threshold import merge_thresholds
 from pytest_cdcperf.model.load import Load
@@ -24,6 +27,8 @@ from pytest_cdcperf.units import format_duration
 
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.session import PerfSession
+
+_OURS = str(Path(pytest_cdcperf.__file__).parent)
 
 
 class PerfFunction(pytest.Function):
@@ -63,6 +68,14 @@ class PerfFunction(pytest.Function):
             running.run_load(self)
         else:
             running.run_once(self)
+
+    def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Traceback:
+        # Called by pytest for a failure report. What we raise on purpose says it all in its message: the user's line
+        # is what else is of interest, unless --full-trace asks for more.
+        shown = super()._traceback_filter(excinfo)
+        if not isinstance(excinfo.value, CdcperfError) or self.config.getoption("fulltrace", False):
+            return shown
+        return shown.filter(lambda entry: not str(entry.path).startswith(_OURS)) or shown
 
 
 def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:

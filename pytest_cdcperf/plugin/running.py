@@ -29,6 +29,7 @@ from pytest_cdcperf.metrics.snapshot import RateState
 from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.services import redact
 from pytest_cdcperf.model.spec import PerfSpec
+from pytest_cdcperf.reporting.printable import printable
 from pytest_cdcperf.reporting.properties import properties
 from pytest_cdcperf.reporting.result import RunFacts, RunResult
 from pytest_cdcperf.reporting.terminal import verdict_lines
@@ -69,7 +70,7 @@ def call_once(body: Callable[[], Any], run_id: str, *, is_async: bool) -> None:
             vu.own.close_all()
     false = [name for name, state in recorder.drain().by_tag("checks", "check") if _is_false(state)]
     if false:
-        pytest.fail("false checks: " + ", ".join(false), pytrace=False)
+        pytest.fail(printable("false checks: " + ", ".join(false)), pytrace=False)
 
 
 def _is_false(state: object) -> bool:
@@ -148,7 +149,7 @@ def _telling_refusals() -> Iterator[None]:
         yield
     except RefusedError as refusal:
         refused = pytest.skip.Exception if refusal.skips else pytest.fail.Exception
-        raise refused(str(refusal), **({} if refusal.skips else {"pytrace": False})) from None
+        raise refused(printable(str(refusal)), **({} if refusal.skips else {"pytrace": False})) from None
 
 
 def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
@@ -190,7 +191,7 @@ def _conclude(item: PerfFunction, concluded: Concluded, outcome: RunOutcome, nam
     if outcome.stuck_vus:
         session.load_refused = f"VUs of {item.nodeid} are still running, so no load was started"
     if concluded.skipped and outcome.exit_request is None:
-        pytest.skip(f"every iteration was skipped: {concluded.skipped}")
+        pytest.skip(printable(f"every iteration was skipped: {concluded.skipped}"))
     item.results.append(result)
     item.user_properties += properties(result, f"{name}." if name else "")
     if concluded.fault:

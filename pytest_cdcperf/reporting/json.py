@@ -13,6 +13,7 @@ from typing import Any
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
+from pytest_cdcperf.reporting.printable import printable
 from pytest_cdcperf.reporting.result import RunResult, figures_of, unit_of
 
 SCHEMA_VERSION = 1
@@ -20,7 +21,7 @@ _LONGEST_STEM = 150
 
 
 def result_to_json(result: RunResult) -> dict[str, Any]:
-    """Return *result* as what JSON can hold: a value that is not a number becomes null."""
+    """Return *result* as what JSON can hold: a value that is not a number becomes null, text is printable."""
     facts = result.facts
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -68,8 +69,8 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
         "breaking_point": result.breaking_point or None,
         "notes": list(result.notes),
     }
-    finite: dict[str, Any] = _finite(document)
-    return finite
+    plain: dict[str, Any] = _plain(document)
+    return plain
 
 
 def write_result(result: RunResult, directory: Path) -> Path:
@@ -84,7 +85,7 @@ def file_stem(test: str) -> str:
     """Return the name that the files of *test* have, the same in every run."""
     plain = test.replace(".py::", "-").replace("/", ".")
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", plain).strip("-.")[:_LONGEST_STEM]
-    return stem if stem == plain else f"{stem}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
+    return stem if stem == plain else f"{stem}-{hashlib.sha256(printable(test).encode()).hexdigest()[:8]}"
 
 
 def _metric(name: str, state: State, elapsed_s: float) -> dict[str, Any]:
@@ -122,13 +123,15 @@ def _window(window: Window) -> dict[str, Any]:
     return {"start_s": window.start_s, "end_s": window.end_s, "metrics": metrics}
 
 
-def _finite(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     match value:
         case float() if not math.isfinite(value):
             return None
+        case str():
+            return printable(value)
         case dict():
-            return {key: _finite(part) for key, part in value.items()}
+            return {printable(key): _plain(part) for key, part in value.items()}
         case list() | tuple():
-            return [_finite(part) for part in value]
+            return [_plain(part) for part in value]
         case _:
             return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_cdcperf.reporting.printable import printable
 from pytest_cdcperf.reporting.result import RunResult, figures_of
 
 
@@ -32,4 +33,4 @@ def properties(result: RunResult, prefix: str = "") -> list[tuple[str, str]]:
             (f"perf.worker.{part.name}.fate", part.fate or "ended its share"),
         ]
     pairs += [(f"threshold.{r.threshold}", str(r.outcome)) for r in result.thresholds]
-    return [(prefix + name, value) for name, value in pairs]
+    return [(printable(prefix + name), printable(value)) for name, value in pairs]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
 from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.metrics.verdict import Verdict
+from pytest_cdcperf.reporting.printable import printable
 from pytest_cdcperf.reporting.result import Live, RunResult, figures_of, unit_of
 from pytest_cdcperf.units import format_duration
 
@@ -70,7 +71,7 @@ def summary(result: RunResult) -> list[str]:
     facts = result.facts
     head = f"{facts.load}" + (f", profile {facts.profile}" if facts.profile else "")
     count = f"{result.iterations} iteration{'s' * (result.iterations != 1)}"
-    return [
+    lines = [
         f"{head}; {count} in {format_duration(result.elapsed_s)}, run {facts.run_id}",
         *_metric_lines(result),
         *_threshold_lines(result.thresholds),
@@ -79,12 +80,13 @@ def summary(result: RunResult) -> list[str]:
         *([f"  {result.breaking_point}"] if result.breaking_point else []),
         *(f"  note: {note}" for note in result.notes),
     ]
+    return [printable(line) for line in lines]
 
 
 def verdict_lines(result: RunResult) -> list[str]:
     """Return the verdict of one run with its reasons."""
     head = f"  {result.verdict}" + (f": {result.reasons[0]}" if result.reasons else "")
-    return [head, *(f"    and: {reason}" for reason in result.reasons[1:])]
+    return [printable(line) for line in (head, *(f"    and: {reason}" for reason in result.reasons[1:]))]
 
 
 def _metric_lines(result: RunResult) -> list[str]:
@@ -139,7 +141,7 @@ def _threshold_lines(results: Iterable[ThresholdResult]) -> list[str]:
 
 def threshold_line(result: ThresholdResult) -> str:
     """Return one threshold with its mark, what was observed, and why it was not judged where it was not."""
-    observed = "" if result.observed is None else f"  observed {number(result.observed)}"
+    observed = "" if result.observed is None else f"  observed {result.words or number(result.observed)}"
     if result.interval is not None:
         observed += f" [{number(result.interval[0])} to {number(result.interval[1])}]"
     outcome = f"  {result.outcome}" if result.outcome not in {Outcome.PASSED, Outcome.FAILED} else ""
@@ -185,7 +187,7 @@ def session_table(results: Sequence[RunResult]) -> list[str]:
     head = ("scenario", "iterations", "duration", "peak VUs", "failed checks", "verdict")
     rows = [
         (
-            r.facts.test,
+            printable(r.facts.test),
             str(r.iterations),
             format_duration(r.elapsed_s),
             str(r.peak_vus),

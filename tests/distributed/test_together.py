@@ -240,3 +240,41 @@ def test_the_terminal_says_it_once_and_names_the_workers(session):
 def test_no_process_is_left(session):
     assert len(session.notes("processes.txt")) == 2
     assert session.left() == []
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_lone_surrogate_in_a_name_spoils_no_output(project: Project, workers: str):
+    project.tests(r"""
+    LONE = "x\ud800y"
+    OWN = Trend("own_" + LONE)
+
+    @perf(vus=2, iterations=2, tags={"team": LONE}, thresholds={"checks{check:%s}" % LONE: "rate<0.1"})
+    def test_it():
+        OWN.add(1, {"table": LONE})
+        check(LONE, True)
+        raise ValueError(LONE)
+
+    @perf(vus=2, iterations=2)
+    def test_skipped():
+        pytest.skip(LONE)
+
+    def test_by_hand(load):
+        load.run(lambda: check(LONE, True), PerVUIterations(vus=2, iterations=2), name=LONE)
+    """)
+    outputs = ("--junitxml=junit.xml", "--html=report.html", "--self-contained-html")
+    session = project.run("-n", workers, "--perf-run", *outputs, plugins=HTML)
+    assert session.counts == {"passed": 1, "failed": 1, "skipped": 1}
+    assert r"ValueError: x\ud800y" in session.output
+    figures = {p.get("name"): p.get("value") for p in session.cases["test_it"].iter("property")}
+    assert figures[r"own_x\ud800y.max"] == "1"
+    assert session.results["test_it"]["tags"] == {"team": r"x\ud800y"}
+    assert "ud800" in (project.directory / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_lone_surrogate_in_a_false_check_is_told_in_once_mode(project: Project):
+    project.tests(r"""
+    @perf(vus=2, iterations=2)
+    def test_it():
+        check("x\ud800y", False)
+    """)
+    assert r"false checks: x\ud800y" in project.run("-n", "2").lines

@@ -198,3 +198,13 @@ def test_load_run_refuses_what_cannot_be_meant(pytester, write):
     write("def test_it(load):\n    load.run(lambda: 1, PerVUIterations(), error_rate='x')\n")
     result = pytester.runpytest("--perf-run")
     result.stdout.fnmatch_lines(["*load.run: error_rate='x'; allowed: the tolerated share, 0 to 1"])
+
+
+@pytest.mark.parametrize("call", ["http_client.get(None)", "http_client.get('http://h/', tags=5)", "think('x')"])
+def test_a_wrong_call_in_once_mode_shows_the_line_of_the_user_and_none_of_ours(pytester, write, call):
+    write(f"@perf(vus=1, iterations=1)\ndef test_it(http_client):\n    {call}\n")
+    result = pytester.runpytest()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f">*{call}", "E*ConfigError: *"])
+    assert "pytest_cdcperf/" not in result.stdout.str()
+    assert "pytest_cdcperf/" in pytester.runpytest("--full-trace").stdout.str()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +22,7 @@ from pytest_cdcperf.embedded import postgres as postgres_part
 from pytest_cdcperf.embedded.parts import Part
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
 from pytest_cdcperf.model.services import PostgresAddress
-from tests.services.harness import FACES, ROOT, User
+from tests.services.harness import FACES, ROOT, Session, User
 from tests_perf.services.launcher import Launched
 
 COLLECTIONS = {"customer": "customers", "address": "addresses", "orders": "orders"}
@@ -139,3 +143,60 @@ def totalizer(shared_stack: EmbeddedStack, logs: Path) -> Iterator[Launched]:
     service = Launched("totalizer", logs / "totalizer.log", uri=sink.uri, database=sink.database)
     yield service
     service.close()
+
+
+@pytest.fixture
+def thing(source: Postgres) -> Iterator[str]:
+    """A table for one test, which holds one row."""
+    name = f"lab.thing_{uuid.uuid4().hex[:8]}"
+    source.execute(f"CREATE TABLE {name} (id int PRIMARY KEY, a text, b int)")
+    source.insert(name, {"id": 1, "a": "one", "b": 1})
+    yield name
+    source.execute(f"DROP TABLE {name}")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The environment of a session: nothing in it names servers."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("POSTGRES_", "MONGODB_", "CDCPERF_", "PYTEST_ADDOPTS", "PYTEST_CURRENT", "RESULTS_"))
+    }
+    return {**kept, "RESULTS_DIR": str(tmp_path / "perf-results"), "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+
+
+@pytest.fixture
+def run(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Session]:
+    """Run pytest in *cwd* to its end."""
+
+    def run(*arguments: str, cwd: Path = tmp_path, **more: str) -> Session:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            cwd=cwd,
+            env={**environment, **more},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        print(done.stdout)  # noqa: T201 - for whoever has to find out why a session ended otherwise
+        return Session(done.returncode, done.stdout, tmp_path)
+
+    return run
+
+
+@pytest.fixture
+def external(shared_stack: EmbeddedStack) -> dict[str, str]:
+    """The environment that names the stack of these tests."""
+    postgres = shared_stack.services.postgres
+    return {
+        "POSTGRES_HOST": postgres.host,
+        "POSTGRES_PORT": str(postgres.port),
+        "POSTGRES_USER": postgres.user,
+        "POSTGRES_PASSWORD": "unused-but-5ecret",
+        "POSTGRES_DB": postgres.dbname,
+        "MONGODB_URI": shared_stack.services.mongo.uri,
+    }

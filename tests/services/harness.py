@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import os
 import selectors
 import socket
@@ -14,14 +15,17 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 
 from pytest_cdcperf.cdc.expect import Arrival, Cdc
 from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
+from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
 from pytest_cdcperf.engine.tasks import new_event_loop
@@ -267,3 +271,31 @@ def relayed(port: int) -> Iterator[Relay]:
         yield relay
     finally:
         relay.close()
+
+
+@dataclass
+class Session:
+    """A session that is over."""
+
+    code: int
+    output: str
+    directory: Path
+
+    def result(self, stem: str) -> dict[str, Any]:
+        """Return what was written of the one test *stem*, "module-function", whatever its file is called."""
+        files = (self.directory / "perf-results" / "latest").glob("*.json")
+        documents: list[dict[str, Any]] = [json.loads(path.read_text()) for path in files]
+        (found,) = [one for one in documents if one.get("test", "").endswith(stem.replace("-", ".py::"))]
+        return found
+
+    @property
+    def processes(self) -> list[int]:
+        """What ran in it and below it, as it said."""
+        return [int(pid) for pid in (self.directory / "processes.txt").read_text().split()]
+
+
+def connect(stack: EmbeddedStack) -> psycopg.Connection:
+    address = stack.services.postgres
+    return psycopg.connect(
+        host=address.host, port=address.port, user=address.user, dbname=address.dbname, autocommit=True
+    )

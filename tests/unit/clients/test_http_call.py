@@ -147,6 +147,57 @@ def test_redirects_end():
         call(BASE).redirected(302, "file:///etc/passwd")
 
 
+@pytest.mark.parametrize("url", [None, 5, b"http://shop.example/", []])
+def test_a_url_that_is_no_text_is_refused(url):
+    for options in ({}, {"name": "all"}):
+        with pytest.raises(ConfigError) as caught:
+            call(url, HttpSettings(base_url=BASE), **options)
+        assert str(caught.value) == f"GET {url!r}: the URL must be text that begins with http:// or https://"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tags": 5}, "tags= is of type int; allowed: a mapping of names to text"),
+        ({"path": 5}, "path= is of type int; allowed: a mapping of the URL's fields to values"),
+        ({"params": 5}, "params= is of type int; allowed: a mapping, or pairs of name and value"),
+        ({"params": "a=1"}, "params= cannot be sent: not enough values to unpack"),
+        ({"params": {"a": "\ud800"}}, "params= cannot be sent: 'utf-8' codec can't encode"),
+        ({"headers": 5}, "headers= is of type int; allowed: a mapping of names to text"),
+        ({"headers": {"A": b"x"}}, "the header 'A' is of types str and bytes; allowed: names and values that are text"),
+        ({"headers": {5: "x"}}, "the header 5 is of types int and str; allowed: names and values that are text"),
+        ({"headers": {"A": "secret\n"}}, "the header 'A' has a line break or the like in its value; allowed: one line"),
+        (
+            {"json": object()},
+            "json= cannot be sent: Object of type object is not JSON serializable; allowed: what JSON",
+        ),
+        ({"json": float("nan")}, "json= cannot be sent: Out of range float"),
+        ({"data": 5}, "data= is of type int; allowed: a mapping (a form), text or bytes"),
+        ({"data": "\ud800"}, "data= cannot be sent: 'utf-8' codec can't encode"),
+        ({"name": 5}, "name= is of type int; allowed: text"),
+        ({"allow_redirects": "no"}, "allow_redirects= is of type str; allowed: True or False"),
+        ({"jsn": {}}, "no option 'jsn'; allowed: path, params, headers, json"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_refused_in_one_line(options, words):
+    with pytest.raises(ConfigError) as caught:
+        call(f"{BASE}/{{n}}", **{"path": {"n": 1}, **options})
+    assert str(caught.value).startswith(f"GET {BASE}/{{n}}: {words}")
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_option_that_is_none_is_not_given():
+    given = dict.fromkeys(("path", "params", "headers", "json", "data", "name", "tags"))
+    assert call(BASE, **given) == call(BASE, headers={})
+
+
+@pytest.mark.parametrize("options", [{}, {"name": "all"}])
+def test_a_method_that_is_no_text_is_refused(options):
+    with pytest.raises(ConfigError, match=f"{BASE}: method= is of type int; allowed: text"):
+        call(BASE, method=5, **options)
+
+
 def test_a_message_shows_no_secret():
     assert shown("http://user:secret@h:1/p?token=secret") == "http://h:1/p"
     assert call("http://user:secret@h/p?token=secret").describe() == "GET http://h/p"
@@ -159,12 +210,36 @@ def test_a_message_shows_no_secret():
         ({"timeout": 0}, "timeout=0 must be a number of seconds above 0"),
         ({"timeout": "5s"}, "timeout='5s' must be a number of seconds above 0"),
         ({"retries": 3}, "retries unknown; there are base_url, headers, timeout, verify"),
+        ({"base_url": 5}, "http_client: base_url=5; allowed: text"),
+        ({"base_url": None}, "http_client: base_url=None; allowed: text"),
+        ({"headers": 5}, "http_client: headers= is of type int; allowed: a mapping of names to text"),
+        ({"headers": {"A": 5}}, "http_client: the header 'A' is of types str and int; allowed: names and values that"),
+        ({"verify": 5}, "http_client: verify=5; allowed: True, False or the path of a PEM file"),
+        ({"verify": "/nope.pem"}, "verify='/nope.pem' cannot be read: No such file or directory; allowed: True, False"),
+        ({"verify": "a\0b"}, "verify='a\\x00b' cannot be read: embedded null byte; allowed"),
+        ({"http2": "yes"}, "http_client: http2='yes'; allowed: True or False"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused(changes, words):
     with pytest.raises(ConfigError) as caught:
         SETTINGS.changed(changes)
     assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_setting_that_cannot_be_meant_is_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        SETTINGS.changed({"base_url": 5, "verify": [], "timeout": "x"})
+    assert [fault.partition("=")[0] for fault in caught.value.faults] == [
+        "http_client: base_url",
+        "http_client: verify",
+        "http_client: timeout",
+    ]
+
+
+def test_the_path_of_a_pem_file_may_be_a_path(tmp_path):
+    (tmp_path / "ca.pem").write_text("PEM")
+    assert SETTINGS.changed({"verify": tmp_path / "ca.pem"}).verify == str(tmp_path / "ca.pem")
 
 
 def test_changed_headers_add_up():
@@ -172,7 +247,7 @@ def test_changed_headers_add_up():
     assert changed == HttpSettings(headers=(("A", "1"), ("B", "2")), timeout=5)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, "5s", float("nan"), float("inf")])
+@pytest.mark.parametrize("timeout", [0, -1, "5s", None, True, float("nan"), float("inf")])
 def test_a_timeout_that_is_none_is_refused(timeout):
     with pytest.raises(ConfigError, match=r"timeout=.* must be a number of seconds above 0"):
         call(BASE, timeout=timeout)

@@ -1,4 +1,4 @@
-"""What ends before its time: workers, loads, the session; and what workers ask meanwhile."""
+"""What ends before its time: workers, loads, the session."""
 
 from __future__ import annotations
 
@@ -8,25 +8,20 @@ import pytest
 
 from pytest_cdcperf.cluster.controller import SAID_AFTER_S, SILENCE_S, WAITING_S
 from pytest_cdcperf.cluster.messages import (
-    Answer,
     Arrived,
-    Ask,
     CallEnded,
     Concluded,
     Go,
     Refused,
     Released,
-    ServicesWanted,
     Start,
     Stop,
     WindowDone,
 )
-from pytest_cdcperf.cluster.shared import OnceCall, PoolCall
-from pytest_cdcperf.errors import StackError
 from pytest_cdcperf.metrics.threshold import Limit
 from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.share import Share
-from tests.unit.cluster.cluster import SERVING, A, B, Cluster, done, plan, second_of, to_all
+from tests.unit.cluster.cluster import A, B, Cluster, done, plan, second_of, to_all
 from tests.unit.metrics.windows import window
 
 # --- Workers that die
@@ -337,58 +332,6 @@ def test_tests_that_were_not_begun_and_those_that_are_over_keep_nobody_waiting()
     assert (cluster.host.said, cluster.host.killed) == ([], [])
 
 
-# --- Questions
-
-
-class Posts:
-    """What a worker is posted, from whatever thread."""
-
-    def __init__(self):
-        self.messages = []
-        self.there = threading.Event()
-
-    def __call__(self, message):
-        self.messages.append(message)
-        self.there.set()
-
-
-@pytest.mark.parametrize(
-    ("serving", "answer"), [(SERVING, Answer(7, SERVING)), (StackError("no java"), Answer(7, error="no java"))]
-)
-def test_who_asks_for_servers_is_answered_once_they_are_there(serving, answer):
-    cluster = Cluster("gw0")
-    posts = Posts()
-    cluster.controller.join("gw0", posts)
-    cluster.host.serving = serving
-    cluster.send(Ask(7, ServicesWanted()))
-    assert posts.there.wait(10)
-    assert posts.messages == [answer]
-
-
-def test_what_workers_share_is_kept_here():
-    cluster = Cluster("gw0", "gw1")
-    cluster.send(Ask(1, PoolCall("ids", "put", 5)), "gw0")
-    cluster.send(Ask(9, PoolCall("ids", "take")), "gw1")
-    assert cluster.all_posted() == {"gw0": [Answer(1)], "gw1": [Answer(9, 5)]}
-
-
-def test_what_a_worker_held_that_died_is_given_back():
-    cluster = Cluster("gw0", "gw1")
-    cluster.send(Ask(1, OnceCall("schema", "enter")), "gw0")
-    cluster.send(Ask(1, OnceCall("schema", "enter")), "gw1")
-    cluster.all_posted()
-    cluster.controller.drop("gw0", "died")
-    assert cluster.posted("gw1") == [Answer(1, ("failed", "gw0, the worker that ran it, is gone"))]
-
-
-def test_a_question_that_comes_after_its_workers_end_holds_nothing():
-    cluster = Cluster("gw0", "gw1")
-    cluster.controller.drop("gw0", "died")
-    cluster.send(Ask(1, OnceCall("schema", "enter")), "gw0")
-    cluster.send(Ask(1, OnceCall("schema", "enter")), "gw1")
-    assert cluster.all_posted() == {"gw1": [Answer(1, ("run", None))]}
-
-
 def test_figures_that_cannot_be_judged_are_said_to_all_that_wait():
     cluster = Cluster("gw0", "gw1")
     cluster.start()
@@ -396,11 +339,3 @@ def test_figures_that_cannot_be_judged_are_said_to_all_that_wait():
     cluster.send(done())
     words = "the figures cannot be judged: ZeroDivisionError: division by zero"
     assert cluster.all_posted() == to_all(Refused(words))
-
-
-def test_a_mistake_with_what_is_shared_is_answered():
-    cluster = Cluster("gw0")
-    cluster.send(Ask(7, PoolCall("orders", "put", 1)))
-    cluster.send(Ask(8, PoolCall("orders", "take", leaving="x")))
-    *_, answer = cluster.posted("gw0")
-    assert answer.error.startswith("shared: TypeError")

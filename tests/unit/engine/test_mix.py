@@ -75,12 +75,22 @@ def test_a_run_in_which_everything_was_skipped_has_no_shares(recorder):
         ({create: 0, update: 1}, "Mix: create: 0"),
         ({create: "1", update: math.nan}, "Mix: create: '1', update: nan"),
         ({create: True, update: math.inf}, "Mix: create: True, update: inf"),
+        ({create: 0, update: 0}, "Mix: create: 0, update: 0"),
+        ({create: None}, "Mix: create: None"),
     ],
 )
 def test_weights_that_cannot_be_meant_are_refused(weights, fault):
     with pytest.raises(ConfigError) as refused:
         Mix(weights)
     assert str(refused.value) == f"{fault}; allowed: functions with weights above 0"
+
+
+@pytest.mark.parametrize("weights", [[create], create, None])
+def test_what_is_no_mapping_is_refused(weights):
+    with pytest.raises(
+        ConfigError, match=r"Mix: .* is no mapping; allowed: functions with weights above 0, such as Mix"
+    ):
+        Mix(weights)
 
 
 def test_nothing_is_drawn_outside_an_iteration():

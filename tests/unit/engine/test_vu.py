@@ -15,7 +15,7 @@ from pytest_cdcperf.engine.vu import (
     refuse_blocking,
     think,
 )
-from pytest_cdcperf.errors import WrongFaceError
+from pytest_cdcperf.errors import ConfigError, WrongFaceError
 from pytest_cdcperf.metrics.recorder import Counter, Recorder, Scope, current_scope
 
 COUNT = Counter("t_vu_count")
@@ -78,6 +78,21 @@ def test_thinking_pauses_and_is_kept_apart():
     assert pauses[0] == 0.5
     assert 1 <= pauses[1] <= 3
     assert vu.think_ns > 0
+
+
+@pytest.mark.parametrize(
+    "times", [("x",), (-1,), (2, 1), (None,), (float("nan"),), (float("inf"),), (1e10,), (0, "1s"), (-1, 1)]
+)
+def test_what_is_no_time_to_think_is_refused(times):
+    vu = make_vu()
+    pauses = pauses_of(vu)
+    with acting_as(vu), pytest.raises(ConfigError) as refused:
+        think(*times)
+    assert pauses == []
+    given = ", ".join(map(repr, times))
+    assert str(refused.value) == (
+        f"think({given}): allowed: seconds of at least 0, alone or with the most, such as think(1, 3)"
+    )
 
 
 def test_outside_a_run_nobody_thinks():
@@ -232,3 +247,18 @@ def test_cancelling_reaches_all_that_can_be_cancelled():
     resources.keep("c", "c", close=cancelled.append)
     resources.cancel_all()
     assert cancelled == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "passed", "words"),
+    [(5, True, "check(5, ...)"), (True, "status is 200", "check(True, ...)"), (None, True, "check(None, ...)")],
+)
+def test_a_check_whose_name_is_no_text_is_refused(name, passed, words):
+    with acting_as(make_vu()), pytest.raises(ConfigError) as refused:
+        check(name, passed)
+    assert str(refused.value) == f"{words}: allowed: first its name, a text, then what is to be true"
+
+
+def test_a_group_whose_name_is_no_text_is_refused():
+    with acting_as(make_vu()), pytest.raises(ConfigError, match=r"group\(5\): allowed: its name, a text"), group(5):
+        pass

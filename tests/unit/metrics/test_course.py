@@ -48,6 +48,12 @@ def test_recovery_is_back_within_the_tolerance_in_time(after, outcome, took_s):
     assert "p(95) before 10, so at most 15" in result.note
 
 
+@pytest.mark.parametrize(("late_s", "words"), [(0.00034, "0ms"), (4.26, "4.3s"), (0.04, "0ms")])
+def test_recovery_is_told_in_tenths_of_a_second(late_s, words):
+    windows = [*spiked([]), *(window(30 + late_s + second, ms=[10.0] * 20) for second in range(10))]
+    assert Recovery().judge(windows, SPIKE).words == words
+
+
 def test_a_recovery_that_never_came_and_one_that_could_not_be_seen_say_so():
     assert judged([90] * 20).note.endswith("; it never was")
     assert judged([90] * 5).note.endswith("; the hold after lasted 5s")
@@ -129,6 +135,7 @@ def test_drift_of_a_gauge_is_that_of_its_value():
     windows = [window(n * 60, seconds=60, gauges={"t_rss": 100 + n}) for n in range(60)]
     result = Drift("t_rss").judge(windows, ())
     assert (result.outcome, result.observed) == (Outcome.FAILED, pytest.approx(60 / 129.5))
+    assert result.words == "+46.3%"
 
 
 @pytest.mark.parametrize(

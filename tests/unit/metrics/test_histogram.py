@@ -196,6 +196,13 @@ def test_numbers_of_other_types_are_counted_once_or_left_out(values):
     assert all(type(part) in {int, float, list} for part in histogram.to_wire())
 
 
+@pytest.mark.parametrize(("odd", "left_out"), [(0, 0), ("fast", 1), (Decimal("sNaN"), 1)], ids=str)
+def test_numbers_of_other_types_survive_beside_what_is_odd(odd, left_out):
+    histogram = Histogram()
+    assert histogram.record([Decimal("1.5"), Fraction(5, 2), odd]) == left_out
+    assert (histogram.count, histogram.max) == (3 - left_out, 2.5)
+
+
 def test_the_largest_values_have_quantiles():
     histogram = Histogram()
     histogram.record([1.0, 1.797e308, 1.7975e308])

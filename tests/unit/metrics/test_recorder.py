@@ -158,6 +158,42 @@ def test_values_that_are_no_numbers_are_noted_with_their_number(recorder):
     ]
 
 
+class NoTruth:
+    def __bool__(self):
+        raise ValueError("the truth of an array is ambiguous")
+
+
+def test_what_has_no_truth_costs_no_other_sample(recorder):
+    for value in (True, NoTruth(), False):
+        RATE.add(value)
+    COUNTER.add(2)
+    drained = recorder.drain()
+    assert (drained.select(RATE.name).hits, drained.select(RATE.name).total) == (1, 2)
+    assert drained.select(COUNTER.name).total == 2
+    assert recorder.notes() == ["t_recorder_rate: 1 values were no finite numbers and are left out"]
+
+
+@pytest.mark.parametrize("tags", [5, "table", ["table"]])
+def test_tags_that_are_no_mapping_are_refused(recorder, tags):
+    with pytest.raises(ConfigError) as refused:
+        TREND.add(1, tags)
+    words = "allowed: a mapping, such as {'table': 'orders'}"
+    assert str(refused.value) == f"Trend('t_recorder_trend'): the tags {tags!r} are no mapping; {words}"
+    assert not recorder.drain().series
+
+
+@pytest.mark.parametrize("name", [5, None, ""])
+def test_a_metric_needs_a_name(name):
+    with pytest.raises(ConfigError, match=f"metric {name!r}: allowed: a name, such as 'orders_total'"):
+        Trend(name)
+
+
+def test_how_a_gauge_merges_may_be_text():
+    assert Gauge("t_recorder_text", merging="sum").merging is GaugeMerge.SUM
+    with pytest.raises(ConfigError, match="gauge 't_recorder_avg': merging='avg'; allowed: last, max, sum"):
+        Gauge("t_recorder_avg", merging="avg")
+
+
 def test_a_name_belongs_to_one_kind():
     with pytest.raises(ConfigError) as refused:
         Counter("t_recorder_trend")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.course import Drift
+from pytest_cdcperf.metrics.course import Drift, Recovery
 from pytest_cdcperf.metrics.snapshot import CounterState, Kind, RateState, SeriesKey, Snapshot, new_state
 from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult, evaluate, parse_thresholds
 from pytest_cdcperf.metrics.verdict import MOST_GENERATOR_LAG_MS, Verdict, judge
@@ -96,6 +96,12 @@ def test_every_reason_is_given_with_what_was_observed():
         "t_verdict_nobody avg<1 (no samples; nothing recorded a metric of this name)",
     )
     assert len(judgement.thresholds) == 3
+
+
+def test_a_reason_says_in_words_what_is_no_figure_of_the_metric():
+    late = ThresholdResult(Recovery(), Outcome.FAILED, 71.00034, "it was slow", words="1m11s")
+    judgement = judge(figures(), [late], error_rate=0, shortened=False)
+    assert judgement.reasons == ("response_time p(95) back within 50% in 60s: observed 1m11s (it was slow)",)
 
 
 def test_a_fault_of_the_run_fails_it_by_itself():

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
 
@@ -84,11 +83,6 @@ def test_what_is_no_number_becomes_null(unmeasurable, tmp_path):
 
 def test_a_run_that_measured_nothing_is_written(empty, tmp_path):
     assert json.loads(write_result(empty, tmp_path).read_text(encoding="utf-8"))["metrics"] == {}
-
-
-def test_lone_surrogates_are_written(result, tmp_path):
-    odd = replace(result, notes=("\ud800",))
-    assert json.loads(write_result(odd, tmp_path).read_text(encoding="utf-8"))["notes"] == ["\ud800"]
 
 
 @pytest.mark.parametrize(

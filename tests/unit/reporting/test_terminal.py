@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from pytest_cdcperf.metrics.course import Recovery
 from pytest_cdcperf.metrics.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.reporting.result import Live
@@ -103,6 +104,11 @@ def test_every_threshold_shows_its_mark(result):
         "? response_time p(99.9)<1000  observed 102  too few samples (300 samples; p(99.9) needs 2995)",
         "✗ t_reporting_nobody avg<1  no samples (no samples; nothing recorded a metric of this name)",
     ]
+
+
+def test_what_is_no_figure_of_the_metric_is_said_in_words():
+    result = ThresholdResult(Recovery(), Outcome.PASSED, 0.00034, words="0ms")
+    assert threshold_line(result) == "✓ response_time p(95) back within 50% in 60s  observed 0ms"
 
 
 @pytest.mark.parametrize("outcome", Outcome)

