@@ -15,6 +15,7 @@
     │   └── HttpTransportError   no whole response came: HttpRefusedError, HttpResetError, HttpDNSError,
     │                            HttpTLSError, HttpTimeoutError, HttpProtocolError, HttpCancelledError
     ├── WrongFaceError           a blocking call in an async body, or the reverse
+    │   └── NeverAwaitedError    a coroutine that a body made and dropped
     ├── SharedError              what was to happen once for all workers failed on the one that did it
     ├── GoneError                the other processes of a run over several are not there any more
     ├── RefusedError             a run is not to start: on no worker, or not now
@@ -129,6 +130,14 @@ class HttpCancelledError(HttpTransportError):
 
 class WrongFaceError(CdcperfError):
     """A blocking call was made inside an async body, where it would stall every VU."""
+
+
+class NeverAwaitedError(WrongFaceError):
+    """A body dropped a coroutine, at the user's line *where*, without having awaited it."""
+
+    def __init__(self, what: str, where: str) -> None:
+        super().__init__(f"{what} (dropped at {where})")
+        self.where = where
 
 
 class SharedError(CdcperfError):

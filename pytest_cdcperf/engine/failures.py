@@ -12,6 +12,8 @@ from enum import Enum
 from pathlib import Path
 from types import TracebackType
 
+from pytest_cdcperf.errors import NeverAwaitedError
+
 MAX_KINDS = 50
 _SAMPLE_CHARS = 8000
 
@@ -56,7 +58,8 @@ class Failures:
 
     def add(self, error: BaseException) -> None:
         """Count *error*."""
-        key = (type(error).__name__, user_line(error.__traceback__))
+        where = error.where if isinstance(error, NeverAwaitedError) else user_line(error.__traceback__)
+        key = (type(error).__name__, where)
         with self._lock:
             kind = self._kinds.get(key)
             if kind is None and len(self._kinds) >= MAX_KINDS:
@@ -78,14 +81,28 @@ class Failures:
             return sorted(self._kinds.values(), key=lambda kind: -kind.count)
 
 
-_LIBRARIES = tuple(
-    str(Path(place)) + os.sep
-    for place in {
-        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-        str(Path(__file__).parent.parent),
-        str(Path(sys.base_prefix, "lib")),
-    }
+_OURS = str(Path(__file__).parent.parent) + os.sep
+_LIBRARIES = (
+    _OURS,
+    *(
+        str(Path(place)) + os.sep
+        for place in {
+            *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+            str(Path(sys.base_prefix, "lib")),
+        }
+    ),
 )
+_ELSEWHERE = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")  # below a venv: the system's
+
+
+def is_ours(filename: str) -> bool:
+    """Whether the code in *filename* is this package's."""
+    return filename.startswith(_OURS)
+
+
+def is_library(filename: str) -> bool:
+    """Whether the code in *filename* is not the user's own."""
+    return filename.startswith((*_LIBRARIES, "<")) or any(place in filename for place in _ELSEWHERE)
 
 
 def user_line(traceback: TracebackType | None) -> str:
@@ -93,7 +110,7 @@ def user_line(traceback: TracebackType | None) -> str:
     found = ""
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
-        if not found or not filename.startswith((*_LIBRARIES, "<")):
+        if not found or not is_library(filename):
             found = f"{Path(filename).name}:{traceback.tb_lineno}"
         traceback = traceback.tb_next
     return found

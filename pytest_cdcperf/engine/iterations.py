@@ -80,6 +80,7 @@ class Iterations:
             vu.scope.divert(self._recorder)
         vu.iteration = self.started
         vu.think_ns = 0
+        vu.fault = None
         self.started += 1
         self.running = True
         self._begin_ns = now_ns = self._now_ns()
@@ -91,6 +92,8 @@ class Iterations:
         self.running = False
         if self._stop.closed or self._cut == self.started:
             return now_ns
+        if error is None:
+            error = self.vu.fault
         if error is not None and not self._counts(error):
             return now_ns
         self._duration((now_ns - self._begin_ns) * 1e-6)

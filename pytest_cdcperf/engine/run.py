@@ -112,7 +112,7 @@ class Run:
         runtime.start(self._loops)
         self._sample_vus()
         with sampling(self._samplers, Scope(self._recorder)):
-            self._supervise(runtime)
+            self._supervise_until_through(runtime)
         ended = runtime.wait(0)
         stuck = [] if ended else runtime.busy()
         self.stop.closed = True
@@ -174,6 +174,13 @@ class Run:
             )
 
         return new_vu
+
+    def _supervise_until_through(self, runtime: Runtime) -> None:
+        try:
+            self._supervise(runtime)
+        except BaseException as error:  # noqa: BLE001  # a signal handler's, such as pytest-timeout's: VUs are running
+            self.interrupt(f"{type(error).__name__}: {error}".removesuffix(": "), error)
+            self._supervise(runtime)
 
     def _supervise(self, runtime: Runtime) -> None:
         tick_s, elapsed_s = TICK_S, self._context.elapsed_s

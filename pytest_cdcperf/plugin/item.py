@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -90,8 +91,8 @@ def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
     except ConfigError as error:
         raise pytest.Collector.CollectError(_lines(item, error.faults)) from None
     runs_load = _runs_load(item, spec, marker, session.settings)
-    if runs_load:
-        faults += _load_faults(item, spec)
+    if runs_load and not drives_load(item):
+        faults += load_faults(item, spec)
     if faults:
         raise pytest.Collector.CollectError(_lines(item, faults))
     perf: PerfFunction = PerfFunction.from_parent(
@@ -167,7 +168,8 @@ def _shape_faults(item: pytest.Function) -> list[str]:
     return faults
 
 
-def _load_faults(item: pytest.Function, spec: PerfSpec) -> list[str]:
+def load_faults(item: pytest.Function, spec: PerfSpec) -> list[str]:
+    """Return why the load of *spec* cannot run in the test *item*."""
     timeout = _timeout_s(item)
     if 0 < timeout < spec.planned_s and not spec.counts_iterations:
         planned = format_duration(spec.planned_s)
@@ -176,14 +178,14 @@ def _load_faults(item: pytest.Function, spec: PerfSpec) -> list[str]:
 
 
 def _timeout_s(item: pytest.Function) -> float:
-    if not item.config.pluginmanager.hasplugin("timeout"):
+    """Return what pytest-timeout allows *item*, by the nearest that says so: 0 for any time."""
+    config = item.config
+    if not config.pluginmanager.hasplugin("timeout"):
         return 0.0
     mark = item.get_closest_marker("timeout")
-    stated = (mark.kwargs.get("timeout") or (mark.args or (None,))[0]) if mark is not None else None
-    for value in (stated, item.config.getoption("timeout", None), item.config.getini("timeout")):
-        if value:
-            return float(value)
-    return 0.0
+    stated = mark.kwargs.get("timeout", next(iter(mark.args), None)) if mark is not None else None
+    fallbacks = (config.getoption("timeout", None), os.environ.get("PYTEST_TIMEOUT"), config.getini("timeout"))
+    return float(next((value for value in (stated, *fallbacks) if value not in {None, ""}), 0.0))
 
 
 def _restrain(perf: PerfFunction, session: PerfSession) -> None:
@@ -196,4 +198,4 @@ def _restrain(perf: PerfFunction, session: PerfSession) -> None:
             )
         )
     if session.config.pluginmanager.hasplugin("rerunfailures"):
-        perf.add_marker(pytest.mark.flaky(reruns=0))
+        perf.add_marker(pytest.mark.flaky(reruns=0), append=False)  # before one that the test may have

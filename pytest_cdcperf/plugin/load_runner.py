@@ -48,6 +48,7 @@ class LoadRunner:
         __tracebackhide__ = True
         from pytest_cdcperf.engine.run import Body  # noqa: PLC0415
         from pytest_cdcperf.plugin import running  # noqa: PLC0415
+        from pytest_cdcperf.plugin.item import load_faults  # noqa: PLC0415
 
         if current_scope() is not None:
             raise ConfigError("load.run inside a body that runs under load: call it in the test itself")
@@ -67,6 +68,8 @@ class LoadRunner:
             error_rate=error_rate,
             shortened=shortened,
         )
+        if faults := load_faults(self._item, spec):
+            raise ConfigError(*(f"load.run: {fault}" for fault in faults))
         name = name or f"run-{len(self._names) + 1}"
         if name in self._names:
             raise ConfigError(f"load.run: name={name!r} was used in this test already; allowed: a name of its own")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from _pytest.logging import LogCaptureHandler
 
 import pytest_cdcperf
 from pytest_cdcperf.cdc.audit import Audited
@@ -22,6 +19,7 @@ from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, RunOutcome
 from pytest_cdcperf.engine.sampling import sample_memory
 from pytest_cdcperf.engine.signals import Terminated
+from pytest_cdcperf.engine.unawaited import failing_unawaited
 from pytest_cdcperf.engine.vu import VU, acting_as, refuse_awaitable
 from pytest_cdcperf.errors import RefusedError
 from pytest_cdcperf.metrics.recorder import Recorder, Scope, definitions
@@ -29,6 +27,7 @@ from pytest_cdcperf.metrics.snapshot import RateState
 from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.services import redact
 from pytest_cdcperf.model.spec import PerfSpec
+from pytest_cdcperf.plugin.restraint import restrained
 from pytest_cdcperf.reporting.printable import printable
 from pytest_cdcperf.reporting.properties import properties
 from pytest_cdcperf.reporting.result import RunFacts, RunResult
@@ -60,14 +59,17 @@ def call_once(body: Callable[[], Any], run_id: str, *, is_async: bool) -> None:
     __tracebackhide__ = True
     recorder = Recorder()
     vu = VU(1, run_id=run_id, scope=Scope(recorder), is_async=is_async)
-    if is_async:
-        _await_once(body, vu)
-    else:
-        try:
-            with acting_as(vu):
-                refuse_awaitable(body())
-        finally:
-            vu.own.close_all()
+    with failing_unawaited():
+        if is_async:
+            _await_once(body, vu)
+        else:
+            try:
+                with acting_as(vu):
+                    refuse_awaitable(body())
+            finally:
+                vu.own.close_all()
+    if vu.fault is not None:
+        pytest.fail(str(vu.fault), pytrace=False)
     false = [name for name, state in recorder.drain().by_tag("checks", "check") if _is_false(state)]
     if false:
         pytest.fail(printable("false checks: " + ", ".join(false)), pytrace=False)
@@ -121,7 +123,7 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "", call
     start = _begin(session, _plan(item, spec, name, call))
     # All workers see the same servers: the first tells of their memory.
     pids = session.services.server_pids() if start.share.index == 0 else ()
-    with _capture_bounded():
+    with restrained(item.nodeid):
         outcome = run_share(
             item.nodeid,
             spec.loads,
@@ -222,28 +224,3 @@ def _describe(error: BaseException) -> str:
     if kept:
         extracted.stack = traceback.StackSummary.from_list(kept)
     return redact("".join(extracted.format(chain=False)))
-
-
-@contextmanager
-def _capture_bounded() -> Iterator[None]:
-    """Keep pytest from storing every log record and every warning of the load in memory."""
-    root = logging.getLogger()
-    capturing = [handler for handler in root.handlers if isinstance(handler, LogCaptureHandler)]
-    for handler in capturing:
-        root.removeHandler(handler)
-    shown, show = set[tuple[type[Warning], str, int]](), warnings.showwarning
-
-    def show_once(
-        message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any, **options: Any
-    ) -> None:
-        if (category, filename, lineno) not in shown:
-            shown.add((category, filename, lineno))
-            show(message, category, filename, lineno, *rest, **options)
-
-    warnings.showwarning = show_once
-    try:
-        yield
-    finally:
-        warnings.showwarning = show
-        for handler in capturing:
-            root.addHandler(handler)

@@ -154,3 +154,37 @@ def test_a_timeout_below_the_planned_duration_is_refused(pytester, write, option
     write("@perf(vus=1, duration='60s')\ndef test_it():\n    pass\n")
     result = pytester.runpytest("--perf-run", option)
     result.stdout.fnmatch_lines(["*pytest-timeout ends it after 5 s, but its load takes 1m; raise the timeout"])
+
+
+def test_a_timeout_of_the_environment_counts(pytester, write, monkeypatch):
+    pytest.importorskip("pytest_timeout")
+    monkeypatch.setenv("PYTEST_TIMEOUT", "5")
+    write("@perf(vus=1, duration='60s')\ndef test_it():\n    pass\n")
+    result = pytester.runpytest("--perf-run")
+    result.stdout.fnmatch_lines(["*pytest-timeout ends it after 5 s, but its load takes 1m; raise the timeout"])
+
+
+def test_a_test_whose_own_mark_lifts_the_timeout_is_run(pytester, write):
+    pytest.importorskip("pytest_timeout")
+    write("@pytest.mark.timeout(0)\n@perf(vus=1, duration='300ms')\ndef test_it():\n    time.sleep(0.1)\n")
+    pytester.runpytest("--perf-run", "--timeout=0.1").assert_outcomes(passed=1)
+
+
+def test_a_load_by_hand_is_held_against_the_timeout_when_it_is_known(pytester, write):
+    pytest.importorskip("pytest_timeout")
+    write("""
+def test_it(load):
+    load.run(lambda: None, PerVUIterations())
+    load.run(lambda: None, ConstantVUs(vus=1, duration="60s"))
+""")
+    result = pytester.runpytest("--perf-run", "--timeout=20")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*load.run: pytest-timeout ends it after 20 s, but its load takes 1m; raise *"])
+
+
+def test_a_mark_flaky_reruns_no_load(pytester, write):
+    pytest.importorskip("pytest_rerunfailures")
+    write("@pytest.mark.flaky(reruns=2)\n@perf(load=PerVUIterations())\ndef test_it():\n    raise ValueError\n")
+    result = pytester.runpytest("--perf-run", "--reruns=2")
+    result.assert_outcomes(failed=1)
+    assert "rerun" not in result.outlines[-1]

@@ -34,3 +34,25 @@ def test_a_signal_ends_the_run_and_the_results_are_written(pytester, write, numb
     assert document["reasons"][0].startswith("stopped early: ")
     assert document["iterations"] >= 1
     assert b"stopped early" in output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+@pytest.mark.parametrize("head", ["def", "async def"])
+def test_a_timeout_ends_the_run_and_the_results_are_written(pytester, write, result_of, head):
+    pytest.importorskip("pytest_timeout")
+    pause = "await asyncio.sleep(0.01)" if head == "async def" else "time.sleep(0.01)"
+    write(f"""
+import threading
+
+@pytest.mark.timeout(0.5, method="signal")
+@perf(load=PerVUIterations(vus=2, iterations=100_000))
+{head} test_it():
+    {pause}
+
+def test_next():
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("cdcperf-")] == []
+""")
+    result = pytester.runpytest_subprocess("--perf-run")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_it - Failed: Timeout*"])
+    assert result_of("test_it-test_it")["reasons"][0].startswith("stopped early: Failed: Timeout")

@@ -128,3 +128,15 @@ def test_a_directory_named_like_the_package_is_the_users(name):
     namespace = {}
     exec(code, namespace)  # noqa: S102
     assert user_line(caught(namespace["body"]).__traceback__) == "test_user.py:2"
+
+
+@pytest.mark.parametrize("place", ["site-packages", "dist-packages"])
+def test_packages_of_another_installation_are_not_the_users(tmp_path, place):
+    path = tmp_path / "lib" / place / "library.py"
+    namespace = {}
+    exec(compile("def call():\n    raise ValueError\n", str(path), "exec"), namespace)  # noqa: S102
+
+    def body():
+        namespace["call"]()
+
+    assert user_line(caught(body).__traceback__) == line_of(body)

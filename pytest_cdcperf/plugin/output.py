@@ -1,0 +1,84 @@
+"""Keeps what pytest captures of a load's output bounded."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+
+KEPT_BYTES = 64 * 1024
+_MOST_GIVEN = 1000
+
+
+@contextmanager
+def bounded(stream: TextIOWrapper) -> Iterator[None]:
+    """Inside the block, hold back what is written to *stream*; at its end write the first and the last 64 kB of it.
+
+    It is the stream's own method that is replaced: handlers of logging hold on to the stream since they were made.
+    """
+    ends = _Ends(stream)
+    stream.write = ends.write  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del stream.write
+        ends.close()
+
+
+class _Ends:
+    """Both ends of an output of any length.
+
+    Writers do not queue for the lock: with one that is held for a microsecond, each handed Python's own lock to the
+    next, at 15 us a write. Whoever gets it takes what all have given; only too much of that makes the others wait.
+    """
+
+    def __init__(self, stream: TextIOWrapper) -> None:
+        self._pass_on = stream.write
+        self._given: deque[bytes] = deque()
+        self._head, self._tail = bytearray(), bytearray()
+        self._beyond_head = 0
+        self._taking = threading.RLock()  # a signal handler may print while its thread is here
+        self._closed = False
+
+    def write(self, text: str) -> int:
+        if self._closed:  # by who took the method with him during the load
+            return self._pass_on(text)
+        self._given.append(text.encode(errors="replace"))
+        if self._taking.acquire(blocking=len(self._given) >= _MOST_GIVEN):
+            try:
+                self._take()
+            finally:
+                self._taking.release()
+        return len(text)
+
+    def _take(self) -> None:
+        try:
+            while self._given:
+                self._keep(self._given.popleft())
+        except IndexError:  # a signal handler took it
+            return
+
+    def _keep(self, data: bytes) -> None:
+        free = KEPT_BYTES - len(self._head)
+        if free:
+            self._head += data[:free]
+            data = data[free:]
+        self._tail += data
+        self._beyond_head += len(data)
+        if len(self._tail) > 2 * KEPT_BYTES:
+            del self._tail[:-KEPT_BYTES]
+
+    def close(self) -> None:
+        with self._taking:
+            self._take()
+            self._closed = True
+            tail = self._tail[-KEPT_BYTES:]
+            left_out = self._beyond_head - len(tail)
+            between = (
+                f"\n[cdcperf: {left_out} bytes left out: of what a load prints pytest keeps the first and the last "
+                f"{KEPT_BYTES // 1024} kB; -s shows all]\n"
+            )
+            kept = self._head + (between.encode() if left_out else b"") + tail
+            self._pass_on(kept.decode(errors="replace"))

@@ -1,0 +1,113 @@
+"""What a body may not do while it is under load, and what pytest does not keep of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any
+
+import pytest
+from _pytest.capture import CaptureIO, EncodedFile
+from _pytest.logging import LogCaptureHandler
+
+from pytest_cdcperf.engine.unawaited import failing_unawaited
+from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.plugin.output import bounded
+
+_PATCHING = ("setattr", "delattr", "setitem", "delitem", "setenv", "delenv", "syspath_prepend", "chdir", "undo")
+
+
+@contextmanager
+def restrained(test: str) -> Iterator[None]:
+    """Inside the block, which is the load of *test*, hold its bodies to what VUs may do."""
+    with _logs_not_kept(), _warnings_kept_once(), failing_unawaited(), _output_bounded(), _fixtures_refused(test):
+        yield
+
+
+@contextmanager
+def _logs_not_kept() -> Iterator[None]:
+    # pytest listens at the root and at every logger that does not propagate to it.
+    loggers = [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]
+    listening = [
+        (logger, handler)
+        for logger in loggers
+        if isinstance(logger, logging.Logger)
+        for handler in logger.handlers
+        if isinstance(handler, LogCaptureHandler)
+    ]
+    for logger, handler in listening:
+        logger.removeHandler(handler)
+    try:
+        yield
+    finally:
+        for logger, handler in listening:
+            logger.addHandler(handler)
+
+
+@contextmanager
+def _warnings_kept_once() -> Iterator[None]:
+    shown, show = set[tuple[type[Warning], str, int]](), warnings.showwarning
+
+    def show_once(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any, **options: Any
+    ) -> None:
+        if (category, filename, lineno) not in shown:
+            shown.add((category, filename, lineno))
+            show(message, category, filename, lineno, *rest, **options)
+
+    warnings.showwarning = show_once
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
+
+
+@contextmanager
+def _output_bounded() -> Iterator[None]:
+    # Without capture (-s) the streams are others, and nobody keeps what they are given.
+    captured = {stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, EncodedFile | CaptureIO)}
+    with ExitStack() as stack:
+        for stream in captured:
+            stack.enter_context(bounded(stream))
+        yield
+
+
+@contextmanager
+def _fixtures_refused(test: str) -> Iterator[None]:
+    """Refuse in every other thread than this one what pytest can do in this one only."""
+    here = threading.get_ident()
+
+    def here_only(does: Callable[..., Any], fault: Callable[..., str]) -> Callable[..., Any]:
+        @wraps(does)
+        def checked(self: object, *arguments: Any, **options: Any) -> Any:
+            if threading.get_ident() != here:
+                raise ConfigError(f"{test}: {fault(*arguments, **options)}")
+            return does(self, *arguments, **options)
+
+        return checked
+
+    with pytest.MonkeyPatch.context() as patch:
+        request = pytest.FixtureRequest
+        patch.setattr(request, "getfixturevalue", here_only(request.getfixturevalue, _late_fixture))
+        for name in _PATCHING:
+            patch.setattr(pytest.MonkeyPatch, name, here_only(getattr(pytest.MonkeyPatch, name), _late_patch))
+        yield
+
+
+def _late_fixture(argname: str) -> str:
+    return (
+        f"request.getfixturevalue({argname!r}) by a VU: fixtures are set up once, before the load; take {argname!r} "
+        "as an argument of the test"
+    )
+
+
+def _late_patch(*_arguments: object, **_options: object) -> str:
+    return (
+        "monkeypatch used by a VU: what it changes is changed for all VUs, and undone once, after the load; "
+        "use it in a fixture, or before load.run"
+    )

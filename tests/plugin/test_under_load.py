@@ -1,0 +1,196 @@
+"""What a body may do under load, and what pytest keeps of it."""
+
+import pytest
+
+LOAD = "PerVUIterations(vus=2, iterations=3)"
+
+
+def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return pytester.runpytest("--perf-run", *arguments)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "@perf(load=LOAD)\ndef test_it(request):\n    request.getfixturevalue('late')",
+        "@perf(load=LOAD)\nasync def test_it(request):\n    request.getfixturevalue('late')",
+        "def test_it(request, load):\n    assert load.run(lambda: request.getfixturevalue('late'), LOAD).passed",
+    ],
+    ids=["threads", "tasks", "load.run"],
+)
+def test_a_vu_sets_up_no_fixture(pytester, write, test):
+    write(f"LOAD = {LOAD}\n@pytest.fixture\ndef late():\n    raise SystemError('set up by a VU')\n{test}\n")
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*6 x ConfigError at test_it.py:*",
+            "*test_it.py::test_it: request.getfixturevalue('late') by a VU: fixtures are set up once, before the load; "
+            "take 'late' as an argument of the test",
+        ]
+    )
+
+
+@pytest.mark.parametrize("head", ["def", "async def"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        "monkeypatch.setenv('PATCHED', 'x')",
+        "monkeypatch.setitem({}, 'PATCHED', 'x')",
+        "monkeypatch.setattr(test_it, 'patched', 'x', raising=False)",
+        "monkeypatch.chdir('.')",
+        "monkeypatch.undo()",
+        "pytest.MonkeyPatch().delattr(test_it, 'patched', raising=False)",
+    ],
+)
+def test_a_vu_patches_nothing(pytester, write, head, use):
+    write(f"@perf(load={LOAD})\n{head} test_it(monkeypatch):\n    {use}\n")
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*6 x ConfigError at test_it.py:5,*",
+            "*test_it.py::test_it: monkeypatch used by a VU: what it changes is changed for all VUs, and undone once, "
+            "after the load; use it in a fixture, or before load.run",
+        ]
+    )
+
+
+def test_the_test_itself_sets_up_and_patches_before_and_after_its_loads(pytester, write):
+    write(f"""
+import os
+
+@pytest.fixture
+def patched(monkeypatch):
+    monkeypatch.setenv("PATCHED", "fixture")
+
+@perf(load={LOAD})
+def test_marked(patched):
+    assert os.environ["PATCHED"] == "fixture"
+
+def test_by_hand(load, request, monkeypatch):
+    def body():
+        assert os.environ["PATCHED"] == word
+
+    for word in ("a", "b"):
+        monkeypatch.setenv("PATCHED", word)
+        assert request.getfixturevalue("tmp_path").exists()
+        assert load.run(body, {LOAD}).passed
+
+def test_ordinary(request, monkeypatch):
+    assert "PATCHED" not in os.environ
+    methods = [request.getfixturevalue, *(getattr(monkeypatch, name) for name in dir(monkeypatch) if name[0] != "_")]
+    assert [method for method in methods if hasattr(method, "__wrapped__") and method.__name__ != "context"] == []
+""")
+    run(pytester).assert_outcomes(passed=3)
+
+
+def test_in_once_mode_the_body_may(pytester, write):
+    write("""
+import os
+
+@perf(load=PerVUIterations(vus=2))
+def test_it(request, monkeypatch):
+    monkeypatch.setenv("PATCHED", request.getfixturevalue("tmp_path").name)
+    assert "PATCHED" in os.environ
+""")
+    pytester.runpytest().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("option", ["--perf-once", "--perf-run"])
+@pytest.mark.parametrize(
+    ("head", "call", "name"),
+    [
+        ("async def", "http_client.aio.get('http://127.0.0.1:9')", "AsyncHttpClient.request"),
+        ("def", "http_client.aio.get('http://127.0.0.1:9')", "AsyncHttpClient.request"),
+        ("async def", "asyncio.sleep(1)", "sleep"),
+    ],
+)
+def test_a_forgotten_await_is_no_success(pytester, write, option, head, call, name):
+    write(f"@perf(load={LOAD})\n{head} test_it(http_client):\n    {call}\n")
+    result = pytester.runpytest(option, "-Werror", "-p", "no:asyncio")
+    result.assert_outcomes(failed=1)
+    remedy = "await it" if head == "async def" else "make the body an async def, and await it"
+    result.stdout.fnmatch_lines(
+        [f"*coroutine '{name}' was never awaited, so nothing of it ran; {remedy} (dropped at test_it.py:5)"]
+    )
+
+
+def test_a_coroutine_held_to_the_end_of_the_body_has_no_line(pytester, write):
+    write("@perf\ndef test_it():\n    held = asyncio.sleep(1)\n")
+    result = pytester.runpytest()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["coroutine 'sleep' was never awaited, *(dropped at the end of the body)"])
+
+
+PRINTING = """
+import logging, sys
+handler = logging.StreamHandler(sys.stderr)  # holds on to the stream of the session
+logger = logging.getLogger("service")
+logger.addHandler(handler)
+logger.propagate = False
+
+@perf(load=PerVUIterations(vus=1, iterations=3000))
+def test_it(vu):
+    print("out", vu.iteration, "x" * 90)
+    logger.warning("err %d %s", vu.iteration, "x" * 90)
+"""
+
+
+@pytest.mark.parametrize("capture", ["fd", "sys"])
+def test_both_ends_of_what_a_load_prints_are_kept(pytester, write, capture):
+    write(PRINTING)
+    result = pytester.runpytest_subprocess("--perf-run", f"--capture={capture}", "-rP")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            line
+            for stream in ("out", "err")
+            for line in (
+                f"{stream} 0 xxx*",
+                "[[]cdcperf: * bytes left out: of what a load prints pytest keeps the first and the last 64 kB; -s *",
+                f"{stream} 2999 xxx*",
+            )
+        ]
+    )
+    text = result.stdout.str()
+    assert "out 1500 " not in text
+    assert "err 1500 " not in text
+    kept = sum(len(line) + 1 for line in result.outlines if line.startswith("out "))
+    assert 120 * 1024 < kept <= 128 * 1024
+
+
+def test_without_capture_all_is_shown(pytester, write):
+    write(PRINTING)
+    result = pytester.runpytest_subprocess("--perf-run", "-s")
+    assert sum(line.startswith("out ") for line in result.outlines) == 3000
+    assert "left out" not in result.stdout.str()
+
+
+def test_what_fits_is_kept_as_it_is(pytester, write):
+    write(f"""
+def test_it(load, capsys):
+    load.run(lambda: print("said"), {LOAD})
+    print("after")
+    assert capsys.readouterr().out == "said\\n" * 6 + "after\\n"
+""")
+    run(pytester).assert_outcomes(passed=1)
+
+
+def test_log_records_of_a_load_are_not_kept(pytester, write):
+    write(f"""
+import logging
+apart = logging.getLogger("apart")
+apart.propagate = False
+
+def test_it(load, caplog):
+    def body():
+        logging.warning("during")
+        apart.warning("during")
+
+    load.run(body, {LOAD})
+    logging.warning("after")
+    apart.warning("after")
+    assert set(caplog.messages) == {{"after"}}
+""")
+    run(pytester).assert_outcomes(passed=1)
