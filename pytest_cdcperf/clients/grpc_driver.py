@@ -15,11 +15,11 @@ from __future__ import annotations
 import os
 from importlib.metadata import version
 
-__all__ = ["grpc"]
+__all__ = ["IS_KNOWN", "grpc"]
 
 _settings = {"GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS": "100", "GRPC_VERBOSITY": "ERROR"}
-_HAVE_THE_CHOICE = {f"1.{minor}" for minor in range(80, 86)}  # others would print a complaint
-if version("grpcio").rpartition(".")[0] in _HAVE_THE_CHOICE:
+IS_KNOWN = version("grpcio").rpartition(".")[0] in {f"1.{minor}" for minor in range(80, 86)}
+if IS_KNOWN:  # others would print a complaint
     _settings |= {"GRPC_EXPERIMENTS": "-event_engine_client", "GRPC_POLL_STRATEGY": "poll"}
 
 _ours = _settings.keys() - os.environ.keys()

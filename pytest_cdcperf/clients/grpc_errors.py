@@ -39,6 +39,8 @@ class GrpcError(CdcperfError, grpc.RpcError):
         return self._trailing
 
 
+_TELLING = (grpc.Call, grpc.aio.AioRpcError, GrpcError)  # which have a status and its details
+
 _BY_STATUS: dict[grpc.StatusCode, type[GrpcError]] = {
     code: type(f"Grpc{code.name.title().replace('_', '')}", (GrpcError,), {"__doc__": f"The status {code.name}."})
     for code in grpc.StatusCode
@@ -72,14 +74,14 @@ _BY_WORDS: tuple[tuple[type[GrpcError], tuple[str, ...]], ...] = (  # the first 
 
 def status_of(error: grpc.RpcError) -> grpc.StatusCode:
     """Return the status that the driver's *error* carries."""
-    code = error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else None
+    code = error.code() if isinstance(error, _TELLING) else None
     return code or grpc.StatusCode.UNKNOWN
 
 
 def error_of(path: str, error: grpc.RpcError) -> GrpcError:
     """Return our exception for the driver's *error* of a call to *path*."""
     code = status_of(error)
-    if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
+    if not isinstance(error, _TELLING):
         return _BY_STATUS[code](path, code, str(error), (), ())
     details = error.details() or ""
     initial, trailing = tuple(error.initial_metadata() or ()), tuple(error.trailing_metadata() or ())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from pytest_cdcperf.clients.grpc_driver import grpc
+from pytest_cdcperf.clients.grpc_driver import IS_KNOWN, grpc
 from pytest_cdcperf.clients.grpc_measuring import (
     GRPC_REQ_DURATION,
     GRPC_STREAMS_MSGS_RECEIVED,
@@ -20,10 +20,18 @@ from pytest_cdcperf.clients.grpc_measuring import (
     Stream,
 )
 from pytest_cdcperf.clients.grpc_options import MetadataLike, Timeout
+from pytest_cdcperf.clients.grpc_unary import DirectCall
 
 
 class UnaryMethod(Method):
     """One request, one reply, blocking."""
+
+    def open_on(self, channel: Any) -> Any:
+        """Return what calls on *channel*, as the driver's callable does."""
+        spec, public = self._spec, super().open_on(channel)
+        if not IS_KNOWN or spec.serialize is None or spec.deserialize is None:
+            return public
+        return DirectCall(channel, spec.path, spec.serialize, spec.deserialize, public)
 
     def __call__(
         self,

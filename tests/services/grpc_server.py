@@ -105,7 +105,7 @@ def serve(settings: dict[str, Any]) -> None:
     ):
         handlers[name] = kind(behaviour, methods[name].request.FromString, number.SerializeToString)
     with ThreadPoolExecutor(20) as threads:
-        server = grpc.server(threads)
+        server = grpc.server(threads, compression=grpc.Compression(settings.get("compression", 0)))
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("lab.Lab", handlers),))
         if settings.get("reflection"):
             from grpc_reflection.v1alpha import reflection

@@ -25,6 +25,14 @@ def test_options_are_kept_but_for_those_that_change(tmp_path):
     assert GrpcOptions().timeout == 60
 
 
+def test_options_of_the_user_s_own_win_and_bring_back_the_whole_stack(tmp_path):
+    assert dict(GrpcOptions().arguments)["grpc.minimal_stack"] == 1
+    changed = GrpcOptions().changed(tmp_path, {"channel_options": {"grpc.enable_retries": 1}})
+    arguments = dict(changed.arguments)
+    assert (arguments["grpc.minimal_stack"], arguments["grpc.enable_retries"]) == (0, 1)
+    assert len(arguments) == len(changed.arguments)
+
+
 def test_certificates_are_read_below_the_root_and_mean_tls(tmp_path):
     (tmp_path / "ca.pem").write_bytes(b"PEM")
     changed = GrpcOptions().changed(tmp_path, {"root_certificates": "ca.pem"})
