@@ -1,0 +1,181 @@
+"""What can go wrong with HTTP calls, one by one and under load."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from pytest_cdcperf import errors
+from pytest_cdcperf.clients.http import HttpClient
+from pytest_cdcperf.clients.http_reply import HttpReply
+from pytest_cdcperf.clients.requests_session import PerVUSession
+from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations
+from tests.services.harness import FACES, User, refused_port, run_body, until
+from tests.services.http.conftest import fault
+from tests.services.http_server import HttpServer, http_server
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        ("path", "kind"),
+        [
+            ("/reset", errors.HttpResetError),
+            ("/cut", errors.HttpResetError),
+            ("/junk", errors.HttpProtocolError),
+        ],
+    )
+    def test_what_the_server_did_wrong(
+        self, path: str, kind: type[errors.HttpTransportError], user: User, client: HttpClient, server: HttpServer
+    ) -> None:
+        assert type(fault(user, client, server.url + path)) is kind
+        self.is_one_sample(user, kind.kind)
+        assert user.call(client, "get", f"{server.url}/echo").ok
+
+    def is_one_sample(self, user: User, kind: str) -> None:
+        measured = user.measured
+        for metric in ("http_reqs", "http_req_duration"):
+            assert measured.count(metric) == measured.count(metric, status="0", error=kind) == 1
+        assert measured.hits("http_req_failed") == (1, 1)
+        assert measured.count("http_req_waiting") == 0
+
+    def test_nobody_listens(self, user: User, client: HttpClient) -> None:
+        error = fault(user, client, f"http://user:secret@127.0.0.1:{refused_port()}/?token=secret")
+        assert type(error) is errors.HttpRefusedError
+        assert "refused" in str(error)
+        assert "secret" not in str(error)
+        self.is_one_sample(user, "refused")
+
+    def test_a_name_without_address(self, user: User, client: HttpClient) -> None:
+        assert type(fault(user, client, "http://no-such-host.invalid/")) is errors.HttpDNSError
+        self.is_one_sample(user, "dns")
+
+    def test_a_timeout_of_the_call_and_of_the_settings(
+        self, user: User, client: HttpClient, server: HttpServer
+    ) -> None:
+        assert type(fault(user, client, f"{server.url}/slow/1", timeout=0.05)) is errors.HttpTimeoutError
+        self.is_one_sample(user, "timeout")
+        hasty = client.with_options(timeout=0.05)
+        assert type(fault(user, hasty, f"{server.url}/slow/1")) is errors.HttpTimeoutError
+
+    def test_a_certificate_that_nobody_vouches_for(
+        self, user: User, client: HttpClient, tls_server: HttpServer, ca_file: Path
+    ) -> None:
+        assert type(fault(user, client, f"{tls_server.url}/echo")) is errors.HttpTLSError
+        self.is_one_sample(user, "tls")
+        for verify in (False, str(ca_file)):
+            assert user.call(client.with_options(verify=verify), "get", f"{tls_server.url}/echo").ok
+
+    def test_a_server_without_tls(self, user: User, client: HttpClient, server: HttpServer) -> None:
+        assert type(fault(user, client, server.url.replace("http:", "https:"))) is errors.HttpTLSError
+
+    def test_verify_that_is_no_pem_file(self, user: User, client: HttpClient, tmp_path: Path) -> None:
+        (tmp_path / "no.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        face = client.with_options(verify=str(tmp_path / "no.pem"))
+        with pytest.raises(errors.ConfigError, match=r"http_client: verify='.*no.pem' is no PEM file"):
+            user.call(face, "get", "https://localhost/")
+
+
+class TestUnderLoad:
+    @pytest.mark.parametrize("face", FACES)
+    def test_faults_are_counted_by_kind_with_a_sample_each(self, face: str, server: HttpServer) -> None:
+        client, refusing = HttpClient(), f"http://127.0.0.1:{refused_port()}/"
+        urls = [refusing, f"{server.url}/reset", "http://no-such-host.invalid/", "htp://h/", f"{server.url}/text"]
+        urls += [f"{server.url}/status/500", f"{server.url}/echo"]
+
+        def read(reply: HttpReply) -> None:
+            reply.raise_for_status()
+            reply.json()
+
+        turns = iter(urls * 6)
+
+        def body() -> None:
+            read(client.get(next(turns)))
+
+        async def async_body() -> None:
+            read(await client.aio.get(next(turns)))
+
+        load = PerVUIterations(vus=3, iterations=14)
+        outcome, total = run_body(load, async_body if face == "async def" else body)
+        client.close()
+        kinds = {kind.type: kind for kind in outcome.failures}
+        assert {name: kind.count for name, kind in kinds.items()} == {
+            "HttpRefusedError": 6, "HttpResetError": 6, "HttpDNSError": 6, "ConfigError": 6, "HttpBodyError": 6,
+            "HttpStatusError": 6,
+        }  # fmt: skip
+        assert all(kind.sample for kind in kinds.values())
+        assert (total.select("iteration_failed").hits, total.select("iteration_failed").total) == (36, 42)
+        assert (total.select("http_req_failed").hits, total.select("http_req_failed").total) == (24, 36)
+        assert outcome.stuck_vus == []
+
+    @pytest.mark.parametrize("face", [*FACES, "requests"])
+    def test_a_server_that_restarts_costs_what_it_missed(self, face: str) -> None:
+        client, session, down, up = HttpClient(), PerVUSession(), threading.Event(), threading.Event()
+        servers = [HttpServer()]
+        port = servers[0].port
+        url = f"{servers[0].url}/echo"
+        statuses: list[int] = []
+
+        def note(error: Exception) -> None:
+            if "refused" in str(error):
+                down.set()
+
+        def restart() -> None:
+            until(lambda: len(statuses) > 20)
+            servers.pop().close()
+            down.wait(20)
+            servers.append(HttpServer(port))
+            up.set()
+
+        def body() -> None:
+            try:
+                statuses.append((session if face == "requests" else client).get(url).status_code)
+            except Exception as error:
+                note(error)
+                raise
+
+        async def async_body() -> None:
+            try:
+                statuses.append((await client.aio.get(url)).status_code)
+            except Exception as error:
+                note(error)
+                raise
+
+        other = threading.Thread(target=restart)
+        other.start()
+        load = ConstantVUs(vus=3, duration="1500ms")
+        outcome, total = run_body(load, async_body if face == "async def" else body)
+        other.join()
+        client.close()
+        session.close()
+        servers.pop().close()
+        assert up.is_set()
+        assert outcome.stuck_vus == []
+        failed = total.select("http_req_failed")
+        assert 0 < failed.hits < failed.total
+        assert failed.hits == total.select("iteration_failed").hits == sum(kind.count for kind in outcome.failures)
+        assert failed.total - failed.hits == len(statuses)
+        assert total.select("http_req_failed", {"error": "refused"}).hits > 0
+        last = total.select("http_req_failed", {"status": "200"})
+        assert last.total == len(statuses)
+
+    @pytest.mark.parametrize("face", [*FACES, "requests"])
+    def test_users_stuck_in_a_request_are_cut_off_and_it_is_no_error_of_the_servers(self, face: str) -> None:
+        client, session = HttpClient(), PerVUSession()
+        with http_server() as server:
+
+            def body() -> None:
+                (session if face == "requests" else client).get(f"{server.url}/hang")
+
+            async def async_body() -> None:
+                await client.aio.get(f"{server.url}/hang")
+
+            load = ConstantVUs(vus=2, duration="300ms", graceful_stop="0s")
+            outcome, total = run_body(load, async_body if face == "async def" else body)
+        client.close()
+        session.close()
+        assert outcome.stuck_vus == []
+        assert outcome.interrupted == 2
+        assert outcome.failures == []
+        assert total.select("http_reqs") is None
