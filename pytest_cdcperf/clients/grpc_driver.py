@@ -1,8 +1,9 @@
 """grpcio with the poller that costs a load generator least; to be imported from here.
 
 Since 1.80 gRPC's event engine reads replies in threads of its own and hands each over to the one that waits; where
-the waiting thread polls by itself, a call takes about an eighth less CPU; and about a tenth less again where it polls
-its own connection only (``poll``): with ``epoll1``, Linux' default, whoever polls does so for all and wakes the others.
+the waiting thread polls by itself, a call takes less CPU (``python -m benchmarks grpc``, with other settings in the
+environment); and less again where it polls its own connection only (``poll``): with ``epoll1``, Linux' default, whoever
+polls does so for all and wakes the others.
 Connections that nobody waits for are then looked after at an interval, five seconds by default: too long to see that a
 server is back. And gRPC prints a line for every TLS handshake that fails, which the errors of the calls say already.
 

@@ -104,7 +104,7 @@ class GrpcOptions:
         """The options of a channel, as gRPC spells them."""
         # Each VU has a channel in any case, for its calls to be cut short with it: of one pool they share a connection.
         own = 1 if self.connections == "per_vu" else 0
-        # The filters that a minimal stack leaves out are a tenth of a call's CPU; what the user asks for may need them.
+        # The filters that a minimal stack leaves out cost every call; what the user asks for may need them.
         minimal = 0 if self.channel_options else 1
         ours = (*_RECONNECTING, *_MEASURING, ("grpc.use_local_subchannel_pool", own), ("grpc.minimal_stack", minimal))
         return list({**dict(ours), **dict(self.channel_options)}.items())

@@ -1,4 +1,4 @@
-"""Blocking unary calls one level below grpcio's public API, whose states and locks are a quarter of a call's CPU.
+"""Blocking unary calls one level below grpcio's public API, whose states and locks cost each call CPU.
 
 A VU that blocks is one thread that waits for one reply, and needs none of them. That level is private to grpcio: it is
 used with the releases that it was tried with. With others calls go through the public API, which means the same.

@@ -1,11 +1,11 @@
 """The engine of ``http_client``, pyreqwest: what a VU has of it, the course of one request, its errors by kind.
 
-Why pyreqwest: Rust's reqwest and rustls, typed, blocking and awaited, a third of k6's CPU a request with a client
-per VU, wheels for Linux (glibc and musl), macOS and Windows on x86 and arm from Python 3.11 to 3.15, and a release
-most months. pycurl was the other candidate: as quick from threads, and libcurl tells all phases; but its asyncio
-face costs 1.5 times as much (beyond half of k6), has no Proactor loop on Windows and no types, and its wheels none
-of musl. What pyreqwest lacks: it does not say when it connects, and Ctrl-C waits for a blocking call in the main
-thread, which its timeout bounds.
+Why pyreqwest: Rust's reqwest and rustls, typed, blocking and awaited, about half of k6's CPU a request with a client
+per VU (``python -m benchmarks http``), wheels for Linux (glibc and musl), macOS and Windows on x86 and arm from
+Python 3.11 to 3.15, and a release most months. pycurl was the other candidate: as quick from threads, and libcurl
+tells all phases; but its asyncio face costs 1.5 times as much (beyond half of k6), has no Proactor loop on Windows
+and no types, and its wheels none of musl. What pyreqwest lacks: it does not say when it connects, and Ctrl-C waits
+for a blocking call in the main thread, which its timeout bounds.
 """
 
 from __future__ import annotations
