@@ -6,13 +6,11 @@ import inspect
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest._code import Traceback
 
-import pytest_cdcperf
 from pytest_cdcperf.cluster.messages import LoadTest
 from pytest_cdcperf.errors import CdcperfError, ConfigError
 from pytest_cdcperf.metrics.course import Drift
@@ -28,8 +26,6 @@ from pytest_cdcperf.units import format_duration
 
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.session import PerfSession
-
-_OURS = str(Path(pytest_cdcperf.__file__).parent)
 
 
 class PerfFunction(pytest.Function):
@@ -76,7 +72,9 @@ class PerfFunction(pytest.Function):
         shown = super()._traceback_filter(excinfo)
         if not isinstance(excinfo.value, CdcperfError) or self.config.getoption("fulltrace", False):
             return shown
-        return shown.filter(lambda entry: not str(entry.path).startswith(_OURS)) or shown
+        from pytest_cdcperf.engine.failures import is_ours  # noqa: PLC0415  # the engine is loaded where it is used
+
+        return shown.filter(lambda entry: not is_ours(str(entry.path))) or shown
 
 
 def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
