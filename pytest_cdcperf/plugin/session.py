@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.cluster.controller import Controller
 from pytest_cdcperf.cluster.link import Channel, link_in_process, link_over
-from pytest_cdcperf.cluster.messages import ServicesWanted
+from pytest_cdcperf.cluster.messages import Interrupted, ServicesWanted
 from pytest_cdcperf.cluster.shared import Shared
 from pytest_cdcperf.model.overrides import Overrides
 from pytest_cdcperf.model.profiles import canonical, spellings
 from pytest_cdcperf.plugin import item as items_module
 from pytest_cdcperf.plugin.host import SessionHost
+from pytest_cdcperf.plugin.interruption import Interruption
 from pytest_cdcperf.plugin.item import PerfFunction
-from pytest_cdcperf.plugin.progress import Progress
+from pytest_cdcperf.plugin.progress import LastingStream, Progress
 from pytest_cdcperf.plugin.results import ResultsDirectory, RunName
 from pytest_cdcperf.plugin.services import SessionServices
 from pytest_cdcperf.plugin.settings import Mode, Settings
@@ -59,6 +61,9 @@ class PerfSession:
         self.host = SessionHost(self)
         self.controller = Controller(self.host)
         self.link = link_in_process(self.controller) if seat is None else link_over(seat.channel, seat.worker)
+        self.interruption = Interruption(self._on_signal)
+        if seat is not None:
+            self.link.on_interrupted = self.interruption.on_told
         self.shared = Shared(self.link.ask, crosses_processes=seat is not None)
         self.services = SessionServices(
             settings,
@@ -70,6 +75,7 @@ class PerfSession:
         self.samplers: list[Callable[[], object]] = []
         self.audit: Audit | None = None  # once a test has waited for an arrival
         self.load_refused = ""  # why no load may start any more
+        self._ends = False
         self._selected: list[PerfFunction] = []
         self._plain = 0  # tests that carry a profile asked for, and no @perf
         for name, load in settings.profiles.items():
@@ -122,6 +128,24 @@ class PerfSession:
         if dropped:
             self.config.hook.pytest_deselected(items=dropped)
             items[:] = kept
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Let nothing be lost from now on, where there is load to run. Called once all tests are chosen."""
+        if any(item.runs_load for item in self._selected) and not self.config.getoption("collectonly"):
+            self.attend(session)
+
+    def attend(self, session: pytest.Session) -> None:
+        """Let signals end *session* in order, and let it outlive the terminal that shows it."""
+        self.interruption.take(session)
+        if self.config.pluginmanager.hasplugin("terminalreporter"):
+            writer: Any = self.config.get_terminal_writer()
+            writer._file = LastingStream(writer._file)  # noqa: SLF001  # as other plugins replace it
+
+    def _on_signal(self, reason: str) -> None:
+        if not self._ends:
+            self._ends = True
+            self.progress.begin(f"cdcperf: {reason}: the session ends, and what was measured is written")
+        self.link.send(Interrupted(reason))
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Say in what mode the perf tests run, below the count of collected tests. Called where they are collected."""
