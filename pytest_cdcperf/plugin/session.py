@@ -26,6 +26,8 @@ from pytest_cdcperf.plugin.settings import Mode, Settings
 from pytest_cdcperf.reporting.result import RunResult
 from pytest_cdcperf.reporting.terminal import session_table, summary, verdict_colour, verdict_lines
 
+_SUMMARISED = {code for code in pytest.ExitCode if code is not pytest.ExitCode.INTERNAL_ERROR}
+
 
 @dataclass(frozen=True)
 class Seat:
@@ -201,11 +203,27 @@ class PerfSession:
             if gate is not None and not self.load_refused:
                 self.load_refused = f"the health check {gate.nodeid} failed, so no load was started"
 
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Print the summary also where pytest prints none: after an exit with a code of its own."""
-        if exitstatus not in list(pytest.ExitCode):
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None]:
+        """Keep a report that cannot be written from costing the summary. Called around those who write reports."""
+        try:
+            yield
+        except OSError as error:
+            if not self.results:
+                raise
+            self._report_is_lost(error)
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+        if exitstatus not in _SUMMARISED:  # pytest prints none then
             self._print_summary()
 
+    def _report_is_lost(self, error: OSError) -> None:
+        asked = [path for name in ("xmlpath", "htmlpath") if (path := self.config.getoption(name, None))]
+        where = error.filename or " or ".join(map(str, asked)) or "a report"
+        reporter = self.config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(f"cdcperf: {where}: cannot be written: {error.strerror or error}", red=True)
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self) -> None:
         """Print the summary of each run, and the table of all where there are several."""
         self._print_summary()
