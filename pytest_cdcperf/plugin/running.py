@@ -107,7 +107,7 @@ def run_load(item: PerfFunction) -> None:
     with item.perf_session.interruption.at(Place.ATTENDED):
         result = measure(item, item.spec, Body(lambda: body(**arguments), item.is_async))
         if result.verdict is not Verdict.PASSED:
-            _fail(result)
+            _fail(item, result)
 
 
 def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "", call: int = 1) -> RunResult:
@@ -216,12 +216,15 @@ def _take_effect(item: PerfFunction, concluded: Concluded, outcome: RunOutcome) 
     if outcome.exit_request is not None:
         raise outcome.exit_request
     if item.perf_session.interruption.reason:
-        _fail(result)  # the session ends: a test that drives its load itself does not go on
+        _fail(item, result)  # the session ends: a test that drives its load itself does not go on
     return result
 
 
-def _fail(result: RunResult) -> NoReturn:
-    pytest.fail("\n".join(verdict_lines(result)).strip(), pytrace=False)
+def _fail(item: PerfFunction, result: RunResult) -> NoReturn:
+    lines = verdict_lines(result)
+    if any(part.fate for part in result.workers) and (left := item.perf_session.left_behind()):
+        lines.append(f"    {left}")
+    pytest.fail("\n".join(lines).strip(), pytrace=False)
 
 
 def _classify(error: BaseException) -> Raised:

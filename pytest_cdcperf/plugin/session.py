@@ -77,6 +77,7 @@ class PerfSession:
         self.samplers: list[Callable[[], object]] = []
         self.audit: Audit | None = None  # once a test has waited for an arrival
         self.load_refused = ""  # why no load may start any more
+        self.worker_died = False
         self._ends = False
         self._selected: list[PerfFunction] = []
         self._plain = 0  # tests that carry a profile asked for, and no @perf
@@ -228,9 +229,24 @@ class PerfSession:
         """Print the summary of each run, and the table of all where there are several."""
         self._print_summary()
 
+    def left_behind(self) -> str:
+        """What to do about the rows of a worker that died: it has torn nothing down. "" where servers go with us."""
+        if not self.settings.external:
+            return ""
+        where = dict.fromkeys(argument.partition("::")[0] for argument in self.config.args)
+        command = " ".join(["pytest", *where, "--perf-stack=external", f"--perf-clean={self.run_id}"])
+        return f"rows of run {self.run_id} may be left on the servers; remove them: {command}"
+
     def _print_summary(self) -> None:
         tr = self.config.pluginmanager.getplugin("terminalreporter")
-        if not self.results or tr is None:
+        if tr is None:
+            return
+        self._print_results(tr)
+        if self.worker_died and (left := self.left_behind()):
+            tr.write_line(f"cdcperf: {left}", red=True)
+
+    def _print_results(self, tr: Any) -> None:
+        if not self.results:
             return
         tr.section("cdcperf")
         for result in self.results:

@@ -216,6 +216,8 @@ class FanOut:
                 + (f"; {_installed()} must be installed there" if lacking else ""),
                 returncode=int(pytest.ExitCode.USAGE_ERROR),
             )
+        if error and error != "keyboard-interrupt":  # after which it has torn everything down
+            self._session.worker_died = True
         self.controller.drop(name, "died" if error else "ended")
         status = pytest.ExitCode.OK if error else node.workeroutput["exitstatus"]
         if status not in list(pytest.ExitCode):  # pytest.exit() with a code of its own: of no interest to xdist
