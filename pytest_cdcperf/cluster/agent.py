@@ -12,7 +12,6 @@ from pytest_cdcperf.cdc.audit import Audited
 from pytest_cdcperf.cluster.messages import Auditing, ShareDone, Stop, ToController, WindowDone
 from pytest_cdcperf.engine.failures import ExceptionRules
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
-from pytest_cdcperf.engine.signals import ending_on_signals
 from pytest_cdcperf.metrics.recorder import definitions
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.model.load import Load
@@ -71,7 +70,7 @@ def run_share(
     cut = threading.Event()
     run = Run(loads, body, run_id=run_id, rules=rules, on_window=on_window, share=share, samplers=samplers)
     spent_s = time.process_time()
-    with ending_on_signals(run), link.stopping(on_stop):
+    with link.stopping(on_stop):
         outcome = run.execute()
         core = (time.process_time() - spent_s) / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0
         audited = audit(given_up)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.cluster.host import Host
+from pytest_cdcperf.cluster.liveness import ListeningClock
 from pytest_cdcperf.cluster.messages import (
     Answer,
     Arrived,
@@ -25,6 +27,7 @@ from pytest_cdcperf.cluster.messages import (
     Collected,
     Concluded,
     Go,
+    Interrupted,
     Plan,
     Refused,
     Released,
@@ -44,6 +47,7 @@ from pytest_cdcperf.model.share import Share
 Post = Callable[[ToWorker], None]
 
 SILENCE_S = 30.0  # a worker under load says something every second
+LAST_WORDS_S = 6.0  # and after an interrupt it has ended by then
 WAITING_S = 600.0  # for a worker's set-up, or for the end of its test's body, once others are through
 SAID_AFTER_S = 10.0
 _WORST_FIRST = ("failed", "skipped", "passed")
@@ -75,7 +79,8 @@ class Controller:
 
     def __init__(self, host: Host, *, now_s: Callable[[], float] = time.monotonic) -> None:
         self._host = host
-        self._now_s = now_s
+        self._clock = ListeningClock(now_s)
+        self._now_s = self._clock.now_s
         self._lock = threading.RLock()
         self._idle = threading.Condition(self._lock)
         self._posts: dict[str, Post] = {}
@@ -84,6 +89,8 @@ class Controller:
         self._store = Store()
         self._load_refused = ""
         self._interrupted = ""
+        self._interrupted_s = 0.0
+        self._interrupts: Counter[str] = Counter()
         self.collected: dict[str, Collected] = {}
         self.may_go: Callable[[str], bool] = lambda _nodeid: True  # whether nothing else is running
         self.is_over: Callable[[], bool] = lambda: False  # whether nothing more is to begin
@@ -119,6 +126,8 @@ class Controller:
                     self._tests[nodeid].heard_s[worker] = self._now_s()
                 case WindowDone() | ShareDone():
                     self._on_figures(worker, message)
+                case Interrupted(reason):
+                    self.interrupt(reason, worker)
 
     def drop(self, worker: str, fate: str) -> None:
         """*worker* is gone: nobody waits for it any more, and its test fails."""
@@ -166,12 +175,29 @@ class Controller:
                 return test.reporter in test.complete or test.reporter in self._posts
             return bool(self._alive(test.members or self._admitted))
 
-    def interrupt(self, reason: str) -> None:
-        """End everything within seconds: runs are concluded with what there is, and nothing more begins."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether a perf test is under way on any worker. Takes no lock: a signal handler may ask."""
+        tests = list(self._tests.values())
+        return any(worker not in test.complete for test in tests for worker in self._alive(test.members))
+
+    def interrupt(self, reason: str, source: str = "") -> None:
+        """End everything within seconds: runs are concluded with what there is, and nothing more begins.
+
+        A second call from the same *source* waits for nobody any more. One Ctrl-C may come from many: a terminal
+        sends it to all processes.
+        """
         with self._lock:
-            self._interrupted = reason
-            for test in self._running():
-                self._stop(test, Stop(reason, at_once=True))
+            self._interrupts[source] += 1
+            if not self._interrupted:
+                self._interrupted, self._interrupted_s = reason, self._now_s()
+            elif self._interrupts[source] == 1:
+                return
+            for test in self._tests.values():
+                if test.run is not None:
+                    test.run.cut_short(self._interrupted)
+                    test.stopping = True
+            self._post(list(self._posts), Interrupted(self._interrupted))
             for test in self._tests.values():
                 self._start(test)  # refuses those that wait for others
             self.advance()
@@ -187,10 +213,13 @@ class Controller:
     def tick(self) -> None:
         """Let go of workers that hang. Called every second or so where workers are processes of their own."""
         with self._lock:
+            self._clock.tick()
             self.advance()
             for test in list(self._tests.values()):
                 if test.run is not None:
-                    self._give_up(test, self._unheard(test), SILENCE_S, "sent nothing")
+                    ending = self._interrupted and self._now_s() - self._interrupted_s > LAST_WORDS_S
+                    limit_s = min(LAST_WORDS_S, SILENCE_S) if ending else SILENCE_S
+                    self._give_up(test, self._unheard(test), limit_s, "sent nothing")
                     continue
                 there = self._alive(test.members)
                 late = [worker for worker in there if worker not in test.plans and worker not in test.ended]

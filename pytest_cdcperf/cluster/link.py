@@ -18,6 +18,7 @@ from pytest_cdcperf.cluster.messages import (
     Concluded,
     Go,
     Gone,
+    Interrupted,
     Plan,
     Refused,
     Released,
@@ -57,6 +58,7 @@ class Link:
         self._on_stop: Callable[[Stop], None] | None = None
         self._early_stop: Stop | None = None  # one that came between the start and the run
         self._gone = False
+        self.on_interrupted: Callable[[str], None] = lambda _reason: None  # called where the session is ended
 
     def deliver(self, message: ToWorker) -> None:
         """Take a *message* of the controller."""
@@ -67,6 +69,9 @@ class Link:
                 waiting.put(message)
             case Stop():
                 self._stop(message)
+            case Interrupted(reason):
+                self._stop(Stop(reason, at_once=True))
+                self.on_interrupted(reason)
             case Gone():
                 with self._lock:
                     self._gone = True

@@ -167,6 +167,16 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Interrupted:
+    """*reason*, such as Ctrl-C, ends the session, and a run within seconds; said again it waits for nobody any more.
+
+    From a worker: a signal has arrived there.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Concluded:
     """The run is over on all workers. *fault* says what kept its result from being written.
 
@@ -200,5 +210,5 @@ class Gone:
     """The other side is not there any more."""
 
 
-ToController = Collected | Arrived | Plan | WindowDone | Auditing | ShareDone | CallEnded | Ask
-ToWorker = Go | Start | Refused | Stop | Concluded | Released | Answer | Gone
+ToController = Collected | Arrived | Plan | WindowDone | Auditing | ShareDone | CallEnded | Ask | Interrupted
+ToWorker = Go | Start | Refused | Stop | Interrupted | Concluded | Released | Answer | Gone

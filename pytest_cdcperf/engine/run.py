@@ -97,6 +97,7 @@ class Run:
         self._interrupted = 0
         self._last_s = max(load.last_s for load in loads.values())
         self._patience_is_over = False
+        self._was_interrupted = False
         self.stop = StopSignal()
         self._context = self._new_context()
 
@@ -135,9 +136,10 @@ class Run:
     def interrupt(self, reason: str, request: BaseException | None = None) -> None:
         """End the run within seconds; *request*, where there is one, takes effect once its results are written.
 
-        Safe in a signal handler. A second call waits for nobody any more.
+        May be called from any thread. A second call waits for nobody any more.
         """
-        patience_s = INTERRUPT_GRACE_S if self.stop.exit_request is None else 0.0
+        patience_s = 0.0 if self._was_interrupted else INTERRUPT_GRACE_S
+        self._was_interrupted = True
         self.stop.exit_request = self.stop.exit_request or request
         self.stop.abort(reason)
         self._allow_only(patience_s)

@@ -117,6 +117,7 @@ def begin_session(config: pytest.Config) -> PerfSession:
     )
     config.stash[session_key] = session
     config.pluginmanager.register(session, "cdcperf-session")
+    config.pluginmanager.register(session.interruption, "cdcperf-interruption")
     if seat is not None:
         config.pluginmanager.register(xdist.Worker(session, seat), "cdcperf-worker")
     if fan_out is not None:

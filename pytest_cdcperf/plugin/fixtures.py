@@ -40,7 +40,11 @@ def _cdcperf_session(pytestconfig: pytest.Config) -> PerfSession:
 
 
 @pytest.fixture(scope="session")
-def _cdcperf_services(_cdcperf_session: PerfSession) -> Services:
+def _cdcperf_services(request: pytest.FixtureRequest, _cdcperf_session: PerfSession) -> Services:
+    from pytest_cdcperf.plugin.interruption import TERMINATING  # noqa: PLC0415
+
+    # Also in once mode there are rows and servers to be removed; Ctrl-C is pytest's own there.
+    _cdcperf_session.interruption.take(request.session, TERMINATING)
     with _faults_in_one_line():
         return _cdcperf_session.services.get()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_cdcperf.cluster.messages import Plan, Serving
 from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.plugin.results import REMEDY
 from pytest_cdcperf.reporting.json import write_result
 from pytest_cdcperf.reporting.result import Live, RunResult
 
@@ -42,8 +43,10 @@ class SessionHost:
         self._session.results.append(result)
         try:
             write_result(result, self._session.directory.path)
-        except (ConfigError, OSError) as error:
+        except ConfigError as error:
             return f"its results could not be written: {error}"
+        except OSError as error:
+            return f"its results could not be written: {error.filename}: cannot be written: {error.strerror}; {REMEDY}"
         return ""
 
     def faults(self) -> Sequence[str]:

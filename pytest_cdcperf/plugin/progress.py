@@ -1,9 +1,14 @@
-"""The live line of a run: redrawn on a terminal, one line every ten seconds where there is none."""
+"""The live line of a run: redrawn on a terminal, one line every ten seconds where there is none.
+
+And what keeps a session from dying of a terminal that was closed.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
-from typing import TextIO
+from contextlib import suppress
+from typing import Any, TextIO
 
 from pytest_cdcperf.reporting.result import Live
 from pytest_cdcperf.reporting.terminal import progress_line
@@ -31,8 +36,7 @@ class Progress:
         """Show the state of a run."""
         line = progress_line(name, live)
         if self._live and self._out is not None:
-            columns = os.get_terminal_size(self._out.fileno()).columns
-            self._write(f"\r\x1b[K{line[: columns - 1]}")
+            self._write(f"\r\x1b[K{line[: _columns(self._out) - 1]}")
             self._drawn = True
         elif live.elapsed_s >= self._next_plain_s:
             self._next_plain_s += _PLAIN_EVERY_S
@@ -51,3 +55,47 @@ class Progress:
                 self._out.flush()
             except OSError:  # the reader is gone: nobody watches any more
                 self._out = None
+
+
+def _columns(out: TextIO) -> int:
+    try:
+        return os.get_terminal_size(out.fileno()).columns
+    except OSError:  # the terminal was closed
+        return 80
+
+
+class LastingStream:
+    """A text stream that goes on when nobody reads it any more, or its disk is full: what it cannot write is lost.
+
+    pytest ends a session whose output fails in the middle of a line, with all that is not written by then.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write *text*, if that is possible."""
+        try:
+            self._stream.write(text)
+        except OSError as error:
+            self._let_go(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, if that is possible."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._let_go(error)
+
+    def _let_go(self, error: OSError) -> None:
+        if error.errno not in {errno.EIO, errno.EPIPE}:
+            return
+        # Whoever else writes there, at the latest the interpreter at its end, must not fail either.
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import pytest
 
 from pytest_cdcperf.errors import ConfigError
 
-_REMEDY = "set RESULTS_DIR to a directory that can"
+REMEDY = "set RESULTS_DIR to a directory that can"
 
 
 class RunName(NamedTuple):
@@ -46,7 +47,7 @@ class ResultsDirectory:
                 raise PermissionError(13, "Permission denied")
         except OSError as error:
             raise pytest.UsageError(
-                f"results directory {self._parent}: cannot be written: {error.strerror or error}; {_REMEDY}"
+                f"results directory {self._parent}: cannot be written: {error.strerror or error}; {REMEDY}"
             ) from None
 
     @property
@@ -57,11 +58,12 @@ class ResultsDirectory:
         """
         try:
             self.planned.mkdir(parents=True, exist_ok=True)  # again each time: somebody may have removed it
-            if not self._pointed_at:
-                self._point_latest_at(self.planned)
-                self._pointed_at = True
         except OSError as error:
-            raise ConfigError(f"{self.planned}: cannot be written: {error.strerror or error}; {_REMEDY}") from None
+            why = error.strerror or error
+            raise ConfigError(f"{self.planned}: cannot be written: {why}; {REMEDY}") from None
+        if not self._pointed_at:
+            self._point_latest_at(self.planned)
+            self._pointed_at = True
         return self.planned
 
     def _point_latest_at(self, path: Path) -> None:
@@ -69,5 +71,7 @@ class ResultsDirectory:
         try:
             fresh.symlink_to(path.name, target_is_directory=True)
             fresh.replace(latest)
-        except OSError:  # Windows without the right to make links
-            (self._parent / "latest.txt").write_text(f"{path.name}\n", encoding="utf-8")
+        except OSError:  # Windows without the right to make links, a directory of that name, a full disk
+            with suppress(OSError):  # it is a convenience, and must cost no result
+                fresh.unlink(missing_ok=True)
+                (self._parent / "latest.txt").write_text(f"{path.name}\n", encoding="utf-8")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -18,7 +18,6 @@ from pytest_cdcperf.cluster.messages import Concluded, Plan, Start
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, RunOutcome
 from pytest_cdcperf.engine.sampling import sample_memory
-from pytest_cdcperf.engine.signals import Terminated
 from pytest_cdcperf.engine.unawaited import failing_unawaited
 from pytest_cdcperf.engine.vu import VU, acting_as, refuse_awaitable
 from pytest_cdcperf.errors import RefusedError
@@ -27,6 +26,7 @@ from pytest_cdcperf.metrics.snapshot import RateState
 from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.services import redact
 from pytest_cdcperf.model.spec import PerfSpec
+from pytest_cdcperf.plugin.interruption import Place
 from pytest_cdcperf.plugin.restraint import restrained
 from pytest_cdcperf.reporting.printable import printable
 from pytest_cdcperf.reporting.properties import properties
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from pytest_cdcperf.plugin.item import PerfFunction
     from pytest_cdcperf.plugin.session import PerfSession
 
-_SIGTERM_EXIT_CODE = 143
 _OURS = str(Path(pytest_cdcperf.__file__).parent)
 
 
@@ -105,9 +104,10 @@ def _await_once(body: Callable[[], Any], vu: VU) -> None:
 def run_load(item: PerfFunction) -> None:
     """Run the load, write its results whatever the verdict, then let the test pass or fail."""
     arguments, body = item.arguments, item.obj
-    result = measure(item, item.spec, Body(lambda: body(**arguments), item.is_async))
-    if result.verdict is not Verdict.PASSED:
-        pytest.fail("\n".join(verdict_lines(result)).strip(), pytrace=False)
+    with item.perf_session.interruption.at(Place.ATTENDED):
+        result = measure(item, item.spec, Body(lambda: body(**arguments), item.is_async))
+        if result.verdict is not Verdict.PASSED:
+            _fail(item, result)
 
 
 def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "", call: int = 1) -> RunResult:
@@ -120,7 +120,15 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "", call
     session = item.perf_session
     if session.load_refused:
         pytest.skip(session.load_refused)
-    start = _begin(session, _plan(item, spec, name, call))
+    with session.interruption.at(Place.ATTENDED):  # from the first call to the written result
+        outcome, concluded = _measure(item, spec, body, _plan(item, spec, name, call))
+        _keep(item, concluded, outcome, name)
+        return _take_effect(item, concluded, outcome)
+
+
+def _measure(item: PerfFunction, spec: PerfSpec, body: Body, plan: Plan) -> tuple[RunOutcome, Concluded]:
+    session = item.perf_session
+    start = _begin(session, plan)
     # All workers see the same servers: the first tells of their memory.
     pids = session.services.server_pids() if start.share.index == 0 else ()
     with restrained(item.nodeid):
@@ -136,8 +144,7 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "", call
             audit=_audit(session, spec.drain_s),
         )
     with _telling_refusals():
-        concluded = session.link.conclude()
-    return _conclude(item, concluded, outcome, name)
+        return outcome, session.link.conclude()
 
 
 def _begin(session: PerfSession, plan: Plan) -> Start:
@@ -188,25 +195,36 @@ def _audit(session: PerfSession, drain_s: float) -> Callable[[Callable[[], objec
     return settle
 
 
-def _conclude(item: PerfFunction, concluded: Concluded, outcome: RunOutcome, name: str) -> RunResult:
-    session, result = item.perf_session, concluded.result
+def _keep(item: PerfFunction, concluded: Concluded, outcome: RunOutcome, name: str) -> None:
     if outcome.stuck_vus:
-        session.load_refused = f"VUs of {item.nodeid} are still running, so no load was started"
+        item.perf_session.load_refused = f"VUs of {item.nodeid} are still running, so no load was started"
     if concluded.skipped and outcome.exit_request is None:
         pytest.skip(printable(f"every iteration was skipped: {concluded.skipped}"))
-    item.results.append(result)
-    item.user_properties += properties(result, f"{name}." if name else "")
+    item.results.append(concluded.result)
+    item.user_properties += properties(concluded.result, f"{name}." if name else "")
+
+
+def _take_effect(item: PerfFunction, concluded: Concluded, outcome: RunOutcome) -> RunResult:
+    result = concluded.result
     if concluded.fault:
-        pytest.fail(f"{result.verdict}, but {concluded.fault}", pytrace=False)
+        because = [f"    and: {reason}" for reason in result.reasons]
+        pytest.fail(printable("\n".join([f"{result.verdict}, but {concluded.fault}", *because])), pytrace=False)
     if isinstance(outcome.exit_request, pytest.xfail.Exception):
         pytest.fail(
             "pytest.xfail() inside a load would hide the verdict; tolerate failures with error_rate=", pytrace=False
         )
-    if isinstance(outcome.exit_request, Terminated):
-        pytest.exit("SIGTERM: the results so far are written", returncode=_SIGTERM_EXIT_CODE)
     if outcome.exit_request is not None:
         raise outcome.exit_request
+    if item.perf_session.interruption.reason:
+        _fail(item, result)  # the session ends: a test that drives its load itself does not go on
     return result
+
+
+def _fail(item: PerfFunction, result: RunResult) -> NoReturn:
+    lines = verdict_lines(result)
+    if any(part.fate for part in result.workers) and (left := item.perf_session.left_behind()):
+        lines.append(f"    {left}")
+    pytest.fail("\n".join(lines).strip(), pytrace=False)
 
 
 def _classify(error: BaseException) -> Raised:

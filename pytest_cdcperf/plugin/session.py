@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.cluster.controller import Controller
 from pytest_cdcperf.cluster.link import Channel, link_in_process, link_over
-from pytest_cdcperf.cluster.messages import ServicesWanted
+from pytest_cdcperf.cluster.messages import Interrupted, ServicesWanted
 from pytest_cdcperf.cluster.shared import Shared
 from pytest_cdcperf.model.overrides import Overrides
 from pytest_cdcperf.model.profiles import canonical, spellings
 from pytest_cdcperf.plugin import item as items_module
 from pytest_cdcperf.plugin.host import SessionHost
+from pytest_cdcperf.plugin.interruption import Interruption
 from pytest_cdcperf.plugin.item import PerfFunction
-from pytest_cdcperf.plugin.progress import Progress
+from pytest_cdcperf.plugin.progress import LastingStream, Progress
 from pytest_cdcperf.plugin.results import ResultsDirectory, RunName
 from pytest_cdcperf.plugin.services import SessionServices
 from pytest_cdcperf.plugin.settings import Mode, Settings
 from pytest_cdcperf.reporting.result import RunResult
 from pytest_cdcperf.reporting.terminal import session_table, summary, verdict_colour, verdict_lines
+
+_SUMMARISED = {code for code in pytest.ExitCode if code is not pytest.ExitCode.INTERNAL_ERROR}
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,9 @@ class PerfSession:
         self.host = SessionHost(self)
         self.controller = Controller(self.host)
         self.link = link_in_process(self.controller) if seat is None else link_over(seat.channel, seat.worker)
+        self.interruption = Interruption(self._on_signal)
+        if seat is not None:
+            self.link.on_interrupted = self.interruption.on_told
         self.shared = Shared(self.link.ask, crosses_processes=seat is not None)
         self.services = SessionServices(
             settings,
@@ -70,6 +77,8 @@ class PerfSession:
         self.samplers: list[Callable[[], object]] = []
         self.audit: Audit | None = None  # once a test has waited for an arrival
         self.load_refused = ""  # why no load may start any more
+        self.worker_died = False
+        self._ends = False
         self._selected: list[PerfFunction] = []
         self._plain = 0  # tests that carry a profile asked for, and no @perf
         for name, load in settings.profiles.items():
@@ -122,6 +131,24 @@ class PerfSession:
         if dropped:
             self.config.hook.pytest_deselected(items=dropped)
             items[:] = kept
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Let nothing be lost from now on, where there is load to run. Called once all tests are chosen."""
+        if any(item.runs_load for item in self._selected) and not self.config.getoption("collectonly"):
+            self.attend(session)
+
+    def attend(self, session: pytest.Session) -> None:
+        """Let signals end *session* in order, and let it outlive the terminal that shows it."""
+        self.interruption.take(session)
+        if self.config.pluginmanager.hasplugin("terminalreporter"):
+            writer: Any = self.config.get_terminal_writer()
+            writer._file = LastingStream(writer._file)  # noqa: SLF001  # as other plugins replace it
+
+    def _on_signal(self, reason: str) -> None:
+        if not self._ends:
+            self._ends = True
+            self.progress.begin(f"cdcperf: {reason}: the session ends, and what was measured is written")
+        self.link.send(Interrupted(reason))
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Say in what mode the perf tests run, below the count of collected tests. Called where they are collected."""
@@ -177,18 +204,49 @@ class PerfSession:
             if gate is not None and not self.load_refused:
                 self.load_refused = f"the health check {gate.nodeid} failed, so no load was started"
 
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Print the summary also where pytest prints none: after an exit with a code of its own."""
-        if exitstatus not in list(pytest.ExitCode):
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None]:
+        """Keep a report that cannot be written from costing the summary. Called around those who write reports."""
+        try:
+            yield
+        except OSError as error:
+            if not self.results:
+                raise
+            self._report_is_lost(error)
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+        if exitstatus not in _SUMMARISED:  # pytest prints none then
             self._print_summary()
 
+    def _report_is_lost(self, error: OSError) -> None:
+        asked = [path for name in ("xmlpath", "htmlpath") if (path := self.config.getoption(name, None))]
+        where = error.filename or " or ".join(map(str, asked)) or "a report"
+        reporter = self.config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(f"cdcperf: {where}: cannot be written: {error.strerror or error}", red=True)
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self) -> None:
         """Print the summary of each run, and the table of all where there are several."""
         self._print_summary()
 
+    def left_behind(self) -> str:
+        """What to do about the rows of a worker that died: it has torn nothing down. "" where servers go with us."""
+        if not self.settings.external:
+            return ""
+        where = dict.fromkeys(argument.partition("::")[0] for argument in self.config.args)
+        command = " ".join(["pytest", *where, "--perf-stack=external", f"--perf-clean={self.run_id}"])
+        return f"rows of run {self.run_id} may be left on the servers; remove them: {command}"
+
     def _print_summary(self) -> None:
         tr = self.config.pluginmanager.getplugin("terminalreporter")
-        if not self.results or tr is None:
+        if tr is None:
+            return
+        self._print_results(tr)
+        if self.worker_died and (left := self.left_behind()):
+            tr.write_line(f"cdcperf: {left}", red=True)
+
+    def _print_results(self, tr: Any) -> None:
+        if not self.results:
             return
         tr.section("cdcperf")
         for result in self.results:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import platform
 import queue
-import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_cdcperf.plugin.driver import runs_load
+from pytest_cdcperf.plugin.interruption import TERMINATING, Place
 from pytest_cdcperf.plugin.results import RunName
 from pytest_cdcperf.plugin.scheduling import FanOutScheduling
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 CHANNEL, RUN = "cdcperf_channel", "cdcperf_run"
 INTERRUPT_GRACE_S = 4.5  # of the 5 s in which Ctrl-C must have ended everything
 _TICK_S = 1.0
-_SIGTERM_EXIT_CODE = 143
 
 
 def distributes(config: pytest.Config) -> bool:
@@ -74,6 +72,7 @@ class FanOut:
         self._taking: threading.Thread | None = None
         self._closed: list[str] = []  # workers from whom no word can come any more
         self._ending = False
+        self._handing_out: pytest.Session | None = None
 
     @property
     def controller(self) -> Controller:
@@ -108,7 +107,24 @@ class FanOut:
         if reporter is not None and self.controller.collected:
             for line in self.controller.collected[nodes[0].gateway.id].header:
                 reporter.write_line(line)
+        self._take_signals()
         return True
+
+    def _take_signals(self) -> None:
+        perf, collected = self._perf(), self.controller.collected.values()
+        if self._handing_out is None or not any(worker.header for worker in collected):
+            return
+        perf.interruption.is_busy = lambda: self.controller.is_busy
+        perf.interruption.stop_handing_out = self._stop_handing_out
+        perf.interruption.move(Place.HANDING_OUT)
+        if any(worker.tests for worker in collected):
+            perf.attend(self._handing_out)
+        else:
+            perf.interruption.take(self._handing_out, TERMINATING)
+
+    def _stop_handing_out(self, reason: str) -> None:
+        dsession: Any = self._config.pluginmanager.getplugin("dsession")
+        dsession.shouldstop = reason  # looked at after each report: a test is under way, and about to end
 
     def _disagreements(self, nodes: Sequence[WorkerController]) -> Generator[tuple[str, str], None, None]:
         here, loads = _installed(), any(self.tests_of(node) for node in nodes)
@@ -200,15 +216,22 @@ class FanOut:
                 + (f"; {_installed()} must be installed there" if lacking else ""),
                 returncode=int(pytest.ExitCode.USAGE_ERROR),
             )
+        if error and error != "keyboard-interrupt":  # after which it has torn everything down
+            self._session.worker_died = True
         self.controller.drop(name, "died" if error else "ended")
         status = pytest.ExitCode.OK if error else node.workeroutput["exitstatus"]
         if status not in list(pytest.ExitCode):  # pytest.exit() with a code of its own: of no interest to xdist
             pytest.exit(f"worker {name} ended the session", returncode=status)
 
-    def pytest_sessionstart(self) -> None:
-        """Make SIGTERM an orderly end: results are written, and workers stopped. In the main thread."""
-        if self._session is not None and threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, _exit_on_sigterm)
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Know the session that hands out tests, and when that is over. In the main thread."""
+        self._handing_out = session
+        try:
+            return (yield)
+        finally:
+            if self._session is not None:
+                self._session.interruption.move(Place.ATTENDED)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
@@ -216,18 +239,12 @@ class FanOut:
         if self._session is None or self._taking is None:
             return
         self._ending = True
-        self.controller.interrupt("interrupted")
+        self.controller.interrupt(self._session.interruption.reason or "interrupted")
         for name in list(self._closed):
             self.controller.drop(name, "is gone")
         self.controller.wait_until_idle(INTERRUPT_GRACE_S)
         self._inbox.put(None)
         self._taking.join(timeout=_TICK_S)
-
-    def pytest_unconfigure(self) -> None:
-        """Give SIGTERM back."""
-        before = getattr(self, "_before", None)
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
 
     def attend(self, session: PerfSession) -> None:
         """*session* is the one whose runs these are."""
@@ -338,11 +355,12 @@ class Worker:
             self._outcome = report.outcome
         return report
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None]:
         """Wait until the test's body has ended on all workers: nothing is torn down under a running VU."""
         if runs_load(item):
             self._released = self._link.end(item.nodeid, self._outcome, self._session.load_refused)
+        yield
 
 
 def _named(spec: Any) -> str:
@@ -354,7 +372,3 @@ def _installed() -> str:
         return f"pytest-cdcperf {version('pytest-cdcperf')}"
     except PackageNotFoundError:  # run from its sources
         return "pytest-cdcperf from its sources"
-
-
-def _exit_on_sigterm(_number: int, _frame: FrameType | None) -> None:
-    pytest.exit("SIGTERM: the results so far are written", returncode=_SIGTERM_EXIT_CODE)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -74,11 +75,20 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
 
 
 def write_result(result: RunResult, directory: Path) -> Path:
-    """Write *result* to a file of a stable name in *directory* and return its path."""
+    """Write *result* to a file of a stable name in *directory*, in one step, and return its path.
+
+    :raises OSError: with its path, where that is not possible; then nothing is left of it
+    """
     path = directory / f"{file_stem(result.facts.test)}.json"
+    text = json.dumps(result_to_json(result), indent=1, allow_nan=False) + "\n"
     fresh = path.with_suffix(".part")  # a full disk must not leave half a result under the name of a whole one
-    fresh.write_text(json.dumps(result_to_json(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return fresh.replace(path)
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        return fresh.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink()  # its space may be enough for the next result
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def file_stem(test: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -65,6 +66,83 @@ def test_a_signal_ends_all_workers_and_the_results_are_written(
     assert len(session.notes("processes.txt")) == 2
     assert until(lambda: session.left() == [], 5)
     assert not [line for line in session.lines if "INTERNALERROR" in line or "Traceback" in line]
+
+
+PARTS = """
+@pytest.fixture(scope="session")
+def rows():
+    open(f"rows-{WORKER}", "w").close()
+    yield
+    time.sleep(0.3)
+    os.remove(f"rows-{WORKER}")
+
+@pytest.fixture
+def row(rows):
+    note("set-up.txt")
+    time.sleep(60 if os.environ["PART"] == "set-up" else 0)
+    yield
+    note("tear-down.txt")
+    time.sleep(0.5)
+
+@perf(vus=4, duration="60s" if os.environ["PART"] == "load" else "1s")
+def test_it(row):
+    note("load.txt")
+    time.sleep(0.02)
+
+@perf(vus=4, duration="1s")
+def test_next():
+    note("next.txt")
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "send", "number", "code", "times"),
+    [
+        ("set-up", signal_controller, signal.SIGTERM, 143, 1),
+        ("set-up", signal_group, signal.SIGINT, 2, 3),
+        ("load", signal_controller, signal.SIGINT, 2, 5),
+        ("load", signal_group, signal.SIGHUP, 129, 3),
+        ("tear-down", signal_group, signal.SIGINT, 2, 5),
+    ],
+)
+def test_pressing_again_loses_nothing_in_any_part_of_a_test(
+    project: Project, part: str, send: Callable[[int, int], None], number: int, code: int, times: int
+):
+    project.tests(PARTS)
+    process = project.start("-n", "2", "--perf-run", "--junitxml=junit.xml", PART=part)
+    assert until(lambda: len({words[0] for words in project.notes(f"{part}.txt")}) == 2)
+    for _ in range(times):
+        send(process.pid, number)
+        time.sleep(0.15)
+    session = project.end(process, timeout_s=30)
+    assert session.code == code
+    if part != "set-up":
+        assert session.results["test_it"]["iterations"] > 0
+        assert {"perf.verdict", "perf.iterations"} <= {
+            p.attrib["name"] for p in session.cases["test_it"].iter("property")
+        }
+        assert "  execution" in session.lines
+    assert session.cases.keys() == {"test_it"}
+    assert not list(project.directory.glob("rows-*"))
+    assert session.notes("next.txt") == []
+    assert session.left() == []
+    assert not [line for line in session.lines if "INTERNALERROR" in line or "Traceback" in line]
+
+
+def test_a_controller_that_was_stopped_does_not_blame_its_workers(project: Project):
+    project.tests(LONG.replace("60s", "5s"))
+    project.conftest("""
+    from pytest_cdcperf.cluster import controller
+    controller.SILENCE_S = 2.0
+    """)
+    process = project.start("-n", "2", "--perf-run", "-k", "long")
+    assert until(lambda: began(project))
+    os.kill(process.pid, signal.SIGSTOP)
+    time.sleep(3.5)
+    os.kill(process.pid, signal.SIGCONT)
+    session = project.end(process)
+    assert {part["fate"] for part in session.results["test_long"]["workers"]} == {""}
+    assert "replacing crashed worker" not in session.output
 
 
 def test_a_worker_that_hangs_is_killed_and_named(project: Project):
@@ -160,10 +238,14 @@ def test_without_restarts_the_others_end_their_run(project: Project):
     def test_after():
         pass
     """)
-    session = project.run("-n", "2", "--perf-run", "--max-worker-restart=0")
+    session = project.run("-n", "2", "--perf-run", "--max-worker-restart=0", "--perf-stack=external", "test_it.py")
     assert session.code == 1
     assert "worker gw1 crashed and worker restarting disabled" in session.output
     result = session.results["test_killed"]
     assert result["workers"][0]["elapsed_s"] >= 2
     assert result["workers"][1]["fate"] == "died"
+    left = f"rows of run {result['run_id']} may be left on the servers; remove them: "
+    command = f"pytest test_it.py --perf-stack=external --perf-clean={result['run_id']}"
+    assert [line.strip() for line in session.lines].count(left + command) == 1  # in the failure of the test
+    assert f"cdcperf: {left}{command}" in session.lines
     assert session.left() == []

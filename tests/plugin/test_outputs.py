@@ -2,6 +2,9 @@
 
 import html
 import json
+import os
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -78,6 +81,46 @@ def _data_blob(pytester: pytest.Pytester) -> dict:
     page = (pytester.path / "report.html").read_text()
     start = page.index('data-jsonblob="') + len('data-jsonblob="')
     return json.loads(html.unescape(page[start : page.index('"', start)]))
+
+
+@pytest.fixture
+def small_disk(pytester):
+    """A file system of its own that holds next to nothing."""
+    directory = pytester.mkdir("small")
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if mount is None or umount is None or os.geteuid() != 0:
+        pytest.skip("mounting a file system needs root")
+    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=64k", "none", directory], check=False).returncode:
+        pytest.skip("mounting a file system is not allowed here")
+    yield directory
+    subprocess.run([umount, directory], check=True)
+
+
+@pytest.mark.parametrize("report", ["--junitxml=small/report", "--html=small/report"])
+def test_on_a_full_disk_the_summary_says_it_all(pytester, write, monkeypatch, small_disk, report):
+    monkeypatch.setenv("RESULTS_DIR", "small")
+    write("""
+import contextlib
+
+@perf(vus=1, iterations=20)
+def test_it():
+    with contextlib.suppress(OSError), open("small/fill", "ab", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+""")
+    result = pytester.runpytest_subprocess("--perf-run", report)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    full = "cannot be written: No space left on device"
+    result.stdout.fnmatch_lines(
+        [
+            f"cdcperf: small/report: {full}",
+            f"PASSED, but its results could not be written: *test_it-test_it.json: {full}; set RESULTS_DIR to *",
+            "    response_time  *",
+            "results: *small*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    assert list(small_disk.glob("*/*.part")) == []
 
 
 def test_results_dir_moves_the_parent(pytester, write, monkeypatch):

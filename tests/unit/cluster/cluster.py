@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_cdcperf.cluster.controller import Controller
+from pytest_cdcperf.cluster.liveness import TICK_S
 from pytest_cdcperf.cluster.messages import (
     Arrived,
     CallEnded,
@@ -101,6 +102,13 @@ class Cluster:
             self.arrive(this.test)
         self.send(this)
         return self.all_posted()
+
+    def wait(self, seconds):
+        """Let time pass as it does where the controller listens: it ticks every second."""
+        until_s = self.now_s + seconds
+        while self.now_s < until_s:
+            self.now_s = min(until_s, self.now_s + TICK_S)
+            self.controller.tick()
 
     def complete(self, test=A, *workers):
         for worker in workers or self.workers:

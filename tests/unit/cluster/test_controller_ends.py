@@ -6,12 +6,13 @@ import threading
 
 import pytest
 
-from pytest_cdcperf.cluster.controller import SAID_AFTER_S, SILENCE_S, WAITING_S
+from pytest_cdcperf.cluster.controller import LAST_WORDS_S, SAID_AFTER_S, SILENCE_S, WAITING_S
 from pytest_cdcperf.cluster.messages import (
     Arrived,
     CallEnded,
     Concluded,
     Go,
+    Interrupted,
     Refused,
     Released,
     Start,
@@ -200,7 +201,7 @@ def test_an_interrupt_stops_what_runs_and_concludes_it():
     cluster = Cluster("gw0", "gw1")
     cluster.start()
     cluster.controller.interrupt("Ctrl-C")
-    assert cluster.all_posted() == to_all(Stop("Ctrl-C", at_once=True))
+    assert cluster.all_posted() == to_all(Interrupted("Ctrl-C"))
     cluster.send(done())
     assert cluster.host.results[0].reasons[0] == "stopped early: Ctrl-C"
     cluster.all_posted()
@@ -213,12 +214,50 @@ def test_an_interrupt_refuses_those_that_wait_for_others():
     cluster.arrive()
     cluster.send(plan(), "gw0")
     cluster.controller.interrupt("Ctrl-C")
-    assert cluster.all_posted() == {"gw0": [Refused("Ctrl-C", skips=True)]}
+    told = Interrupted("Ctrl-C")
+    assert cluster.all_posted() == {"gw0": [told, Refused("Ctrl-C", skips=True)], "gw1": [told]}
+
+
+def test_a_signal_that_comes_to_all_is_one_and_the_second_of_any_hurries():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    cluster.send(Interrupted("SIGTERM"))
+    cluster.controller.interrupt("SIGTERM")
+    assert cluster.all_posted() == to_all(Interrupted("SIGTERM"))
+    cluster.send(Interrupted("Ctrl-C"), "gw1")
+    assert cluster.all_posted() == to_all(Interrupted("SIGTERM"))
+    cluster.send(done())
+    assert cluster.host.results[0].reasons[0] == "stopped early: SIGTERM"
+
+
+def test_after_an_interrupt_a_worker_that_sends_nothing_is_not_waited_for_long():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    cluster.wait(LAST_WORDS_S + 1)
+    cluster.controller.interrupt("Ctrl-C")
+    cluster.send(done(), "gw0")
+    cluster.wait(LAST_WORDS_S)
+    assert cluster.host.killed == []
+    cluster.wait(1)
+    assert cluster.host.killed == ["gw1"]
+    assert "stopped early: Ctrl-C" in cluster.host.results[0].reasons
+
+
+def test_whether_a_perf_test_is_under_way_is_known_until_its_reports_have_arrived():
+    cluster = Cluster("gw0", "gw1")
+    assert not cluster.controller.is_busy
+    cluster.start()
+    assert cluster.controller.is_busy
+    cluster.complete(A, "gw0")
+    assert cluster.controller.is_busy
+    cluster.complete(A, "gw1")
+    assert not cluster.controller.is_busy
 
 
 def test_after_an_interrupt_tests_are_passed_by():
     cluster = Cluster("gw0", "gw1")
     cluster.controller.interrupt("enough")
+    cluster.all_posted()
     assert all(not go.takes_part for (go,) in cluster.arrive().values())
 
 
@@ -236,7 +275,7 @@ def test_a_stop_at_once_follows_one_that_was_not():
     cluster.start(plan(response_time=Limit("avg<15", abort_on_fail=True)))
     cluster.send(WindowDone(A, window(0.0, ms=[90.0])))
     cluster.controller.interrupt("Ctrl-C")
-    assert cluster.posted("gw0") == [Stop("response_time avg<15 failed"), Stop("Ctrl-C", at_once=True)]
+    assert cluster.posted("gw0") == [Stop("response_time avg<15 failed"), Interrupted("Ctrl-C")]
 
 
 def test_what_has_not_ended_in_time_is_concluded_as_it_is():
@@ -268,12 +307,10 @@ def test_who_waits_until_all_is_idle_is_woken():
 def test_a_worker_that_sends_nothing_in_a_run_is_killed():
     cluster = Cluster("gw0", "gw1")
     cluster.start()
-    cluster.now_s = SILENCE_S
+    cluster.wait(SILENCE_S)
     cluster.send(WindowDone(A, second_of(0.0, 5)), "gw0")
-    cluster.controller.tick()
     assert cluster.host.killed == []
-    cluster.now_s = SILENCE_S + 1
-    cluster.controller.tick()
+    cluster.wait(1)
     assert cluster.host.killed == ["gw1"]
     cluster.send(done(), "gw0")
     assert cluster.host.results[0].workers[1].fate == "hangs: it sent nothing for 30 s, and was killed"
@@ -283,27 +320,39 @@ def test_a_worker_whose_share_is_done_need_not_say_anything():
     cluster = Cluster("gw0", "gw1")
     cluster.start()
     cluster.send(done(), "gw1")
-    cluster.now_s = SILENCE_S + 1
+    cluster.wait(SILENCE_S - 1)
     cluster.send(WindowDone(A, window(0.0)), "gw0")
-    cluster.controller.tick()
+    cluster.wait(2)
     assert cluster.host.killed == []
+
+
+@pytest.mark.parametrize("limit_s", [SILENCE_S, WAITING_S])
+def test_a_controller_that_was_stopped_itself_does_not_blame_its_workers(limit_s):
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    if limit_s == WAITING_S:
+        cluster.send(done())
+        cluster.send(CallEnded(A, "passed"), "gw0")
+    cluster.wait(3)
+    cluster.now_s += limit_s + 10
+    cluster.controller.tick()
+    cluster.wait(limit_s - 5)
+    assert cluster.host.killed == []
+    cluster.wait(6)
+    assert set(cluster.host.killed) == ({"gw1"} if limit_s == WAITING_S else {"gw0", "gw1"})
 
 
 def test_it_is_said_once_who_is_waited_for_and_the_waiting_has_an_end():
     cluster = Cluster("gw0", "gw1")
     cluster.arrive()
-    cluster.now_s = 10_000.0  # nobody is through with its set-up: that may last
-    cluster.controller.tick()
+    cluster.wait(WAITING_S * 2)  # nobody is through with its set-up: that may last
     cluster.send(plan(), "gw0")
-    cluster.controller.tick()
+    cluster.wait(SAID_AFTER_S)
     assert (cluster.host.said, cluster.host.killed) == ([], [])
-    for waited_s in (SAID_AFTER_S + 1, WAITING_S):
-        cluster.now_s = 10_000 + waited_s
-        cluster.controller.tick()
+    cluster.wait(WAITING_S - SAID_AFTER_S)
     assert cluster.host.said == [f"{A}: waiting for gw1"]
     assert cluster.host.killed == []
-    cluster.now_s += 1
-    cluster.controller.tick()
+    cluster.wait(1)
     assert cluster.host.killed == ["gw1"]
     assert cluster.posted("gw0") == [
         Refused(
@@ -317,8 +366,7 @@ def test_a_worker_that_does_not_end_is_killed_also_where_one_that_did_has_died()
     cluster.arrive()
     cluster.send(CallEnded(A, "passed"), "gw0", "gw1")
     cluster.controller.drop("gw0", "died")
-    cluster.now_s = WAITING_S + 1
-    cluster.controller.tick()
+    cluster.wait(WAITING_S + 1)
     assert cluster.host.killed == ["gw2"]
     assert cluster.posted("gw1") == [Released(True)]
 
@@ -327,8 +375,7 @@ def test_tests_that_were_not_begun_and_those_that_are_over_keep_nobody_waiting()
     cluster = Cluster("gw0", "gw1")
     cluster.run_through()
     cluster.send(Arrived(B), "gw0")
-    cluster.now_s = WAITING_S * 2
-    cluster.controller.tick()
+    cluster.wait(WAITING_S * 2)
     assert (cluster.host.said, cluster.host.killed) == ([], [])
 
 

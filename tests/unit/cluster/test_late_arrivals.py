@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import signal
 from contextlib import nullcontext
 
 from pytest_cdcperf.cdc.audit import Audited
@@ -50,16 +49,6 @@ def test_what_it_found_is_reported_and_it_is_heard_of_meanwhile():
     assert sent[-2] == Auditing("t")
     assert isinstance(sent[-1], ShareDone)
     assert (sent[-1].faults, sent[-1].notes) == (("one was lost",), ("nine came late",))
-
-
-def test_a_signal_ends_it_and_takes_effect():
-    def audit(given_up):
-        signal.raise_signal(signal.SIGINT)
-        return Audited(() if given_up() else ("went on",))
-
-    sent, outcome = audited(audit)
-    assert isinstance(outcome.exit_request, KeyboardInterrupt)
-    assert (sent[-1].faults, sent[-1].ends_run) == ((), "Ctrl-C")
 
 
 def test_the_end_of_the_run_on_all_workers_ends_it():

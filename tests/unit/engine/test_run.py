@@ -7,12 +7,14 @@ import threading
 
 import pytest
 
+from pytest_cdcperf.clock import FakeClock
 from pytest_cdcperf.engine import run as run_module
+from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.engine.vu import CurrentVU, check, current_vu, think
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.model.load import PerVUIterations
 from pytest_cdcperf.model.share import Share
-from tests.unit.harness import Exit, Skip, Subject
+from tests.unit.harness import RULES, Exit, Skip, Subject
 
 VU = CurrentVU()
 
@@ -123,6 +125,16 @@ def test_a_second_request_does_not_replace_the_first(subject):
 
     ran = subject.execute(body, PerVUIterations(iterations=2))
     assert (ran.outcome.exit_request, ran.outcome.stop_reason) == (first, "Ctrl-C")
+
+
+def test_the_first_interrupt_waits_some_seconds_and_the_second_for_nobody():
+    clock, deadlines = FakeClock(), []
+    run = Run({"": PerVUIterations()}, Body(int), run_id="r", rules=RULES, on_window=lambda _: None, clock=clock)
+    for _ in range(2):
+        clock.advance(1)
+        run.interrupt("Ctrl-C")
+        deadlines.append(run._last_s)
+    assert deadlines == [1 + run_module.INTERRUPT_GRACE_S, 2]
 
 
 def test_an_interrupt_before_the_start_starts_nothing(subject):

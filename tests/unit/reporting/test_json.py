@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -96,6 +97,19 @@ def test_a_run_that_measured_nothing_is_written(empty, tmp_path):
 )
 def test_the_file_of_a_test_is_called_the_same_in_every_run(test, stem):
     assert file_stem(test) == stem
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="/dev/full is POSIX")
+@pytest.mark.parametrize("in_the_way", ["a full disk", "a directory of that name"])
+def test_a_file_is_written_as_a_whole_or_not_at_all(result, tmp_path, in_the_way):
+    path = tmp_path / f"{file_stem(result.facts.test)}.json"
+    if in_the_way == "a full disk":
+        path.with_suffix(".part").symlink_to("/dev/full")
+    else:
+        path.mkdir()
+    with pytest.raises(OSError, match=re.escape(repr(str(path)))):
+        write_result(result, tmp_path)
+    assert [left for left in tmp_path.iterdir() if left != path] == []
 
 
 @pytest.mark.parametrize("test", ["a/b.py::test[../../x]", "b.py::test[<>:*?|\\]", ".hidden", "b.py::test[\n]"])
