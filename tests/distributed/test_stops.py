@@ -217,8 +217,9 @@ def test_an_exit_on_one_worker_ends_the_session_with_its_code(project: Project):
     def test_next():
         note("next.txt")
     """)
-    session = project.run("-n", "2", "--perf-run")
+    session = project.run("-n", "2", "--perf-run", "--junitxml=junit.xml")
     assert session.code == 7
+    assert "perf.verdict" in {p.attrib["name"] for p in session.cases["test_exit"].iter("property")}
     result = session.results["test_exit"]
     assert result["reasons"] == ["stopped early: Exit: enough on worker gw1"]
     assert result["elapsed_s"] < 30
