@@ -99,7 +99,6 @@ def test_next():
     ("part", "send", "number", "code", "times"),
     [
         ("set-up", signal_controller, signal.SIGTERM, 143, 1),
-        ("set-up", signal_group, signal.SIGINT, 2, 3),
         ("load", signal_controller, signal.SIGINT, 2, 5),
         ("load", signal_group, signal.SIGHUP, 129, 3),
         ("tear-down", signal_group, signal.SIGINT, 2, 5),

@@ -102,7 +102,6 @@ ASYNC = BODY.replace("def ", "async def ").replace("time.sleep", "await asyncio.
         ("drain", signal.SIGTERM, 2, BODY),
         ("tear-down", signal.SIGINT, 5, BODY),
         ("plain", signal.SIGINT, 3, BODY),
-        ("plain", signal.SIGTERM, 1, BODY),
     ],
 )
 def test_a_signal_ends_the_session_in_order_whatever_it_hits(pytester, write, monkeypatch, part, number, times, body):
