@@ -63,6 +63,7 @@ class Interruption:
         self._now_s = now_s
         self._place = Place.ATTENDED
         self._session: pytest.Session | None = None
+        self._request: BaseException | None = None
         self._exit_code: int | None = None
         self._first_s: float | None = None
         self._before: dict[int, Any] = {}
@@ -117,6 +118,21 @@ class Interruption:
         """The main thread is at *place* from now on; return where it was."""
         before, self._place = self._place, place
         return before
+
+    def after_the_test(self, request: BaseException) -> None:
+        """Let *request* end the session once the current test is torn down and reported."""
+        self._request = request
+        self._end(str(request) or type(request).__name__)
+        self._tell(self.reason)  # the other workers are to begin nothing more either
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self) -> Generator[None, Any, Any]:
+        """Raise what was to come after the test. Called around each, in the main thread."""
+        result = yield
+        request, self._request = self._request, None
+        if request is not None:
+            raise request
+        return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:

@@ -115,7 +115,7 @@ def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "", call
 
     :param call: the how manieth run of its test this is: the same on all workers
 
-    What the body raised to end the session takes effect here, after that.
+    What the body raised to end the session takes effect after that, and once the test is reported.
     """
     session = item.perf_session
     if session.load_refused:
@@ -213,6 +213,9 @@ def _take_effect(item: PerfFunction, concluded: Concluded, outcome: RunOutcome) 
         pytest.fail(
             "pytest.xfail() inside a load would hide the verdict; tolerate failures with error_rate=", pytrace=False
         )
+    if isinstance(outcome.exit_request, pytest.exit.Exception | KeyboardInterrupt):
+        item.perf_session.interruption.after_the_test(outcome.exit_request)
+        _fail(item, result)  # raised here, it would cost the report of the test
     if outcome.exit_request is not None:
         raise outcome.exit_request
     if item.perf_session.interruption.reason:

@@ -99,7 +99,6 @@ def test_next():
     ("part", "send", "number", "code", "times"),
     [
         ("set-up", signal_controller, signal.SIGTERM, 143, 1),
-        ("set-up", signal_group, signal.SIGINT, 2, 3),
         ("load", signal_controller, signal.SIGINT, 2, 5),
         ("load", signal_group, signal.SIGHUP, 129, 3),
         ("tear-down", signal_group, signal.SIGINT, 2, 5),
@@ -217,8 +216,9 @@ def test_an_exit_on_one_worker_ends_the_session_with_its_code(project: Project):
     def test_next():
         note("next.txt")
     """)
-    session = project.run("-n", "2", "--perf-run")
+    session = project.run("-n", "2", "--perf-run", "--junitxml=junit.xml")
     assert session.code == 7
+    assert "perf.verdict" in {p.attrib["name"] for p in session.cases["test_exit"].iter("property")}
     result = session.results["test_exit"]
     assert result["reasons"] == ["stopped early: Exit: enough on worker gw1"]
     assert result["elapsed_s"] < 30

@@ -84,6 +84,7 @@ def test_never():
 """)
     result = run(pytester)
     assert result.ret == 7
+    result.assert_outcomes(failed=1)  # reported before the session ends
     document = result_of("test_it-test_it")
     assert document["verdict"] == "FAILED"
     assert document["reasons"][0] == "stopped early: Exit: enough"
