@@ -25,7 +25,7 @@ _COLOURS = re.compile(_COLOUR)
 _UNPRINTABLE = re.compile(f"[{_UNSEEN}]")
 _UNPRINTABLE_IN_LINE = re.compile(f"[\t\n{_UNSEEN}]")
 _UNPRINTABLE_BUT_COLOURS = re.compile(f"(?!{_COLOUR})[{_UNSEEN}]")
-_COMMAND = re.compile(r"^([ \t]*)(?=::)|(?=##\[)", re.MULTILINE)  # GitHub's runner and Azure's obey such lines
+_COMMAND = re.compile(r"^([ \t]*)(?=::)|(?<!\\)(?=##\[)", re.MULTILINE)  # GitHub's runner and Azure's obey such lines
 _ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 

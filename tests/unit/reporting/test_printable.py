@@ -67,6 +67,7 @@ def test_only_what_is_no_text_is_escaped():
 def test_a_line_that_a_runner_would_obey_is_none_any_more():
     assert printable("  ::error::x\n::warning::\na::b") == "  \\::error::x\n\\::warning::\na::b"
     assert printable("##[error]x\n a ##[error]x") == "\\##[error]x\n a \\##[error]x"
+    assert printable(printable("  ::error::##[x]")) == printable("  ::error::##[x]")
 
 
 def test_the_middle_of_a_long_text_is_left_out_and_counted():
