@@ -33,8 +33,9 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("tls", ("SSLError",)),
     ("refused", ("ConnectionRefusedError",)),
     ("timeout", ("Timeout", "ConnectTimeout", "ReadTimeout", "TimeoutError")),
-    ("protocol", ("BadStatusLine", "ContentDecodingError", "DecodeError", "InvalidHeader")),
-    ("reset", ("ConnectionResetError", "RemoteDisconnected", "ProtocolError", "IncompleteRead", "BrokenPipeError")),
+    ("reset", ("ConnectionResetError", "RemoteDisconnected", "BrokenPipeError")),  # the second is a BadStatusLine too
+    ("protocol", ("BadStatusLine", "InvalidChunkLength", "ContentDecodingError", "DecodeError", "InvalidHeader")),
+    ("reset", ("ProtocolError", "IncompleteRead")),
 )
 
 
