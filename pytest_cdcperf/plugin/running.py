@@ -26,6 +26,7 @@ from pytest_cdcperf.metrics.snapshot import RateState
 from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.spec import PerfSpec
 from pytest_cdcperf.plugin.interruption import Place
+from pytest_cdcperf.plugin.junit import belongs_to_case
 from pytest_cdcperf.plugin.restraint import restrained
 from pytest_cdcperf.reporting.printable import one_line, printable, short_name
 from pytest_cdcperf.reporting.properties import properties
@@ -200,7 +201,8 @@ def _keep(item: PerfFunction, concluded: Concluded, outcome: RunOutcome, name: s
     if concluded.skipped and outcome.exit_request is None:
         pytest.skip(one_line(f"every iteration was skipped: {concluded.skipped}"))
     item.results.append(concluded.result)
-    item.user_properties += properties(concluded.result, f"{name}." if name else "")
+    if belongs_to_case(item.config):
+        item.user_properties += properties(concluded.result, f"{name}." if name else "")
 
 
 def _take_effect(item: PerfFunction, concluded: Concluded, outcome: RunOutcome) -> RunResult:

@@ -48,15 +48,28 @@ def test_a_session_with_several_scenarios_ends_with_one_table(pytester, write):
     )
 
 
-def test_the_junit_file_carries_the_figures(pytester, write):
+@pytest.mark.parametrize(
+    ("arguments", "place", "prefix"),
+    [
+        ((), "testsuite/properties", "test_it.py::test_first."),
+        (("-n2", "-p", "xdist"), "testsuite/properties", "test_it.py::test_first."),
+        (("-o", "junit_family=xunit1"), "testsuite/testcase[@name='test_first']/properties", ""),
+    ],
+    ids=["xunit2", "xunit2-n2", "xunit1"],
+)
+def test_the_junit_file_carries_the_figures_where_its_family_has_a_place_for_them(
+    pytester, write, arguments, place, prefix
+):
     write(TWO_TESTS)
-    pytester.runpytest("-m", "baseline", "--junitxml=junit.xml")
-    case = ET.parse(pytester.path / "junit.xml").getroot().find(".//testcase[@name='test_first']")
-    figures = {p.get("name"): p.get("value") for p in case.iter("property")}
+    pytester.runpytest("-m", "baseline", "--junitxml=junit.xml", *arguments)
+    root = ET.parse(pytester.path / "junit.xml").getroot()
+    figures = {p.get("name").removeprefix(prefix): p.get("value") for p in root.find(place)}
     assert figures["perf.verdict"] == "PASSED"
     assert int(figures["perf.iterations"]) > 10
     assert float(figures["response_time.p(95)"]) >= 10
     assert figures["threshold.response_time p(95)<10000"] == "passed"
+    in_cases = root.findall("testsuite/testcase/properties")
+    assert bool(in_cases) is not prefix.startswith("test_it")
 
 
 def test_the_html_report_shows_table_and_pictures_and_escapes_names(pytester, write):
