@@ -124,7 +124,7 @@ class _Known:
     def __bool__(self) -> bool:
         return bool(self._values)
 
-    def __contains__(self, value: str) -> bool:
+    def __contains__(self, value: str | bytes) -> bool:
         return value in self._values
 
     def add(self, value: str) -> None:
@@ -175,14 +175,15 @@ def hide_named(headers: object) -> None:
 
     They may be of any type: what cannot be sent is shown in an error.
     """
-    if not isinstance(headers, Iterable) or isinstance(headers, str | bytes):
+    if not isinstance(headers, (dict, Iterable)):  # dict first: isinstance() is quick then
         return
-    for pair in headers.items() if isinstance(headers, Mapping) else headers:
-        match pair:
-            case (str(name), str(value)) if is_secret(name) and value not in _known:
-                _hide_header(value)
-            case (str(name), bytes(value)) if is_secret(name):
-                _hide_header(value.decode("latin-1"))
+    for pair in headers.items() if isinstance(headers, (dict, Mapping)) else headers:
+        try:
+            name, value = pair
+        except (TypeError, ValueError):
+            continue
+        if isinstance(name, str) and is_secret(name) and isinstance(value, str | bytes) and value not in _known:
+            _hide_header(value if isinstance(value, str) else value.decode("latin-1"))
 
 
 def hide_url(url: str) -> None:
