@@ -232,7 +232,7 @@ def known_secrets() -> tuple[str, ...]:
 
 
 def forget_secrets() -> None:
-    """Let go of all values: for tests."""
+    """Let go of all values, at the end of who was given them."""
     _known.clear()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from _pytest._code.code import ReprFuncArgs, TerminalRepr
 
-from pytest_cdcperf.redaction import redact, redact_known
+from pytest_cdcperf.redaction import forget_secrets, redact, redact_known
 from pytest_cdcperf.reporting.printable import printable_report
 
 _NAME = "cdcperf-reports"
@@ -65,6 +65,10 @@ class Reports:
         """Clean what pytest's own reporter keeps to show at the end, with --full-trace whole."""
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         _cleaned(getattr(reporter, "_keyboardinterrupt_memo", None), redact)
+
+    def pytest_unconfigure(self) -> None:
+        """Forget the session's secrets: in one process another may follow."""
+        forget_secrets()
 
 
 def _is_ours(item: pytest.Item) -> bool:

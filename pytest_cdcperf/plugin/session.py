@@ -226,7 +226,8 @@ class PerfSession:
         where = error.filename or " or ".join(map(str, asked)) or "a report"
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None:
-            reporter.write_line(f"cdcperf: {where}: cannot be written: {error.strerror or error}", red=True)
+            said = one_line(f"cdcperf: {where}: cannot be written: {error.strerror or error}")
+            reporter.write_line(said, red=True)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self) -> None:
@@ -247,7 +248,7 @@ class PerfSession:
             return
         self._print_results(tr)
         if self.worker_died and (left := self.left_behind()):
-            tr.write_line(f"cdcperf: {left}", red=True)
+            tr.write_line(one_line(f"cdcperf: {left}"), red=True)
 
     def _print_results(self, tr: Any) -> None:
         if not self.results:

@@ -7,14 +7,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pytest_cdcperf.redaction import forget_secrets, hide, hide_named, hide_url, known_secrets, redact, redact_known
-
-
-@pytest.fixture(autouse=True)
-def _nothing_known():
-    forget_secrets()
-    yield
-    forget_secrets()
+from pytest_cdcperf.redaction import hide, hide_named, hide_url, known_secrets, redact, redact_known
 
 
 class TestPlaces:
