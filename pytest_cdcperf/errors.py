@@ -22,7 +22,7 @@
     └── ExpectationError         the sink did not show what was expected (also an AssertionError)
 
 A message is one line that names the thing, the value, what is allowed and what to do next.
-Passwords never enter one: see :func:`pytest_cdcperf.model.services.redact`.
+Where it is shown it has lost its secrets: see :mod:`pytest_cdcperf.redaction`.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pytest_cdcperf.clients.grpc_driver import grpc
 from pytest_cdcperf.errors import CdcperfError
 
+_LONGEST_DETAILS = 1_000
+
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 
@@ -16,7 +18,10 @@ class GrpcError(CdcperfError, grpc.RpcError):
     """
 
     def __init__(self, path: str, code: grpc.StatusCode, details: str, initial: Metadata, trailing: Metadata) -> None:
-        super().__init__(f"{path.lstrip('/')}: {code.name}: {' '.join(details.split())}".removesuffix(": "))
+        words = " ".join(details.split())
+        if (left_out := len(words) - _LONGEST_DETAILS) > 0:
+            words = f"{words[:_LONGEST_DETAILS]}... [{left_out:,} more characters]"
+        super().__init__(f"{path.lstrip('/')}: {code.name}: {words}".removesuffix(": "))
         self._code = code
         self._details = details
         self._initial = initial

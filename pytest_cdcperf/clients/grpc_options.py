@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict
 
 from pytest_cdcperf.clients.grpc_driver import grpc
 from pytest_cdcperf.errors import ConfigError, UnitError
+from pytest_cdcperf.redaction import hide_named
 from pytest_cdcperf.units import duration_s
 
 Timeout = str | float
@@ -67,6 +68,7 @@ class GrpcOptions:
 
         :raises ConfigError: for a name or a value that cannot be meant
         """
+        hide_named(settings.get("metadata"))
         allowed = [one.name for one in fields(self)]
         if unknown := sorted(set(settings) - set(allowed)):
             raise ConfigError(f"grpc_client has no option {', '.join(unknown)}; allowed: {', '.join(allowed)}")
@@ -139,6 +141,7 @@ def metadata_pairs(metadata: MetadataLike) -> tuple[tuple[str, str | bytes], ...
 
     :raises ConfigError: for what is no metadata; values may be secrets, so it names keys and types only
     """
+    hide_named(metadata)
     given = metadata.items() if isinstance(metadata, Mapping) else metadata
     try:
         pairs = tuple((key.lower(), value) for key, value in given)

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from pytest_cdcperf.errors import ConfigError, HttpProtocolError
 from pytest_cdcperf.metrics.snapshot import Tags
+from pytest_cdcperf.redaction import hide_named, hide_url
 
 DEFAULT_TIMEOUT_S = 60.0
 MAX_REDIRECTS = 10
@@ -106,6 +107,8 @@ class HttpSettings:
 
         :raises ConfigError: naming each setting
         """
+        hide_named(self.headers)
+        hide_url(str(self.base_url))
         faults = [
             f"http_client: {name}={value!r:.60}; allowed: {kind.words}"
             for name, kind in _SETTINGS.items()
@@ -113,7 +116,7 @@ class HttpSettings:
         ]
         faults += _not_headers("http_client", dict(self.headers))
         if not faults and self.base_url and not self.base_url.startswith(_HTTP):
-            faults.append(f"http_client: base_url={self.base_url!r} must begin with http:// or https://")
+            faults.append(f"http_client: base_url={shown(self.base_url)!r} must begin with http:// or https://")
         faults += _not_a_time("http_client", self.timeout)
         if isinstance(self.verify, str):
             faults += _not_readable(self.verify)
@@ -126,6 +129,7 @@ class HttpSettings:
         :raises ConfigError: naming each setting that cannot be meant
         """
         given: dict[str, Any] = dict(changes)
+        hide_named(given.get("headers"))
         allowed = [field.name for field in fields(self)]
         if unknown := [name for name in given if name not in allowed]:
             raise ConfigError(f"http_client.with_options: {', '.join(unknown)} unknown; there are {', '.join(allowed)}")
@@ -199,6 +203,9 @@ def prepare(settings: HttpSettings, method: str, url: str, options: CallOptions)
         raise ConfigError(f"{method} {url!r:.60}: the URL must be text that begins with http:// or https://") from None
     if not options and not settings.headers:
         return _plain_call(method, template)
+    hide_named(options.get("headers"))
+    if "@" in template or "=" in template:
+        hide_url(template)
     if faults := _faults_of(method, url, options):
         raise ConfigError(*faults)
     target = template
@@ -223,6 +230,7 @@ def prepare(settings: HttpSettings, method: str, url: str, options: CallOptions)
 def _plain_call(method: str, url: str) -> Call:
     if not isinstance(method, str):
         raise ConfigError(_wrong(shown(url), "method", method, _TEXT))
+    hide_url(url)
     return Call(method, url, template_of(url))
 
 
@@ -237,8 +245,8 @@ def template_of(url: str) -> str:
 
 
 def shown(url: str) -> str:
-    """Return *url* for a message: without password and query."""
-    scheme, slashes, rest = url.partition("?")[0].partition("://")
+    """Return *url* for a message: without what may hold a secret, the user, the query and the fragment."""
+    scheme, slashes, rest = url.partition("?")[0].partition("#")[0].partition("//")
     host, slash, path = rest.partition("/")
     return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
 

@@ -28,7 +28,9 @@ from pyreqwest.exceptions import (
     DecodeError,
     DetailedPyreqwestError,
     PyreqwestError,
+    ReadError,
     RequestTimeoutError,
+    WriteError,
 )
 from pyreqwest.http import Url
 from pyreqwest.request import BaseRequestBuilder
@@ -265,6 +267,6 @@ def _kind(error: PyreqwestError, causes: list[str], *, tls: bool) -> type[errors
         return errors.HttpRefusedError
     if _CONNECTING in said and "tcp connect error" not in said and tls:
         return errors.HttpTLSError
-    if any(word in said for word in _BROKEN):
+    if isinstance(error, ReadError | WriteError) or any(word in said for word in _BROKEN):
         return errors.HttpResetError
     return errors.HttpProtocolError if isinstance(error, DecodeError) else errors.HttpTransportError

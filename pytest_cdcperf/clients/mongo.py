@@ -20,7 +20,8 @@ from pytest_cdcperf.clients.measured import Measured
 from pytest_cdcperf.engine.vu import current_vu, refuse_blocking
 from pytest_cdcperf.errors import ConfigError, UnreachableError, WrongFaceError
 from pytest_cdcperf.metrics.recorder import Counter, Trend
-from pytest_cdcperf.model.services import MongoAddress, redact
+from pytest_cdcperf.model.services import MongoAddress
+from pytest_cdcperf.redaction import redact
 
 MONGO_READ_DURATION = Trend("mongo_read_duration", unit="ms")
 MONGO_READ_ERRORS = Counter("mongo_read_errors")
@@ -109,7 +110,7 @@ class Mongo:
         self.aio = AsyncMongo(address)
         try:
             self._client: MongoClient[Document] = MongoClient(address.uri, connect=False, **_options())
-        except (InvalidURI, ConfigurationError, ValueError) as error:
+        except (InvalidURI, ConfigurationError, ValueError, OSError) as error:  # OSError: a file of certificates
             raise ConfigError(f"MONGODB_URI {address}: {redact(str(error))}") from None
 
     @property

@@ -29,7 +29,8 @@ from pytest_cdcperf.clients.postgres_statements import (
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import UnreachableError, WrongFaceError
 from pytest_cdcperf.metrics.recorder import Trend
-from pytest_cdcperf.model.services import PostgresAddress, redact
+from pytest_cdcperf.model.services import PostgresAddress
+from pytest_cdcperf.redaction import redact
 
 PG_POOL_WAIT = Trend("pg_pool_wait", unit="ms")
 
@@ -45,6 +46,15 @@ _SPARE_CONNECTIONS = 5  # for people and monitors beside the run
 Count = TypeVar("Count")
 Rows = TypeVar("Rows")
 Params = Sequence[Any] | Mapping[str, Any] | None
+
+
+class PostgresUnreachableError(UnreachableError, psycopg.OperationalError):
+    """No connection could be opened: one line with the address and the driver's words."""
+
+    @classmethod
+    def of(cls, address: PostgresAddress, error: psycopg.Error) -> PostgresUnreachableError:
+        """Return what is raised, from None, for the driver's *error*, whose frames hold the password."""
+        return cls(f"PostgreSQL at {address} cannot be used: {redact(' '.join(str(error).split()))}")
 
 
 class _Face(Generic[Count, Rows]):
@@ -128,9 +138,10 @@ class Postgres(_Face[int, list[Row]]):
         try:
             with self.connection() as connection:
                 return connection.info.parameter_status("server_version") or "unknown"
+        except UnreachableError:
+            raise
         except psycopg.Error as error:
-            words = redact(" ".join(str(error).split()))
-            raise UnreachableError(f"PostgreSQL at {self.address} cannot be used: {words}") from None
+            raise PostgresUnreachableError.of(self.address, error) from None
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -219,7 +230,11 @@ class Postgres(_Face[int, list[Row]]):
         return connection if connection is not None and not connection.closed else None
 
     def _connect(self) -> Connection:
-        return psycopg.connect(**self.arguments())
+        __tracebackhide__ = True
+        try:
+            return psycopg.connect(**self.arguments())
+        except psycopg.Error as error:
+            raise PostgresUnreachableError.of(self.address, error) from None
 
     def _home_connection(self) -> Connection:
         if self._home is None or self._home.closed:
@@ -322,7 +337,10 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
     async def _own(self, vu: VU) -> AsyncConnection:
         connection: AsyncConnection | None = vu.own.get(self)
         if connection is None or connection.closed:  # broken: the server ended it
-            connection = await AsyncConnection.connect(**self._face.arguments())
+            try:
+                connection = await AsyncConnection.connect(**self._face.arguments())
+            except psycopg.Error as error:
+                raise PostgresUnreachableError.of(self._face.address, error) from None
             vu.own.keep(self, connection, close=AsyncConnection.close)
         return connection
 

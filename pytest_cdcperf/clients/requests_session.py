@@ -25,6 +25,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from pytest_cdcperf.clients.http_call import DEFAULT_TIMEOUT_S, template_of
 from pytest_cdcperf.clients.http_metrics import NO_RESPONSE, HttpRecording
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
+from pytest_cdcperf.redaction import hide_named, hide_url
 
 _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     # by the names of the exceptions that requests and urllib3 nest in one another, the innermost facts first
@@ -32,8 +33,9 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("tls", ("SSLError",)),
     ("refused", ("ConnectionRefusedError",)),
     ("timeout", ("Timeout", "ConnectTimeout", "ReadTimeout", "TimeoutError")),
-    ("protocol", ("BadStatusLine", "ContentDecodingError", "DecodeError", "InvalidHeader")),
-    ("reset", ("ConnectionResetError", "RemoteDisconnected", "ProtocolError", "IncompleteRead", "BrokenPipeError")),
+    ("reset", ("ConnectionResetError", "RemoteDisconnected", "BrokenPipeError")),  # the second is a BadStatusLine too
+    ("protocol", ("BadStatusLine", "InvalidChunkLength", "ContentDecodingError", "DecodeError", "InvalidHeader")),
+    ("reset", ("ProtocolError", "IncompleteRead")),
 )
 
 
@@ -92,6 +94,13 @@ class PerVUSession(requests.Session):
             self._home_cookies = jar
         else:
             self._own(vu).cookies = jar
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send *request*. No text shows the secrets in its headers and in its URL."""
+        hide_named(request.headers)
+        if request.url and ("@" in request.url or "=" in request.url):
+            hide_url(request.url)
+        return super().send(request, **options)
 
     def get_adapter(self, url: str) -> BaseAdapter:
         """Return what sends to *url*: for a VU its own copy of what is mounted, measured."""

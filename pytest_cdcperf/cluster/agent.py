@@ -16,6 +16,7 @@ from pytest_cdcperf.metrics.recorder import definitions
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.share import WHOLE, Share
+from pytest_cdcperf.redaction import known_secrets
 
 FULL_CORE = 0.95  # Python runs on one core: beyond it, latencies are our own queueing
 _SHORTEST_JUDGED_S = 3.0
@@ -87,6 +88,7 @@ def run_share(
             tuple(_weaknesses(outcome, core)),
             (*_notes(outcome), *audited.notes, *outcome.notes),
             definitions(),
+            known_secrets(),
         )
     )
     return outcome

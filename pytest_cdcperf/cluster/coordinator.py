@@ -17,6 +17,7 @@ from pytest_cdcperf.metrics.recorder import define
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot
 from pytest_cdcperf.metrics.verdict import judge
+from pytest_cdcperf.redaction import hide
 from pytest_cdcperf.reporting.result import Live, RunResult, WorkerPart
 
 _LIVE_WINDOWS = 10
@@ -76,6 +77,8 @@ class Coordinator:
         """Take what *worker* says at its end."""
         for metric in done.metrics:
             define(metric)
+        for secret in done.secrets:
+            hide(secret)
         self._members[worker].done = done
         self._judge(self._alignment.leave(worker))
 

@@ -63,6 +63,7 @@ class Plan:
     course: tuple[Recovery | Drift, ...] = ()
     phases: tuple[Phase, ...] = ()
     metrics: tuple[Definition, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class ShareDone:
     """A worker is through with its share. *core* is the CPU it used, 1 for a full core.
 
     *ends_run* is what ended it for all, such as Ctrl-C; *skipped* is why its iterations were, where they were.
+    *secrets* are the values that its clients were given and that no output may show.
     """
 
     test: str
@@ -97,6 +99,7 @@ class ShareDone:
     weaknesses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     metrics: tuple[Definition, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from types import TracebackType
 from pytest_cdcperf.errors import NeverAwaitedError
 
 MAX_KINDS = 50
-_SAMPLE_CHARS = 8000
 
 
 class Raised(Enum):
@@ -28,7 +27,10 @@ class Raised(Enum):
 
 @dataclass(frozen=True)
 class ExceptionRules:
-    """How exceptions are read: handed in, so that the engine knows no test framework."""
+    """How exceptions are read: handed in, so that the engine knows no test framework.
+
+    *describe* returns a text of bounded length, without secrets.
+    """
 
     classify: Callable[[BaseException], Raised]
     describe: Callable[[BaseException], str]
@@ -69,7 +71,7 @@ class Failures:
                 kind.count += 1
                 return
             self._kinds[key] = kind = FailureKind(*key, 1, "")
-        kind.sample = self._describe(error)[:_SAMPLE_CHARS]
+        kind.sample = self._describe(error)
 
     def skip(self, error: BaseException) -> None:
         """Keep the reason of the first skipped iteration."""

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.redaction import hide, hide_url, redact
 
 SOURCE_DATABASE = "cdc_source"
 SINK_DATABASE = "cdc_materialized"
 
 _POSTGRES_NAMES = ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB")
-_URI_PASSWORD = re.compile(r"(?P<before>[a-z0-9+.-]://[^\s/@:]*:)\S*(?=@)", re.IGNORECASE)
-_DSN_PASSWORD = re.compile(r"(?P<before>password\s*=\s*)('(?:[^'\\]|\\.)*'|'[^']*$|\S+)", re.IGNORECASE)
-
-
-def redact(text: str) -> str:
-    """Return *text* with the passwords of connection strings in it replaced by ``***``."""
-    text = _URI_PASSWORD.sub(r"\g<before>***", text)
-    return _DSN_PASSWORD.sub(r"\g<before>***", text)
 
 
 @dataclass(frozen=True)
@@ -32,6 +24,10 @@ class PostgresAddress:
     user: str
     dbname: str = SOURCE_DATABASE
     password: str | None = field(default=None, repr=False)
+
+    def hide_secrets(self) -> None:
+        """Let no text of this process show the password."""
+        hide(self.password)
 
     def __str__(self) -> str:
         return f"postgresql://{self.user}@{self.host}:{self.port}/{self.dbname}"
@@ -48,6 +44,10 @@ class MongoAddress:
         """The database that the URI's path names, :data:`SINK_DATABASE` where it names none."""
         return urlsplit(self.uri).path.lstrip("/") or SINK_DATABASE
 
+    def hide_secrets(self) -> None:
+        """Let no text of this process show what is secret in the URI."""
+        hide_url(self.uri)
+
     def __str__(self) -> str:
         return redact(self.uri)
 
@@ -59,6 +59,11 @@ class Services:
     postgres: PostgresAddress
     mongo: MongoAddress
 
+    def hide_secrets(self) -> None:
+        """Let no text of this process show how we log in."""
+        self.postgres.hide_secrets()
+        self.mongo.hide_secrets()
+
 
 def services_from_environment(environ: Mapping[str, str]) -> Services:
     """Read the external servers from the environment names POSTGRES_* and MONGODB_URI.
@@ -66,6 +71,8 @@ def services_from_environment(environ: Mapping[str, str]) -> Services:
     :raises ConfigError: when a name is missing or a value cannot be used: a half-named set of servers
         is refused, because scenarios write and delete
     """
+    hide(environ.get("POSTGRES_PASSWORD"))
+    hide_url(environ.get("MONGODB_URI", ""))
     faults = [
         f"--perf-stack=external: {name} is not set; set all of {', '.join(_POSTGRES_NAMES)}, MONGODB_URI"
         for name in (*_POSTGRES_NAMES, "MONGODB_URI")

@@ -109,6 +109,7 @@ def begin_session(config: pytest.Config) -> PerfSession:
     if known is not None:
         return known
     from pytest_cdcperf.plugin import settings, xdist  # noqa: PLC0415
+    from pytest_cdcperf.plugin.reports import clean_reports  # noqa: PLC0415
     from pytest_cdcperf.plugin.session import PerfSession  # noqa: PLC0415
 
     seat, fan_out = xdist.seat_of(config), config.stash.get(fan_out_key, None)
@@ -116,6 +117,7 @@ def begin_session(config: pytest.Config) -> PerfSession:
         config, settings.resolve(config), config.stash[stdout_key], seat, None if fan_out is None else fan_out.run
     )
     config.stash[session_key] = session
+    clean_reports(config)
     config.pluginmanager.register(session, "cdcperf-session")
     config.pluginmanager.register(session.interruption, "cdcperf-interruption")
     if seat is not None:

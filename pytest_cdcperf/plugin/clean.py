@@ -10,6 +10,7 @@ from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.errors import CdcperfError
 from pytest_cdcperf.model.services import services_from_environment
 from pytest_cdcperf.plugin import settings as configuration
+from pytest_cdcperf.reporting.printable import one_line, printable
 
 
 def clean(config: pytest.Config) -> int:
@@ -28,10 +29,11 @@ def clean(config: pytest.Config) -> int:
         finally:
             pg.close()
     except CdcperfError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(printable(str(error))) from None
     if not removed:
         raise pytest.UsageError(
             "--perf-clean: no conftest.py implements pytest_cdcperf_clean; name the tests' directory"
         )
-    print(f"cdcperf: removed {sum(count or 0 for count in removed)} rows of run {run_id} at {pg.address}")  # noqa: T201
+    count = sum(count or 0 for count in removed)
+    print(one_line(f"cdcperf: removed {count} rows of run {run_id} at {pg.address}"))  # noqa: T201
     return int(pytest.ExitCode.OK)

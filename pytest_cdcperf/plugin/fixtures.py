@@ -33,6 +33,13 @@ def _faults_in_one_line() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def _cdcperf_clean_reports(pytestconfig: pytest.Config) -> None:
+    from pytest_cdcperf.plugin.reports import clean_reports  # noqa: PLC0415
+
+    clean_reports(pytestconfig)
+
+
+@pytest.fixture(scope="session")
 def _cdcperf_session(pytestconfig: pytest.Config) -> PerfSession:
     from pytest_cdcperf.plugin import session_key  # noqa: PLC0415  # which imports this module
 
@@ -69,7 +76,7 @@ def _cdcperf_mongo(_cdcperf_services: Services, _cdcperf_session: PerfSession) -
 
 
 @pytest.fixture(scope="session")
-def _cdcperf_grpc(pytestconfig: pytest.Config) -> Iterator[GrpcClient]:
+def _cdcperf_grpc(pytestconfig: pytest.Config, _cdcperf_clean_reports: None) -> Iterator[GrpcClient]:
     from pytest_cdcperf.clients.grpc import GrpcClient  # noqa: PLC0415  # a driver: 100 ms
 
     with closing(GrpcClient(pytestconfig.rootpath)) as client:
@@ -91,7 +98,7 @@ def _cdcperf_cdc(_cdcperf_pg: Postgres, _cdcperf_mongo: Mongo, _cdcperf_session:
 
 
 @pytest.fixture(scope="session")
-def _cdcperf_http() -> Iterator[HttpClient]:
+def _cdcperf_http(_cdcperf_clean_reports: None) -> Iterator[HttpClient]:
     from pytest_cdcperf.clients.http import HttpClient  # noqa: PLC0415  # a driver: 20 ms
 
     with closing(HttpClient()) as client:
@@ -99,7 +106,7 @@ def _cdcperf_http() -> Iterator[HttpClient]:
 
 
 @pytest.fixture(scope="session")
-def _cdcperf_requests() -> Iterator[PerVUSession]:
+def _cdcperf_requests(_cdcperf_clean_reports: None) -> Iterator[PerVUSession]:
     from pytest_cdcperf.clients.requests_session import PerVUSession  # noqa: PLC0415  # requests: 100 ms
 
     with closing(PerVUSession()) as session:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_cdcperf.cluster.messages import Plan, Serving
 from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.plugin.junit import add_to_suite
 from pytest_cdcperf.plugin.results import REMEDY
 from pytest_cdcperf.reporting.json import write_result
 from pytest_cdcperf.reporting.result import Live, RunResult
@@ -41,6 +42,7 @@ class SessionHost:
         """Keep *result* for the summary, and write it."""
         self._session.progress.end()
         self._session.results.append(result)
+        add_to_suite(self._session.config, result)
         try:
             write_result(result, self._session.directory.path)
         except ConfigError as error:

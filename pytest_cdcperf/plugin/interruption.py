@@ -30,6 +30,7 @@ import pytest
 from _pytest.outcomes import OutcomeException
 
 from pytest_cdcperf.plugin.driver import runs_load
+from pytest_cdcperf.reporting.printable import one_line
 
 TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 ENDING = (signal.SIGINT, *TERMINATING)
@@ -175,7 +176,8 @@ class Interruption:
             except (Exception, OutcomeException) as error:  # noqa: BLE001
                 reporter = session.config.pluginmanager.getplugin("terminalreporter")
                 if reporter is not None:
-                    reporter.write_line(f"cdcperf: error in tear-down: {type(error).__name__}: {error}", red=True)
+                    said = one_line(f"cdcperf: error in tear-down: {type(error).__name__}: {error}")
+                    reporter.write_line(said, red=True)
 
     def _take_effect(self, item: pytest.Item) -> None:
         # What came while the last test was attended to, and there was no other test to be expected.

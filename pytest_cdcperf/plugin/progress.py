@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from typing import Any, TextIO
 
+from pytest_cdcperf.reporting.printable import one_line
 from pytest_cdcperf.reporting.result import Live
 from pytest_cdcperf.reporting.terminal import progress_line
 
@@ -30,7 +31,7 @@ class Progress:
     def begin(self, text: str) -> None:
         """Start on a line of its own and say what runs."""
         self._next_plain_s = _PLAIN_EVERY_S
-        self._write(f"\n{text}\n")
+        self._write(f"\n{one_line(text)}\n")
 
     def show(self, name: str, live: Live) -> None:
         """Show the state of a run."""

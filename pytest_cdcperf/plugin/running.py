@@ -24,11 +24,11 @@ from pytest_cdcperf.errors import RefusedError
 from pytest_cdcperf.metrics.recorder import Recorder, Scope, definitions
 from pytest_cdcperf.metrics.snapshot import RateState
 from pytest_cdcperf.metrics.verdict import Verdict
-from pytest_cdcperf.model.services import redact
 from pytest_cdcperf.model.spec import PerfSpec
 from pytest_cdcperf.plugin.interruption import Place
+from pytest_cdcperf.plugin.junit import belongs_to_case
 from pytest_cdcperf.plugin.restraint import restrained
-from pytest_cdcperf.reporting.printable import printable
+from pytest_cdcperf.reporting.printable import one_line, printable, short_name
 from pytest_cdcperf.reporting.properties import properties
 from pytest_cdcperf.reporting.result import RunFacts, RunResult
 from pytest_cdcperf.reporting.terminal import verdict_lines
@@ -71,7 +71,7 @@ def call_once(body: Callable[[], Any], run_id: str, *, is_async: bool) -> None:
         pytest.fail(str(vu.fault), pytrace=False)
     false = [name for name, state in recorder.drain().by_tag("checks", "check") if _is_false(state)]
     if false:
-        pytest.fail(printable("false checks: " + ", ".join(false)), pytrace=False)
+        pytest.fail("false checks: " + ", ".join(map(short_name, false)), pytrace=False)
 
 
 def _is_false(state: object) -> bool:
@@ -158,7 +158,7 @@ def _telling_refusals() -> Iterator[None]:
         yield
     except RefusedError as refusal:
         refused = pytest.skip.Exception if refusal.skips else pytest.fail.Exception
-        raise refused(printable(str(refusal)), **({} if refusal.skips else {"pytrace": False})) from None
+        raise refused(str(refusal), **({} if refusal.skips else {"pytrace": False})) from None
 
 
 def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
@@ -199,9 +199,10 @@ def _keep(item: PerfFunction, concluded: Concluded, outcome: RunOutcome, name: s
     if outcome.stuck_vus:
         item.perf_session.load_refused = f"VUs of {item.nodeid} are still running, so no load was started"
     if concluded.skipped and outcome.exit_request is None:
-        pytest.skip(printable(f"every iteration was skipped: {concluded.skipped}"))
+        pytest.skip(one_line(f"every iteration was skipped: {concluded.skipped}"))
     item.results.append(concluded.result)
-    item.user_properties += properties(concluded.result, f"{name}." if name else "")
+    if belongs_to_case(item.config):
+        item.user_properties += properties(concluded.result, f"{name}." if name else "")
 
 
 def _take_effect(item: PerfFunction, concluded: Concluded, outcome: RunOutcome) -> RunResult:
@@ -239,9 +240,9 @@ def _classify(error: BaseException) -> Raised:
 
 
 def _describe(error: BaseException) -> str:
-    """Return the traceback of *error* without our own frames, its last lines first to be kept."""
+    """Return the traceback of *error* without our own frames: its beginning and its end where it is long."""
     extracted = traceback.TracebackException.from_exception(error)
     kept = [frame for frame in extracted.stack if not frame.filename.startswith(_OURS)]
     if kept:
         extracted.stack = traceback.StackSummary.from_list(kept)
-    return redact("".join(extracted.format(chain=False)))
+    return printable("".join(extracted.format(chain=False)))

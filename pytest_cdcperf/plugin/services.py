@@ -50,6 +50,7 @@ class SessionServices:
                 self._services = services_from_environment(os.environ)
             else:
                 self._services = self._start_stack()
+            self._services.hide_secrets()
         return self._services
 
     def describe(self) -> dict[str, str]:

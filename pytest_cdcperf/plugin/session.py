@@ -23,6 +23,7 @@ from pytest_cdcperf.plugin.progress import LastingStream, Progress
 from pytest_cdcperf.plugin.results import ResultsDirectory, RunName
 from pytest_cdcperf.plugin.services import SessionServices
 from pytest_cdcperf.plugin.settings import Mode, Settings
+from pytest_cdcperf.reporting.printable import one_line, short_name
 from pytest_cdcperf.reporting.result import RunResult
 from pytest_cdcperf.reporting.terminal import session_table, summary, verdict_colour, verdict_lines
 
@@ -156,6 +157,9 @@ class PerfSession:
 
     def header(self) -> list[str]:
         """What to say of the perf tests once they are collected."""
+        return [one_line(line) for line in self._header()]
+
+    def _header(self) -> list[str]:
         plain = [f"cdcperf: {_tests(self._plain)} with an asked profile but without @perf: run as plain tests"]
         if not self._selected:
             return plain if self._plain else []
@@ -222,7 +226,8 @@ class PerfSession:
         where = error.filename or " or ".join(map(str, asked)) or "a report"
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None:
-            reporter.write_line(f"cdcperf: {where}: cannot be written: {error.strerror or error}", red=True)
+            said = one_line(f"cdcperf: {where}: cannot be written: {error.strerror or error}")
+            reporter.write_line(said, red=True)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self) -> None:
@@ -243,14 +248,14 @@ class PerfSession:
             return
         self._print_results(tr)
         if self.worker_died and (left := self.left_behind()):
-            tr.write_line(f"cdcperf: {left}", red=True)
+            tr.write_line(one_line(f"cdcperf: {left}"), red=True)
 
     def _print_results(self, tr: Any) -> None:
         if not self.results:
             return
         tr.section("cdcperf")
         for result in self.results:
-            tr.write_line(result.facts.test, bold=True)
+            tr.write_line(short_name(result.facts.test), bold=True)
             for line in summary(result):
                 tr.write_line(line)
             for line in verdict_lines(result):
@@ -260,8 +265,8 @@ class PerfSession:
             for line in session_table(self.results):
                 tr.write_line(line)
         if self.load_refused:
-            tr.write_line(self.load_refused, red=True)
-        tr.write_line(f"results: {self.directory.planned}")
+            tr.write_line(one_line(self.load_refused), red=True)
+        tr.write_line(one_line(f"results: {self.directory.planned}"))
 
     def close(self) -> None:
         """Stop what the session started. Called from pytest_unconfigure, also after an interrupt."""

@@ -24,6 +24,7 @@ from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.overrides import Overrides
 from pytest_cdcperf.model.profiles import canonical, profiles_from_config
 from pytest_cdcperf.model.threshold_file import read_thresholds
+from pytest_cdcperf.reporting.printable import one_line
 
 _KEYS = ("stack", "results", "health", "profiles", "embedded")
 _EMBEDDED_KEYS = ("schema", "collections")
@@ -94,7 +95,7 @@ def resolve(config: pytest.Config) -> Settings:
         results=config.rootpath / os.environ.get("RESULTS_DIR", str(table.get("results", "perf-results"))),
     )
     if faults:
-        raise pytest.UsageError("\n".join(faults))
+        raise pytest.UsageError("\n".join(map(one_line, faults)))
     return settings
 
 

@@ -206,9 +206,11 @@ class FanOut:
         name = node.gateway.id
         if self._session is None:
             return
+        from pytest_cdcperf.reporting.printable import one_line  # noqa: PLC0415
+
         if error and self._session.loads and name not in self._hello and not hasattr(node, "workerinfo"):
             lines = [line.strip() for line in str(error).strip().splitlines()]
-            words = next((line for line in reversed(lines) if "rror: " in line), lines[-1])
+            words = one_line(next((line for line in reversed(lines) if "rror: " in line), lines[-1]))
             signs = ("ModuleNotFoundError", "ImportError: ", "UsageError", "unrecognized arguments")
             lacking = any(sign in words for sign in signs)
             pytest.exit(

@@ -14,7 +14,7 @@ from typing import Any
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
-from pytest_cdcperf.reporting.printable import printable
+from pytest_cdcperf.reporting.printable import printable, short_name
 from pytest_cdcperf.reporting.result import RunResult, figures_of, unit_of
 
 SCHEMA_VERSION = 1
@@ -22,7 +22,7 @@ _LONGEST_STEM = 150
 
 
 def result_to_json(result: RunResult) -> dict[str, Any]:
-    """Return *result* as what JSON can hold: a value that is not a number becomes null, text is printable."""
+    """Return *result* as what JSON can hold: a value that is not a number becomes null, text is harmless."""
     facts = result.facts
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -70,7 +70,7 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
         "breaking_point": result.breaking_point or None,
         "notes": list(result.notes),
     }
-    plain: dict[str, Any] = _plain(document)
+    plain: dict[str, Any] = _plain(document, {})
     return plain
 
 
@@ -95,7 +95,9 @@ def file_stem(test: str) -> str:
     """Return the name that the files of *test* have, the same in every run."""
     plain = test.replace(".py::", "-").replace("/", ".")
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", plain).strip("-.")[:_LONGEST_STEM]
-    return stem if stem == plain else f"{stem}-{hashlib.sha256(printable(test).encode()).hexdigest()[:8]}"
+    if stem == plain:
+        return stem
+    return f"{stem}-{hashlib.sha256(test.encode(errors='backslashreplace')).hexdigest()[:8]}"
 
 
 def _metric(name: str, state: State, elapsed_s: float) -> dict[str, Any]:
@@ -133,15 +135,17 @@ def _window(window: Window) -> dict[str, Any]:
     return {"start_s": window.start_s, "end_s": window.end_s, "metrics": metrics}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, names: dict[str, str]) -> Any:
     match value:
         case float() if not math.isfinite(value):
             return None
         case str():
             return printable(value)
         case dict():
-            return {printable(key): _plain(part) for key, part in value.items()}
+            for key in value.keys() - names.keys():  # a name stands in each of the windows
+                names[key] = short_name(key)
+            return {names[key]: _plain(part, names) for key, part in value.items()}
         case list() | tuple():
-            return [_plain(part) for part in value]
+            return [_plain(part, names) for part in value]
         case _:
             return value

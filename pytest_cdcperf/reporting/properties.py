@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_cdcperf.reporting.printable import printable
+from pytest_cdcperf.reporting.printable import one_line, short_name
 from pytest_cdcperf.reporting.result import RunResult, figures_of
 
 
@@ -33,4 +33,4 @@ def properties(result: RunResult, prefix: str = "") -> list[tuple[str, str]]:
             (f"perf.worker.{part.name}.fate", part.fate or "ended its share"),
         ]
     pairs += [(f"threshold.{r.threshold}", str(r.outcome)) for r in result.thresholds]
-    return [(printable(prefix + name), printable(value)) for name, value in pairs]
+    return [(short_name(prefix + name), one_line(value)) for name, value in pairs]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
 from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.metrics.verdict import Verdict
-from pytest_cdcperf.reporting.printable import printable
+from pytest_cdcperf.reporting.printable import one_line, printable, short_name
 from pytest_cdcperf.reporting.result import Live, RunResult, figures_of, unit_of
 from pytest_cdcperf.units import format_duration
 
@@ -42,6 +42,7 @@ _GROUPS = (
     ),
 )
 _SAMPLE_LINES = 12
+_WIDEST = 60  # a column is no wider, whatever names are in it
 
 
 def number(value: float, unit: str = "") -> str:
@@ -60,7 +61,7 @@ def number(value: float, unit: str = "") -> str:
 def progress_line(name: str, live: Live) -> str:
     """Return one line on a run that is under way."""
     return (
-        f"{name}: {format_duration(round(live.elapsed_s))}/{format_duration(live.planned_s)}"
+        f"{short_name(name)}: {format_duration(round(live.elapsed_s))}/{format_duration(live.planned_s)}"
         f"  {live.vus} VUs  {live.iterations} iterations, {live.iterations_per_s:.1f}/s"
         f"  p95 {number(live.p95_ms, 'ms')}  {live.failed} failed"
     )
@@ -69,24 +70,23 @@ def progress_line(name: str, live: Live) -> str:
 def summary(result: RunResult) -> list[str]:
     """Return the summary of one run: facts, metrics by group, thresholds, failures."""
     facts = result.facts
-    head = f"{facts.load}" + (f", profile {facts.profile}" if facts.profile else "")
+    head = facts.load + (f", profile {facts.profile}" if facts.profile else "")
     count = f"{result.iterations} iteration{'s' * (result.iterations != 1)}"
-    lines = [
-        f"{head}; {count} in {format_duration(result.elapsed_s)}, run {facts.run_id}",
+    return [
+        one_line(f"{head}; {count} in {format_duration(result.elapsed_s)}, run {facts.run_id}"),
         *_metric_lines(result),
         *_threshold_lines(result.thresholds),
         *_worker_lines(result),
         *_failure_lines(result),
-        *([f"  {result.breaking_point}"] if result.breaking_point else []),
-        *(f"  note: {note}" for note in result.notes),
+        *([one_line(f"  {result.breaking_point}")] if result.breaking_point else []),
+        *(one_line(f"  note: {note}") for note in result.notes),
     ]
-    return [printable(line) for line in lines]
 
 
 def verdict_lines(result: RunResult) -> list[str]:
     """Return the verdict of one run with its reasons."""
     head = f"  {result.verdict}" + (f": {result.reasons[0]}" if result.reasons else "")
-    return [printable(line) for line in (head, *(f"    and: {reason}" for reason in result.reasons[1:]))]
+    return [one_line(line) for line in (head, *(f"    and: {reason}" for reason in result.reasons[1:]))]
 
 
 def _metric_lines(result: RunResult) -> list[str]:
@@ -96,10 +96,10 @@ def _metric_lines(result: RunResult) -> list[str]:
         if state is None:
             continue
         cells = rows.setdefault(_group_of(name), [])
-        cells.append((name, _figures(name, state, result.elapsed_s)))
+        cells.append((short_name(name), _figures(name, state, result.elapsed_s)))
         if name == "checks":
             cells += _check_rows(result)
-    width = max((len(name) for cells in rows.values() for name, _ in cells), default=0)
+    width = _width(name for cells in rows.values() for name, _ in cells)
     lines: list[str] = []
     for title in (*dict(_GROUPS), "other"):
         if title in rows:
@@ -110,7 +110,7 @@ def _metric_lines(result: RunResult) -> list[str]:
 
 def _check_rows(result: RunResult) -> list[tuple[str, str]]:
     return [
-        (f"  {'✓' if state.hits == state.total else '✗'} {check}", f"{state.hits} of {state.total}")
+        (f"  {'✓' if state.hits == state.total else '✗'} {short_name(check)}", f"{state.hits} of {state.total}")
         for check, state in result.total.by_tag("checks", "check")
         if isinstance(state, RateState)
     ]
@@ -146,7 +146,7 @@ def threshold_line(result: ThresholdResult) -> str:
         observed += f" [{number(result.interval[0])} to {number(result.interval[1])}]"
     outcome = f"  {result.outcome}" if result.outcome not in {Outcome.PASSED, Outcome.FAILED} else ""
     note = f" ({result.note})" if result.note and result.note != result.outcome else ""
-    return f"{MARKS[result.outcome]} {result.threshold}{observed}{outcome}{note}"
+    return one_line(f"{MARKS[result.outcome]} {result.threshold}{observed}{outcome}{note}")
 
 
 def _worker_lines(result: RunResult) -> list[str]:
@@ -168,17 +168,21 @@ def _worker_lines(result: RunResult) -> list[str]:
     return ["  workers", *(f"    {line}" for line in _table((head, *rows)))]
 
 
+def _width(cells: Iterable[str]) -> int:
+    return min(_WIDEST, max(map(len, cells), default=0))
+
+
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [_width(row[column] for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _failure_lines(result: RunResult) -> list[str]:
     lines: list[str] = []
     for kind in result.failures:
-        lines.append(f"    {kind.count} x {kind.type} at {kind.where}, for example:")
-        sample = kind.sample.rstrip().splitlines()
-        lines += [f"      {line}" for line in sample[-_SAMPLE_LINES:]]
+        lines.append(one_line(f"    {kind.count} x {kind.type} at {kind.where}, for example:"))
+        sample = printable(kind.sample.rstrip()).split("\n")
+        lines += [f"      {one_line(line)}" for line in sample[-_SAMPLE_LINES:]]
     return ["  failed iterations by kind", *lines] if lines else []
 
 
@@ -187,7 +191,7 @@ def session_table(results: Sequence[RunResult]) -> list[str]:
     head = ("scenario", "iterations", "duration", "peak VUs", "failed checks", "verdict")
     rows = [
         (
-            printable(r.facts.test),
+            short_name(r.facts.test),
             str(r.iterations),
             format_duration(r.elapsed_s),
             str(r.peak_vus),

@@ -48,15 +48,28 @@ def test_a_session_with_several_scenarios_ends_with_one_table(pytester, write):
     )
 
 
-def test_the_junit_file_carries_the_figures(pytester, write):
+@pytest.mark.parametrize(
+    ("arguments", "place", "prefix"),
+    [
+        ((), "testsuite/properties", "test_it.py::test_first."),
+        (("-n2", "-p", "xdist"), "testsuite/properties", "test_it.py::test_first."),
+        (("-o", "junit_family=xunit1"), "testsuite/testcase[@name='test_first']/properties", ""),
+    ],
+    ids=["xunit2", "xunit2-n2", "xunit1"],
+)
+def test_the_junit_file_carries_the_figures_where_its_family_has_a_place_for_them(
+    pytester, write, arguments, place, prefix
+):
     write(TWO_TESTS)
-    pytester.runpytest("-m", "baseline", "--junitxml=junit.xml")
-    case = ET.parse(pytester.path / "junit.xml").getroot().find(".//testcase[@name='test_first']")
-    figures = {p.get("name"): p.get("value") for p in case.iter("property")}
+    pytester.runpytest("-m", "baseline", "--junitxml=junit.xml", *arguments)
+    root = ET.parse(pytester.path / "junit.xml").getroot()
+    figures = {p.get("name").removeprefix(prefix): p.get("value") for p in root.find(place)}
     assert figures["perf.verdict"] == "PASSED"
     assert int(figures["perf.iterations"]) > 10
     assert float(figures["response_time.p(95)"]) >= 10
     assert figures["threshold.response_time p(95)<10000"] == "passed"
+    in_cases = root.findall("testsuite/testcase/properties")
+    assert bool(in_cases) is not prefix.startswith("test_it")
 
 
 def test_the_html_report_shows_table_and_pictures_and_escapes_names(pytester, write):
@@ -178,3 +191,86 @@ def test_raised():
     for text in (result.stdout.str(), result.stderr.str(), *written):
         assert "hunter2secret" not in text
         assert "hunter3secret" not in text
+
+
+def test_odd_and_long_names_and_messages_harm_no_output(pytester, write, result_of):
+    write(r"""
+ODD = "\x1b]0;owned\x07\x00\r\n  ::error::owned\n##[error]owned\n  PASSED\u2028\u202e"
+LONG = "x" * 100_000
+once = perf(load=PerVUIterations(vus=1, iterations=1))
+
+@perf(load=PerVUIterations(vus=1, iterations=2), error_rate=1, tags={"team": ODD})
+def test_names(vu):
+    for text in (ODD, LONG):
+        Trend(f"t_{text}").add(1, {"tag": text})
+        check(f"check {text}", False)
+        with group(f"group {text}"):
+            pass
+    raise type(f"Odd{ODD}", (Exception,), {})((ODD, LONG)[vu.iteration])
+
+@once
+def test_message():
+    raise ValueError(ODD)
+
+@once
+def test_end():
+    raise SystemExit(ODD)
+
+@once
+def test_skip():
+    pytest.skip(ODD)
+
+@perf
+def test_once(load):
+    check("false " + ODD, False)
+    pytest.fail(ODD, pytrace=False)
+""")
+    result = pytester.runpytest("--perf-run", "--junitxml=j.xml", "-rA", "--html=r.html", "--color=no")
+    outputs = (result.stdout.str(), (pytester.path / "j.xml").read_text(), (pytester.path / "r.html").read_text())
+    for text in outputs:
+        assert not set(text) & set("\x1b\x07\x00\x85\u2028\u202e")
+        assert len(text) < 400_000
+    assert not [line for line in result.outlines if line.lstrip().startswith(("::", "##["))]
+    assert result.outlines.count("  PASSED") == 1  # that of test_names
+    assert max(map(len, result.outlines)) < 3_000
+    figures = {p.get("name") for p in ET.parse(pytester.path / "j.xml").iter("property")}
+    assert any(r"t_\x1b]0;owned\x07\x00\r\n" in name for name in figures)
+    metrics = result_of("test_it-test_names")["metrics"]
+    assert len([name for name in metrics if name.startswith("t_xxx")]) == 1
+    assert max(map(len, metrics)) < 300
+
+
+WORD = "hunter4secret"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"POSTGRES_PORT": "x"},
+        {"POSTGRES_DB": ""},
+        {"MONGODB_URI": f"http://u:{WORD}@h/"},
+        {"MONGODB_URI": f"mongodb://u:a b\n{WORD}@h:port/"},
+        {"MONGODB_URI": f"mongodb://u:{WORD}@h/?tls=true&tlsCAFile=/no/token={WORD}"},
+        {"MONGODB_URI": f"mongodb://h/?tls=true&tlsCertificateKeyFile=/no&tlsCertificateKeyFilePassword={WORD}"},
+        {"MONGODB_URI": f"mongodb://h/?authMechanism=PLAIN&authMechanismProperties=AWS_SESSION_TOKEN:{WORD}"},
+    ],
+    ids=["port", "half-named", "scheme", "host", "certificate", "key", "aws"],
+)
+def test_servers_that_are_refused_at_the_start_are_named_in_one_line_without_secrets(
+    pytester, write, monkeypatch, wrong
+):
+    given = {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": "1", "POSTGRES_USER": "u", "POSTGRES_PASSWORD": WORD}
+    for name, value in {**given, "POSTGRES_DB": "d", "MONGODB_URI": f"mongodb://u:{WORD}@h/", **wrong}.items():
+        monkeypatch.setenv(name, value)
+    write("""
+@perf(vus=1, duration='1s')
+def test_it(mongo):
+    pass
+""")
+    result = pytester.runpytest("--perf-stack=external", "-vv", "--showlocals", "--tb=long", "--junitxml=j.xml")
+    result.assert_outcomes(errors=1)
+    for text in (result.stdout.str(), result.stderr.str(), (pytester.path / "j.xml").read_text()):
+        assert WORD not in text
+        assert "Traceback" not in text
+        assert "Error: " not in text
+    result.stdout.re_match_lines([f"{next(iter(wrong))}.*|.*{next(iter(wrong))} .*"])

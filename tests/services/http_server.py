@@ -62,6 +62,12 @@ class _Handler(BaseHTTPRequestHandler):
         elif action == "cut":
             self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
             self.close_connection = True
+        elif action == "silence":
+            self.close_connection = True
+        elif action == "chunks":  # of which the last is cut
+            head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n"
+            self.wfile.write(head + {"size": b"", "data": b"5\r\nha", "junk": b"zz\r\nhalf\r\n"}[arguments[0]])
+            self.close_connection = True
         elif action == "junk":
             self.wfile.write(b"220 mail.example ESMTP\r\n\r\n")
             self.close_connection = True

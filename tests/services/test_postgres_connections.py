@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +16,9 @@ import pytest
 from pytest_cdcperf.clients import postgres as module
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.engine.vu import acting_as
+from pytest_cdcperf.errors import UnreachableError
 from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations
+from pytest_cdcperf.model.services import PostgresAddress
 from tests.services.harness import FACES, User, refused_port, run_body, until
 
 
@@ -73,6 +77,23 @@ class TestConnections:
             own.execute("SELECT 1")
         assert own.execute("SELECT 1 AS one") == [{"one": 1}]
         own.close()
+
+    def test_a_server_that_is_away_is_one_line_without_the_drivers_frames_which_hold_the_password(
+        self, user: User
+    ) -> None:
+        pg = Postgres(PostgresAddress("127.0.0.1", refused_port(), "u", "d", "s3cr3t-of-pg"))
+        pg._limit = 1  # which the server would have been asked for
+        with pytest.raises(psycopg.OperationalError) as refused:
+            user.call(pg, "insert", "thing", {"id": 1})
+        assert isinstance(refused.value, UnreachableError)
+        assert re.fullmatch(
+            r"PostgreSQL at postgresql://u@127.0.0.1:\d+/d cannot be used: .*refused.*", str(refused.value)
+        )
+        assert refused.value.__suppress_context__
+        assert "s3cr3t" not in "".join(traceback.format_exception(refused.value))
+        assert not any("/psycopg/" in str(entry.path) for entry in refused.traceback)
+        with pytest.raises(UnreachableError, match=r"^PostgreSQL at [^ ]* cannot be used: (?!PostgreSQL)"):
+            pg.ping()
 
     def test_a_fixture_that_holds_the_raw_connection_does_not_stop_the_users(
         self, face: str, shared_stack: Any, users: Callable[..., User]

@@ -8,9 +8,16 @@ import pytest
 from hypothesis import settings
 
 from pytest_cdcperf.metrics.recorder import Recorder, Scope, recording
+from pytest_cdcperf.redaction import forget_secrets
 
 settings.register_profile("unit", database=None, deadline=None, max_examples=60)
 settings.load_profile("unit")
+
+
+@pytest.fixture(autouse=True)
+def _secrets_forgotten() -> Iterator[None]:
+    yield
+    forget_secrets()
 
 
 @pytest.fixture

@@ -23,6 +23,10 @@ class TestFaults:
         [
             ("/reset", errors.HttpResetError),
             ("/cut", errors.HttpResetError),
+            ("/silence", errors.HttpResetError),
+            ("/chunks/size", errors.HttpResetError),
+            ("/chunks/data", errors.HttpResetError),
+            ("/chunks/junk", errors.HttpProtocolError),
             ("/junk", errors.HttpProtocolError),
         ],
     )

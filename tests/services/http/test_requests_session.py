@@ -75,7 +75,17 @@ class TestRequestsSession:
         assert user.measured.count("http_req_tls_handshaking", status="200") == 1
 
     @pytest.mark.parametrize(
-        ("path", "kind"), [("/reset", "reset"), ("/cut", "reset"), ("/junk", "protocol"), ("/slow/1", "timeout")]
+        ("path", "kind"),
+        [
+            ("/reset", "reset"),
+            ("/cut", "reset"),
+            ("/silence", "reset"),
+            ("/chunks/size", "reset"),
+            ("/chunks/data", "reset"),
+            ("/chunks/junk", "protocol"),
+            ("/junk", "protocol"),
+            ("/slow/1", "timeout"),
+        ],
     )
     def test_faults_by_kind(self, path: str, kind: str, user: User, session: PerVUSession, server: HttpServer) -> None:
         with acting_as(user.vu), pytest.raises(requests.RequestException):

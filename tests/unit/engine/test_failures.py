@@ -52,12 +52,6 @@ def test_only_the_first_of_a_kind_is_formatted():
     assert failures.kinds()[0].sample == "sample of message 0"
 
 
-def test_a_sample_is_bounded():
-    failures = Failures(lambda _error: "x" * 100_000)
-    failures.add(caught(fail))
-    assert len(failures.kinds()[0].sample) == 8000
-
-
 def test_kinds_beyond_the_cap_are_counted_together():
     failures = Failures(RULES.describe)
     for number in range(MAX_KINDS + 7):

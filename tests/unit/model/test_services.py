@@ -3,37 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.model.services import MongoAddress, PostgresAddress, Services, redact, services_from_environment
-
-
-@pytest.mark.parametrize(
-    ("text", "redacted"),
-    [
-        ("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
-        ("mongodb+srv://me:s%40cr/et@host/db?x=1", "mongodb+srv://me:***@host/db?x=1"),
-        ("MONGODB://me:secret@h1,h2/db", "MONGODB://me:***@h1,h2/db"),
-        ("redis://:secret@host", "redis://:***@host"),
-        ("a://u:one@h and b://v:two@i", "a://u:***@h and b://v:***@i"),
-        ("a://u:se:cr:et@h", "a://u:***@h"),
-        ("postgresql://me@host/db", "postgresql://me@host/db"),
-        ("http://host:8080/path", "http://host:8080/path"),
-        ("host=h password=secret user=u", "host=h password=*** user=u"),
-        ("password='se cr\\'et' user=u", "password=*** user=u"),
-        ("PASSWORD = secret", "PASSWORD = ***"),
-        ("nothing to hide", "nothing to hide"),
-        ("", ""),
-    ],
-)
-def test_passwords_are_hidden(text, redacted):
-    assert redact(text) == redacted
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["mongodb://u:pass@secret@host/db", "sslpassword=secret", "PGPASSWORD=secret", "password='pass secret"],
-)
-def test_passwords_in_stranger_forms_are_hidden(text):
-    assert "secret" not in redact(text)
+from pytest_cdcperf.model.services import MongoAddress, PostgresAddress, Services, services_from_environment
+from pytest_cdcperf.redaction import redact
 
 
 def test_addresses_show_no_secret():
@@ -42,6 +13,14 @@ def test_addresses_show_no_secret():
     assert str(postgres) == "postgresql://u@h:5432/cdc_source"
     assert str(mongo) == "mongodb://u:***@h/db"
     assert "secret" not in repr(Services(postgres, mongo))
+
+
+def test_texts_of_who_knows_the_addresses_show_no_secret():
+    Services(
+        PostgresAddress("h", 1, "u", password="pg-s3cr3t"),  # noqa: S106
+        MongoAddress("mongodb://u:mongo-s3cr3t@h/?authMechanismProperties=AWS_SESSION_TOKEN:aws-s3cr3t,A:b"),
+    ).hide_secrets()
+    assert redact("pg-s3cr3t mongo-s3cr3t aws-s3cr3t") == "*** *** ***"
 
 
 @pytest.mark.parametrize(
@@ -102,8 +81,3 @@ def test_all_faults_are_said_at_once_and_none_shows_a_secret():
 def test_an_empty_name_is_half_named_as_well(empty):
     with pytest.raises(ConfigError, match=empty):
         services_from_environment({**FULL, empty: ""})
-
-
-def test_a_long_word_costs_no_more_than_its_length():
-    word = "y" * 1_000_000  # quadratic, it would take hours
-    assert redact(word) == word
