@@ -72,12 +72,7 @@ class SessionServices:
 
     def deaths(self) -> list[str]:
         """Say which parts of the embedded stack have died, a line each."""
-        if self._stack is None:
-            return []
-        from pytest_cdcperf.embedded.parts import last_words  # noqa: PLC0415  # an extra
-
-        logs = {part: self._log_dir() / f"{part}.log" for part in self._stack.dead_parts()}
-        return [f"{part} of the embedded stack died: {last_words(log)} ({log})" for part, log in logs.items()]
+        return [] if self._stack is None else self._stack.deaths()
 
     def server_pids(self) -> Sequence[int]:
         """The processes of the embedded servers, none without them."""
