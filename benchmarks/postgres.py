@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import psycopg
 
 from benchmarks.turns import compare, last_core
 from pytest_cdcperf.clients.postgres import Postgres
+from pytest_cdcperf.embedded.postgres import connect
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
 from pytest_cdcperf.engine.vu import VU, acting_as
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
@@ -48,9 +48,7 @@ def main() -> None:
         last_core()
         address = stack.services.postgres
         pg, recorder = Postgres(address), Recorder()
-        bare = psycopg.connect(
-            host=address.host, port=address.port, user=address.user, dbname=address.dbname, autocommit=True
-        )
+        bare = connect(address)
         with bare, acting_as(VU(1, run_id="benchmark", scope=Scope(recorder))):
 
             def ours() -> float:

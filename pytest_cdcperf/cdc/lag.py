@@ -1,6 +1,8 @@
-"""How far the pipeline is behind, from PostgreSQL's own replication slots."""
+"""How far the pipeline is behind, and whether it can go on at all, from PostgreSQL's own replication slots."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.metrics.recorder import Gauge
@@ -9,19 +11,43 @@ from pytest_cdcperf.metrics.snapshot import GaugeMerge
 CDC_PIPELINE_ACTIVE = Gauge("cdc_pipeline_active", merging=GaugeMerge.MAX)
 CDC_CONSUMER_LAG = Gauge("cdc_consumer_lag_estimate", unit="bytes", merging=GaugeMerge.MAX)
 
-_QUERY = """
-SELECT bool_or(active) AS active, max(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn))::float8 AS behind
-FROM pg_replication_slots WHERE slot_type = 'logical' AND database = current_database()
+# wal_status by way of jsonb, since it is not there before PostgreSQL 13. What pg_subscription copies a table with
+# comes and goes.
+_QUERY = r"""
+SELECT slot_name, active, pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::float8 AS behind,
+       temporary OR slot_name LIKE 'pg\_%\_sync\_%' AS passing, to_jsonb(slot) ->> 'wal_status' = 'lost' AS lost
+FROM pg_replication_slots AS slot WHERE slot_type = 'logical' AND database = current_database()
 """
 
 
-def sample_lag(pg: Postgres) -> None:
-    """Record whether a logical slot of the database is being read, and the bytes it is behind.
+class SlotReader:
+    """Samples the logical slots of *pg*'s database.
 
-    Nothing is recorded where the database has no logical slot. Not measured as a read.
+    :param on_loss: told in one line, at every sample, which slot that was being read is lost or gone: its reader
+        can never go on from where it was
     """
-    with pg.connection() as connection:
-        row = connection.execute(_QUERY).fetchone()
-    if row is not None and row["active"] is not None:
-        CDC_PIPELINE_ACTIVE.add(float(row["active"]))
-        CDC_CONSUMER_LAG.add(row["behind"] or 0.0)
+
+    def __init__(self, pg: Postgres, on_loss: Callable[[str], None]) -> None:
+        self._pg = pg
+        self._on_loss = on_loss
+        self._read: set[str] = set()  # slots that somebody was seen to read
+
+    def sample(self) -> None:
+        """Record whether a slot is being read, and the bytes it is behind; nothing where there is no slot.
+
+        Not measured as a read.
+        """
+        with self._pg.connection() as connection:
+            slots = {slot["slot_name"]: slot for slot in connection.execute(_QUERY)}
+        if slots:
+            CDC_PIPELINE_ACTIVE.add(float(any(slot["active"] for slot in slots.values())))
+            CDC_CONSUMER_LAG.add(max(slot["behind"] or 0.0 for slot in slots.values()))
+        self._read |= {name for name, slot in slots.items() if slot["active"] and not slot["passing"]}
+        for name in sorted(self._read):
+            if name not in slots:
+                self._on_loss(f"PostgreSQL at {self._pg.address}: the replication slot {name} is gone")
+            elif slots[name]["lost"]:
+                self._on_loss(
+                    f"PostgreSQL at {self._pg.address}: the replication slot {name} is lost: the WAL that its reader "
+                    "needs was removed (max_slot_wal_keep_size)"
+                )

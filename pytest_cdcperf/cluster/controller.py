@@ -23,6 +23,7 @@ from pytest_cdcperf.cluster.messages import (
     Arrived,
     Ask,
     Auditing,
+    Broken,
     CallEnded,
     Collected,
     Concluded,
@@ -128,6 +129,8 @@ class Controller:
                     self._on_figures(worker, message)
                 case Interrupted(reason):
                     self.interrupt(reason, worker)
+                case Broken(reason):
+                    self.fail(reason)
 
     def drop(self, worker: str, fate: str) -> None:
         """*worker* is gone: nobody waits for it any more, and its test fails."""
@@ -201,6 +204,17 @@ class Controller:
             for test in self._tests.values():
                 self._start(test)  # refuses those that wait for others
             self.advance()
+
+    def fail(self, reason: str) -> None:
+        """What runs need is gone for good, says *reason*: end them within seconds, as FAILED."""
+        with self._lock:
+            for test in self._tests.values():
+                if test.run is None:
+                    continue
+                if not test.run.ends_early:  # a second stop would wait for nobody any more
+                    test.stopping = True
+                    self._post(test.members, Stop(reason, at_once=True))
+                test.run.fail(reason)
 
     def wait_until_idle(self, timeout_s: float) -> None:
         """Wait until no run is under way, at most *timeout_s*; what is then still under way is concluded as it is."""

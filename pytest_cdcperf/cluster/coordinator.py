@@ -56,6 +56,7 @@ class Coordinator:
         self._alignment = Alignment(workers)
         self._members = {worker: _Member() for worker in workers}
         self._cut_short = ""
+        self._broken: dict[str, None] = {}  # in the order of time
         self.abort_reason = ""  # the threshold that wants the run to end before its time
 
     @property
@@ -91,8 +92,17 @@ class Coordinator:
         """The run is ended by *reason*, which fails it."""
         self._cut_short = self._cut_short or reason
 
+    def fail(self, reason: str) -> None:
+        """What the run needs is gone for good, says *reason*: it is FAILED, whatever its figures."""
+        self._broken[reason] = None
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether it was told to end within seconds."""
+        return bool(self._broken or self._cut_short)
+
     def result(self, faults: Sequence[str] = ()) -> RunResult:
-        """Return the result of the run, from what has arrived. Each of *faults* fails it."""
+        """Return the result of the run, from what has arrived. Each of *faults* is as :meth:`fail`'s."""
         windows = self._timeline.history
         done = [member.done for member in self._members.values() if member.done is not None]
         judgement = judge(
@@ -101,7 +111,8 @@ class Coordinator:
             windows=windows,
             error_rate=self._facts.error_rate,
             shortened=self._facts.shortened,
-            faults=[*self._lost(), *self._ended_early(), *self._said(lambda share: share.faults), *faults],
+            broken=tuple({**self._broken, **dict.fromkeys(faults)}),
+            faults=[*self._lost(), *self._ended_early(), *self._said(lambda share: share.faults)],
             weaknesses=self._said(lambda share: share.weaknesses),
         )
         return RunResult(
@@ -178,7 +189,8 @@ class Coordinator:
 
     def _notes(self) -> list[str]:
         total = self._timeline.total
-        aborted = [f"ended before its time: {self.abort_reason}"] if self.abort_reason else []
+        reason = "what it needs is gone" if self._broken else self.abort_reason
+        aborted = [f"ended before its time: {reason}"] if reason else []
         mix = [f"operations: {realised}"] if (realised := shares(total)) else []
         return [*aborted, *self._held(total), *mix, *self._said(lambda share: share.notes)]
 

@@ -103,6 +103,13 @@ class ShareDone:
 
 
 @dataclass(frozen=True)
+class Broken:
+    """What the session's runs need is gone for good, says *reason*."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class CallEnded:
     """A worker is through with the body of *test*, or with a set-up that did not let it begin.
 
@@ -129,11 +136,12 @@ class ServicesWanted:
 
 @dataclass(frozen=True)
 class Serving:
-    """The servers of the session, their versions by name, and the processes of those it started."""
+    """The servers of the session, their versions by name, and of those it started the processes and the deaths."""
 
     services: Services
     versions: Mapping[str, str] = field(default_factory=dict)
     pids: tuple[int, ...] = ()
+    deaths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,5 +221,5 @@ class Gone:
     """The other side is not there any more."""
 
 
-ToController = Collected | Arrived | Plan | WindowDone | Auditing | ShareDone | CallEnded | Ask | Interrupted
+ToController = Collected | Arrived | Plan | WindowDone | Auditing | ShareDone | Broken | CallEnded | Ask | Interrupted
 ToWorker = Go | Start | Refused | Stop | Interrupted | Concluded | Released | Answer | Gone

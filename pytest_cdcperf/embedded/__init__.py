@@ -6,6 +6,9 @@
                                     │─────pipe──── mongo.py
                                     └───────────── postgres.py ── postgres_launcher.py
 
+Beside them: directory.py (whose the data is, and that nothing of it stays), interpreter.py (what a process may know
+of the session) and obituary.py (what killed one).
+
 The parent holds the writing end of a pipe to the keeper, the keeper one to each Python part. Nobody writes
 to them after the start: their end is the order to stop, and the kernel gives it even to the children of
 a process that was killed. Importing any module here needs none of the extra's packages.

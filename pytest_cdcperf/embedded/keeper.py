@@ -4,7 +4,7 @@ Run as ``python -m pytest_cdcperf.embedded.keeper``. It reads one line of JSON f
 fields of :class:`KeeperConfig`, and writes lines of JSON to standard output:
 
 - ``{"ready": {...}}``, the fields of :class:`Ready`, once; or ``{"error": "..."}`` and exit status 1;
-- ``{"ended": "debezium", "words": "..."}`` when a part ends that nobody told to.
+- ``{"ended": "debezium", "words": "..."}`` when a part ends that nobody told to; *words* say how.
 
 It stops everything and removes the data when standard input ends (the parent is done, or was killed) and at
 SIGTERM. It restarts nothing: a part that dies during a measurement has spoilt it.
@@ -17,11 +17,12 @@ import json
 import logging
 import os
 import queue
+import secrets
 import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,16 @@ from pymongo.collection import Collection
 from pymongo.errors import ConnectionFailure
 
 from pytest_cdcperf.embedded import marker
-from pytest_cdcperf.embedded.debezium import Pipeline
+from pytest_cdcperf.embedded.debezium import PUBLICATION, Pipeline
+from pytest_cdcperf.embedded.directory import stack_directory
+from pytest_cdcperf.embedded.interpreter import python_command
 from pytest_cdcperf.embedded.jars import engine_jars
 from pytest_cdcperf.embedded.lifeline import read_line, when_input_ends
-from pytest_cdcperf.embedded.mongo import PORT_FILE, remove_directory
+from pytest_cdcperf.embedded.mongo import PORT_FILE, sink_uri
 from pytest_cdcperf.embedded.parts import Part
-from pytest_cdcperf.embedded.postgres import PostgresServer, stack_directory, start_postgres
+from pytest_cdcperf.embedded.postgres import PostgresServer, connect, start_postgres
 from pytest_cdcperf.errors import CdcperfError, StackError
-from pytest_cdcperf.model.services import SINK_DATABASE, PostgresAddress
+from pytest_cdcperf.model.services import SINK_DATABASE
 
 START_TIMEOUT_S = 60.0
 
@@ -62,11 +65,10 @@ class KeeperConfig:
 
 @dataclass(frozen=True)
 class Ready:
-    """What the parent learns once a change has gone all the way through."""
+    """What the parent learns once a change has gone all the way through: *postgres* is a PostgresAddress' fields."""
 
-    postgres_port: int
-    postgres_user: str
-    mongo_port: int
+    postgres: Mapping[str, Any] = field(repr=False)
+    mongo_uri: str = field(repr=False)
     pids: Mapping[str, int]
     versions: Mapping[str, str]
     directory: str
@@ -103,8 +105,10 @@ class Keeper:
         """
         debezium_version, _ = engine_jars()["debezium-connector-postgres"]
         # The slow starters first: the JVM boots while initdb works.
-        debezium = self._spawn("debezium", _python("debezium"))
-        self._spawn("mongo", _python("mongo", self._directory))
+        debezium = self._spawn("debezium", python_command("pytest_cdcperf.embedded.debezium"))
+        mongo = self._spawn("mongo", python_command("pytest_cdcperf.embedded.mongo", self._directory))
+        password = secrets.token_urlsafe(24)
+        mongo.tell(password.encode())
         self._waiting_for = "PostgreSQL to answer"
         self._postgres = postgres = start_postgres(
             self._directory,
@@ -113,24 +117,23 @@ class Keeper:
             spawn=lambda command: self._spawn("postgres", command),
             wait=self._wait,
         )
-        self._create_schema(postgres.address)
-        mongo_port = self._mongo_port()
-        uri = f"mongodb://127.0.0.1:{mongo_port}/{SINK_DATABASE}"
+        self._create_schema(postgres)
+        uri = sink_uri(self._mongo_port(), password, SINK_DATABASE)
         pipeline = Pipeline(
-            port=postgres.address.port,
-            user=postgres.address.user,
-            dbname=postgres.address.dbname,
+            port=postgres.debezium.port,
+            user=postgres.debezium.user,
+            password=postgres.debezium.password or "",
+            dbname=postgres.debezium.dbname,
             sink_uri=uri,
             sink_database=SINK_DATABASE,
             collections=dict(self._config.collections),
             offsets=str(self._directory / "offsets"),
         )
         debezium.tell(json.dumps(asdict(pipeline)).encode())
-        self._wait_for_marker(postgres.address, uri)
+        self._wait_for_marker(postgres, uri)
         return Ready(
-            postgres_port=postgres.address.port,
-            postgres_user=postgres.address.user,
-            mongo_port=mongo_port,
+            postgres=asdict(postgres.address),
+            mongo_uri=uri,
             pids={"keeper": os.getpid(), **{name: part.pid for name, part in self._parts.items()}},
             versions={
                 "PostgreSQL": postgres.version,
@@ -157,7 +160,7 @@ class Keeper:
         return StackError(f"the embedded stack: {type(error).__name__}: {' '.join(str(error).split())}")
 
     def stop(self) -> None:
-        """End all parts, the readers before what they read from, and remove the data."""
+        """End all parts, the readers before what they read from."""
         if (debezium := self._parts.get("debezium")) is not None:
             debezium.close(_STOP_PATIENCE_S)
         if self._postgres is not None:
@@ -166,7 +169,6 @@ class Keeper:
             postgres.kill()
         if (mongo := self._parts.get("mongo")) is not None:
             mongo.close(_STOP_PATIENCE_S)
-        remove_directory(self._directory)
         _log.info("stopped")
 
     def _spawn(self, name: str, command: Sequence[str | Path]) -> Part:
@@ -195,20 +197,23 @@ class Keeper:
                 f"(logs: {self._config.log_dir})"
             )
 
-    def _create_schema(self, address: PostgresAddress) -> None:
-        with _connect(address) as connection:
-            if self._config.schema_sql is not None:
-                left_ms = max(1, int((self._deadline - time.monotonic()) * 1000))
-                connection.execute(f"SET statement_timeout = {left_ms}".encode())
-                try:
-                    connection.execute(self._config.schema_sql.encode())
-                except psycopg.Error as error:
-                    raise StackError(
-                        "the embedded stack: PostgreSQL refuses schema_sql: "
-                        f"{' '.join(str(error).split())} (log: {self._log_of('postgres')})"
-                    ) from None
-        with _connect(address) as connection:  # another one: the user's SQL may have left settings behind
+    def _create_schema(self, postgres: PostgresServer) -> None:
+        with connect(postgres.admin) as connection:
+            # All tables rather than those there are: tables may be created, and schemas recreated, later.
+            connection.execute(f"CREATE PUBLICATION {PUBLICATION} FOR ALL TABLES".encode())
             connection.execute(marker.CREATE)
+        if self._config.schema_sql is None:
+            return
+        with connect(postgres.address) as connection:
+            left_ms = max(1, int((self._deadline - time.monotonic()) * 1000))
+            connection.execute(f"SET statement_timeout = {left_ms}".encode())
+            try:
+                connection.execute(self._config.schema_sql.encode())
+            except psycopg.Error as error:
+                raise StackError(
+                    "the embedded stack: PostgreSQL refuses schema_sql: "
+                    f"{' '.join(str(error).split())} (log: {self._log_of('postgres')})"
+                ) from None
 
     def _mongo_port(self) -> int:
         self._waiting_for = "the MongoDB-wire server to listen"
@@ -217,7 +222,7 @@ class Keeper:
             self._wait()
         return int(file.read_text())
 
-    def _wait_for_marker(self, address: PostgresAddress, uri: str) -> None:
+    def _wait_for_marker(self, postgres: PostgresServer, uri: str) -> None:
         """Wait until the marker row has arrived, by the snapshot, and is gone again, by streaming."""
         client: MongoClient[dict[str, Any]]
         with MongoClient(uri, serverSelectionTimeoutMS=500) as client:
@@ -225,7 +230,7 @@ class Keeper:
             self._waiting_for = "Debezium's snapshot to arrive in the sink"
             while not _shows_marker(sink):
                 self._wait()
-            with _connect(address) as connection:
+            with connect(postgres.admin) as connection:
                 connection.execute(marker.DELETE)
                 self._waiting_for = "Debezium to stream to the sink"
                 while _shows_marker(sink) is not False:
@@ -257,15 +262,17 @@ def main() -> int:
     if not line:
         return 1
     config = KeeperConfig(**json.loads(line))
-    # What the shell says is for other servers and other programs: libpq would connect elsewhere, and a
-    # warning in a package of the extra would be an error.
-    for name in [name for name in os.environ if name.startswith("PG") or name == "PYTHONWARNINGS"]:
-        del os.environ[name]
+    os.umask(0o077)  # also that of the servers: their files are nobody else's
     try:
-        keeper = Keeper(config, stack_directory())
+        with stack_directory() as directory:
+            return run(Keeper(config, directory))
     except CdcperfError as error:
         tell_parent(error=str(error))
         return 1
+
+
+def run(keeper: Keeper) -> int:
+    """Start the stack, watch it until the stop is asked for, and stop it; return the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, keeper.request_stop)
     when_input_ends(keeper.request_stop)
@@ -286,21 +293,6 @@ def main() -> int:
     finally:
         keeper.stop()
     return 0
-
-
-def _python(module: str, *arguments: str | Path) -> list[str | Path]:
-    return [sys.executable, "-P", "-m", f"pytest_cdcperf.embedded.{module}", *arguments]
-
-
-def _connect(address: PostgresAddress) -> psycopg.Connection[tuple[Any, ...]]:
-    return psycopg.connect(
-        host=address.host,
-        port=address.port,
-        user=address.user,
-        dbname=address.dbname,
-        sslmode="disable",
-        autocommit=True,
-    )
 
 
 if __name__ == "__main__":

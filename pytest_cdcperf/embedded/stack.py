@@ -6,32 +6,32 @@ import contextlib
 import json
 import os
 import queue
-import shutil
 import subprocess
 import sys
 import threading
+import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import IO, Any, Self, cast
 
+import psutil
+
+from pytest_cdcperf.embedded.directory import remove_directory
+from pytest_cdcperf.embedded.interpreter import environment, python_command
 from pytest_cdcperf.embedded.keeper import START_TIMEOUT_S, KeeperConfig, Ready
+from pytest_cdcperf.embedded.obituary import last_words, obituary
 from pytest_cdcperf.embedded.packages import require_packages
-from pytest_cdcperf.embedded.parts import last_words
 from pytest_cdcperf.errors import StackError
-from pytest_cdcperf.model.services import (
-    SINK_DATABASE,
-    SOURCE_DATABASE,
-    MongoAddress,
-    PostgresAddress,
-    Services,
-)
+from pytest_cdcperf.model.services import MongoAddress, PostgresAddress, Services
 
 # The keeper keeps its own limit; this one is for a keeper that hangs.
 _KEEPER_PATIENCE_S = START_TIMEOUT_S + 30.0
 _STOP_PATIENCE_S = 30.0
+_NEWS_PATIENCE_S = 0.5
+_LOOK_EVERY_S = 0.005
 
 
 @dataclass(frozen=True)
@@ -54,29 +54,27 @@ class EmbeddedStack:
     """A running stack. Use it as a context manager, or call :meth:`stop`.
 
     When this process dies, in whatever way, the stack dies with it. A forked child may use the addresses;
-    its :meth:`stop` does nothing.
+    its :meth:`stop` does nothing. The addresses hold passwords of this stack, which their text does not show.
     """
 
     def __init__(self, keeper: _KeeperProcess, ready: Ready) -> None:
         self._keeper = keeper
         self._directory = Path(ready.directory)
-        self.services = Services(
-            PostgresAddress("127.0.0.1", ready.postgres_port, ready.postgres_user, SOURCE_DATABASE),
-            MongoAddress(f"mongodb://127.0.0.1:{ready.mongo_port}/{SINK_DATABASE}"),
-        )
+        self.services = Services(PostgresAddress(**ready.postgres), MongoAddress(ready.mongo_uri))
         self.versions: Mapping[str, str] = MappingProxyType(dict(ready.versions))
         self.pids: Mapping[str, int] = MappingProxyType(dict(ready.pids))
 
     @classmethod
-    def start(cls, config: StackConfig) -> Self:
+    def start(cls, config: StackConfig, on_death: Callable[[str], None] | None = None) -> Self:
         """Start a stack; return once a row has gone from PostgreSQL to the sink and away again.
 
+        :param on_death: told in one line, by a thread of the stack's, how a part has ended that nobody told to
         :raises MissingExtraError: when a package is missing; nothing was started then
         :raises StackError: when a part cannot be started; nothing is left of it but its logs
         """
         require_packages()
         log_dir = config.log_dir.absolute()
-        keeper = _KeeperProcess(log_dir)
+        keeper = _KeeperProcess(log_dir, on_death)
         try:
             keeper.tell(
                 KeeperConfig(
@@ -93,13 +91,28 @@ class EmbeddedStack:
 
     def dead_parts(self) -> list[str]:
         """Name the parts that have ended without being told to, in the order of their end."""
-        return self._keeper.dead_parts()
+        return list(self._keeper.deaths())
+
+    def deaths(self) -> list[str]:
+        """Say in a line each how the parts ended that nobody told to, in the order of their end.
+
+        A part that is gone already is waited for until its keeper has said how.
+        """
+        deadline = time.monotonic() + _NEWS_PATIENCE_S
+        while self._awaits_news() and time.monotonic() < deadline:
+            time.sleep(_LOOK_EVERY_S)
+        return list(self._keeper.deaths().values())
+
+    def _awaits_news(self) -> bool:
+        known = self._keeper.deaths()
+        if not self._keeper.is_watched or "keeper" in known:  # whose parts nobody speaks for
+            return False
+        return any(part not in known and not _runs(pid) for part, pid in self.pids.items())
 
     def stop(self) -> None:
         """End all processes and remove the data; keep the logs. A second call does nothing."""
         if self._keeper.stop():
-            # Usually gone by now: this is for a keeper that was killed.
-            shutil.rmtree(self._directory, ignore_errors=True)
+            remove_directory(self._directory)  # usually gone by now: this is for a keeper that was killed
 
     def __enter__(self) -> Self:
         return self
@@ -116,23 +129,24 @@ class EmbeddedStack:
 class _KeeperProcess:
     """The keeper, seen from its parent: a pipe in, which is its lifeline, and a pipe of news out."""
 
-    def __init__(self, log_dir: Path) -> None:
+    def __init__(self, log_dir: Path, on_death: Callable[[str], None] | None) -> None:
         self._log = log_dir / "keeper.log"
         self._owner = os.getpid()
         self._stopped = False
-        self._dead: list[str] = []
+        self._on_death = on_death
+        self._deaths: dict[str, str] = {}
         self._first_words: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         try:
             log_dir.mkdir(parents=True, exist_ok=True)
             for name in ("postgres", "debezium", "mongo", "keeper"):
                 (log_dir / f"{name}.log").write_bytes(b"")
             with self._log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "pytest_cdcperf.embedded.keeper"],
+                self._process = subprocess.Popen(  # noqa: S603 - our own command
+                    python_command("pytest_cdcperf.embedded.keeper"),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env={**os.environ, "PYTHONPATH": _import_path()},
+                    env=environment(os.environ),
                     **_own_session(),
                 )
         except OSError as error:
@@ -167,15 +181,18 @@ class _KeeperProcess:
             message.get("error") or f"the embedded stack: its keeper ended: {last_words(self._log)} (log: {self._log})"
         )
 
-    def dead_parts(self) -> list[str]:
-        if self._stopped or os.getpid() != self._owner:
-            return []
-        keeper = ["keeper"] if self._process.poll() is not None else []
-        return [*self._dead, *keeper]
+    @property
+    def is_watched(self) -> bool:
+        """Whether its ends, and those of its parts, are nobody's order."""
+        return not self._stopped and os.getpid() == self._owner
+
+    def deaths(self) -> dict[str, str]:
+        """How the parts ended that nobody told to, by name, in the order of their end."""
+        return dict(self._deaths) if self.is_watched else {}
 
     def stop(self) -> bool:
         """End it and wait; return whether there was anything to do."""
-        if self._stopped or os.getpid() != self._owner:
+        if not self.is_watched:
             return False
         self._stopped = True
         with contextlib.suppress(OSError):
@@ -197,14 +214,23 @@ class _KeeperProcess:
             self._lifeline.close()
 
     def _listen(self, news: IO[bytes]) -> None:
+        started = False
         with news:
             for line in news:
                 message = json.loads(line)
                 if "ended" in message:
-                    self._dead.append(message["ended"])
+                    self._note(message["ended"], message["words"])
                 else:
+                    started = "ready" in message
                     self._first_words.put(message)
+        if started and not self._stopped:
+            self._note("keeper", obituary("keeper", self._process.wait(), self._log))
         self._first_words.put({})
+
+    def _note(self, part: str, words: str) -> None:
+        self._deaths[part] = words
+        if self._on_death is not None and not self._stopped:
+            self._on_death(words)
 
 
 # For one use only: what a fork copies, its child has to be able to find.
@@ -220,9 +246,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_let_go_of_all)
 
 
-def _import_path() -> str:
-    """Return our own module search path, in its order, so that the keeper imports what we would."""
-    return os.pathsep.join(dict.fromkeys(str(Path(entry).absolute()) for entry in sys.path))
+def _runs(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _own_session() -> dict[str, Any]:

@@ -40,6 +40,7 @@ def judge(
     windows: Sequence[Window] = (),
     error_rate: float,
     shortened: bool,
+    broken: Sequence[str] = (),
     faults: Sequence[str] = (),
     weaknesses: Sequence[str] = (),
 ) -> Judgement:
@@ -49,14 +50,15 @@ def judge(
     :param error_rate: the highest share of failed iterations that is tolerated, 0 to 1
     :param shortened: the user asked for a shorter run than the test states: a percentile with too few
         samples is then not judged, instead of making the run INVALID
+    :param broken: what the run needed and lost, such as a server: it is FAILED, whatever the generator did
     :param faults: what went wrong with the run as a whole: each fails it
     :param weaknesses: why the generator was too weak: each makes the run INVALID, whatever the figures say
     """
     if shortened:
         results = [replace(r, outcome=Outcome.NOT_JUDGED) if r.outcome is Outcome.TOO_FEW else r for r in results]
-    failing = [*faults, *_too_many_failures(total, error_rate), *_saturated(total, windows)]
+    failing = [*broken, *faults, *_too_many_failures(total, error_rate), *_saturated(total, windows)]
     failing += [_crossed(r) for r in results if r.outcome in {Outcome.FAILED, Outcome.NO_SAMPLES}]
-    weak = [*weaknesses, *_lag(total)]
+    weak = [] if broken else [*weaknesses, *_lag(total)]
     if weak:
         return Judgement(Verdict.INVALID, (*weak, *failing), tuple(results))
     if failing:

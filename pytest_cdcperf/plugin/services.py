@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_cdcperf.cluster.messages import Serving
+from pytest_cdcperf.errors import CdcperfError
 from pytest_cdcperf.model.services import Services, services_from_environment
 from pytest_cdcperf.plugin.settings import Settings
 
@@ -19,6 +20,7 @@ class SessionServices:
     """Opens the servers once and closes what it started.
 
     :param elsewhere: asks the process that has them, on a worker beside others
+    :param on_death: told in one line how a part of the embedded stack has ended, by a thread of the stack's
     """
 
     def __init__(
@@ -27,9 +29,11 @@ class SessionServices:
         log_dir: Callable[[], Path],
         say: Callable[[str], None],
         elsewhere: Callable[[], Serving] | None = None,
+        on_death: Callable[[str], None] | None = None,
     ) -> None:
         self._settings = settings
         self._elsewhere = elsewhere
+        self._on_death = on_death
         self._say = say
         self._log_dir = log_dir
         self._stack: EmbeddedStack | None = None
@@ -71,13 +75,15 @@ class SessionServices:
         return f"embedded {versions}"
 
     def deaths(self) -> list[str]:
-        """Say which parts of the embedded stack have died, a line each."""
-        if self._stack is None:
+        """Say in a line each how parts of the embedded stack have died."""
+        if self._stack is not None:
+            return self._stack.deaths()
+        if self._services is None or self._elsewhere is None or self._settings.external:
             return []
-        from pytest_cdcperf.embedded.parts import last_words  # noqa: PLC0415  # an extra
-
-        logs = {part: self._log_dir() / f"{part}.log" for part in self._stack.dead_parts()}
-        return [f"{part} of the embedded stack died: {last_words(log)} ({log})" for part, log in logs.items()]
+        try:
+            return list(self._elsewhere().deaths)
+        except CdcperfError:  # whoever has them is gone
+            return []
 
     def server_pids(self) -> Sequence[int]:
         """The processes of the embedded servers, none without them."""
@@ -88,7 +94,7 @@ class SessionServices:
 
         :raises CdcperfError: when the servers cannot be had
         """
-        return Serving(self.get(), self._versions, self._pids)
+        return Serving(self.get(), self._versions, self._pids, tuple(self.deaths()))
 
     def close(self) -> None:
         """Stop the embedded stack where one was started."""
@@ -105,7 +111,8 @@ class SessionServices:
                 log_dir=self._log_dir(),
                 schema_sql=None if schema is None else schema.read_text(encoding="utf-8"),
                 collections=self._settings.collections,
-            )
+            ),
+            self._on_death,
         )
         self._versions = dict(self._stack.versions)
         self._pids = tuple(pid for part, pid in self._stack.pids.items() if part != "keeper")

@@ -73,6 +73,7 @@ class PerfSession:
             lambda: self.directory.path,
             self.progress.begin,
             None if seat is None else lambda: self.link.ask(ServicesWanted()),
+            self.controller.fail,
         )
         self.results: list[RunResult] = []
         self.samplers: list[Callable[[], object]] = []
@@ -189,8 +190,10 @@ class PerfSession:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Put the pictures of a run into its row of the pytest-html report."""
+        """Put the pictures of a run into its row of the pytest-html report, and the dead servers into a failure."""
         report = yield
+        if report.failed:
+            _say_in_failure(report, self.services.deaths())
         results = item.results if isinstance(item, PerfFunction) else []
         if results and report.when == "call" and self.config.getoption("htmlpath", None):
             from pytest_html import extras  # noqa: PLC0415  # only where a report is asked for
@@ -271,6 +274,17 @@ class PerfSession:
     def close(self) -> None:
         """Stop what the session started. Called from pytest_unconfigure, also after an interrupt."""
         self.services.close()
+
+
+def _say_in_failure(report: pytest.TestReport, lines: Sequence[str]) -> None:
+    lines = [line for line in lines if line not in report.longreprtext]
+    if not lines:
+        return
+    add_section = getattr(report.longrepr, "addsection", None)
+    if add_section is not None:
+        add_section("cdcperf", "\n".join(lines))
+    else:
+        report.longrepr = "\n".join([report.longreprtext, *lines])
 
 
 def _tests(count: int, kind: str = "") -> str:

@@ -9,14 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.distributed.harness import PLUGINS, Project
-from tests.services.harness import until
+from tests.services.harness import lone_postgres, until
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 SSH_KEYGEN = shutil.which("ssh-keygen")
@@ -197,26 +196,13 @@ def test_paths_of_this_host_are_refused_in_a_line(here: Project, there: Project,
 @pytest.fixture
 def postgres(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A server, as the environment names it."""
-    from pytest_cdcperf.embedded import postgres as postgres_part
-    from pytest_cdcperf.embedded.parts import Part
-
-    directory, log = postgres_part.stack_directory(), tmp_path / "postgres.log"
-    server = postgres_part.start_postgres(
-        directory,
-        log,
-        20,
-        spawn=lambda command: Part("postgres", command, log, lambda _: None),
-        wait=lambda: time.sleep(0.02),
-    )
-    try:
+    with lone_postgres(tmp_path / "postgres.log") as server:
+        assert server.address.password is not None
         yield {
             "POSTGRES_HOST": server.address.host,
             "POSTGRES_PORT": str(server.address.port),
             "POSTGRES_USER": server.address.user,
-            "POSTGRES_PASSWORD": "unused",
+            "POSTGRES_PASSWORD": server.address.password,
             "POSTGRES_DB": server.address.dbname,
             "MONGODB_URI": "mongodb://127.0.0.1:1",  # never asked
         }
-    finally:
-        server.stop()
-        shutil.rmtree(directory)

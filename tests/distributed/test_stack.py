@@ -37,6 +37,36 @@ def test_last(load):
 """
 
 
+DYING = """
+import psutil
+
+def kill_debezium():
+    for process in psutil.Process(os.getppid()).children(recursive=True):
+        if "pytest_cdcperf.embedded.debezium" in process.cmdline():
+            return process.kill()
+
+@pytest.fixture(scope="session")
+def notes(pg, shared):
+    def table():
+        yield pg.execute("CREATE TABLE note (id text PRIMARY KEY)")
+
+    with shared.once("table", table):
+        yield
+
+@pytest.fixture
+def late():
+    yield
+    raise LookupError("in the tear-down")
+
+@perf(vus=4, duration="10m", error_rate=1)
+def test_load(notes, late, pg, vu):
+    if (vu.id, vu.iteration) == (1, 20):
+        kill_debezium()
+    time.sleep(0.01)
+    pg.insert("note", {"id": f"{vu.id}-{vu.iteration}"})
+"""
+
+
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     project = Project(tmp_path_factory.mktemp("stack"))
@@ -61,3 +91,19 @@ def test_the_stack_is_started_once_and_nothing_of_it_is_left(session):
     assert len({pid for _, pid, debezium in below if debezium == "True"}) == 1
     assert until(lambda: all(gone(pid) for _, pid, _ in below), 10)
     assert session.left() == []
+
+
+def test_a_part_that_dies_ends_the_run_on_all_workers_and_is_named_in_failures_after_it(tmp_path):
+    project = Project(tmp_path)
+    project.tests(DYING)
+    session = project.run("-n", "2", "--perf-run")
+    assert session.code == 1
+    result = session.results["test_load"]
+    death = "the embedded stack: debezium was killed by signal 9 (SIGKILL, which is"
+    assert result["verdict"] == "FAILED"
+    assert result["reasons"][0].startswith(death)
+    assert result["failed_iterations"] == 0
+    assert result["elapsed_s"] < 60
+    assert all(part["iterations"] for part in result["workers"])
+    failures = session.output.partition("LookupError: in the tear-down")[2]
+    assert death in failures.partition("short test summary info")[0]

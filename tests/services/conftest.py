@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -18,14 +16,13 @@ from pytest_cdcperf.cdc.expect import Cdc
 from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
-from pytest_cdcperf.embedded import postgres as postgres_part
-from pytest_cdcperf.embedded.parts import Part
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
 from pytest_cdcperf.model.services import PostgresAddress
-from tests.services.harness import FACES, ROOT, Session, User
+from tests.services.harness import FACES, ROOT, Session, User, lone_postgres, named
 from tests_perf.services.launcher import Launched
 
 COLLECTIONS = {"customer": "customers", "address": "addresses", "orders": "orders"}
+PASSWORD = "s3cr3t-of-nobody"  # noqa: S105  # of servers that are not there
 OWN_TABLES = """
 CREATE TABLE gadget (
     id uuid PRIMARY KEY, name text, pieces int, price numeric(12, 2), sold boolean,
@@ -33,7 +30,6 @@ CREATE TABLE gadget (
 );
 CREATE SCHEMA lab;
 """
-PASSWORD = "s3cr3t-of-the-guard"  # noqa: S105
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +90,7 @@ def user(face: str, users: Callable[..., User]) -> User:
 
 @dataclass(frozen=True)
 class GuardedPostgres:
-    """A second PostgreSQL, which asks for a password."""
+    """A second PostgreSQL, whose password may be given wrong."""
 
     address: PostgresAddress
 
@@ -104,25 +100,8 @@ class GuardedPostgres:
 
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedPostgres]:
-    log: Path = tmp_path_factory.mktemp("guarded") / "postgres.log"
-    directory = postgres_part.stack_directory()
-    server = postgres_part.start_postgres(
-        directory,
-        log,
-        20,
-        spawn=lambda command: Part("postgres", command, log, lambda _: None),
-        wait=lambda: time.sleep(0.02),
-    )
-    try:
-        trusting = Postgres(server.address)
-        trusting.execute(f"ALTER USER postgres PASSWORD '{PASSWORD}'")
-        (server.data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
-        trusting.execute("SELECT pg_reload_conf()")
-        trusting.close()
+    with lone_postgres(tmp_path_factory.mktemp("guarded") / "postgres.log") as server:
         yield GuardedPostgres(server.address)
-    finally:
-        server.stop()
-        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")
@@ -191,12 +170,4 @@ def run(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Session]:
 @pytest.fixture
 def external(shared_stack: EmbeddedStack) -> dict[str, str]:
     """The environment that names the stack of these tests."""
-    postgres = shared_stack.services.postgres
-    return {
-        "POSTGRES_HOST": postgres.host,
-        "POSTGRES_PORT": str(postgres.port),
-        "POSTGRES_USER": postgres.user,
-        "POSTGRES_PASSWORD": "unused-but-5ecret",
-        "POSTGRES_DB": postgres.dbname,
-        "MONGODB_URI": shared_stack.services.mongo.uri,
-    }
+    return named(shared_stack.services)

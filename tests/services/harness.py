@@ -25,6 +25,10 @@ import psycopg
 from pytest_cdcperf.cdc.expect import Arrival, Cdc
 from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
+from pytest_cdcperf.embedded import postgres as postgres_part
+from pytest_cdcperf.embedded.directory import stack_directory
+from pytest_cdcperf.embedded.parts import Part
+from pytest_cdcperf.embedded.postgres import PostgresServer
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
@@ -184,11 +188,12 @@ def pytest_session(cwd: Path, *arguments: str, **environment: str) -> tuple[int,
 def named(services: Services) -> dict[str, str]:
     """Return the environment that names *services*."""
     postgres = services.postgres
+    assert postgres.password is not None
     return {
         "POSTGRES_HOST": postgres.host,
         "POSTGRES_PORT": str(postgres.port),
         "POSTGRES_USER": postgres.user,
-        "POSTGRES_PASSWORD": "",
+        "POSTGRES_PASSWORD": postgres.password,
         "POSTGRES_DB": postgres.dbname,
         "MONGODB_URI": services.mongo.uri,
     }
@@ -295,7 +300,22 @@ class Session:
 
 
 def connect(stack: EmbeddedStack) -> psycopg.Connection:
-    address = stack.services.postgres
-    return psycopg.connect(
-        host=address.host, port=address.port, user=address.user, dbname=address.dbname, autocommit=True
-    )
+    """Connect as the tests do."""
+    return postgres_part.connect(stack.services.postgres)
+
+
+@contextlib.contextmanager
+def lone_postgres(log: Path) -> Iterator[PostgresServer]:
+    """Run a PostgreSQL of its own, without the rest of a stack."""
+    with stack_directory() as directory:
+        server = postgres_part.start_postgres(
+            directory,
+            log,
+            20,
+            spawn=lambda command: Part("postgres", command, log, lambda _: None),
+            wait=lambda: time.sleep(0.02),
+        )
+        try:
+            yield server
+        finally:
+            server.stop()

@@ -7,11 +7,13 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil
 import pytest
 import requests
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
@@ -168,6 +170,12 @@ def sample(service: Launched, name: str, **labels: str) -> float:
 
 
 class TestTheFour:
+    def test_it_gets_nothing_of_the_sessions_environment(self, logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CI_DEPLOY_TOKEN", "secret")
+        with closing(Launched("health", logs / "health.log", name="user-service")) as service:
+            assert service.address
+            assert "CI_DEPLOY_TOKEN" not in psutil.Process(service.pid).environ()
+
     def test_each_says_how_it_is_under_its_name(self, logs: Path) -> None:
         started = [Launched("health", logs / f"{name}.log", name=name) for name in SERVICES]
         try:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import psutil
 import pytest
 
 from pytest_cdcperf.embedded import postgres as postgres_part
-from pytest_cdcperf.embedded.parts import Part
+from pytest_cdcperf.embedded.directory import stack_directory
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
 from pytest_cdcperf.errors import StackError
-from tests.services.harness import connect, gone, until
+from tests.services.harness import connect, gone, lone_postgres, until
 
 PARENT = """
 import json, os, subprocess, sys, time
@@ -64,8 +63,8 @@ except MissingExtraError as error:
 
 class TestTheEnd:
     @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9, no fork")
-    @pytest.mark.parametrize("victim", ["parent", "keeper"])
-    def test_kill_9_of_a_guardian_leaves_nothing(self, victim: str, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("victim", ["parent", "keeper", "all at once"])
+    def test_kill_9_leaves_nothing(self, victim: str, tmp_path: Path) -> None:
         parent = subprocess.Popen(
             [sys.executable, "-c", PARENT, str(tmp_path)],
             stdout=subprocess.PIPE,
@@ -80,26 +79,68 @@ class TestTheEnd:
         try:
             assert len(bystanders) == 2
             assert said["intact"], "a forked child's stop() stopped its parent's stack"
-            os.kill(parent.pid if victim == "parent" else said["pids"]["keeper"], signal.SIGKILL)
+            victims = {"parent": [parent.pid], "keeper": [said["pids"]["keeper"]]}.get(victim, said["processes"])
+            for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none sees another one die
+                for pid in victims:
+                    os.kill(pid, number)
             assert until(lambda: all(gone(pid) for pid in said["processes"]))
-            assert until(lambda: not Path(said["directory"]).exists())
+            if victim == "all at once":  # nobody is left to remove it
+                assert Path(said["directory"]).exists()
+
+            def is_removed() -> bool:
+                with contextlib.ExitStack() as later:
+                    if victim == "all at once":
+                        later.enter_context(stack_directory())
+                    return not Path(said["directory"]).exists()
+
+            assert until(is_removed)
         finally:
             for process in [*bystanders, psutil.Process(parent.pid)]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             parent.wait()
 
-    @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
-    def test_parts_that_die_are_named(self, tmp_path: Path) -> None:
-        with EmbeddedStack.start(StackConfig(tmp_path)) as stack:
-            for victim in ("debezium", "mongo", "postgres"):
-                os.kill(stack.pids[victim], signal.SIGKILL)
+    @pytest.mark.skipif(sys.platform == "win32", reason="no signals")
+    def test_parts_that_die_are_named_with_what_killed_them(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        logs, heard = tmp_path / "logs", list[str]()
+        monkeypatch.chdir(tmp_path)
+        with EmbeddedStack.start(StackConfig(logs), heard.append) as stack:
+            for victim, number in (
+                ("debezium", signal.SIGSEGV),
+                ("mongo", signal.SIGKILL),
+                ("postgres", signal.SIGINT),
+                ("keeper", signal.SIGKILL),
+            ):
+                os.kill(stack.pids[victim], number)
                 assert until(lambda name=victim: name in stack.dead_parts())  # type: ignore[misc]
-            assert stack.dead_parts() == ["debezium", "mongo", "postgres"]
-            os.kill(stack.pids["keeper"], signal.SIGKILL)
-            assert until(lambda: "keeper" in stack.dead_parts())
-        assert "debezium ended with signal 9" in (tmp_path / "keeper.log").read_text()
+            assert stack.dead_parts() == ["debezium", "mongo", "postgres", "keeper"]
+            debezium, mongo, postgres, keeper = stack.deaths()
+            assert until(lambda: heard == stack.deaths())
+        assert "debezium ended with exit status 1: # SIGSEGV (0x" in debezium
+        assert mongo == (
+            "the embedded stack: mongo was killed by signal 9 (SIGKILL, which is what the out-of-memory killer sends) "
+            f"(log: {logs / 'mongo.log'})"
+        )
+        assert "postgres ended with exit status 0: " in postgres
+        assert "received fast shutdown request" in postgres
+        assert "keeper was killed by signal 9 (SIGKILL, which is" in keeper
+        assert debezium in (logs / "keeper.log").read_text()
+        assert len(list(logs.glob("hs_err_pid*.log"))) == 1  # the JVM's own report
+        assert [path.name for path in tmp_path.iterdir()] == ["logs"]
         assert not stack._directory.exists()
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no signals")
+    def test_a_part_that_has_just_died_is_not_overlooked(self, tmp_path: Path) -> None:
+        with EmbeddedStack.start(StackConfig(tmp_path)) as stack:
+            process = psutil.Process(stack.pids["mongo"])
+            os.kill(stack.pids["keeper"], signal.SIGSTOP)
+            process.kill()
+            assert stack.deaths() == []  # nobody is there to say how
+            threading.Timer(0.1, os.kill, [stack.pids["keeper"], signal.SIGCONT]).start()
+            (death,) = stack.deaths()
+        assert "mongo was killed by signal 9" in death
 
     def test_debezium_ends_loudly_when_it_cannot_write_a_change(self, tmp_path: Path) -> None:
         with EmbeddedStack.start(StackConfig(tmp_path, "CREATE TABLE keyless (n int)")) as stack:
@@ -170,22 +211,10 @@ class TestStartsThatFail:
     def test_a_port_that_was_snatched_is_replaced_by_another(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        log = tmp_path / "postgres.log"
-        directory = postgres_part.stack_directory()
         with socket.create_server(("127.0.0.1", 0)) as taken:
             ports = [postgres_part._free_port(), taken.getsockname()[1]]
             monkeypatch.setattr(postgres_part, "_free_port", ports.pop)
-            server = postgres_part.start_postgres(
-                directory,
-                log,
-                20,
-                spawn=lambda command: Part("postgres", command, log, lambda _: None),
-                wait=lambda: time.sleep(0.02),
-            )
-            try:
+            with lone_postgres(tmp_path / "postgres.log") as server:
                 assert not server.part.ended
                 assert ports == []
-            finally:
-                server.stop()
-                shutil.rmtree(directory)
         assert server.part.ended

@@ -295,12 +295,14 @@ class TestTwoStacks:
             assert arrives(mongo.get_default_database()["ts"], "1")
             assert pg.execute("SHOW max_connections").fetchone() == ("20",)
             assert other.dead_parts() == []
+            assert not list(Path("/tmp").glob(f"hsperfdata_*/{other.pids['debezium']}"))  # noqa: S108 - as JVMs do
             if sys.platform != "win32":  # else a terminal's Ctrl-C would reach them
                 assert os.getsid(0) not in {os.getsid(pid) for pid in other.pids.values()}
             assert "ts" not in sink.list_collection_names()
         other.stop()
         assert all(gone(pid) for pid in [*processes, *other.pids.values()])
         assert not other._directory.exists()
+        assert not Path(f"/tmp/.java_pid{other.pids['debezium']}").exists()  # noqa: S108 - as JVMs do
         assert "database system is shut down" in (tmp_path / "postgres.log").read_text()
         assert other.dead_parts() == []
         assert stack.dead_parts() == []

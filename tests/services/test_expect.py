@@ -15,16 +15,14 @@ import pytest
 
 from pytest_cdcperf.cdc import expect as module
 from pytest_cdcperf.cdc.expect import Cdc
-from pytest_cdcperf.cdc.lag import sample_lag
 from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import ChangeStreamsUnsupported, Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.errors import ConfigError, ExpectationError, WrongFaceError
-from pytest_cdcperf.metrics.recorder import Recorder, Scope, recording
 from pytest_cdcperf.model.load import PerVUIterations
 from pytest_cdcperf.model.services import MongoAddress
-from tests.services.harness import Measured, Relay, User, relayed, run_body, until
+from tests.services.harness import Relay, User, relayed, run_body, until
 
 PATIENCE = "30s"
 
@@ -201,25 +199,6 @@ class TestMetrics:
         assert measured.hits("cdc_success_rate") == (0, 1)
         assert measured.count("cdc_e2e_latency") == measured.count("mongo_read_duration") == 0
         assert measured.count("cdc_creates") == 0
-
-    def test_the_lag_of_the_pipeline_is_read_from_its_slot(self, source: Postgres) -> None:
-        recorder = Recorder()
-        with recording(Scope(recorder)):
-            sample_lag(source)
-        measured = Measured(recorder)
-        assert measured.of("cdc_pipeline_active").value == 1
-        assert measured.of("cdc_consumer_lag_estimate").value >= 0
-        assert measured.count("pg_read_duration") == 0
-
-    def test_a_database_without_a_slot_has_no_lag(self, shared_stack: EmbeddedStack) -> None:
-        from dataclasses import replace
-
-        pg = Postgres(replace(shared_stack.services.postgres, dbname="postgres"))
-        recorder = Recorder()
-        with recording(Scope(recorder)):
-            sample_lag(pg)
-        pg.close()
-        assert recorder.drain().series == {}
 
 
 class TestTimeouts:

@@ -244,7 +244,7 @@ class TestPing:
         assert "r0ng" not in words
 
     def test_the_right_password(self, guarded: GuardedPostgres) -> None:
-        pg = Postgres(replace(guarded.with_password(PASSWORD), dbname="postgres"))
+        pg = Postgres(replace(guarded.address, dbname="postgres"))
         assert pg.ping()
         pg.close()
 

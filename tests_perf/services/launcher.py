@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, cast
 
-from pytest_cdcperf.embedded.parts import last_words
+from pytest_cdcperf.embedded.interpreter import environment, python_command
+from pytest_cdcperf.embedded.obituary import last_words
 from pytest_cdcperf.errors import StackError
 
 _ROOT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ _STOP_PATIENCE_S = 5.0
 class Launched:
     """A service that was started: where it is, as soon as it serves, and its end.
 
-    *module* of this package is told *wanted*. Its words go to *log*.
+    *module* of this package is told *wanted*, and nothing of the session's environment. Its words go to *log*.
     """
 
     def __init__(self, module: str, log: Path, **wanted: Any) -> None:
@@ -31,8 +32,9 @@ class Launched:
         self._log = log
         with log.open("ab") as words:
             self._process = subprocess.Popen(  # noqa: S603  # our own command
-                [sys.executable, "-m", f"tests_perf.services.{module}"],
+                python_command(f"tests_perf.services.{module}"),
                 cwd=_ROOT,
+                env=environment(os.environ, _ROOT),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=words,

@@ -9,6 +9,7 @@ import pytest
 from pytest_cdcperf.cluster.controller import Controller
 from pytest_cdcperf.cluster.messages import (
     Arrived,
+    Broken,
     CallEnded,
     Concluded,
     Go,
@@ -142,6 +143,37 @@ def test_what_ends_the_run_on_one_worker_ends_it_on_all_at_once():
     assert cluster.all_posted() == to_all(Stop("Exit: enough on worker gw1", at_once=True))
     cluster.send(done(), "gw0")
     assert cluster.host.results[0].reasons[0] == "stopped early: Exit: enough on worker gw1"
+
+
+@pytest.mark.parametrize("said", ["by the host", "by a worker"])
+def test_what_runs_need_and_lose_ends_them_on_all_at_once(said):
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    if said == "by the host":
+        cluster.controller.fail("postgres died")
+    else:
+        cluster.send(Broken("postgres died"), "gw1")
+    assert cluster.all_posted() == to_all(Stop("postgres died", at_once=True))
+    cluster.send(done(), "gw0")
+    cluster.send(done(), "gw1")
+    assert cluster.host.results[0].reasons[0] == "postgres died"
+
+
+def test_what_is_lost_while_the_run_ends_hurries_nobody():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    for reason in ("postgres died", "debezium died", "postgres died"):
+        cluster.controller.fail(reason)
+    assert cluster.all_posted() == to_all(Stop("postgres died", at_once=True))
+    cluster.send(done(), "gw0")
+    cluster.send(done(), "gw1")
+    assert cluster.host.results[0].reasons[:2] == ("postgres died", "debezium died")
+
+
+def test_what_is_lost_between_runs_ends_nothing():
+    cluster = Cluster("gw0", "gw1")
+    cluster.controller.fail("postgres died")
+    assert cluster.all_posted() == {}
 
 
 def test_alone_nobody_is_named():

@@ -213,6 +213,15 @@ def test_faults_of_the_servers_fail_the_run():
     assert coordinated(window(0, 5), done()).result(["mongo died"]).reasons == ("mongo died",)
 
 
+def test_a_server_that_was_lost_is_the_first_reason_once_whatever_the_generator_did():
+    coordinator = coordinated(window(0, 5), done(faults=("VU 1 is stuck",), weaknesses=("a full core",)))
+    coordinator.fail("mongo died")
+    result = coordinator.result(["mongo died", "postgres died"])
+    assert result.verdict is Verdict.FAILED
+    assert result.reasons == ("mongo died", "postgres died", "VU 1 is stuck")
+    assert "ended before its time: what it needs is gone" in result.notes
+
+
 def test_iterations_were_skipped_only_where_all_of_them_were():
     assert coordinated(done(skipped="not today")).skip_reason() == "not today"
     assert several(gw0=[done()], gw1=[done(skipped="not today")]).skip_reason() == "not today"

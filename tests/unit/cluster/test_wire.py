@@ -13,6 +13,7 @@ from pytest_cdcperf.cluster.messages import (
     Arrived,
     Ask,
     Auditing,
+    Broken,
     CallEnded,
     Collected,
     Concluded,
@@ -76,6 +77,7 @@ MESSAGES = [
     WindowDone("t.py::test", FULL),
     ShareDone("t.py::test", 10.0, 0.5, "Ctrl-C", "skipped", FAILURES, ("f",), ("w",), ("n",), definitions()),
     Auditing("t.py::test"),
+    Broken("the slot is gone"),
     CallEnded("t.py::test", "failed", "stuck"),
     Ask(1, PoolCall("ids", "put", {"id": [1, 2.5, None, b"x", (True,)]})),
     Ask(2, OnceCall("schema", "done", "x")),
@@ -88,7 +90,7 @@ MESSAGES = [
     Concluded(RESULT, "disk full", "skipped"),
     Released(reports=True, note="on gw0"),
     Answer(1, (7, {"id": 1})),
-    Answer(2, Serving(SERVICES, {"postgres": "16"}, (1, 2)), "error"),
+    Answer(2, Serving(SERVICES, {"postgres": "16"}, (1, 2), ("mongo died",)), "error"),
     Gone(),
 ]
 

@@ -1,0 +1,40 @@
+"""How the stack's Python processes are started: with none of the session's secrets, and no module beside a test."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+# What programs need to run at all. The rest of the environment is the session's own: CI keeps its secrets there,
+# and libpq, Java and Python would take orders from it that were meant for others.
+_KEPT = (
+    *("PATH", "HOME", "TMPDIR", "TEMP", "TMP", "TZ", "LANG", "LANGUAGE"),
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),
+    "LD_PRELOAD",  # a container's way to have a name for its user, with NSS_WRAPPER_*
+    *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE", "LOCALAPPDATA", "APPDATA"),
+)
+_KEPT_PREFIXES = ("LC_", "NSS_WRAPPER_")
+
+# The standard library first: a logging.py beside a test is in the parent's path as well.
+_RUN = (
+    "import os, sys; sys.path += os.environ['PYTHONPATH'].split(os.pathsep); "
+    "import site; site.main(); import runpy; "
+    "sys.argv = sys.argv[1:]; runpy.run_module(sys.argv[0], None, '__main__', True)"
+)
+
+
+def python_command(module: str, *arguments: str | Path) -> list[str | Path]:
+    """Return the command that runs *module* with *arguments*, in the environment of :func:`environment`."""
+    return [sys.executable, "-I", "-S", "-c", _RUN, module, *arguments]
+
+
+def environment(of: Mapping[str, str], *import_path: str | Path) -> dict[str, str]:
+    """Return what a server may know of the environment *of*.
+
+    It imports what we would: from our own module search path in its order, after *import_path*.
+    """
+    kept = {name: value for name, value in of.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
+    entries = (str(Path(entry).absolute()) for entry in (*import_path, *sys.path))
+    return {**kept, "PYTHONPATH": os.pathsep.join(dict.fromkeys(entries))}
