@@ -65,11 +65,11 @@ class _NothingToDo(Exception):  # noqa: N818  # no error
     pass
 
 
-def shares(total: Snapshot) -> str:
+def shares(series: Snapshot) -> str:
     """Return the realised shares of a run's mix beside the planned ones, "" where it had none."""
-    drawn = {name: _count(state) for name, state in total.by_tag(OPERATIONS.name, "operation")}
-    skipped = {name: _count(state) for name, state in total.by_tag(OPERATIONS_SKIPPED.name, "operation")}
-    planned = {tags["operation"]: tags["planned"] for tags in _tags(total)}
+    drawn = {name: _count(state) for name, state in series.by_tag(OPERATIONS.name, "operation")}
+    skipped = {name: _count(state) for name, state in series.by_tag(OPERATIONS_SKIPPED.name, "operation")}
+    planned = {tags["operation"]: tags["planned"] for tags in _tags(series)}
     done = sum(drawn.values()) - sum(skipped.values())
     return ", ".join(
         f"{name} {(count - skipped.get(name, 0)) / done:.1%} (planned {planned[name]}"
@@ -79,8 +79,8 @@ def shares(total: Snapshot) -> str:
     )
 
 
-def _tags(total: Snapshot) -> Iterator[dict[str, str]]:
-    return (dict(key.tags) for key in total.series if key.name == OPERATIONS.name)
+def _tags(series: Snapshot) -> Iterator[dict[str, str]]:
+    return (dict(key.tags) for key in series.series if key.name == OPERATIONS.name)
 
 
 def _count(state: State) -> float:
