@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
-from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics.caps import MAX_DEFINITIONS, OVERFLOW, Caps
 from pytest_cdcperf.metrics.snapshot import ALIASES, GaugeMerge, Kind, SeriesKey, Snapshot, Tags, new_state
 
@@ -42,9 +42,9 @@ class Metric:
     @classmethod
     def _defined(cls, name: str, unit: str, merging: GaugeMerge) -> Self:
         if not name or not isinstance(name, str):
-            raise ConfigError(f"metric {name!r:.60}: allowed: a name, such as 'orders_total'")
+            raise ConfigError(f"metric {shown(name)}: allowed: a name, such as 'orders_total'")
         if name in ALIASES:
-            raise ConfigError(f"metric {name!r} is another name of {ALIASES[name]!r}; choose another name")
+            raise ConfigError(f"metric {shown(name)} is another name of {shown(ALIASES[name])}; choose another name")
         metric = _definitions.get(name)
         if metric is None:
             metric = object.__new__(cls)
@@ -53,7 +53,7 @@ class Metric:
                 metric = _definitions.setdefault(name, metric)
         if metric.kind is not cls.kind:
             raise ConfigError(
-                f"metric {name!r} is a {metric.kind} already, it cannot be a {cls.kind} too; choose another name"
+                f"metric {shown(name)} is a {metric.kind} already, it cannot be a {cls.kind} too; choose another name"
             )
         return cast("Self", metric)
 
@@ -134,7 +134,9 @@ class Gauge(Metric):
         try:
             return cls._defined(name, unit, GaugeMerge(merging))
         except ValueError:
-            raise ConfigError(f"gauge {name!r}: merging={merging!r:.60}; allowed: {', '.join(GaugeMerge)}") from None
+            raise ConfigError(
+                f"gauge {shown(name)}: merging={shown(merging)}; allowed: {', '.join(GaugeMerge)}"
+            ) from None
 
 
 Append = Callable[[float], None]
@@ -262,7 +264,7 @@ class Scope:
             pairs = tags.items()
         except AttributeError:
             words = "allowed: a mapping, such as {'table': 'orders'}"
-            raise ConfigError(f"{metric!r}: the tags {tags!r:.60} are no mapping; {words}") from None
+            raise ConfigError(f"{shown(metric)}: the tags {shown(tags)} are no mapping; {words}") from None
         return self.sink(metric, tuple(sorted((str(name), str(value)) for name, value in pairs)))
 
     def divert(self, recorder: Recorder) -> None:
