@@ -78,7 +78,7 @@ class _WorstWindow:
         piece = Window(window.start_s, window.end_s, window.snapshot.only((_metric(self._threshold),)))
         if self._pieces and self._number(self._pieces[-1].start_s) == self._number(window.start_s):
             piece = join(self._pieces.pop(), piece)
-        self._pieces.append(piece)
+        self._pieces.append(Window(piece.start_s, piece.end_s, piece.snapshot.packed()))
         while len(self._pieces) > 1 and window.end_s - self._pieces[1].start_s >= self._length_s - 1e-3:
             self._pieces.popleft()
         complete = self._piece_s == 1 or self._number(window.end_s) > self._number(window.start_s)

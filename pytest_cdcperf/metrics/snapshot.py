@@ -253,6 +253,10 @@ class Snapshot:
             if isinstance(state, Histogram):
                 state.limit(buckets)
 
+    def packed(self) -> Snapshot:
+        """Return a copy whose histograms can only be read, in little memory."""
+        return Snapshot({k: v.packed() if isinstance(v, Histogram) else v for k, v in self.series.items()})
+
     def coarse(self) -> Snapshot:
         """Return a copy whose histograms are coarse and packed, for the history of a long run."""
         return Snapshot({key: _coarse(state) for key, state in self.series.items()})
