@@ -7,7 +7,7 @@ from pytest_cdcperf.metrics.snapshot import SeriesKey, Tags
 MAX_DEFINITIONS = 2000  # metrics of one process, over all its runs
 MAX_METRICS = 300  # with samples, of one run
 MAX_SERIES_PER_METRIC = 200
-MAX_SERIES = 2000  # of all metrics together, but for the first few of each
+MAX_SERIES = 1500  # of all metrics together, but for the first few of each
 MAX_GROUPS = 200
 
 OVERFLOW: Tags = (("overflow", "true"),)

@@ -10,7 +10,7 @@ from pytest_cdcperf.metrics.caps import Caps
 from pytest_cdcperf.metrics.snapshot import FEW_BUCKETS, SeriesKey, Snapshot, State, merge_states
 
 MAX_HISTORY = 600
-MAX_HISTORY_STATES = 40_000  # in all windows together: 66 metrics in each of 600
+MAX_HISTORY_STATES = 30_000  # in all windows together: 50 metrics in each of 600
 
 # From a microsecond to an hour, in milliseconds, a histogram has 4,100 buckets.
 _TOTAL_BUCKETS = 4_200

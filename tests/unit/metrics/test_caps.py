@@ -53,7 +53,7 @@ def test_all_series_together_are_capped_and_every_metric_has_its_first_few(recor
     assert drained.select(TREND.name, {"overflow": "true"}).count == 5
     assert all(drained.select(counter.name).total == 100 for counter in crowd)
     assert recorder.notes() == [
-        "more than 2000 sets of tags in all; further ones of t_caps_trend are lumped together: give calls a name="
+        "more than 1500 sets of tags in all; further ones of t_caps_trend are lumped together: give calls a name="
         " without ids, or use fewer tags"
     ]
 

@@ -157,7 +157,7 @@ def test_a_history_of_many_metrics_has_fewer_windows():
         timeline.add(Window(number, number + 1, second))
     assert sum(len(window.snapshot.series) for window in timeline.history) <= MAX_HISTORY_STATES
     assert sum(window.snapshot.select("c7").total for window in timeline.history) == MAX_HISTORY
-    assert len(timeline.history) > 60
+    assert len(timeline.history) > 50
 
 
 def size_of(snapshot):
@@ -184,4 +184,4 @@ def test_memory_has_a_ceiling(metrics, series):
     # Totals at their most: as wide as a lognormal distribution gets in days, or the few buckets that there may be.
     totals = len(timeline.total.series) * 1200 * 110 + len(timeline.series.series) * FEW_BUCKETS * 110
     most = totals + history * min(MAX_HISTORY / many, MAX_HISTORY_STATES / states) + 121 * pieces
-    assert most < 150e6, f"{most / 1e6:.0f} MB"
+    assert most < 130e6, f"{most / 1e6:.0f} MB"
