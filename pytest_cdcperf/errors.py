@@ -27,6 +27,18 @@ Where it is shown it has lost its secrets: see :mod:`pytest_cdcperf.redaction`.
 
 from __future__ import annotations
 
+_MOST_SHOWN = 200
+
+
+def shown(value: object) -> str:
+    """Return *value* as a message shows it: its ``repr`` in one line, shortened, whatever its class does."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  # a class of the user's, or an int of more digits than Python writes
+        return f"<{type(value).__name__} that has no repr>"
+    text = text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
 
 class CdcperfError(Exception):
     """The root: catching it catches everything this package raises on purpose."""

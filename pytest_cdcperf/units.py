@@ -6,13 +6,14 @@ import math
 import re
 import sys
 
-from pytest_cdcperf.errors import UnitError
+from pytest_cdcperf.errors import UnitError, shown
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(us|ms|s|m|h|d)")
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 _PERCENTILE = re.compile(r"p\((\d+(?:\.\d+)?)\)")
 
+LONGEST_S = 30 * 86400.0
 DURATION_FORM = "a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
 
 
@@ -21,11 +22,14 @@ def duration_s(text: object) -> float:
 
     A bare number is refused: ``30`` would be seconds to one reader and milliseconds to another.
 
-    :raises UnitError: when *text* is no duration
+    :raises UnitError: when *text* is no duration, or one of more than 30 days
     """
     if isinstance(text, str) and _DURATION.fullmatch(text.strip()):
-        return math.fsum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
-    raise UnitError(f"{text!r} is no duration; allowed: {DURATION_FORM}")
+        seconds = math.fsum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+        if seconds <= LONGEST_S:
+            return seconds
+        raise UnitError(f"{shown(text)} is too long; allowed: at most 30d")
+    raise UnitError(f"{shown(text)} is no duration; allowed: {DURATION_FORM}")
 
 
 def limit_ms(value: object) -> float:
@@ -41,7 +45,7 @@ def limit_ms(value: object) -> float:
             return duration_s(value) * 1000.0
         except UnitError:
             pass
-    raise UnitError(f"{value!r} is no limit; allowed: milliseconds of at least 0, or {DURATION_FORM}")
+    raise UnitError(f"{shown(value)} is no limit; allowed: milliseconds of at least 0, or {DURATION_FORM}")
 
 
 def percentile(text: str) -> float:
@@ -52,7 +56,7 @@ def percentile(text: str) -> float:
     match = _PERCENTILE.fullmatch(text)
     if match is not None and 0 < float(match[1]) <= 100:
         return float(match[1]) / 100.0
-    raise UnitError(f"{text!r} is no percentile; allowed: p(N) with N above 0 and at most 100")
+    raise UnitError(f"{shown(text)} is no percentile; allowed: p(N) with N above 0 and at most 100")
 
 
 def format_duration(seconds: float) -> str:

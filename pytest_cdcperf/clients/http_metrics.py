@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pytest_cdcperf.metrics.recorder import Append, Counter, Metric, Rate, Recorder, Scope, Trend, current_scope
+from pytest_cdcperf.metrics.recorder import Append, Counter, Lookups, Metric, Rate, Trend, current_scope
 from pytest_cdcperf.metrics.snapshot import Tags
 
 HTTP_REQS = Counter("http_reqs")
@@ -20,14 +20,13 @@ HTTP_REQ_WAITING = Trend("http_req_waiting", unit="ms")
 HTTP_REQ_RECEIVING = Trend("http_req_receiving", unit="ms")
 
 NO_RESPONSE = 0
-_MOST_KNOWN = 2000
+_MOST_KNOWN = 200  # for each VU
 
 
 @dataclass(frozen=True, slots=True)
 class _Sinks:
     """Where the samples of calls that ended alike go, found once."""
 
-    recorder: Recorder
     count: Append
     failed: Append
     duration: Append
@@ -39,13 +38,10 @@ class _Sinks:
 class HttpSeries:
     """Records the calls of one VU that are called alike."""
 
-    __slots__ = ("_known", "_method", "_name", "_tags")
+    __slots__ = ("_called",)
 
     def __init__(self, method: str, name: str, tags: Tags) -> None:
-        self._method = method
-        self._name = name
-        self._tags = tags
-        self._known: dict[tuple[Scope, int | str], _Sinks] = {}
+        self._called = (method, name, tags)
 
     def add(
         self,
@@ -61,9 +57,9 @@ class HttpSeries:
         scope = current_scope()
         if scope is None:
             return
-        sinks = self._known.get((scope, error or status))
-        if sinks is None or sinks.recorder is not scope.recorder:
-            sinks = self._resolve(scope, status, error)
+        sinks: _Sinks | None = scope.lookups.found.get((self._called, error or status))
+        if sinks is None:
+            sinks = self._resolve(scope.lookups, status, error)
         sinks.count(1)
         sinks.failed(not 200 <= status < 400)
         sinks.duration(duration_ms)
@@ -76,18 +72,17 @@ class HttpSeries:
         if tls_handshaking_ms is not None:
             sinks.sink(HTTP_REQ_TLS_HANDSHAKING)(tls_handshaking_ms)
 
-    def _resolve(self, scope: Scope, status: int, error: str) -> _Sinks:
-        marks = {"method": self._method, "name": self._name, "status": str(status), "url": self._name}
-        marks |= dict(self._tags)
+    def _resolve(self, lookups: Lookups, status: int, error: str) -> _Sinks:
+        method, name, tags = self._called
+        marks = {"method": method, "name": name, "status": str(status), "url": name} | dict(tags)
         if error:
             marks["error"] = error
         merged = tuple(sorted(marks.items()))
 
         def sink(metric: Metric) -> Append:
-            return scope.sink(metric, merged)
+            return lookups.sink(metric, merged)
 
         sinks = _Sinks(
-            scope.recorder,
             sink(HTTP_REQS),
             sink(HTTP_REQ_FAILED),
             sink(HTTP_REQ_DURATION),
@@ -95,8 +90,7 @@ class HttpSeries:
             sink(HTTP_REQ_RECEIVING),
             sink,
         )
-        if len(self._known) < _MOST_KNOWN:
-            self._known[scope, error or status] = sinks
+        lookups.keep((self._called, error or status), sinks)
         return sinks
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.metrics.series import Window, join
 from pytest_cdcperf.metrics.snapshot import Snapshot
 
 PATIENCE_S = 5.0  # then the live view goes on without a worker that is behind
@@ -34,7 +34,7 @@ class Alignment:
             start_s = float(self._given_out)
             window = Window(start_s, max(start_s, window.end_s), window.snapshot)
         second = self._seconds.setdefault(int(window.start_s + 0.5), {})
-        second[worker] = _following(second[worker], window) if worker in second else window
+        second[worker] = join(second[worker], window) if worker in second else window
         return self._complete()
 
     def leave(self, worker: str) -> list[Window]:
@@ -51,13 +51,6 @@ class Alignment:
         complete = sorted(second for second in self._seconds if second < end)
         self._given_out = max(self._given_out, end)
         return [_joined(self._seconds.pop(second).values()) for second in complete]
-
-
-def _following(first: Window, second: Window) -> Window:
-    snapshot = Snapshot()
-    snapshot.extend(first.snapshot)
-    snapshot.extend(second.snapshot)
-    return Window(first.start_s, second.end_s, snapshot)
 
 
 def _joined(windows: Iterable[Window]) -> Window:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pytest_cdcperf.cluster.alignment import Alignment
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
-from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.engine.failures import merge_kinds
 from pytest_cdcperf.engine.mix import shares
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.course import breaking_point
@@ -21,6 +22,7 @@ from pytest_cdcperf.redaction import hide
 from pytest_cdcperf.reporting.result import Live, RunResult, WorkerPart
 
 _LIVE_WINDOWS = 10
+_LIVE_METRICS = (builtin.ITERATIONS.name, builtin.RESPONSE_TIME.name)
 
 
 @dataclass
@@ -53,6 +55,7 @@ class Coordinator:
         self._on_live = on_live
         self._judging = Judging(plan.thresholds, plan.phases)
         self._timeline = self._judging.timeline
+        self._recent: deque[Window] = deque(maxlen=_LIVE_WINDOWS)
         self._alignment = Alignment(workers)
         self._members = {worker: _Member() for worker in workers}
         self._cut_short = ""
@@ -122,8 +125,9 @@ class Coordinator:
             reasons=judgement.reasons,
             thresholds=judgement.thresholds,
             total=self._timeline.total,
+            series=self._timeline.series,
             history=tuple(windows),
-            failures=_merge_failures(done),
+            failures=merge_kinds(kind for share in done for kind in share.failures),
             notes=tuple(self._notes()),
             breaking_point=self._breaking_point(),
             workers=tuple(self._parts()),
@@ -137,7 +141,8 @@ class Coordinator:
 
     def _judge(self, windows: Sequence[Window]) -> None:
         for window in windows:
-            self._judging.add(window)
+            whole = self._judging.add(window)
+            self._recent.append(Window(whole.start_s, whole.end_s, whole.snapshot.only(_LIVE_METRICS)))
             if not self.abort_reason and (crossed := self._judging.reason_to_abort()) is not None:
                 self.abort_reason = f"{crossed.threshold} failed"
         if windows and self._on_live is not None:
@@ -191,8 +196,10 @@ class Coordinator:
         total = self._timeline.total
         reason = "what it needs is gone" if self._broken else self.abort_reason
         aborted = [f"ended before its time: {reason}"] if reason else []
-        mix = [f"operations: {realised}"] if (realised := shares(total)) else []
-        return [*aborted, *self._held(total), *mix, *self._said(lambda share: share.notes)]
+        mix = [f"operations: {realised}"] if (realised := shares(self._timeline.series)) else []
+        said = self._said(lambda share: share.notes)
+        capped = [note for note in self._timeline.notes() if not any(line.endswith(note) for line in said)]
+        return [*aborted, *self._held(total), *mix, *said, *capped]
 
     def _held(self, total: Snapshot) -> list[str]:
         vus = total.select(builtin.VUS.name)
@@ -201,10 +208,9 @@ class Coordinator:
         return [f"no breaking point: no window crossed a limit up to {vus.max:.0f} VUs"]
 
     def _live(self) -> Live:
-        windows = list(self._timeline.recent)[-_LIVE_WINDOWS:]
-        span_s = sum(window.duration_s for window in windows)
+        span_s = sum(window.duration_s for window in self._recent)
         latest = Snapshot()
-        for window in windows:
+        for window in self._recent:
             latest.extend(window.snapshot)
         total = self._timeline.total
         response = latest.select(builtin.RESPONSE_TIME.name)
@@ -225,11 +231,3 @@ class Coordinator:
 def _counted(snapshot: Snapshot) -> int:
     state = snapshot.select(builtin.ITERATIONS.name)
     return int(state.total) if isinstance(state, CounterState) else 0
-
-
-def _merge_failures(done: Sequence[ShareDone]) -> tuple[FailureKind, ...]:
-    merged: dict[tuple[str, str], FailureKind] = {}
-    for kind in (kind for share in done for kind in share.failures):
-        known = merged.setdefault((kind.type, kind.where), FailureKind(kind.type, kind.where, 0, kind.sample))
-        known.count += kind.count
-    return tuple(sorted(merged.values(), key=lambda kind: -kind.count))

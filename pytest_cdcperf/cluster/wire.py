@@ -14,13 +14,13 @@ from typing import Any
 from pytest_cdcperf.cluster import messages, shared
 from pytest_cdcperf.engine.failures import FailureKind
 from pytest_cdcperf.metrics import course, recorder, series, snapshot, threshold, verdict
-from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.histogram import Histogram, PackedCounts
 from pytest_cdcperf.model import load, services, share
 from pytest_cdcperf.reporting import result
 
 _VALUES: tuple[type, ...] = (
     *(value for value in vars(messages).values() if isinstance(value, type) and value.__module__ == messages.__name__),
-    *(shared.PoolCall, shared.OnceCall, FailureKind, Histogram, Counter, load.Phase, share.Share),
+    *(shared.PoolCall, shared.OnceCall, FailureKind, Histogram, PackedCounts, Counter, load.Phase, share.Share),
     *(course.Drift, course.Recovery, recorder.Definition, series.Window, verdict.Verdict),
     *(snapshot.Snapshot, snapshot.SeriesKey, snapshot.Kind, snapshot.GaugeMerge),
     *(snapshot.CounterState, snapshot.RateState, snapshot.GaugeState),

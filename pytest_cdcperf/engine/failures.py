@@ -6,7 +6,7 @@ import os
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -15,6 +15,7 @@ from types import TracebackType
 from pytest_cdcperf.errors import NeverAwaitedError
 
 MAX_KINDS = 50
+_FURTHER = ("further kinds", f"beyond the {MAX_KINDS} shown")
 
 
 class Raised(Enum):
@@ -65,7 +66,7 @@ class Failures:
         with self._lock:
             kind = self._kinds.get(key)
             if kind is None and len(self._kinds) >= MAX_KINDS:
-                key = ("further kinds", f"beyond the {MAX_KINDS} shown")
+                key = _FURTHER
                 kind = self._kinds.get(key)
             if kind is not None:
                 kind.count += 1
@@ -81,6 +82,18 @@ class Failures:
         """The kinds, the most frequent first."""
         with self._lock:
             return sorted(self._kinds.values(), key=lambda kind: -kind.count)
+
+
+def merge_kinds(kinds: Iterable[FailureKind]) -> tuple[FailureKind, ...]:
+    """Return the kinds of several workers together, the most frequent first, and no more than of one."""
+    merged: dict[tuple[str, str], FailureKind] = {}
+    for kind in kinds:
+        known = merged.setdefault((kind.type, kind.where), FailureKind(kind.type, kind.where, 0, kind.sample))
+        known.count += kind.count
+    further = merged.pop(_FURTHER, FailureKind(*_FURTHER, 0, ""))
+    by_count = sorted(merged.values(), key=lambda kind: -kind.count)
+    further.count += sum(kind.count for kind in by_count[MAX_KINDS:])
+    return (*by_count[:MAX_KINDS], *([further] if further.count else []))
 
 
 _OURS = str(Path(__file__).parent.parent) + os.sep

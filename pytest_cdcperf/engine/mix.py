@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any, Generic, NoReturn, TypeVar
 
 from pytest_cdcperf.engine.vu import CurrentVU, group
-from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics.recorder import Counter
 from pytest_cdcperf.metrics.snapshot import CounterState, Snapshot, State
 
 OPERATIONS = Counter("operations")
 OPERATIONS_SKIPPED = Counter("operations_skipped")
 
-_ALLOWED = "allowed: functions with weights above 0"
+_MOST_WEIGHT = 1e9
+_ALLOWED = "allowed: functions with weights above 0, at most 1e9"
 
 Operation = TypeVar("Operation", bound=Callable[..., Any])
 
@@ -32,9 +32,9 @@ class Mix(Generic[Operation]):
     def __init__(self, weights: Mapping[Operation, float]) -> None:
         if not isinstance(weights, Mapping):
             raise ConfigError(
-                f"Mix: {weights!r:.60} is no mapping; {_ALLOWED}, such as Mix({{create: 70, delete: 30}})"
+                f"Mix: {shown(weights)} is no mapping; {_ALLOWED}, such as Mix({{create: 70, delete: 30}})"
             )
-        wrong = [f"{_name(op)}: {weight!r}" for op, weight in weights.items() if not _is_weight(weight)]
+        wrong = [f"{_name(op)}: {shown(weight)}" for op, weight in weights.items() if not _is_weight(weight)]
         if wrong or not weights:
             raise ConfigError(f"Mix: {', '.join(wrong) or 'no operation'}; {_ALLOWED}")
         self._operations = list(weights)
@@ -65,11 +65,11 @@ class _NothingToDo(Exception):  # noqa: N818  # no error
     pass
 
 
-def shares(total: Snapshot) -> str:
+def shares(series: Snapshot) -> str:
     """Return the realised shares of a run's mix beside the planned ones, "" where it had none."""
-    drawn = {name: _count(state) for name, state in total.by_tag(OPERATIONS.name, "operation")}
-    skipped = {name: _count(state) for name, state in total.by_tag(OPERATIONS_SKIPPED.name, "operation")}
-    planned = {tags["operation"]: tags["planned"] for tags in _tags(total)}
+    drawn = {name: _count(state) for name, state in series.by_tag(OPERATIONS.name, "operation")}
+    skipped = {name: _count(state) for name, state in series.by_tag(OPERATIONS_SKIPPED.name, "operation")}
+    planned = {tags["operation"]: tags["planned"] for tags in _tags(series)}
     done = sum(drawn.values()) - sum(skipped.values())
     return ", ".join(
         f"{name} {(count - skipped.get(name, 0)) / done:.1%} (planned {planned[name]}"
@@ -79,8 +79,8 @@ def shares(total: Snapshot) -> str:
     )
 
 
-def _tags(total: Snapshot) -> Iterator[dict[str, str]]:
-    return (dict(key.tags) for key in total.series if key.name == OPERATIONS.name)
+def _tags(series: Snapshot) -> Iterator[dict[str, str]]:
+    return (dict(key.tags) for key in series.series if key.name == OPERATIONS.name)
 
 
 def _count(state: State) -> float:
@@ -92,4 +92,4 @@ def _name(operation: Callable[..., Any]) -> str:
 
 
 def _is_weight(weight: object) -> bool:
-    return isinstance(weight, int | float) and not isinstance(weight, bool) and 0 < weight < math.inf
+    return isinstance(weight, int | float) and not isinstance(weight, bool) and 0 < weight <= _MOST_WEIGHT

@@ -2,28 +2,68 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Scope, recording
 
+if TYPE_CHECKING:
+    from psutil import Process
+
 EVERY_S = 1.0
+STACK_EVERY = 5  # readings
+_MOST_CPU = 0.01  # of a core: the kernel walks all pages, 5 ms for a process that has touched 128 MB
 
 
-def sample_memory(pids: Sequence[int] = ()) -> None:
-    """Record the resident memory of this process and, where there are any, of the processes *pids* and theirs."""
-    import psutil  # noqa: PLC0415  # only runs need it
+class MemorySampler:
+    """Records the resident memory of this process and, every fifth time or less, that of *pids* and their children.
 
-    builtin.GENERATOR_MEMORY.add(psutil.Process().memory_info().rss / 1e6)
+    The latter is the sum of their proportional set sizes (PSS) where the system has these, as Linux does: memory
+    that they share, such as PostgreSQL's buffers, counts once. Elsewhere it is the sum of what is resident.
+    """
+
+    def __init__(self, pids: Sequence[int] = ()) -> None:
+        self._pids = pids
+        self._skipped = self._until = 0
+
+    def __call__(self) -> None:
+        """Take a reading."""
+        import psutil  # noqa: PLC0415  # only runs need it
+
+        builtin.GENERATOR_MEMORY.add(psutil.Process().memory_info().rss / 1e6)
+        self._skipped += 1
+        if self._pids and self._skipped >= self._until:
+            begin_s = time.thread_time()
+            builtin.STACK_MEMORY.add(sum(map(_memory_of, self._pids)) / 1e6)
+            spent_s = time.thread_time() - begin_s
+            self._skipped, self._until = 0, max(STACK_EVERY, math.ceil(spent_s / _MOST_CPU / EVERY_S))
+
+
+def _memory_of(pid: int) -> int:
+    import psutil  # noqa: PLC0415
+
     total = 0
-    for pid in pids:
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            total += sum(member.memory_info().rss for member in (process, *process.children(recursive=True)))
-    if pids:
-        builtin.STACK_MEMORY.add(total / 1e6)
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for member in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # a backend that has ended meanwhile
+                total += _proportional(member)
+    return total
+
+
+def _proportional(process: Process) -> int:
+    import psutil  # noqa: PLC0415
+
+    try:
+        full = process.memory_full_info()
+    except psutil.AccessDenied:  # of another user
+        return int(process.memory_info().rss)
+    return int(getattr(full, "pss", full.rss))
 
 
 @contextmanager

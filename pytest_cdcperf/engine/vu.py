@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_cdcperf.errors import ConfigError, WrongFaceError
+from pytest_cdcperf.errors import ConfigError, WrongFaceError, shown
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Scope, current_scope, recording
 
@@ -213,7 +213,7 @@ def _draw(vu: VU, at_least_s: float, at_most_s: float | None) -> float:
             return at_least_s if at_most_s is None else vu.random.uniform(at_least_s, at_most_s)
     except TypeError:
         pass
-    given = repr(at_least_s) if at_most_s is None else f"{at_least_s!r}, {at_most_s!r}"
+    given = shown(at_least_s) if at_most_s is None else f"{shown(at_least_s)}, {shown(at_most_s)}"
     raise ConfigError(f"think({given}): allowed: seconds of at least 0, alone or with the most, such as think(1, 3)")
 
 
@@ -226,7 +226,7 @@ def check(name: str, passed: object) -> bool:
     :raises ConfigError: for a name that is no text: the two are easily swapped
     """
     if not isinstance(name, str):
-        raise ConfigError(f"check({name!r:.60}, ...): allowed: first its name, a text, then what is to be true")
+        raise ConfigError(f"check({shown(name)}, ...): allowed: first its name, a text, then what is to be true")
     ok = bool(passed)
     scope = current_scope()
     if scope is not None:
@@ -243,7 +243,7 @@ def group(name: str) -> Iterator[None]:
     :raises ConfigError: for a name that is no text
     """
     if not isinstance(name, str):
-        raise ConfigError(f"group({name!r:.60}): allowed: its name, a text")
+        raise ConfigError(f"group({shown(name)}): allowed: its name, a text")
     outer = current_scope()
     if outer is None:
         yield

@@ -17,6 +17,6 @@ ITERATIONS_SKIPPED = Counter("iterations_skipped")
 ITERATIONS_INTERRUPTED = Counter("iterations_interrupted")
 CHECKS = Rate("checks")
 GENERATOR_MEMORY = Gauge("generator_memory_mb", unit="MB", merging=GaugeMerge.SUM)  # resident
-STACK_MEMORY = Gauge("stack_memory_mb", unit="MB", merging=GaugeMerge.MAX)  # resident, of the embedded servers
+STACK_MEMORY = Gauge("stack_memory_mb", unit="MB", merging=GaugeMerge.MAX)  # of the embedded servers, shared pages once
 VUS = Gauge("vus", merging=GaugeMerge.SUM)
 VUS_MAX = Gauge("vus_max", merging=GaugeMerge.SUM)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 
-from pytest_cdcperf.errors import ConfigError, UnitError
+from pytest_cdcperf.checked import checked
+from pytest_cdcperf.errors import ConfigError, UnitError, shown
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.series import PhaseSpan, Window, phase_of
@@ -20,9 +21,11 @@ _CONSECUTIVE = 3
 _ENOUGH_SAMPLES = 5
 _ENOUGH_CHECKPOINTS = 4
 _SHORTEST_CHECKPOINT_S = 60.0
+_MOST_SHARE = 1000
 _MOST_POINTS = 300  # 45,000 pairs
 
 
+@checked
 @dataclass(frozen=True)
 class Recovery:
     """After the load has come down, *metric*'s p95 is back within *tolerance* of what it was before, in time.
@@ -37,6 +40,7 @@ class Recovery:
     within: str = "60s"
 
     def __post_init__(self) -> None:
+        _check_metric(self, self.metric)
         _check_share(self, "tolerance", self.tolerance)
         _check_duration(self, "within", self.within)
 
@@ -79,6 +83,7 @@ class Recovery:
         return ThresholdResult(self, Outcome.FAILED, note=f"{note}; it never was")
 
 
+@checked
 @dataclass(frozen=True)
 class Drift:
     """*metric* does not rise by more than *per_hour* of its own median in an hour.
@@ -97,10 +102,11 @@ class Drift:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
+        _check_metric(self, self.metric)
         _check_share(self, "per_hour", self.per_hour)
         _check_duration(self, "every", self.every)
         if duration_s(self.every) <= 0:
-            raise ConfigError(f"Drift: every={self.every!r}; allowed: a duration above zero")
+            raise ConfigError(f"Drift: every={shown(self.every)}; allowed: a duration above zero")
 
     @property
     def selector(self) -> str:
@@ -200,9 +206,17 @@ def _iterations(window: Window) -> float:
     return count.total if isinstance(count, CounterState) else 0.0
 
 
+def _check_metric(rule: object, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        allowed = "the name of a metric, such as 'response_time'"
+        raise ConfigError(f"{type(rule).__name__}: metric={shown(value)}; allowed: {allowed}")
+
+
 def _check_share(rule: object, name: str, value: object) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
-        raise ConfigError(f"{type(rule).__name__}: {name}={value!r}; allowed: a share of at least 0, such as 0.5")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _MOST_SHARE:
+        raise ConfigError(
+            f"{type(rule).__name__}: {name}={shown(value)}; allowed: a share of 0 to {_MOST_SHARE}, such as 0.5"
+        )
 
 
 def _check_duration(rule: object, name: str, value: str) -> None:

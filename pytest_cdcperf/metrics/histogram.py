@@ -9,13 +9,14 @@ https://prometheus.io/docs/specs/native_histograms/
 from __future__ import annotations
 
 import math
+import struct
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import chain, repeat
 from operator import mul
-from typing import Any
+from typing import Any, cast
 
 SCHEMA = 7
 COARSE_SCHEMA = 4  # for charts over a long run: 2.2 %
@@ -40,6 +41,37 @@ def _number(value: Any) -> float:
         return float(value) if hasattr(value, "__float__") else math.nan  # not every text that float() can read
     except NOT_A_NUMBER:
         return math.nan
+
+
+_CELL = struct.Struct("<iQ")  # a bucket's index and its count
+
+
+@dataclass(frozen=True, eq=False)
+class PackedCounts(Mapping[int, int]):
+    """Counts by bucket, read only, in an eighth of the memory of a Counter."""
+
+    cells: bytes = b""
+
+    @classmethod
+    def of(cls, counts: Mapping[int, int]) -> PackedCounts:
+        """Pack *counts*."""
+        return cls(struct.pack("<" + "iQ" * len(counts), *chain.from_iterable(counts.items())))
+
+    def __getitem__(self, index: int) -> int:
+        return dict(self.items())[index]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(dict(self.items()))
+
+    def __len__(self) -> int:
+        return len(self.cells) // _CELL.size
+
+    def items(self) -> ItemsView[int, int]:
+        """The buckets, unpacked at once."""
+        return dict(_CELL.iter_unpack(self.cells)).items()
+
+
+_NO_COUNTS = PackedCounts()
 
 
 def _indices(values: Iterable[float], scale: float) -> Counter[int]:
@@ -117,6 +149,17 @@ class Histogram:
         copy.merge(self)
         return copy
 
+    def limit(self, buckets: int) -> None:
+        """Halve the resolution until there are at most *buckets* buckets, 4 or more: OpenTelemetry's way."""
+        while len(self.positive) + len(self.negative) > buckets:
+            self._coarsen(self.schema - 1)
+
+    def packed(self) -> Histogram:
+        """Return a copy that can only be read, in little memory."""
+        packed = [PackedCounts.of(counts) if counts else _NO_COUNTS for counts in (self.positive, self.negative)]
+        positive, negative = cast("list[Counter[int]]", packed)
+        return Histogram(self.schema, self.count, self.sum, self.min, self.max, self.zeros, positive, negative)
+
     def _coarsen(self, schema: int) -> None:
         by = self.schema - schema
         for name in ("positive", "negative"):
@@ -167,15 +210,15 @@ class Histogram:
 
     def _bucket_at(self, rank: int) -> tuple[float, float]:
         seen = 0
-        for index in sorted(self.negative, reverse=True):
-            seen += self.negative[index]
+        for index, count in sorted(self.negative.items(), reverse=True):
+            seen += count
             if seen >= rank:
                 return -self._edge(index), -self._edge(index - 1)
         seen += self.zeros
         if seen >= rank:
             return 0.0, 0.0
-        for index in sorted(self.positive):
-            seen += self.positive[index]
+        for index, count in sorted(self.positive.items()):
+            seen += count
             if seen >= rank:
                 return self._edge(index - 1), self._edge(index)
         return self.max, self.max

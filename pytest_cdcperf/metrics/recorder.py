@@ -8,42 +8,54 @@ nanoseconds where it is taken, and memory does not grow with the length of the r
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any, Self, cast
 
-from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.errors import ConfigError, shown
+from pytest_cdcperf.metrics.caps import MAX_DEFINITIONS, OVERFLOW, Caps
 from pytest_cdcperf.metrics.snapshot import ALIASES, GaugeMerge, Kind, SeriesKey, Snapshot, Tags, new_state
 
-MAX_SERIES_PER_METRIC = 200
-_OVERFLOW: Tags = (("overflow", "true"),)
+_MOST_KEPT = 10_000  # lookups of a recorder: beyond, they are made again each time
 
 _definitions: dict[str, Metric] = {}
 
 
 class Metric:
-    """A named metric of one kind. Two of one name are the same metric, and must be of one kind.
+    """A named metric of one kind. Two of one name are one and the same object, with the unit of the first.
 
     :raises ConfigError: when the name is no text, is taken by a metric of another kind, or is an alias
     """
 
     kind: Kind
-    merging = GaugeMerge.LAST
+    name: str
+    unit: str
+    merging: GaugeMerge
 
-    def __init__(self, name: str, *, unit: str = "") -> None:
+    def __new__(cls, name: str, *, unit: str = "") -> Self:
+        """Return the metric of this *name*, made where there is none yet."""
+        return cls._defined(name, unit, GaugeMerge.LAST)
+
+    @classmethod
+    def _defined(cls, name: str, unit: str, merging: GaugeMerge) -> Self:
         if not name or not isinstance(name, str):
-            raise ConfigError(f"metric {name!r:.60}: allowed: a name, such as 'orders_total'")
+            raise ConfigError(f"metric {shown(name)}: allowed: a name, such as 'orders_total'")
         if name in ALIASES:
-            raise ConfigError(f"metric {name!r} is another name of {ALIASES[name]!r}; choose another name")
-        known = _definitions.get(name)
-        if known is not None and known.kind is not self.kind:
+            raise ConfigError(f"metric {shown(name)} is another name of {shown(ALIASES[name])}; choose another name")
+        metric = _definitions.get(name)
+        if metric is None:
+            metric = object.__new__(cls)
+            metric.name, metric.unit, metric.merging = name, unit, merging
+            if len(_definitions) < MAX_DEFINITIONS:  # beyond, it is nobody's: see Recorder.pending
+                metric = _definitions.setdefault(name, metric)
+        if metric.kind is not cls.kind:
             raise ConfigError(
-                f"metric {name!r} is a {known.kind} already, it cannot be a {self.kind} too; choose another name"
+                f"metric {shown(name)} is a {metric.kind} already, it cannot be a {cls.kind} too; choose another name"
             )
-        self.name = name
-        self.unit = unit
-        _definitions.setdefault(name, self)
+        return cast("Self", metric)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -58,6 +70,11 @@ class Metric:
 def definition(name: str) -> Metric | None:
     """Return the metric that was defined as *name*, in this process, or that *name* is an alias of, or None."""
     return _definitions.get(ALIASES.get(name, name))
+
+
+def is_defined(metric: Metric) -> bool:
+    """Whether *metric* is known by its name: it is not where there were :data:`MAX_DEFINITIONS` before it."""
+    return _definitions.get(metric.name) is metric
 
 
 @dataclass(frozen=True)
@@ -112,12 +129,18 @@ class Gauge(Metric):
 
     kind = Kind.GAUGE
 
-    def __init__(self, name: str, *, unit: str = "", merging: GaugeMerge = GaugeMerge.LAST) -> None:
-        super().__init__(name, unit=unit)
+    def __new__(cls, name: str, *, unit: str = "", merging: GaugeMerge = GaugeMerge.LAST) -> Self:
+        """Return the gauge of this *name*, made where there is none yet."""
         try:
-            self.merging = GaugeMerge(merging)
+            return cls._defined(name, unit, GaugeMerge(merging))
         except ValueError:
-            raise ConfigError(f"gauge {name!r}: merging={merging!r:.60}; allowed: {', '.join(GaugeMerge)}") from None
+            raise ConfigError(
+                f"gauge {shown(name)}: merging={shown(merging)}; allowed: {', '.join(GaugeMerge)}"
+            ) from None
+
+
+Append = Callable[[float], None]
+_NOWHERE: deque[float] = deque(maxlen=0)
 
 
 class Recorder:
@@ -125,24 +148,30 @@ class Recorder:
 
     def __init__(self) -> None:
         self._pending: dict[SeriesKey, tuple[Metric, list[float]]] = {}
-        self._per_metric: dict[str, int] = {}
+        self._caps = Caps()
         self._lock = threading.Lock()
-        self._overflowing: set[str] = set()
         self._left_out: dict[str, int] = {}
+        self._lookups: dict[Tags, Lookups] = {}
+        self.kept = 0  # in all lookups together
 
-    def pending(self, metric: Metric, tags: Tags = ()) -> list[float]:
+    def pending(self, metric: Metric, tags: Tags = ()) -> list[float] | deque[float]:
         """Return the list that samples of *metric* with *tags* are appended to. It is never replaced."""
-        key = SeriesKey(metric.name, metric.kind, tags)
         with self._lock:
-            if key not in self._pending:
-                known = self._per_metric.get(metric.name, 0)
-                if known >= MAX_SERIES_PER_METRIC:
-                    self._overflowing.add(metric.name)
-                    key = SeriesKey(metric.name, metric.kind, _OVERFLOW)
-                else:
-                    self._per_metric[metric.name] = known + 1
-                self._pending.setdefault(key, (metric, []))
-            return self._pending[key][1]
+            if not is_defined(metric):
+                self._caps.leave_out(metric.name)
+                return _NOWHERE
+            key = self._caps.series(SeriesKey(metric.name, metric.kind, tags))
+            return _NOWHERE if key is None else self._pending.setdefault(key, (metric, []))[1]
+
+    def lookups(self, tags: Tags) -> Lookups:
+        """Return what all scopes with *tags* have looked up."""
+        known = self._lookups.get(tags)
+        return self._lookups.setdefault(tags, Lookups(self, tags)) if known is None else known
+
+    def group(self, tags: Tags) -> Tags:
+        """Return the tags that samples of a group carry: *tags*, or those of all further groups."""
+        with self._lock:
+            return self._caps.group(tags)
 
     def drain(self) -> Snapshot:
         """Return what was recorded since the last call."""
@@ -160,51 +189,71 @@ class Recorder:
 
     def notes(self) -> list[str]:
         """What was left out or lumped together, one line each."""
-        return [
-            *(
-                f"{name}: {count} values were no finite numbers and are left out"
-                for name, count in self._left_out.items()
-            ),
-            *(
-                f"{name}: more than {MAX_SERIES_PER_METRIC} sets of tags; further ones are lumped together"
-                for name in sorted(self._overflowing)
-            ),
-        ]
+        with self._lock:
+            return [
+                *(
+                    f"{name}: {count} values were no finite numbers and are left out"
+                    for name, count in self._left_out.items()
+                ),
+                *self._caps.notes(),
+            ]
 
 
-Append = Callable[[float], None]
+class Lookups:
+    """What was looked up for one set of tags of a recorder: shared by all scopes that have these tags."""
+
+    __slots__ = ("_recorder", "appends", "found", "tags")
+
+    def __init__(self, recorder: Recorder, tags: Tags) -> None:
+        self._recorder = recorder
+        self.tags = tags
+        self.appends = _Appends(self)
+        self.found: dict[Hashable, Any] = {}
+
+    def sink(self, metric: Metric, tags: Tags) -> Append:
+        """Return the append for samples of *metric* with *tags* beside the scope's own."""
+        append: Append | None = self.found.get((metric, tags))
+        return self._resolve(metric, tags) if append is None else append
+
+    def _resolve(self, metric: Metric, tags: Tags) -> Append:
+        merged = tuple(sorted({**dict(self.tags), **dict(tags)}.items())) if tags else self.tags
+        append = self._recorder.pending(metric, merged).append
+        if is_defined(metric):  # others are made again with each iteration
+            self.keep((metric, tags), append)
+        return append
+
+    def keep(self, key: Hashable, value: Any) -> None:
+        """Keep *value* in *found* while there is room: else it is made again each time."""
+        if self._recorder.kept < _MOST_KEPT:
+            self._recorder.kept += 1  # of several threads now and then one is not counted
+            self.found[key] = value
 
 
 class _Appends(dict[Metric, Append]):
-    """The append of each metric's list, found once per scope."""
+    """The append of each metric's list without further tags, found once."""
 
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
+    def __init__(self, lookups: Lookups) -> None:
+        self._lookups = lookups
 
     def __missing__(self, metric: Metric) -> Append:
-        append = self[metric] = self._scope.sink(metric, ())
+        append = self._lookups.sink(metric, ())
+        if (metric, ()) in self._lookups.found:
+            self[metric] = append
         return append
 
 
 class Scope:
-    """A recorder with the tags that every sample taken in it carries."""
+    """A recorder with the tags that every sample taken in it carries. Each VU has its own.
+
+    *appends* and *sink* give the append for samples of a metric, without and with tags beside the scope's own.
+    """
+
+    __slots__ = ("_children", "appends", "lookups", "recorder", "sink", "tags")
 
     def __init__(self, recorder: Recorder, tags: Tags = ()) -> None:
-        self.recorder = recorder
         self.tags = tags
-        self.appends = _Appends(self)
-        self._sinks: dict[tuple[Metric, Tags], Append] = {}
         self._children: dict[Tags, Scope] = {}
-
-    def sink(self, metric: Metric, tags: Tags) -> Append:
-        """Return the append for samples of *metric* with *tags* beside the scope's own."""
-        append = self._sinks.get((metric, tags))
-        if append is None:
-            merged = tuple(sorted({**dict(self.tags), **dict(tags)}.items()))
-            append = self.recorder.pending(metric, merged).append
-            if len(self._sinks) < MAX_SERIES_PER_METRIC * 10:
-                self._sinks[metric, tags] = append
-        return append
+        self.divert(recorder)
 
     def tagged(self, metric: Metric, tags: Mapping[str, str]) -> Append:
         """Return the append for samples of *metric* with *tags* as users write them.
@@ -215,23 +264,27 @@ class Scope:
             pairs = tags.items()
         except AttributeError:
             words = "allowed: a mapping, such as {'table': 'orders'}"
-            raise ConfigError(f"{metric!r}: the tags {tags!r:.60} are no mapping; {words}") from None
+            raise ConfigError(f"{shown(metric)}: the tags {shown(tags)} are no mapping; {words}") from None
         return self.sink(metric, tuple(sorted((str(name), str(value)) for name, value in pairs)))
 
     def divert(self, recorder: Recorder) -> None:
         """Send samples to *recorder* from now on."""
         self.recorder = recorder
-        self.appends.clear()
-        self._sinks.clear()
+        self.lookups = recorder.lookups(self.tags)
+        self.appends = self.lookups.appends
+        self.sink = self.lookups.sink
         for child in list(self._children.values()):
             child.divert(recorder)
 
     def child(self, tags: Tags) -> Scope:
-        """Return the scope whose samples carry *tags* as well."""
+        """Return the scope of a group: its samples carry *tags* as well."""
         known = self._children.get(tags)
         if known is None:
             merged = tuple(sorted({**dict(self.tags), **dict(tags)}.items()))
-            known = self._children[tags] = Scope(self.recorder, merged)
+            kept = self.recorder.group(merged)
+            if kept != merged:
+                tags = OVERFLOW  # one scope for all further groups: their names are not kept
+            known = self._children.get(tags) or self._children.setdefault(tags, Scope(self.recorder, kept))
         return known
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pytest_cdcperf.metrics.snapshot import Snapshot
+from pytest_cdcperf.metrics.caps import Caps
+from pytest_cdcperf.metrics.snapshot import FEW_BUCKETS, SeriesKey, Snapshot, State, merge_states
 
 MAX_HISTORY = 600
-RECENT_WINDOWS = 120
+MAX_HISTORY_STATES = 30_000  # in all windows together: 50 metrics in each of 600
+
+# From a microsecond to an hour, in milliseconds, a histogram has 4,100 buckets.
+_TOTAL_BUCKETS = 4_200
 
 
 @dataclass(frozen=True)
@@ -44,44 +47,77 @@ class PhaseSpan(Protocol):
 
 
 class Timeline:
-    """The windows of a run as they come in: the total, one a phase, the latest ones in full, a history.
+    """The windows of a run as they come in: totals, one a phase, a history. Its memory does not grow with time.
 
-    The history is coarse (2.2 %), and where it would pass :data:`MAX_HISTORY` windows, neighbours are
-    joined two by two; so an hour takes no more memory than ten minutes.
+    *total* has each metric, and each sub-metric that is to be told apart, in full. *series* has each set of
+    tags; there a trend is less exact the wider its values are spread. The history is coarse (2.2 %), and where
+    it would pass :data:`MAX_HISTORY` windows, or :data:`MAX_HISTORY_STATES`, neighbours are joined two by two.
+
+    :param apart: the (tag, value) pairs, by metric, of the sub-metrics to be told apart
+    :param in_phases: the metrics that have a total for each phase
     """
 
-    def __init__(self, phases: Sequence[PhaseSpan] = ()) -> None:
+    def __init__(
+        self,
+        phases: Sequence[PhaseSpan] = (),
+        *,
+        apart: Mapping[str, Collection[tuple[str, str]]] | None = None,
+        in_phases: Collection[str] = (),
+    ) -> None:
         self.total = Snapshot()
+        self.series = Snapshot()
         self.by_phase: dict[str, Snapshot] = {}
         self.phase_s: dict[str, float] = {}
-        self._phases = phases
         self.elapsed_s = 0.0
-        self.recent: deque[Window] = deque(maxlen=RECENT_WINDOWS)
         self.history: list[Window] = []
+        self._phases = phases
+        self._apart = apart or {}
+        self._in_phases = in_phases
+        self._caps = Caps()
         self._joined = 1
         self._filling = 0
 
-    def add(self, window: Window) -> None:
-        """Take the next window, in the order of time."""
-        self.total.extend(window.snapshot)
+    def add(self, window: Window) -> Window:
+        """Take the next window, in the order of time; return it by metric and sub-metric."""
+        snapshot = Snapshot(dict(self._capped(window.snapshot)))
+        whole = snapshot.told_apart(self._apart)
+        _extend(self.series, snapshot, FEW_BUCKETS)
+        _extend(self.total, whole, _TOTAL_BUCKETS)
         self.elapsed_s = max(self.elapsed_s, window.end_s)
-        self.recent.append(window)
         if phase := phase_of(window, self._phases):
-            self.by_phase.setdefault(phase, Snapshot()).extend(window.snapshot)
+            _extend(self.by_phase.setdefault(phase, Snapshot()), whole.only(self._in_phases), _TOTAL_BUCKETS)
             self.phase_s[phase] = self.phase_s.get(phase, 0.0) + window.duration_s
-        coarse = Window(window.start_s, window.end_s, window.snapshot.coarse())
+        self._remember(Window(window.start_s, window.end_s, whole.coarse()))
+        return Window(window.start_s, window.end_s, whole)
+
+    def notes(self) -> list[str]:
+        """Which caps were reached, one line each."""
+        return self._caps.notes()
+
+    def _capped(self, snapshot: Snapshot) -> Iterator[tuple[SeriesKey, State]]:
+        # Each worker keeps to the caps, and so must all of them together.
+        merged: dict[SeriesKey, list[State]] = {}
+        for key, state in snapshot.series.items():
+            if (kept := self._caps.series(key)) is not None:
+                merged.setdefault(kept, []).append(state)
+        return ((key, merge_states(key, states)) for key, states in merged.items())
+
+    def _remember(self, coarse: Window) -> None:
         if self._filling and self.history:
-            self.history[-1] = _join(self.history[-1], coarse)
+            self.history[-1] = _join_coarse(self.history[-1], coarse)
         else:
             self.history.append(coarse)
         self._filling = (self._filling + 1) % self._joined
-        if len(self.history) > MAX_HISTORY:
+        while len(self.history) > MAX_HISTORY or (len(self.history) > 1 and self._states() > MAX_HISTORY_STATES):
             self._halve()
+
+    def _states(self) -> int:
+        return sum(len(window.snapshot.series) for window in self.history)
 
     def _halve(self) -> None:
         pairs = zip(self.history[::2], self.history[1::2], strict=False)
         odd = self.history[-1:] if len(self.history) % 2 else []
-        self.history = [_join(first, second) for first, second in pairs] + odd
+        self.history = [_join_coarse(first, second) for first, second in pairs] + odd
         self._filling = (self._filling or self._joined) if odd else 0
         self._joined *= 2
 
@@ -92,8 +128,19 @@ def phase_of(window: Window, phases: Sequence[PhaseSpan]) -> str:
     return next((phase.name for phase in phases if phase.start_s <= middle_s < phase.end_s), "")
 
 
-def _join(first: Window, second: Window) -> Window:
+def join(first: Window, second: Window) -> Window:
+    """Return what two windows, one after the other, are together."""
     joined = Snapshot()
     joined.extend(first.snapshot)
     joined.extend(second.snapshot)
-    return Window(first.start_s, second.end_s, joined.coarse())
+    return Window(first.start_s, second.end_s, joined)
+
+
+def _join_coarse(first: Window, second: Window) -> Window:
+    joined = join(first, second)
+    return Window(joined.start_s, joined.end_s, joined.snapshot.coarse())
+
+
+def _extend(total: Snapshot, later: Snapshot, buckets: int) -> None:
+    total.extend(later)
+    total.limit(buckets, later.series)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -11,6 +11,8 @@ from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.histogram import NOT_A_NUMBER, Histogram, finite_numbers
 
 Tags = tuple[tuple[str, str], ...]
+
+FEW_BUCKETS = 160  # of a histogram that is not judged: OpenTelemetry's default
 
 
 # The names that other tools' plans have for what we measure under a name of our own.
@@ -164,6 +166,28 @@ def _merge(mine: State, theirs: State, *, later: bool) -> None:
         mine.merge(theirs)  # type: ignore[arg-type]  # one metric name has one kind: Recorder sees to it
 
 
+def _empty(key: SeriesKey, like: State) -> State:
+    return new_state(key.kind, like.merging if isinstance(like, GaugeState) else GaugeMerge.LAST)
+
+
+def merge_states(key: SeriesKey, states: Sequence[State]) -> State:
+    """Return what *states* of one span are together: the only one itself where there is one."""
+    if len(states) == 1:
+        return states[0]
+    merged = _empty(key, states[0])
+    for state in states:
+        _merge(merged, state, later=False)
+    return merged
+
+
+def _coarse(state: State) -> State:
+    if not isinstance(state, Histogram):
+        return state
+    coarse = state.coarse()
+    coarse.limit(FEW_BUCKETS)
+    return coarse.packed()
+
+
 @dataclass(frozen=True, order=True)
 class SeriesKey:
     """One metric with one set of tags, sorted by name."""
@@ -172,9 +196,9 @@ class SeriesKey:
     kind: Kind
     tags: Tags = ()
 
-    def matches(self, name: str, tags: Mapping[str, str]) -> bool:
-        """Whether the series belongs to the sub-metric ``name{tags}``."""
-        return self.name == name and all(pair in self.tags for pair in tags.items())
+    def carries(self, tags: Mapping[str, str]) -> bool:
+        """Whether the series belongs to the sub-metric with *tags*."""
+        return all(pair in self.tags for pair in tags.items())
 
 
 @dataclass
@@ -182,6 +206,11 @@ class Snapshot:
     """The states of all series over one span of time."""
 
     series: dict[SeriesKey, State] = field(default_factory=dict)
+    _by_name: dict[str, list[SeriesKey]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _indexed: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[type[Snapshot], tuple[dict[SeriesKey, State]]]:
+        return Snapshot, (self.series,)
 
     def merge(self, other: Snapshot) -> None:
         """Add what another worker measured over the same span."""
@@ -195,39 +224,73 @@ class Snapshot:
         for key, theirs in other.series.items():
             mine = self.series.get(key)
             if mine is None:
-                merging = theirs.merging if isinstance(theirs, GaugeState) else GaugeMerge.LAST
-                mine = self.series[key] = new_state(key.kind, merging)
+                mine = self.series[key] = _empty(key, theirs)
             _merge(mine, theirs, later=later)
 
+    def only(self, names: Collection[str]) -> Snapshot:
+        """Return the series of the metrics *names*; states are shared."""
+        return Snapshot({key: self.series[key] for name in names for key in self._named(name)})
+
+    def told_apart(self, by: Mapping[str, Collection[tuple[str, str]]]) -> Snapshot:
+        """Return the same with series merged that do not differ in the (tag, value) pairs of *by*, by metric.
+
+        So each metric, and each sub-metric whose tags are in *by*, is whole. Gauges are left as they are: what
+        one reads over several sets of tags is told by the latest reading of each. States may be shared.
+        """
+        alike: dict[SeriesKey, list[State]] = {}
+        for key, state in self.series.items():
+            told = key
+            if key.tags and key.kind is not Kind.GAUGE:
+                pairs = by.get(key.name, ())
+                told = SeriesKey(key.name, key.kind, tuple(pair for pair in key.tags if pair in pairs))
+            alike.setdefault(told, []).append(state)
+        return Snapshot({key: merge_states(key, states) for key, states in alike.items()})
+
+    def limit(self, buckets: int, keys: Iterable[SeriesKey]) -> None:
+        """Let no histogram of *keys* have more than *buckets* buckets."""
+        for key in keys:
+            state = self.series[key]
+            if isinstance(state, Histogram):
+                state.limit(buckets)
+
+    def packed(self) -> Snapshot:
+        """Return a copy whose histograms can only be read, in little memory."""
+        return Snapshot({k: v.packed() if isinstance(v, Histogram) else v for k, v in self.series.items()})
+
     def coarse(self) -> Snapshot:
-        """Return a copy whose histograms are coarse, for the history of a long run."""
-        copy = Snapshot()
-        copy.series = {
-            key: state.coarse() if isinstance(state, Histogram) else state for key, state in self.series.items()
-        }
-        return copy
+        """Return a copy whose histograms are coarse and packed, for the history of a long run."""
+        return Snapshot({key: _coarse(state) for key, state in self.series.items()})
+
+    def _named(self, name: str) -> Sequence[SeriesKey]:
+        if self._indexed != len(self.series):  # no series is ever taken away
+            self._by_name.clear()
+            for key in self.series:
+                self._by_name.setdefault(key.name, []).append(key)
+            self._indexed = len(self.series)
+        return self._by_name.get(name, ())
 
     def names(self) -> list[str]:
         """The names of the metrics in it, sorted."""
-        return sorted({key.name for key in self.series})
+        self._named("")
+        return sorted(self._by_name)
 
     def select(self, name: str, tags: Mapping[str, str] | None = None) -> State | None:
-        """Return the state of metric *name* over all its series that carry *tags*, None without any."""
-        name = ALIASES.get(name, name)
-        found: State | None = None
-        for key, state in self.series.items():
-            if key.matches(name, tags or {}):
-                if found is None:
-                    found = new_state(key.kind, state.merging if isinstance(state, GaugeState) else GaugeMerge.LAST)
-                if type(found) is not type(state):
-                    raise ConfigError(f"metric {name!r} is a {key.kind} on one worker and of another kind on the other")
-                _merge(found, state, later=False)
-        return found
+        """Return the state of metric *name* over all its series that carry *tags*, None without any.
+
+        It is to be read only: where it is of one series, it is that series' own.
+        """
+        keys = [key for key in self._named(ALIASES.get(name, name)) if not tags or key.carries(tags)]
+        kinds = sorted({key.kind for key in keys})
+        if len(kinds) > 1:
+            raise ConfigError(f"metric {name!r} is a {kinds[0]} on one worker and a {kinds[1]} on another")
+        return merge_states(keys[0], [self.series[key] for key in keys]) if keys else None
 
     def by_tag(self, name: str, tag: str) -> Iterator[tuple[str, State]]:
         """Yield (value, state) for each value that *tag* has in the series of *name*."""
-        values = {dict(key.tags)[tag] for key in self.series if key.name == name and tag in dict(key.tags)}
-        for value in sorted(values):
-            state = self.select(name, {tag: value})
-            if state is not None:
-                yield value, state
+        by_value: dict[str, list[SeriesKey]] = {}
+        for key in self._named(name):
+            for known, value in key.tags:
+                if known == tag:
+                    by_value.setdefault(value, []).append(key)
+        for value, keys in sorted(by_value.items()):
+            yield value, merge_states(keys[0], [self.series[key] for key in keys])

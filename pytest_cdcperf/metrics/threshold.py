@@ -13,7 +13,8 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Protocol
 
-from pytest_cdcperf.errors import ConfigError, UnitError
+from pytest_cdcperf.checked import checked
+from pytest_cdcperf.errors import ConfigError, UnitError, shown
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import definition
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, Kind, RateState, Snapshot, State, Tags
@@ -115,6 +116,7 @@ class Rule(Protocol):
         """The bound."""
 
 
+@checked
 @dataclass(frozen=True)
 class Limit:
     """An expression with where and when it is judged.
@@ -154,14 +156,14 @@ def parse_threshold(selector: str, expression: str) -> Threshold:
     match = _SELECTOR.fullmatch(selector)
     if match is None:
         raise ConfigError(
-            f"{selector!r} is no metric; allowed: a name such as 'pg_write_duration', or 'name{{tag:value}}'"
+            f"{shown(selector)} is no metric; allowed: a name such as 'pg_write_duration', or 'name{{tag:value}}'"
         )
     name, tag_text = match.groups()
     tags = _parse_tags(selector, tag_text or "")
     parts = _EXPRESSION.fullmatch(expression)
     if parts is None:
         raise ConfigError(
-            f"{expression!r} is no threshold; allowed: aggregate, comparison, number, such as 'p(95)<2000'"
+            f"{shown(expression)} is no threshold; allowed: aggregate, comparison, number, such as 'p(95)<2000'"
         )
     aggregate, compare, number = parts.groups()
     _check_aggregate(name, aggregate)
@@ -171,7 +173,7 @@ def parse_threshold(selector: str, expression: str) -> Threshold:
 def _parse_tags(selector: str, text: str) -> Tags:
     pairs = [part.partition(":") for part in text.split(",") if part.strip()]
     if any(not (name.strip() and colon and value.strip()) for name, colon, value in pairs):
-        raise ConfigError(f"{selector!r} has a tag without a value; allowed: 'name{{tag:value,tag:value}}'")
+        raise ConfigError(f"{shown(selector)} has a tag without a value; allowed: 'name{{tag:value,tag:value}}'")
     return tuple(sorted((name.strip(), value.strip()) for name, _, value in pairs))
 
 
@@ -179,12 +181,14 @@ def _check_aggregate(name: str, aggregate: str) -> None:
     if aggregate.startswith("p("):
         percentile(aggregate)
     elif aggregate not in _PLAIN:
-        raise ConfigError(f"{aggregate!r} is no aggregate; allowed: p(N), {', '.join(sorted(_PLAIN))}")
+        raise ConfigError(f"{shown(aggregate)} is no aggregate; allowed: p(N), {', '.join(sorted(_PLAIN))}")
     metric = definition(name)
     plain = "p(N)" if aggregate.startswith("p(") else aggregate
     if metric is not None and plain not in AGGREGATES[metric.kind]:
         allowed = ", ".join(AGGREGATES[metric.kind])
-        raise ConfigError(f"{aggregate!r} is no aggregate of {name!r}, which is a {metric.kind}; allowed: {allowed}")
+        raise ConfigError(
+            f"{shown(aggregate)} is no aggregate of {shown(name)}, which is a {metric.kind}; allowed: {allowed}"
+        )
 
 
 def _parse_number(name: str, aggregate: str, text: str) -> float:
@@ -196,7 +200,7 @@ def _parse_number(name: str, aggregate: str, text: str) -> float:
         metric = definition(name)
         if aggregate not in {"count", "rate"} and (metric is None or metric.unit == "ms"):
             return limit_ms(text)
-    raise UnitError(f"{text!r} is no limit; allowed: a number, or a duration for a metric of time")
+    raise UnitError(f"{shown(text)} is no limit; allowed: a number, or a duration for a metric of time")
 
 
 Limits = str | Limit | Mapping[str, object]
@@ -225,19 +229,22 @@ def parse_thresholds(spec: Mapping[str, Limits | Iterable[Limits]]) -> tuple[Thr
 
 def _parse_limit(selector: object, limit: object) -> Threshold:
     if not isinstance(selector, str):
-        raise ConfigError(f"{selector!r} is no metric; allowed: text")
+        raise ConfigError(f"{shown(selector)} is no metric; allowed: text")
     if isinstance(limit, Mapping):
         limit = _limit_from_keys(selector, limit)
     if isinstance(limit, str):
         return parse_threshold(selector, limit)
     if not isinstance(limit, Limit):
-        raise ConfigError(f"{selector}: {limit!r} is no threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)")
+        raise ConfigError(
+            f"{selector}: {shown(limit)} is no threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)"
+        )
     if not isinstance(limit.expression, str):
-        raise ConfigError(f"{selector}: expression={limit.expression!r}; allowed: text such as 'p(95)<2000'")
+        raise ConfigError(f"{selector}: expression={shown(limit.expression)}; allowed: text such as 'p(95)<2000'")
     if not isinstance(limit.abort_on_fail, bool):
-        raise ConfigError(f"{selector}: abort_on_fail={limit.abort_on_fail!r}; allowed: True or False")
-    if limit.phase is not None and limit.phase not in PHASES:
-        raise ConfigError(f"{selector}: phase={limit.phase!r}; allowed: {', '.join(PHASES)}")
+        raise ConfigError(f"{selector}: abort_on_fail={shown(limit.abort_on_fail)}; allowed: True or False")
+    phase: object = limit.phase
+    if phase is not None and (not isinstance(phase, str) or phase not in PHASES):
+        raise ConfigError(f"{selector}: phase={shown(limit.phase)}; allowed: {', '.join(PHASES)}")
     if limit.over is not None and limit.phase is not None:
         raise ConfigError(f"{selector}: over= and phase= do not go together; allowed: one of them")
     return replace(
@@ -262,7 +269,7 @@ def _limit_from_keys(selector: str, keys: Mapping[str, object]) -> Limit:
     unknown = [key for key in known if key not in allowed]
     if unknown or "expression" not in known:
         names = ", ".join([*_K6_KEYS, *allowed])
-        raise ConfigError(f"{selector}: {dict(keys)!r} is no threshold; allowed keys: {names}")
+        raise ConfigError(f"{selector}: {shown(dict(keys))} is no threshold; allowed keys: {names}")
     return Limit(**known)  # type: ignore[arg-type]  # _parse_limit looks at each
 
 

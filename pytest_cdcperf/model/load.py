@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
-from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.checked import checked
+from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.model.load_faults import (
+    MOST_ITERATIONS,
     count_fault,
-    count_faults,
+    duration_fault,
     duration_faults,
     rate_fault,
     stage_faults,
@@ -106,6 +108,7 @@ class ClosedLoad(Load):
     """A VU starts its next iteration when the one before has ended."""
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class ConstantVUs(ClosedLoad):
     """*vus* virtual users that iterate for *duration*, each as often as it can."""
@@ -114,7 +117,7 @@ class ConstantVUs(ClosedLoad):
     duration: str
 
     def _faults(self) -> list[str]:
-        return [*count_faults(self, "vus"), *duration_faults(self, "duration", above_zero=True)]
+        return [*_named(vus=count_fault(self.vus)), *duration_faults(self, "duration", above_zero=True)]
 
     @property
     def active_s(self) -> float:
@@ -131,6 +134,7 @@ class ConstantVUs(ClosedLoad):
         return f"{_vus(self.vus)} for {format_duration(self.active_s)}"
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class PerVUIterations(ClosedLoad):
     """*vus* virtual users that run *iterations* each, in at most *max_duration*."""
@@ -140,7 +144,11 @@ class PerVUIterations(ClosedLoad):
     max_duration: str = "10m"
 
     def _faults(self) -> list[str]:
-        return [*count_faults(self, "vus", "iterations"), *duration_faults(self, "max_duration", above_zero=True)]
+        iterations = count_fault(self.iterations, at_most=MOST_ITERATIONS)
+        return [
+            *_named(vus=count_fault(self.vus), iterations=iterations),
+            *duration_faults(self, "max_duration", above_zero=True),
+        ]
 
     @property
     def active_s(self) -> float:
@@ -157,6 +165,7 @@ class PerVUIterations(ClosedLoad):
         return f"{_vus(self.vus)}, {self.iterations} iteration{'s' * (self.iterations != 1)} each"
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class SharedIterations(PerVUIterations):
     """*vus* virtual users that run *iterations* between them, in at most *max_duration*."""
@@ -166,6 +175,7 @@ class SharedIterations(PerVUIterations):
         return f"{_vus(self.vus)}, {self.iterations} iteration{'s' * (self.iterations != 1)} between them"
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class RampingVUs(ClosedLoad):
     """Virtual users whose number goes from *start_vus* through *stages*.
@@ -178,9 +188,9 @@ class RampingVUs(ClosedLoad):
     graceful_ramp_down: str = GRACEFUL_STOP
 
     def _faults(self) -> list[str]:
-        faults = stage_faults(self.stages, whole=True) + duration_faults(self, "graceful_ramp_down")
-        if fault := count_fault(self.start_vus, at_least=0):
-            faults.append(f"start_vus={fault}")
+        faults = stage_faults(self.stages, partial(count_fault, at_least=0))
+        faults += duration_faults(self, "graceful_ramp_down")
+        faults += _named(start_vus=count_fault(self.start_vus, at_least=0))
         if not faults:
             object.__setattr__(self, "stages", _stages(self.stages))
             if not self.most_vus:
@@ -230,16 +240,19 @@ class OpenLoad(Load):
 
     def _faults(self) -> list[str]:
         faults = duration_faults(self, "per", above_zero=True) + duration_faults(self, "max_lateness")
-        faults += [
-            f"{n}={fault}"
-            for n in ("vus", "max_vus")
-            if (v := getattr(self, n)) is not None and (fault := count_fault(v))
-        ]
+        counts = {name: count for name in ("vus", "max_vus") if (count := getattr(self, name)) is not None}
+        faults += _named(**{name: count_fault(count) for name, count in counts.items()})
+        faults += _named(seed="" if _is_whole(self.seed) else f"{shown(self.seed)}; allowed: a whole number")
         if not faults and self.vus is not None and self.max_vus is not None and self.max_vus < self.vus:
             faults.append(f"max_vus={self.max_vus} is below vus={self.vus}; allowed: at least vus")
-        if self.arrivals not in (UNIFORM, POISSON):  # a tuple: what is written there may not be hashable
-            faults.append(f"arrivals={self.arrivals!r}; allowed: {UNIFORM}, {POISSON}")
+        arrivals: object = self.arrivals
+        if not isinstance(arrivals, str) or arrivals not in {UNIFORM, POISSON}:
+            faults.append(f"arrivals={shown(self.arrivals)}; allowed: {UNIFORM}, {POISSON}")
         return faults
+
+    @property
+    def _per_s(self) -> float:
+        return 1.0 if duration_fault(self.per, above_zero=True) else duration_s(self.per)
 
     @property
     def ramp(self) -> Ramp:
@@ -267,6 +280,7 @@ class OpenLoad(Load):
         return _phases(self.ramp, self.start_s)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class ConstantArrivalRate(OpenLoad):
     """*rate* starts *per* time unit, for *duration*."""
@@ -276,9 +290,7 @@ class ConstantArrivalRate(OpenLoad):
 
     def _faults(self) -> list[str]:
         faults = super()._faults() + duration_faults(self, "duration", above_zero=True)
-        if fault := rate_fault(self.rate):
-            faults.append(f"rate={fault}")
-        return faults
+        return faults + _named(rate=rate_fault(self.rate, per_s=self._per_s))
 
     @cached_property
     def ramp(self) -> Ramp:
@@ -292,6 +304,7 @@ class ConstantArrivalRate(OpenLoad):
         return f"{self.rate:g} starts per {self.per} for {span}, {_range(self)}"
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class RampingArrivalRate(OpenLoad):
     """A rate of starts *per* time unit that goes from *start_rate* through *stages*."""
@@ -300,9 +313,8 @@ class RampingArrivalRate(OpenLoad):
     stages: Sequence[tuple[str, float]]
 
     def _faults(self) -> list[str]:
-        faults = super()._faults() + stage_faults(self.stages, whole=False)
-        if fault := rate_fault(self.start_rate, zero=True):
-            faults.append(f"start_rate={fault}")
+        rate = partial(rate_fault, per_s=self._per_s, zero=True)
+        faults = super()._faults() + stage_faults(self.stages, rate) + _named(start_rate=rate(self.start_rate))
         if not faults:
             object.__setattr__(self, "stages", _stages(self.stages))
             if not self.ramp.area:
@@ -351,6 +363,14 @@ def check_keys(executor: type[Load], keys: Iterable[str]) -> None:
     ]
     if faults:
         raise ConfigError(*faults)
+
+
+def _named(**faults: str) -> list[str]:
+    return [f"{name}={fault}" for name, fault in faults.items() if fault]
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _vus(count: int) -> str:

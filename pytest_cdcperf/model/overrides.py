@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_cdcperf.errors import ConfigError, UnitError
+from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.model.load import (
     ConstantArrivalRate,
     ConstantVUs,
@@ -16,7 +16,8 @@ from pytest_cdcperf.model.load import (
     RampingArrivalRate,
     RampingVUs,
 )
-from pytest_cdcperf.units import DURATION_FORM, duration_s
+from pytest_cdcperf.model.load_faults import count_fault, duration_fault, rate_fault
+from pytest_cdcperf.units import LONGEST_S, duration_s
 
 Loads = Mapping[str, Load]
 
@@ -34,12 +35,12 @@ class Overrides:
 
     def __post_init__(self) -> None:
         faults = []
-        if self.vus is not None and not (isinstance(self.vus, int) and self.vus >= 1):
-            faults.append(f"--perf-vus={self.vus!r}; allowed: a whole number of at least 1")
-        if self.rate is not None and not (isinstance(self.rate, int | float) and self.rate > 0):
-            faults.append(f"--perf-rate={self.rate!r}; allowed: a number above 0")
-        if self.duration is not None and _seconds(self.duration) <= 0:
-            faults.append(f"--perf-duration={self.duration!r}; allowed: {DURATION_FORM}, above zero")
+        if self.vus is not None and (fault := count_fault(self.vus)):
+            faults.append(f"--perf-vus={fault}")
+        if self.rate is not None and (fault := rate_fault(self.rate, per_s=LONGEST_S)):  # each load knows its unit
+            faults.append(f"--perf-rate={fault}")
+        if self.duration is not None and (fault := duration_fault(self.duration, above_zero=True)):
+            faults.append(f"--perf-duration={fault}")
         if faults:
             raise ConfigError(*faults)
 
@@ -80,13 +81,6 @@ class Overrides:
                 return bounded if self.rate is None else _at_rate(bounded, self.rate)
             case _:
                 return load
-
-
-def _seconds(text: object) -> float:
-    try:
-        return duration_s(text)
-    except UnitError:
-        return -1.0
 
 
 def _stretched(load: Load, scale: float) -> Load:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 
-from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.model.load import (
     EXECUTORS,
     ConstantArrivalRate,
@@ -68,9 +68,11 @@ def profiles_from_config(table: Mapping[str, object]) -> dict[str, Load]:
     for written, keys in table.items():
         name, where = canonical(written), f"[tool.cdcperf.profiles.{written}]"
         if name in _RESERVED or not name.isidentifier():
-            faults.append(f"{where}: a profile cannot be called {written!r}, marks of that name mean something else")
+            faults.append(
+                f"{where}: a profile cannot be called {shown(written)}, marks of that name mean something else"
+            )
         elif not isinstance(keys, dict):
-            faults.append(f"{where}: {keys!r} is no table; allowed: executor and its fields")
+            faults.append(f"{where}: {shown(keys)} is no table; allowed: executor and its fields")
         else:
             try:
                 profiles[name] = _profile(BUILTIN_PROFILES.get(name), dict(keys))
@@ -87,9 +89,9 @@ def _profile(known: Load | None, keys: dict[str, object]) -> Load:
         keys["stages"] = _stages(keys["stages"])
     if known is not None and named is None:
         return load_from_keys(known, keys)
-    executor = EXECUTORS.get(str(named or "constant-vus"))
+    executor = ConstantVUs if named is None else EXECUTORS.get(str(named))
     if executor is None:
-        raise ConfigError(f"executor={named!r}; allowed: {', '.join(EXECUTORS)}")
+        raise ConfigError(f"executor={shown(named)}; allowed: {', '.join(EXECUTORS)}")
     check_keys(executor, keys)
     if executor is ConstantVUs:
         keys = {"duration": "5m", **keys}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pytest_cdcperf.errors import ConfigError, UnitError
+from pytest_cdcperf.errors import ConfigError, UnitError, shown
 from pytest_cdcperf.metrics.builtin import RESPONSE_TIME
 from pytest_cdcperf.metrics.course import Drift, Recovery
 from pytest_cdcperf.metrics.threshold import Threshold, merge_thresholds, parse_threshold, parse_thresholds
@@ -96,10 +96,12 @@ def parse_marker(keys: Mapping[str, object]) -> MarkerSpec:
                 bounds.append(_bound(key, aggregate, value))
             elif key == "thresholds":
                 stated = thresholds_of(value)
+            elif key == "positional":
+                faults.append(f"{shown(value)} has no name; allowed: {', '.join(MARKER_KEYS)}")
             elif key not in _LOAD_KEYS and key not in _OTHER_KEYS:
-                faults.append(f"unknown key {key}={value!r}; allowed: {', '.join(MARKER_KEYS)}")
+                faults.append(f"unknown key {key}={shown(value)}; allowed: {', '.join(MARKER_KEYS)}")
             elif fault := _value_fault(key, value):
-                faults.append(f"{key}={value!r}; allowed: {fault}")
+                faults.append(f"{key}={shown(value)}; allowed: {fault}")
         except ConfigError as error:
             faults += error.faults
     load_keys = {key: keys[key] for key in _LOAD_KEYS if key in keys}
@@ -128,7 +130,7 @@ def thresholds_of(value: object) -> tuple[Threshold, ...]:
     """
     if not isinstance(value, Mapping):
         raise ConfigError(
-            f"thresholds={value!r}; allowed: {{'metric': 'p(95)<100'}} or {{'metric': ['p(95)<100', ...]}}"
+            f"thresholds={shown(value)}; allowed: {{'metric': 'p(95)<100'}} or {{'metric': ['p(95)<100', ...]}}"
         )
     try:
         return parse_thresholds(value)
@@ -153,7 +155,7 @@ def _bound(key: str, aggregate: str, value: object) -> Threshold:
     try:
         return parse_threshold(RESPONSE_TIME.name, f"{aggregate}<{limit!r}")
     except ConfigError as error:
-        raise ConfigError(*(f"{key}={value!r}: {fault}" for fault in error.faults)) from None
+        raise ConfigError(*(f"{key}={shown(value)}: {fault}" for fault in error.faults)) from None
 
 
 def _load_key_faults(keys: Mapping[str, object]) -> list[str]:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics.threshold import Threshold, parse_threshold
 from pytest_cdcperf.model.profiles import canonical
 
@@ -34,9 +34,9 @@ def read_thresholds(path: Path, profiles: Collection[str]) -> dict[str, tuple[Th
     found: dict[str, tuple[Threshold, ...]] = {}
     for profile, metrics in table.items():
         if canonical(profile) not in profiles:
-            faults.append(f"unknown profile {profile!r}; allowed: {', '.join(sorted(profiles))}")
+            faults.append(f"unknown profile {shown(profile)}; allowed: {', '.join(sorted(profiles))}")
         elif not isinstance(metrics, Mapping):
-            faults.append(f"{profile}={metrics!r}; allowed: a table of metrics")
+            faults.append(f"{profile}={shown(metrics)}; allowed: a table of metrics")
         else:
             limits = [
                 _threshold(profile, metric, key, value, faults)
@@ -44,7 +44,7 @@ def read_thresholds(path: Path, profiles: Collection[str]) -> dict[str, tuple[Th
                 for key, value in _bounds(profile, metric, bounds, faults).items()
             ]
             if canonical(profile) in found:
-                faults.append(f"{profile!r} and another name are the same profile; allowed: one of them")
+                faults.append(f"{shown(profile)} and another name are the same profile; allowed: one of them")
             found[canonical(profile)] = tuple(limit for limit in limits if limit is not None)
     if faults:
         raise ConfigError(*faults)
@@ -57,6 +57,8 @@ def _read(path: Path) -> Mapping[str, Any]:
         table = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise ConfigError("is nested too deeply; allowed: a table of profiles, of metrics, of limits") from None
     except ValueError as error:  # both decoders' errors are
         raise ConfigError(f"is no {'TOML' if path.suffix == '.toml' else 'JSON'} file: {error}") from None
     if not isinstance(table, Mapping):
@@ -67,12 +69,12 @@ def _read(path: Path) -> Mapping[str, Any]:
 def _bounds(profile: str, metric: str, bounds: object, faults: list[str]) -> Mapping[str, object]:
     if isinstance(bounds, Mapping) and bounds:
         return bounds
-    faults.append(f"{profile}.{metric}={bounds!r}; allowed: a table with {ALLOWED}")
+    faults.append(f"{profile}.{metric}={shown(bounds)}; allowed: a table with {ALLOWED}")
     return {}
 
 
 def _threshold(profile: str, metric: str, key: str, value: object, faults: list[str]) -> Threshold | None:
-    where = f"{profile}.{metric}.{key}={value!r}"
+    where = f"{profile}.{metric}.{key}={shown(value)}"
     if not isinstance(value, int | float) or isinstance(value, bool):
         faults.append(f"{where}; allowed: a number")
         return None

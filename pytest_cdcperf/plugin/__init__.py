@@ -80,6 +80,20 @@ def pytest_pycollect_makeitem(
     return [_adopted(item, collector.config) for item in made]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Show a mistake in what we are told in a test module as one line, as those in a marker are shown."""
+    report = yield
+    error = getattr(getattr(report, "call", None), "excinfo", None)
+    if error is not None and type(error.value).__module__ == "pytest_cdcperf.errors":
+        from pytest_cdcperf.plugin.mistakes import in_one_line  # noqa: PLC0415
+
+        in_one_line(collector, report, error)
+    return report
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Refuse what carries the mark and could not be adopted, before any of its fixtures is set up."""
     if item.get_closest_marker("perf") is not None and not hasattr(item, "perf_session"):

@@ -7,15 +7,20 @@ import os
 import pytest
 
 from pytest_cdcperf.clients.postgres import Postgres
-from pytest_cdcperf.errors import CdcperfError
+from pytest_cdcperf.errors import CdcperfError, shown
 from pytest_cdcperf.model.services import services_from_environment
 from pytest_cdcperf.plugin import settings as configuration
+from pytest_cdcperf.plugin.results import is_run_id
 from pytest_cdcperf.reporting.printable import one_line, printable
 
 
 def clean(config: pytest.Config) -> int:
     """Ask every ``pytest_cdcperf_clean`` hook to remove its rows of the run; return pytest's exit code."""
     run_id = str(config.getoption("perf_clean"))
+    if not is_run_id(run_id):  # hooks may put it into a pattern
+        raise pytest.UsageError(
+            f"--perf-clean={shown(run_id)} is not a valid run id; allowed: eight hexadecimal digits, as in the summary"
+        )
     settings = configuration.resolve(config)
     if not settings.external:
         raise pytest.UsageError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics.recorder import current_scope
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.profiles import canonical
@@ -53,9 +53,9 @@ class LoadRunner:
         if current_scope() is not None:
             raise ConfigError("load.run inside a body that runs under load: call it in the test itself")
         if not callable(body):
-            raise ConfigError(f"load.run: body={body!r}; allowed: a function without arguments")
+            raise ConfigError(f"load.run: body={shown(body)}; allowed: a function without arguments")
         if not _is_share(error_rate):
-            raise ConfigError(f"load.run: error_rate={error_rate!r}; allowed: the tolerated share, 0 to 1")
+            raise ConfigError(f"load.run: error_rate={shown(error_rate)}; allowed: the tolerated share, 0 to 1")
         if not self._item.runs_load:
             self._run_once(body)
         loads, profile, shortened = self._loads(load)
@@ -72,7 +72,7 @@ class LoadRunner:
             raise ConfigError(*(f"load.run: {fault}" for fault in faults))
         name = name or f"run-{len(self._names) + 1}"
         if name in self._names:
-            raise ConfigError(f"load.run: name={name!r} was used in this test already; allowed: a name of its own")
+            raise ConfigError(f"load.run: name={shown(name)} was used in this test already; allowed: a name of its own")
         self._names.add(name)
         return running.measure(self._item, spec, Body(body, _is_async(body)), name, call=len(self._names))
 
@@ -80,12 +80,16 @@ class LoadRunner:
         settings = self._item.perf_session.settings
         if isinstance(load, str):
             if canonical(load) not in settings.profiles:
-                raise ConfigError(f"load.run: no profile {load!r}; allowed: {', '.join(sorted(settings.profiles))}")
+                raise ConfigError(
+                    f"load.run: no profile {shown(load)}; allowed: {', '.join(sorted(settings.profiles))}"
+                )
             stated = {"": settings.profiles[canonical(load)]}
             return settings.overrides.apply(stated), canonical(load), settings.overrides.shorten(stated)
         loads = load if isinstance(load, Mapping) else {"": load}
         if not loads or not all(isinstance(part, Load) for part in loads.values()):
-            raise ConfigError(f"load.run: load={load!r}; allowed: an executor, a mapping of executors, or a profile")
+            raise ConfigError(
+                f"load.run: load={shown(load)}; allowed: an executor, a mapping of executors, or a profile"
+            )
         return loads, None, False
 
     def _run_once(self, body: Callable[[], Any]) -> NoReturn:

@@ -38,7 +38,7 @@ def perf(
 ) -> pytest.MarkDecorator: ...
 
 
-def perf(test: Any = None, /, **keys: Any) -> Any:
+def perf(*tests: Any, **keys: Any) -> Any:
     """Mark a test as a perf test.
 
     :param load: the executor and its figures, or several by scenario name; without it the profile's, changed
@@ -57,7 +57,9 @@ def perf(test: Any = None, /, **keys: Any) -> Any:
     A key that is wrong is refused when the test is collected.
     """
     mark = pytest.mark.perf(**keys)
-    return mark if test is None else mark(test)
+    if len(tests) == 1 and callable(tests[0]):
+        return mark(tests[0])
+    return mark.with_args(*tests) if tests else mark
 
 
 def marker_spec(item: pytest.Function) -> MarkerSpec | None:

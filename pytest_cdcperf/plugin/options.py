@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-_TABLE = b"[tool.cdcperf"
+_TABLE = re.compile(rb"^\s*\[+\s*tool\s*\.\s*[\"']?cdcperf|^\s*(tool\.)?cdcperf\s*[.=]", re.MULTILINE)
 _ASKING = (
     "perf_run",
     "perf_once",
@@ -52,6 +54,6 @@ def concern(config: pytest.Config) -> bool:
     if any(config.getoption(name, None) for name in _ASKING):
         return True
     try:
-        return _TABLE in (config.rootpath / "pyproject.toml").read_bytes()
+        return _TABLE.search((config.rootpath / "pyproject.toml").read_bytes()) is not None
     except OSError:
         return False

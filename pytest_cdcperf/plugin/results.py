@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import time
 from contextlib import suppress
@@ -26,6 +27,11 @@ class RunName(NamedTuple):
     def new(cls) -> RunName:
         """Return the name of a run that starts now."""
         return cls(secrets.token_hex(4), time.strftime("%Y%m%d-%H%M%S"))
+
+
+def is_run_id(text: str) -> bool:
+    """Whether *text* is what a run may be called."""
+    return re.fullmatch("[0-9a-f]{8}", text) is not None
 
 
 class ResultsDirectory:
@@ -68,10 +74,15 @@ class ResultsDirectory:
 
     def _point_latest_at(self, path: Path) -> None:
         latest, fresh = self._parent / "latest", self._parent / f".latest-{path.name}"
-        try:
-            fresh.symlink_to(path.name, target_is_directory=True)
-            fresh.replace(latest)
-        except OSError:  # Windows without the right to make links, a directory of that name, a full disk
-            with suppress(OSError):  # it is a convenience, and must cost no result
-                fresh.unlink(missing_ok=True)
+        if latest.exists() and not latest.is_symlink():
+            return  # not ours: a copy of results, or a file of the user's
+        with suppress(OSError):  # it is a convenience, and must cost no result
+            try:
+                fresh.symlink_to(path.name, target_is_directory=True)
+            except OSError:  # Windows without the right to make links
                 (self._parent / "latest.txt").write_text(f"{path.name}\n", encoding="utf-8")
+                return
+            try:
+                fresh.replace(latest)
+            finally:
+                fresh.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from pytest_cdcperf.cluster.agent import run_share
 from pytest_cdcperf.cluster.messages import Concluded, Plan, Start
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, RunOutcome
-from pytest_cdcperf.engine.sampling import sample_memory
+from pytest_cdcperf.engine.sampling import MemorySampler
 from pytest_cdcperf.engine.unawaited import failing_unawaited
 from pytest_cdcperf.engine.vu import VU, acting_as, refuse_awaitable
 from pytest_cdcperf.errors import RefusedError
@@ -140,7 +140,7 @@ def _measure(item: PerfFunction, spec: PerfSpec, body: Body, plan: Plan) -> tupl
             rules=ExceptionRules(_classify, _describe),
             link=session.link,
             share=start.share,
-            samplers=[*session.samplers, lambda: sample_memory(pids)],
+            samplers=[*session.samplers, MemorySampler(pids)],
             audit=_audit(session, spec.drain_s),
         )
     with _telling_refusals():

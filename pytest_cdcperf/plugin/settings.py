@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from _pytest.mark.expression import Expression
 
-from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics.threshold import Threshold
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.overrides import Overrides
@@ -89,10 +89,10 @@ def resolve(config: pytest.Config) -> Settings:
         overrides=overrides,
         profiles=profiles,
         external=_stack(config, table, faults) == "external",
-        schema=_existing(config.rootpath, embedded.get("schema"), faults),
-        collections=dict(embedded.get("collections", {})),
+        schema=_schema(config.rootpath, embedded.get("schema"), faults),
+        collections=_collections(embedded.get("collections", {}), faults),
         health=_paths(config.rootpath, table.get("health", []), faults),
-        results=config.rootpath / os.environ.get("RESULTS_DIR", str(table.get("results", "perf-results"))),
+        results=config.rootpath / (os.environ.get("RESULTS_DIR") or _results(table, faults)),
     )
     if faults:
         raise pytest.UsageError("\n".join(map(one_line, faults)))
@@ -102,14 +102,18 @@ def resolve(config: pytest.Config) -> Settings:
 def _read_table(path: Path, faults: list[str]) -> Mapping[str, Any]:
     # From the rootdir even where pytest.ini is the inifile.
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("cdcperf", {})
+        tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:  # neither TOML nor UTF-8, or nested without end
         faults.append(f"{path}: cannot be read: {error}")
         return {}
+    table = tools.get("cdcperf", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        faults.append(f"{path}: tool.cdcperf={shown(table)}; allowed: a table, [tool.cdcperf]")
+        return {}
     faults += _unknown(table, _KEYS, "[tool.cdcperf]")
-    return dict(table)
+    return table
 
 
 def _unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> list[str]:
@@ -120,13 +124,13 @@ def _table(table: Mapping[str, Any], key: str, faults: list[str]) -> Mapping[str
     value = table.get(key, {})
     if isinstance(value, dict):
         return value
-    faults.append(f"[tool.cdcperf]: {key}={value!r}; allowed: a table")
+    faults.append(f"[tool.cdcperf]: {key}={shown(value)}; allowed: a table")
     return {}
 
 
 def _number(text: str | None) -> Any:
-    # What is no number stays text, for the message that refuses it.
-    if text is not None and re.fullmatch(r"-?\d+", text):
+    # What is no number stays text, for the message that refuses it; so does what has more digits than Python reads.
+    if text is not None and re.fullmatch(r"-?\d{1,100}", text):
         return int(text)
     return float(text) if text is not None and re.fullmatch(r"-?\d*\.\d+", text) else text
 
@@ -151,24 +155,48 @@ def _stack(config: pytest.Config, table: Mapping[str, Any], faults: list[str]) -
         ("[tool.cdcperf] stack", table.get("stack")),
     )
     where, value = next(((where, value) for where, value in sources if value), ("", "embedded"))
-    if value not in {"embedded", "external"}:
-        faults.append(f"{where}={value!r}; allowed: embedded, external")
+    if not isinstance(value, str) or value not in {"embedded", "external"}:
+        faults.append(f"{where}={shown(value)}; allowed: embedded, external")
     return str(value)
 
 
-def _existing(root: Path, name: Any, faults: list[str]) -> Path | None:
+def _results(table: Mapping[str, Any], faults: list[str]) -> str:
+    name = table.get("results", "perf-results")
+    if isinstance(name, str) and name and "\0" not in name:
+        return name
+    faults.append(f"[tool.cdcperf]: results={shown(name)}; allowed: the path of a directory")
+    return ""
+
+
+def _schema(root: Path, name: Any, faults: list[str]) -> Path | None:
     if name is None:
         return None
-    path = root / str(name)
+    where = f"[tool.cdcperf.embedded]: schema={shown(name)}"
+    if not isinstance(name, str):
+        faults.append(f"{where}; allowed: the path of an SQL file")
+        return None
+    path = root / name
     if not path.is_file():
-        faults.append(f"[tool.cdcperf.embedded]: schema={name!r}: there is no such file in {root}")
+        faults.append(f"{where}: there is no such file in {root}")
+        return None
+    try:
+        path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        faults.append(f"{where}: cannot be read: {error}")
     return path
+
+
+def _collections(value: Any, faults: list[str]) -> Mapping[str, str]:
+    if isinstance(value, dict) and all(isinstance(part, str) and part for pair in value.items() for part in pair):
+        return value
+    faults.append(f"[tool.cdcperf.embedded]: collections={shown(value)}; allowed: a table of collection names by table")
+    return {}
 
 
 def _paths(root: Path, value: Any, faults: list[str]) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        faults.append(f"[tool.cdcperf]: health={value!r}; allowed: a path, or a list of paths")
+        faults.append(f"[tool.cdcperf]: health={shown(value)}; allowed: a path, or a list of paths")
         return ()
     faults += [
         f"[tool.cdcperf]: health={name!r}: there is no such file" for name in names if not (root / name).is_file()

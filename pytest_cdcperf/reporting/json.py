@@ -60,7 +60,7 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
             for name in result.total.names()
             if (state := result.total.select(name)) is not None
         },
-        "series": _series(result.total, result.elapsed_s),
+        "series": _series(result.series, result.elapsed_s),
         "windows": [_window(window) for window in result.history],
         "failures": [
             {"type": kind.type, "where": kind.where, "count": kind.count, "sample": kind.sample}

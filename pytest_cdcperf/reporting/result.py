@@ -84,7 +84,11 @@ class MetricView:
 
 @dataclass(frozen=True)
 class RunResult:
-    """One run: what was asked, what was measured, what is judged of it."""
+    """One run: what was asked, what was measured, what is judged of it.
+
+    *total* is by metric, and by the sub-metrics that thresholds are on; *series* is by all tags, its trends with
+    fewer buckets; *history* is the course over time, coarser still.
+    """
 
     facts: RunFacts
     elapsed_s: float
@@ -97,6 +101,7 @@ class RunResult:
     notes: tuple[str, ...] = ()
     breaking_point: str = ""
     workers: tuple[WorkerPart, ...] = ()
+    series: Snapshot = field(default_factory=Snapshot)
 
     def __getitem__(self, metric: str) -> MetricView:
         """Return the figures of *metric*.

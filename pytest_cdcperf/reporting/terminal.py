@@ -111,7 +111,7 @@ def _metric_lines(result: RunResult) -> list[str]:
 def _check_rows(result: RunResult) -> list[tuple[str, str]]:
     return [
         (f"  {'✓' if state.hits == state.total else '✗'} {short_name(check)}", f"{state.hits} of {state.total}")
-        for check, state in result.total.by_tag("checks", "check")
+        for check, state in result.series.by_tag("checks", "check")
         if isinstance(state, RateState)
     ]
 

@@ -27,6 +27,10 @@ def assert_no_traceback(result: pytest.RunResult) -> None:
         ("load=10", "@perf: load=10; allowed: an executor, such as ConstantVUs*"),
         ("tags={1: 2}", "@perf: tags={1: 2}; allowed: a mapping of text to text"),
         ("gate='yes'", "@perf: gate='yes'; allowed: True or False"),
+        ("vus=10**9, duration='99d'", "@perf: ConstantVUs: vus=1000000000; allowed: at most 100,000"),
+        ("iterations=10**400", "@perf: PerVUIterations: iterations=1000*...; allowed: at most 1,000,000,000,000"),
+        ("drain='99d'", "@perf: drain='99d'; allowed: a number with a unit*"),
+        ("thresholds={'x': Limit('p(95)<5', over='99d')}", "@perf: thresholds: x: over='99d' is too long; allowed: *"),
         ("vus=1, load=ConstantVUs(vus=1, duration='1s')", "@perf: load= and vus both state the load; allowed: one*"),
     ],
 )
@@ -44,15 +48,67 @@ def test_all_faults_of_a_marker_are_named_at_once(pytester, write):
     result.stdout.fnmatch_lines(["*unknown key pee95*", "*error_rate=-1*", "*'p(0)'*", "*'nope'*"])
 
 
+@pytest.mark.parametrize("call", ["perf(5)", "perf(5, 6)", "pytest.mark.perf(5)"])
+def test_a_value_without_a_name_in_a_marker_is_refused(pytester, write, call):
+    write(f"@{call}\ndef test_it():\n    pass\n")
+    result = pytester.runpytest()
+    result.stdout.fnmatch_lines(["test_it.py::test_it: @perf: (5,*) has no name; allowed: pNN (p95, *"])
+    assert_no_traceback(result)
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("LOAD = ConstantVUs(vus=0, duration='1s')", ["ConstantVUs: vus=0; allowed: a whole number of at least 1"]),
+        (
+            "LOAD = ConstantArrivalRate(rat=5)",
+            [
+                "ConstantArrivalRate: unknown key rat=5; allowed: *",
+                "ConstantArrivalRate: needs rate, duration",
+            ],
+        ),
+        ("LOAD = Recovery(within=5)", ["Recovery: within=5 is no duration; allowed: *"]),
+        ("LOAD = Drift(per_hour='x')", ["Drift: per_hour='x'; allowed: a share of 0 to 1000, such as 0.5"]),
+        ("LOAD = Limit()", ["Limit: needs expression"]),
+        ("LOAD = Mix({print: 0})", ["Mix: print: 0; allowed: *"]),
+        ("LOAD = Trend('iterations')", ["metric 'iterations' is a counter already*"]),
+    ],
+)
+def test_a_mistake_in_a_module_is_a_line_with_the_line_of_the_user(pytester, write, source, lines):
+    write(f"from pytest_cdcperf import Limit\n{source}\n\n@perf\ndef test_it():\n    pass\n")
+    result = pytester.runpytest("--tb=long", "--showlocals")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines([f"test_it.py:4: {line}" for line in lines], consecutive=True)
+    assert "__init__" not in result.stdout.str()
+    assert_no_traceback(result)
+
+
+def test_a_mistake_in_a_module_that_a_test_imports_is_told_by_its_own_line(pytester, write):
+    pytester.makepyfile(loads="from pytest_cdcperf import ConstantVUs\n\nSMALL = ConstantVUs(vus=1)\n")
+    write("from loads import SMALL\n\n@perf(load=SMALL)\ndef test_it():\n    pass\n")
+    pytester.syspathinsert()
+    result = pytester.runpytest()
+    result.stdout.fnmatch_lines(["loads.py:3: ConstantVUs: needs duration"])
+    assert_no_traceback(result)
+
+
 @pytest.mark.parametrize(
     ("option", "line"),
     [
         ("--perf-vus=0", "ERROR: --perf-vus=0; allowed: a whole number of at least 1"),
         ("--perf-vus=many", "ERROR: --perf-vus='many'; allowed: a whole number of at least 1"),
-        ("--perf-duration=-5s", "ERROR: --perf-duration='-5s'; allowed: a number with a unit*, above zero"),
-        ("--perf-duration=30", "ERROR: --perf-duration='30'; allowed: a number with a unit*, above zero"),
+        ("--perf-duration=-5s", "ERROR: --perf-duration='-5s' is no duration; allowed: a number with a unit*"),
+        ("--perf-duration=30", "ERROR: --perf-duration='30' is no duration; allowed: a number with a unit*"),
+        ("--perf-duration=0s", "ERROR: --perf-duration='0s'; allowed: a duration above zero"),
         ("--perf-profile=nope", "ERROR: --perf-profile=nope: no such profile; allowed: baseline, e2e_latency, *"),
         ("--perf-stack=docker", "ERROR: --perf-stack='docker'; allowed: embedded, external"),
+        ("--perf-vus=1" + "0" * 5000, "ERROR: --perf-vus='1000*...; allowed: a whole number of at least 1"),
+        ("--perf-vus=1000000000", "ERROR: --perf-vus=1000000000; allowed: at most 100,000"),
+        ("--perf-rate=1" + "0" * 50, "ERROR: --perf-rate=1000*; allowed: at most 1,000,000 starts a second"),
+        ("--perf-duration=99d", "ERROR: --perf-duration='99d' is too long; allowed: at most 30d"),
+        ("--perf-clean=", "ERROR: --perf-clean='' is not a valid run id; allowed: eight hexadecimal digits,*"),
+        ("--perf-clean=%", "ERROR: --perf-clean='%' is not a valid run id; allowed: eight hexadecimal digits,*"),
+        ("--perf-clean=12345678'", "ERROR: --perf-clean=*is not a valid run id; allowed: eight hexadecimal digits,*"),
         ("--perf-clean=12345678", "ERROR: --perf-clean needs --perf-stack=external*"),
     ],
 )
@@ -73,6 +129,23 @@ def test_a_wrong_option_ends_the_session_with_exit_code_4(pytester, write, optio
         ("[tool.cdcperf.profiles.skip]\nvus = 1", "*profiles.skip]: a profile cannot be called 'skip'*"),
         ("[tool.cdcperf.profiles.x]\nvus = 0", "*profiles.x]: ConstantVUs: vus=0; allowed: a whole number*"),
         ("[tool.cdcperf.profiles.x]\nvuz = 1", "*profiles.x]: vuz is no field of ConstantVUs; allowed: duration, *"),
+        ("[tool]\ncdcperf = 5", "*pyproject.toml: tool.cdcperf=5; allowed: a table, [[]tool.cdcperf]"),
+        ("[[tool.cdcperf]]", "*pyproject.toml: tool.cdcperf=[[]{}]; allowed: a table, [[]tool.cdcperf]"),
+        ("[tool.cdcperf]\nstack = ['x']", "*[[]tool.cdcperf] stack=[[]'x']; allowed: embedded, external"),
+        ("[tool.cdcperf]\nresults = 5", "*[[]tool.cdcperf]: results=5; allowed: the path of a directory"),
+        ("[tool.cdcperf]\nresults = ''", "*[[]tool.cdcperf]: results=''; allowed: the path of a directory"),
+        ("[tool.cdcperf]\nhealth = 5", "*[[]tool.cdcperf]: health=5; allowed: a path, or a list of paths"),
+        ("[tool.cdcperf]\nhealth = [5]", "*[[]tool.cdcperf]: health=[[]5]; allowed: a path, or a list of paths"),
+        ("[tool.cdcperf]\nprofiles = 5", "*[[]tool.cdcperf]: profiles=5; allowed: a table"),
+        ("[tool.cdcperf.profiles.x]\nexecutor = []", "*profiles.x]: executor=[[]]; allowed: constant-vus, *"),
+        ("[tool.cdcperf.profiles.x]\nstages = 5", "*profiles.x]: stages is no field of ConstantVUs; allowed: *"),
+        ("[tool.cdcperf.profiles.stress]\nstages = [5]", "*profiles.stress]: RampingVUs: stage 1 is 5; allowed: *"),
+        ("[tool.cdcperf]\nembedded = 5", "*[[]tool.cdcperf]: embedded=5; allowed: a table"),
+        ("[tool.cdcperf.embedded]\ncollections = 5", "*embedded]: collections=5; allowed: a table of collection*"),
+        ("[tool.cdcperf.embedded]\ncollections = [1]", "*embedded]: collections=[[]1]; allowed: a table of *"),
+        ("[tool.cdcperf.embedded]\ncollections = {a = 5}", "*embedded]: collections={'a': 5}; allowed: a table of *"),
+        ("[tool.cdcperf.embedded]\ncollections = {a = ''}", "*embedded]: collections={'a': ''}; allowed: a table *"),
+        ("[tool.cdcperf.embedded]\nschema = 5", "*embedded]: schema=5; allowed: the path of an SQL file"),
         ("[tool.cdcperf.embedded]\nschema = 'no.sql'", "*embedded]: schema='no.sql': there is no such file*"),
     ],
 )
@@ -81,6 +154,30 @@ def test_a_wrong_configuration_is_refused(pytester, write, table, line):
     result = pytester.runpytest()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([line])
+    assert_no_traceback(result)
+
+
+def test_all_faults_of_a_configuration_are_named_at_once(pytester):
+    pytester.path.joinpath("latin.sql").write_bytes("-- Köln".encode("latin-1"))
+    pytester.path.joinpath("deep.json").write_text("[" * 100_000)
+    pytester.makepyprojecttoml(
+        "[tool.cdcperf]\nresults = 5\nhealth = {}\nstack = 5\n[tool.cdcperf.embedded]\nschema = 'latin.sql'\n"
+        "collections = 5\n"
+    )
+    result = pytester.runpytest("--perf-vus=x", "--perf-thresholds=deep.json")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert_no_traceback(result)
+    files = ("--perf-thresholds=deep.json: is nested too deeply", "schema='latin.sql': cannot be read: 'utf-8' codec")
+    for words in ("--perf-vus='x'", "stack=5", "results=5", "health={}", "collections=5", *files):
+        assert sum(words in line for line in result.errlines) == 1, words
+
+
+def test_a_configuration_that_cannot_be_read_is_one_line(pytester):
+    pytester.makefile(".ini", other="[pytest]\n")
+    pytester.path.joinpath("pyproject.toml").write_bytes("[tool.cdcperf] # Köln".encode("latin-1"))
+    result = pytester.runpytest("-c", "other.ini")  # else pytest reads the other as well, and says so itself
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *pyproject.toml: cannot be read: *"])
     assert_no_traceback(result)
 
 

@@ -159,7 +159,7 @@ def run_body(load: Load, body: Callable[[], object], **more: Any) -> tuple[RunOu
     outcome = run.execute()
     if is_async:
         sweep()
-    return outcome, timeline.total
+    return outcome, timeline.series
 
 
 _TOLD = ("POSTGRES_", "MONGODB_", "CDCPERF_", "PYTEST_", "RESULTS_", "ADDER_", "TOTALIZER_", "TARGET_", "DURATION")

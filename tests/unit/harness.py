@@ -77,4 +77,4 @@ class Subject:
         outcome = self.run.execute()
         self.started.set()
         other.join(10)
-        return Ran(outcome, timeline.total)
+        return Ran(outcome, timeline.series)

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from pytest_cdcperf.engine.failures import MAX_KINDS, Failures, user_line
+from pytest_cdcperf.engine.failures import MAX_KINDS, FailureKind, Failures, merge_kinds, user_line
 from tests.unit.harness import RULES
 
 
@@ -134,3 +134,16 @@ def test_packages_of_another_installation_are_not_the_users(tmp_path, place):
         namespace["call"]()
 
     assert user_line(caught(body).__traceback__) == line_of(body)
+
+
+def test_the_kinds_of_several_workers_are_no_more_than_those_of_one():
+    def worker(first):
+        kinds = [FailureKind("ValueError", f"test_it.py:{line}", 2, "x") for line in range(first, first + MAX_KINDS)]
+        return [*kinds, FailureKind("further kinds", f"beyond the {MAX_KINDS} shown", 5, "")]
+
+    merged = merge_kinds([*worker(0), *worker(40)])
+    assert len(merged) == MAX_KINDS + 1
+    assert [kind.count for kind in merged] == [4] * 10 + [2] * (MAX_KINDS - 10) + [2 * 40 + 10]
+    assert merged[-1].type == "further kinds"
+    assert sum(kind.count for kind in merged) == 4 * MAX_KINDS + 10
+    assert merge_kinds([]) == ()

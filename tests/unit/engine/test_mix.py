@@ -82,13 +82,13 @@ def test_a_run_in_which_everything_was_skipped_has_no_shares(recorder):
 def test_weights_that_cannot_be_meant_are_refused(weights, fault):
     with pytest.raises(ConfigError) as refused:
         Mix(weights)
-    assert str(refused.value) == f"{fault}; allowed: functions with weights above 0"
+    assert str(refused.value) == f"{fault}; allowed: functions with weights above 0, at most 1e9"
 
 
 @pytest.mark.parametrize("weights", [[create], create, None])
 def test_what_is_no_mapping_is_refused(weights):
     with pytest.raises(
-        ConfigError, match=r"Mix: .* is no mapping; allowed: functions with weights above 0, such as Mix"
+        ConfigError, match=r"Mix: .* is no mapping; allowed: functions with weights above 0, at most 1e9, such as Mix"
     ):
         Mix(weights)
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
+import psutil
 import pytest
 
 from pytest_cdcperf.engine import sampling as module
-from pytest_cdcperf.engine.sampling import sampling
+from pytest_cdcperf.engine.sampling import STACK_EVERY, MemorySampler, sampling
 from pytest_cdcperf.metrics.recorder import Counter, Recorder, Scope
 
 READINGS = Counter("t_sampling_readings")
@@ -39,3 +43,32 @@ def test_without_samplers_there_is_no_thread():
 def test_an_error_in_the_block_passes_through():
     with pytest.raises(ValueError, match="x"), sampling([lambda: None], Scope(Recorder())):
         raise ValueError("x")
+
+
+SHARING = """
+import mmap, os, sys
+shared = mmap.mmap(-1, 64 << 20)
+for page in range(0, 64 << 20, 4096):
+    shared[page] = 1
+for _ in range(3):
+    if not os.fork():
+        touched = sum(shared[page] for page in range(0, 64 << 20, 4096))
+        os.write(1, b"x")
+        sys.stdin.read()
+        os._exit(0)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(not hasattr(psutil.Process().memory_full_info(), "pss"), reason="the system has no PSS")
+def test_memory_that_servers_share_counts_once(recorder):
+    with subprocess.Popen([sys.executable, "-c", SHARING], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as servers:
+        for _ in range(3):
+            assert os.read(servers.stdout.fileno(), 1) == b"x"
+        sampler = MemorySampler((servers.pid, 2**22 + 1))
+        sampler()
+        once = recorder.drain().select("stack_memory_mb").value
+        readings = [recorder.drain().select("stack_memory_mb") for _ in range(STACK_EVERY) if not sampler()]
+        servers.stdin.close()
+    assert 64 < once < 2 * 64
+    assert [reading is not None for reading in readings] == [False] * (STACK_EVERY - 1) + [True]

@@ -98,10 +98,10 @@ def test_rules_are_written_in_words():
 @pytest.mark.parametrize(
     ("rule", "keys", "fault"),
     [
-        (Recovery, {"tolerance": -1}, "Recovery: tolerance=-1; allowed: a share of at least 0, such as 0.5"),
-        (Recovery, {"tolerance": "50%"}, "Recovery: tolerance='50%'; allowed: a share of at least 0, such as 0.5"),
+        (Recovery, {"tolerance": -1}, "Recovery: tolerance=-1; allowed: a share of 0 to 1000, such as 0.5"),
+        (Recovery, {"tolerance": "50%"}, "Recovery: tolerance='50%'; allowed: a share of 0 to 1000, such as 0.5"),
         (Recovery, {"within": 60}, "Recovery: within=60 is no duration; "),
-        (Drift, {"per_hour": True}, "Drift: per_hour=True; allowed: a share of at least 0, such as 0.5"),
+        (Drift, {"per_hour": True}, "Drift: per_hour=True; allowed: a share of 0 to 1000, such as 0.5"),
         (Drift, {"every": "often"}, "Drift: every='often' is no duration; "),
     ],
 )

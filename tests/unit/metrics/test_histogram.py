@@ -207,3 +207,22 @@ def test_the_largest_values_have_quantiles():
     histogram = Histogram()
     histogram.record([1.0, 1.797e308, 1.7975e308])
     assert histogram.quantile(0.5) == pytest.approx(1.797e308, rel=0.0028)
+
+
+@given(st.lists(ANY_SIGN, max_size=50))
+def test_a_packed_histogram_reads_like_the_one_it_was_made_of(values):
+    histogram = holding(values)
+    packed = histogram.packed()
+    assert packed == histogram
+    assert packed.to_wire() == histogram.to_wire()
+    assert merged(packed) == histogram
+    for q in QUANTILES:
+        assert packed.quantile(q) == pytest.approx(histogram.quantile(q), nan_ok=True)
+
+
+@given(st.lists(ANY_SIGN, max_size=50), st.integers(4, 60))
+def test_limited_it_has_few_buckets_and_all_samples(values, most):
+    histogram = holding(values)
+    histogram.limit(most)
+    assert len(histogram.positive) + len(histogram.negative) <= most
+    assert exactly(histogram) == exactly(holding(values).coarse(histogram.schema))

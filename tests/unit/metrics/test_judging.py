@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cdcperf.metrics.judging import Judging
+from pytest_cdcperf.metrics.judging import Judging, piece_s
+from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.metrics.snapshot import CounterState, Kind, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.threshold import Limit, Outcome, evaluate, parse_thresholds
 from pytest_cdcperf.model.load import Phase
 from tests.unit.metrics.windows import window
@@ -140,3 +142,40 @@ def test_live_and_at_the_end_the_same_is_said():
         assert live.results() == judging_of(spec, windows[:seen], PHASES).results()
     assert live.results()[0] == evaluate(parse_thresholds(spec)[0], live.timeline.total, 9.0)
     assert live.results() == live.results()
+
+
+def by_table(second, **counts):
+    keys = {table: SeriesKey("c", Kind.COUNTER, (("op", "w"), ("table", table))) for table in counts}
+    return Window(second, second + 1, Snapshot({keys[table]: CounterState(n) for table, n in counts.items()}))
+
+
+def test_sub_metrics_are_judged_apart_over_the_run_its_windows_and_its_phases():
+    windows = [by_table(second, orders=second, items=100, users=1000) for second in range(9)]
+    spec = {
+        "c{table:orders}": ["count==36", Limit("count<=15", over="2s"), Limit("count==12", phase="hold")],
+        "c{table:items,op:w}": ["count==900", Limit("count==300", phase="ramp-up")],
+        "c{table:nobody}": Limit("count>0", phase="hold"),
+        "c": ["count==9936", Limit("count<=2215", over="2s")],
+    }
+    results = judging_of(spec, windows, PHASES).results()
+    assert [result.observed for result in results] == [36, 15, 12, 900, 300, None, 9936, 2215]
+    assert [result.outcome for result in results].count(Outcome.PASSED) == 7
+
+
+@pytest.mark.parametrize(
+    ("over", "moves_s"),
+    [("1s", 1), ("500ms", 1), ("2m", 1), ("150s", 2), ("5m", 3), ("15m", 10), ("1h", 30), ("2h", 60), ("24h", 720)],
+)
+def test_long_windows_move_by_more_than_a_second_and_are_as_long_as_stated(over, moves_s):
+    (threshold,) = parse_thresholds({"iterations": Limit("count>0", over=over)})
+    assert piece_s(threshold.over_s) == moves_s
+    assert threshold.over_s <= 120 * moves_s
+    assert moves_s == 1 or threshold.over_s % moves_s == 0
+
+
+def test_long_windows_are_made_of_pieces_and_none_is_longer_than_stated():
+    spec = {"iterations": [Limit("count<=600", over="5m"), Limit("count>600", over="5m")]}
+    windows = [window(second, iterations=3 if 400 <= second < 430 else 2) for second in range(1000)]
+    judging = judging_of(spec, windows)
+    assert [result.observed for result in judging.results()] == [630, 600]
+    assert all(len(sliding._pieces) <= 121 for sliding in judging._sliding.values())

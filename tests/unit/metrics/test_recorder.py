@@ -7,7 +7,6 @@ import pytest
 
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.recorder import (
-    MAX_SERIES_PER_METRIC,
     Counter,
     Gauge,
     Rate,
@@ -123,26 +122,20 @@ def test_a_scope_is_left_with_its_block(recorder):
     assert current_scope() is outer
 
 
+def test_scopes_of_one_recorder_and_the_same_tags_look_up_once():
+    recorder = Recorder()
+    first, second, other = Scope(recorder), Scope(recorder), Scope(recorder, (("scenario", "b"),))
+    assert first.sink(TREND, (("table", "a"),)) is second.sink(TREND, (("table", "a"),))
+    assert first.sink(TREND, (("table", "a"),)) is not other.sink(TREND, (("table", "a"),))
+    first.divert(Recorder())
+    first.appends[COUNTER](1)
+    second.appends[COUNTER](2)
+    assert recorder.drain().select(COUNTER.name).total == 2
+
+
 def test_a_child_is_made_once():
     scope = Scope(Recorder())
     assert scope.child((("group", "a"),)) is scope.child((("group", "a"),))
-
-
-def test_series_beyond_the_cap_are_lumped_together_and_noted(recorder):
-    for number in range(MAX_SERIES_PER_METRIC + 5):
-        COUNTER.add(1, {"id": str(number)})
-    drained = recorder.drain()
-    assert len(drained.series) == MAX_SERIES_PER_METRIC + 1
-    assert drained.select(COUNTER.name, {"overflow": "true"}).total == 5
-    assert drained.select(COUNTER.name).total == MAX_SERIES_PER_METRIC + 5
-    assert any(note.startswith("t_recorder_counter: more than 200 sets of tags") for note in recorder.notes())
-
-
-def test_a_metric_at_its_cap_takes_nothing_from_another(recorder):
-    for number in range(MAX_SERIES_PER_METRIC + 1):
-        COUNTER.add(1, {"id": str(number)})
-    TREND.add(1, {"id": "x"})
-    assert recorder.drain().select(TREND.name, {"id": "x"}) is not None
 
 
 def test_values_that_are_no_numbers_are_noted_with_their_number(recorder):
@@ -204,10 +197,12 @@ def test_a_name_belongs_to_one_kind():
 
 
 def test_two_metrics_of_one_name_are_the_same_metric(recorder):
-    twin = Trend("t_recorder_trend")
+    twin = Trend("t_recorder_trend", unit="s")
     twin.add(1)
     TREND.add(2)
     assert recorder.drain().select("t_recorder_trend").count == 2
+    assert twin is TREND
+    assert TREND.unit == "ms"
     assert definition("t_recorder_trend") is TREND
 
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import random
+from collections import Counter
 from itertools import pairwise
 
 import pytest
 
+from pytest_cdcperf.metrics.caps import MAX_METRICS, MAX_SERIES, MAX_SERIES_PER_METRIC
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.series import MAX_HISTORY, RECENT_WINDOWS, Timeline, Window
-from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, Kind, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.judging import Judging
+from pytest_cdcperf.metrics.series import MAX_HISTORY, MAX_HISTORY_STATES, Timeline, Window
+from pytest_cdcperf.metrics.snapshot import FEW_BUCKETS, CounterState, GaugeState, Kind, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.threshold import Limit, parse_thresholds
 from pytest_cdcperf.model.load import Phase
 
 COUNT, TIME, VUS = SeriesKey("c", Kind.COUNTER), SeriesKey("t", Kind.TREND), SeriesKey("v", Kind.GAUGE)
@@ -73,12 +78,6 @@ def test_the_total_is_fine_and_the_history_coarse():
     assert {part.snapshot.series[TIME].schema for part in timeline_of(700).history} == {4}
 
 
-def test_the_latest_windows_are_kept_in_full():
-    timeline = timeline_of(RECENT_WINDOWS + 7)
-    assert [part.start_s for part in timeline.recent] == list(range(7, RECENT_WINDOWS + 7))
-    assert timeline.recent[-1].snapshot.series[TIME].schema == 7
-
-
 def test_a_window_knows_its_length():
     assert Window(1.5, 4.0, Snapshot()).duration_s == 2.5
 
@@ -87,7 +86,7 @@ PHASES = (Phase("ramp-up", 0, 3), Phase("hold", 3, 6), Phase("ramp-down", 6, 8),
 
 
 def test_phases_have_their_own_totals_and_lengths():
-    timeline = Timeline(PHASES)
+    timeline = Timeline(PHASES, in_phases={"c", "t"})
     for number in range(11):
         timeline.add(window(number))
     assert {name: snapshot.series[COUNT].total for name, snapshot in timeline.by_phase.items()} == {
@@ -102,10 +101,87 @@ def test_phases_have_their_own_totals_and_lengths():
 
 @pytest.mark.parametrize(("start_s", "phase"), [(2.4, "ramp-up"), (2.5, "hold"), (2.6, "hold"), (5.4, "hold")])
 def test_a_window_belongs_to_the_phase_of_its_middle(start_s, phase):
-    timeline = Timeline(PHASES)
+    timeline = Timeline(PHASES, in_phases={"c", "t"})
     timeline.add(Window(start_s, start_s + 1, window(0).snapshot))
     assert list(timeline.by_phase) == [phase]
 
 
 def test_without_phases_there_are_none():
     assert (timeline_of(3).by_phase, timeline_of(3).phase_s) == ({}, {})
+
+
+def crowd(metrics, series, samples=10_000, seed=1):
+    """The snapshot of a second in which *samples* are spread over *metrics* trends of *series* sets of tags each."""
+    draw = random.Random(seed)  # noqa: S311
+    keys = [
+        SeriesKey(f"t_series_{metric}", Kind.TREND, (("url", f"/{url}"),))
+        for metric in range(metrics)
+        for url in range(series)
+    ]
+    values = {}
+    for _ in range(samples):
+        values.setdefault(draw.choice(keys), []).append(draw.lognormvariate(3, 1))
+    snapshot = Snapshot()
+    for key, drawn in values.items():
+        snapshot.series[key] = histogram = Histogram()
+        histogram.record(drawn)
+    return snapshot
+
+
+CROWDS = [(1, 1), (4, 195), (30, 60), (MAX_METRICS + 10, 10), (20, 300)]
+
+
+@pytest.mark.parametrize(("metrics", "series"), CROWDS)
+def test_whatever_is_recorded_what_is_kept_is_bounded(metrics, series):
+    timeline = Timeline()
+    seconds = [crowd(metrics, series, 2000, seed) for seed in range(4)]
+    for second in range(12):
+        timeline.add(Window(second, second + 1, seconds[second % 4]))
+    assert len(timeline.total.series) <= MAX_METRICS
+    assert len(timeline.series.series) <= MAX_SERIES + 6 * MAX_METRICS
+    for name in timeline.series.names():
+        assert sum(key.name == name for key in timeline.series.series) <= MAX_SERIES_PER_METRIC + 1
+    assert all(len(state.positive) <= FEW_BUCKETS for state in timeline.series.series.values())
+    assert {key.tags for window in timeline.history for key in window.snapshot.series} == {()}
+    left_out = metrics > MAX_METRICS
+    assert bool(timeline.notes()) == (left_out or metrics * series > MAX_SERIES or series > MAX_SERIES_PER_METRIC)
+    if not left_out:
+        assert sum(state.count for state in timeline.series.series.values()) == 24_000
+        assert sum(state.count for state in timeline.total.series.values()) == 24_000
+
+
+def test_a_history_of_many_metrics_has_fewer_windows():
+    timeline = Timeline()
+    second = Snapshot({SeriesKey(f"c{number}", Kind.COUNTER): CounterState(1) for number in range(MAX_METRICS)})
+    for number in range(MAX_HISTORY):
+        timeline.add(Window(number, number + 1, second))
+    assert sum(len(window.snapshot.series) for window in timeline.history) <= MAX_HISTORY_STATES
+    assert sum(window.snapshot.select("c7").total for window in timeline.history) == MAX_HISTORY
+    assert len(timeline.history) > 50
+
+
+def size_of(snapshot):
+    """About how many bytes a snapshot takes; `python -m benchmarks memory` measures it."""
+    return sum(
+        900 + 110 * len(state.positive) if type(state.positive) is Counter else 700 + len(state.positive.cells)
+        for state in snapshot.series.values()
+    )
+
+
+@pytest.mark.parametrize(("metrics", "series"), [(1, 1), (4, 195), (MAX_METRICS, 7)])
+def test_memory_has_a_ceiling(metrics, series):
+    """At 10,000 samples a second, of any length: docs/measurement.md states it."""
+    seconds = [crowd(metrics, series, seed=seed) for seed in range(2)]
+    thresholds = {"t_series_0": [Limit("p(95)<1000", over="10m"), Limit("p(95)<1000", phase="hold")]}
+    judging = Judging(parse_thresholds(thresholds), [Phase("hold", 0, 86_400)])
+    timeline, many = judging.timeline, 8
+    for second in range(many):
+        judging.add(Window(second, second + 1, seconds[second % 2]))
+    history = sum(size_of(window.snapshot) for window in timeline.history)
+    states = many * len(timeline.total.series)
+    (sliding,) = judging._sliding.values()
+    pieces = sum(size_of(piece.snapshot) for piece in sliding._pieces) / len(sliding._pieces)
+    # Totals at their most: as wide as a lognormal distribution gets in days, or the few buckets that there may be.
+    totals = len(timeline.total.series) * 1200 * 110 + len(timeline.series.series) * FEW_BUCKETS * 110
+    most = totals + history * min(MAX_HISTORY / many, MAX_HISTORY_STATES / states) + 121 * pieces
+    assert most < 130e6, f"{most / 1e6:.0f} MB"

@@ -195,3 +195,64 @@ def test_select_merges_the_series_of_a_gauge_as_it_declares(merging, wanted):
         SeriesKey("g", Kind.GAUGE, (("table", t),)): GaugeState(merging, v, v, v) for t, v in (("a", 5), ("b", 2))
     }
     assert Snapshot(series).select("g").value == wanted
+
+
+def test_series_are_told_apart_by_what_is_asked_for_only():
+    snapshot = Snapshot(
+        {
+            SeriesKey("c", Kind.COUNTER, (("op", op), ("table", table))): CounterState(amount)
+            for op, table, amount in (("read", "a", 1), ("read", "b", 2), ("write", "a", 4), ("write", "c", 8))
+        }
+        | {SeriesKey("d", Kind.COUNTER, (("table", "a"),)): CounterState(16)}
+    )
+    apart = snapshot.told_apart({"c": {("table", "a"), ("op", "write")}})
+    assert {(key.name, key.tags): state.total for key, state in apart.series.items()} == {
+        ("c", (("table", "a"),)): 1,
+        ("c", ()): 2,
+        ("c", (("op", "write"), ("table", "a"))): 4,
+        ("c", (("op", "write"),)): 8,
+        ("d", ()): 16,
+    }
+    for tags in ({}, {"table": "a"}, {"op": "write"}, {"op": "write", "table": "a"}):
+        assert apart.select("c", tags).total == snapshot.select("c", tags).total
+    assert apart.select("c", {"table": "b"}) is None
+
+
+def test_gauges_are_told_apart_always():
+    series = {SeriesKey("g", Kind.GAUGE, (("part", part),)): GaugeState(GaugeMerge.SUM, 1, 1, 1) for part in "ab"}
+    assert Snapshot(series).told_apart({}).series == series
+
+
+def test_only_some_metrics():
+    snapshot = Snapshot({SeriesKey(name, Kind.COUNTER): CounterState(1) for name in "abc"})
+    assert snapshot.only({"a", "c", "x"}).names() == ["a", "c"]
+
+
+class Walked(dict):
+    """Counts how often all of it was walked over."""
+
+    times = 0
+
+    def __iter__(self):
+        self.times += 1
+        return super().__iter__()
+
+    def items(self):
+        self.times += 1
+        return super().items()
+
+
+def test_each_of_many_metrics_is_found_without_looking_at_all():
+    series = Walked({SeriesKey(f"m{number}", Kind.COUNTER): CounterState(number) for number in range(20_000)})
+    snapshot = Snapshot(series)
+    names = snapshot.names()
+    assert sum(snapshot.select(name).total for name in names) == 20_000 * 19_999 / 2
+    assert series.times == 1
+
+
+def test_what_comes_later_is_found():
+    snapshot = counters(orders=1)
+    assert snapshot.select("d") is None
+    snapshot.series[SeriesKey("d", Kind.COUNTER)] = CounterState(7)
+    assert snapshot.select("d").total == 7
+    assert snapshot.names() == ["c", "d"]

@@ -223,7 +223,7 @@ def test_every_fault_is_said_at_once_in_its_words(executor, keys, faults):
 
 @pytest.mark.parametrize("executor", [ConstantVUs, RampingVUs, ConstantArrivalRate, RampingArrivalRate])
 def test_what_an_executor_cannot_do_without_is_asked_for(executor):
-    with pytest.raises(TypeError):
+    with pytest.raises(ConfigError, match=f"{executor.__name__}: needs "):
         executor()
 
 

@@ -85,7 +85,7 @@ def test_a_key_that_the_profiles_executor_lacks_is_refused():
     ("keys", "fault"),
     [
         ({"p96_": 1}, f"unknown key p96_=1; allowed: {', '.join(MARKER_KEYS)}"),
-        ({"positional": (1,)}, f"unknown key positional=(1,); allowed: {', '.join(MARKER_KEYS)}"),
+        ({"positional": (1,)}, f"(1,) has no name; allowed: {', '.join(MARKER_KEYS)}"),
         (
             {"p95": -1},
             "p95=-1 is no limit; allowed: milliseconds of at least 0, or a number with a unit, "

@@ -65,6 +65,7 @@ def result():
         history=tuple(history),
         failures=(FailureKind("ValueError", "test_shop.py:7", 6, f"Traceback\n{NASTY}\n"),),
         notes=("something was left out: 3",),
+        series=total,
     )
 
 
