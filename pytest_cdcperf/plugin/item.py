@@ -195,5 +195,3 @@ def _restrain(perf: PerfFunction, session: PerfSession) -> None:
                 reason=f"takes {planned}: runs only where its profile is asked for by name, -m or --perf-profile"
             )
         )
-    if session.config.pluginmanager.hasplugin("rerunfailures"):
-        perf.add_marker(pytest.mark.flaky(reruns=0), append=False)  # before one that the test may have

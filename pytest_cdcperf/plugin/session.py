@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from _pytest import runner
 
 from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.cluster.controller import Controller
@@ -16,6 +17,7 @@ from pytest_cdcperf.cluster.shared import Shared
 from pytest_cdcperf.model.overrides import Overrides
 from pytest_cdcperf.model.profiles import canonical, spellings
 from pytest_cdcperf.plugin import item as items_module
+from pytest_cdcperf.plugin.driver import runs_load
 from pytest_cdcperf.plugin.host import SessionHost
 from pytest_cdcperf.plugin.interruption import Interruption
 from pytest_cdcperf.plugin.item import PerfFunction
@@ -186,6 +188,11 @@ class PerfSession:
         if loaded and self.config.pluginmanager.hasplugin("_cov"):
             lines.append("cdcperf: --cov makes every line cost several times as much: expect weak figures")
         return lines
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Run a perf test under load as pytest itself does, not as plugins that run a failed test again."""
+        return runner.pytest_runtest_protocol(item, nextitem) if runs_load(item) else None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
