@@ -35,7 +35,8 @@ class FanOutScheduling:
         self._tests: tuple[LoadTest, ...] = ()
         self._scheduled = False
 
-    @property  # type: ignore[override]  # as weakref.proxy does it: isinstance() and the name xdist prints are right
+    # As weakref.proxy does it, so that isinstance() and the name that xdist prints are right.
+    @property  # type: ignore[misc]  # typeshed has it writable
     def __class__(self) -> type:
         """The class of the inner scheduler."""
         return type(self._inner)
