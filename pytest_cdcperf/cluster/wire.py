@@ -66,6 +66,7 @@ def _plain(value: Any) -> Any:
     if kind in _TYPES:
         number, parts, _ = _TYPES[kind]
         return [number, *parts(value)]
+    plain: Any
     for plain in (str, int, float, bytes):  # what users name by members of a StrEnum, or count in numpy's floats
         if isinstance(value, plain):
             return _plain(str.__str__(value) if plain is str else plain(value))
@@ -89,7 +90,7 @@ def _read_counts(parts: Sequence[Any]) -> Counter[int]:
     return Counter(dict(zip(parts[::2], parts[1::2], strict=True)))
 
 
-def _codec(kind: type) -> tuple[Parts, Make]:
+def _codec(kind: Any) -> tuple[Parts, Make]:
     if issubclass(kind, Enum):
         return lambda value: (value.value,), lambda parts: kind(*parts)
     if issubclass(kind, tuple):
