@@ -223,6 +223,7 @@ class FanOut:
         if self._takes_over or known.collection_is_completed:
             return
         self._takes_over = True
+        self._perf().expect_load()
         make = self._config.hook.pytest_xdist_make_scheduler
         manager.sched = scheduler = FanOutScheduling(make(config=self._config, log=manager.log), self)
         for ready in known.nodes:
