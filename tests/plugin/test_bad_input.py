@@ -76,12 +76,21 @@ def test_a_wrong_option_ends_the_session_with_exit_code_4(pytester, write, optio
         ("[tool.cdcperf.embedded]\nschema = 'no.sql'", "*embedded]: schema='no.sql': there is no such file*"),
     ],
 )
-def test_a_wrong_configuration_is_refused(pytester, write, table, line):
+def test_a_wrong_configuration_is_said_where_it_matters_and_nowhere_else(pytester, write, table, line):
     pytester.makepyprojecttoml(table)
-    result = pytester.runpytest()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([line])
-    assert_no_traceback(result)
+    write("def test_plain(): pass", "test_plain")
+    plain = pytester.runpytest("-m", "not baseline")
+    assert plain.ret == 0
+    assert not [line for line in plain.outlines if "cdcperf" in line and not line.startswith("plugins: ")]
+    asked = pytester.runpytest("--perf-run")
+    assert asked.ret == pytest.ExitCode.USAGE_ERROR
+    asked.stderr.fnmatch_lines([line])
+    write("@perf\ndef test_it(): pass")
+    collected = pytester.runpytest()
+    assert collected.ret == pytest.ExitCode.INTERRUPTED
+    collected.stdout.fnmatch_lines([line])
+    for result in (asked, collected):
+        assert_no_traceback(result)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +100,6 @@ def test_a_wrong_configuration_is_refused(pytester, write, table, line):
         (
             "from hypothesis import given, strategies as st\n@perf\n@given(st.integers())\ndef test_it(n): pass",
             "*under hypothesis' @given cannot be a perf test*",
-        ),
-        (
-            "@pytest.fixture\nasync def conn(): return 1\n@perf\nasync def test_it(conn): pass",
-            "*fixture 'conn' is asynchronous and lives on another event loop than the VUs*",
         ),
         ("@pytest.mark.soak\n@pytest.mark.baseline\n@perf\ndef test_it(): pass", "*has the profiles baseline, soak*"),
     ],
