@@ -1,18 +1,23 @@
 """Messages as bytes, for a channel between processes or hosts.
 
-Pickled, and read back by an unpickler that makes nothing but the values listed here: what a far host sends
-can name no other code. Both ends run the same version of this package, which is checked before.
+Written as JSON, which can name no code and hold no references: a list begins with the number of its type, of those
+listed here, and that type is called with the rest. So the most that a far host can send is wrong values. Both ends
+run the same version of this package, which is checked before.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
+import json
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from enum import Enum
+from itertools import chain
 from typing import Any
 
 from pytest_cdcperf.cluster import messages, shared
 from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics import course, recorder, series, snapshot, threshold, verdict
 from pytest_cdcperf.metrics.histogram import Histogram, PackedCounts
 from pytest_cdcperf.model import load, services, share
@@ -20,7 +25,7 @@ from pytest_cdcperf.reporting import result
 
 _VALUES: tuple[type, ...] = (
     *(value for value in vars(messages).values() if isinstance(value, type) and value.__module__ == messages.__name__),
-    *(shared.PoolCall, shared.OnceCall, FailureKind, Histogram, PackedCounts, Counter, load.Phase, share.Share),
+    *(shared.PoolCall, shared.OnceCall, FailureKind, Histogram, PackedCounts, load.Phase, share.Share),
     *(course.Drift, course.Recovery, recorder.Definition, series.Window, verdict.Verdict),
     *(snapshot.Snapshot, snapshot.SeriesKey, snapshot.Kind, snapshot.GaugeMerge),
     *(snapshot.CounterState, snapshot.RateState, snapshot.GaugeState),
@@ -28,38 +33,85 @@ _VALUES: tuple[type, ...] = (
     *(result.RunFacts, result.RunResult, result.WorkerPart),
     *(services.Services, services.PostgresAddress, services.MongoAddress),
 )
-_PLAIN: tuple[type, ...] = (str, int, float, bytes)
-_ALLOWED = {(value.__module__, value.__qualname__): value for value in (*_VALUES, *_PLAIN)}
+_SIMPLE = frozenset({str, int, float, bool, type(None)})  # which are the same in JSON
+
+
+class WireError(ValueError):
+    """Bytes that are no message."""
 
 
 def pack(message: messages.ToController | messages.ToWorker) -> bytes:
-    """Return *message* as bytes."""
-    data = io.BytesIO()
-    _Pickler(data, protocol=pickle.HIGHEST_PROTOCOL).dump(message)
-    return data.getvalue()
+    """Return *message* as bytes.
+
+    :raises TypeError: where it holds what cannot be sent
+    """
+    return json.dumps(_plain(message), separators=(",", ":")).encode()
 
 
 def unpack(data: bytes) -> Any:
     """Return the message that :func:`pack` wrote.
 
-    :raises pickle.UnpicklingError: where *data* names anything that is no part of a message
+    :raises WireError: where *data* is no such message
     """
-    return _Unpickler(io.BytesIO(data)).load()
+    try:
+        return _value(json.loads(data))
+    except (ArithmeticError, AttributeError, ConfigError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise WireError(f"no message: {type(error).__name__}: {error}") from None
 
 
-class _Pickler(pickle.Pickler):
-    def reducer_override(self, value: Any) -> Any:
-        """Send what users name by members of a StrEnum, or count in numpy's floats, as the plain value it is."""
-        if type(value) not in _VALUES:
-            for plain in _PLAIN:
-                if isinstance(value, plain):
-                    return plain, (str.__str__(value) if plain is str else plain(value),)
-        return NotImplemented
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind in _SIMPLE:
+        return value
+    if kind in _TYPES:
+        number, parts, _ = _TYPES[kind]
+        return [number, *parts(value)]
+    plain: Any
+    for plain in (str, int, float, bytes):  # what users name by members of a StrEnum, or count in numpy's floats
+        if isinstance(value, plain):
+            return _plain(str.__str__(value) if plain is str else plain(value))
+    raise TypeError(f"{value!r} is of {kind.__module__}.{kind.__qualname__}, which cannot be sent to another process")
 
 
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> type:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of a message") from None
+def _value(plain: Any) -> Any:
+    return _MAKERS[plain[0]](plain[1:]) if type(plain) is list else plain
+
+
+def _all_plain(values: Iterable[Any]) -> Iterable[Any]:
+    return map(_plain, values)
+
+
+def _read_dict(parts: Sequence[Any]) -> dict[Any, Any]:
+    values = [*map(_value, parts)]
+    return dict(zip(values[::2], values[1::2], strict=True))
+
+
+def _read_counts(parts: Sequence[Any]) -> Counter[int]:
+    return Counter(dict(zip(parts[::2], parts[1::2], strict=True)))
+
+
+def _codec(kind: Any) -> tuple[Parts, Make]:
+    if issubclass(kind, Enum):
+        return lambda value: (value.value,), lambda parts: kind(*parts)
+    if issubclass(kind, tuple):
+        return _all_plain, lambda parts: kind(*map(_value, parts))
+    names = [field.name for field in fields(kind) if field.init]
+    return (
+        lambda value: [_plain(getattr(value, name)) for name in names],
+        lambda parts: kind(*map(_value, parts)),
+    )
+
+
+Parts = Callable[[Any], Iterable[Any]]
+Make = Callable[[Sequence[Any]], Any]
+_CODECS: dict[type, tuple[Parts, Make]] = {
+    list: (_all_plain, lambda parts: [*map(_value, parts)]),
+    tuple: (_all_plain, lambda parts: (*map(_value, parts),)),
+    set: (_all_plain, lambda parts: {*map(_value, parts)}),
+    dict: (lambda value: _all_plain(chain.from_iterable(value.items())), _read_dict),
+    Counter: (lambda value: chain.from_iterable(value.items()), _read_counts),  # of a histogram: numbers only
+    bytes: (lambda value: (value.decode("latin-1"),), lambda parts: parts[0].encode("latin-1")),
+    **{kind: _codec(kind) for kind in _VALUES},
+}
+_TYPES = {kind: (number, *codec) for number, (kind, codec) in enumerate(_CODECS.items())}
+_MAKERS = {number: make for number, _, make in _TYPES.values()}

@@ -105,7 +105,7 @@ class VU:
         self.shared = Resources() if shared is None else shared
         self.scope = scope
         self.think_ns = 0
-        self.fault: Exception | None = None  # why the iteration failed although its body raises nothing
+        self.fault: BaseException | None = None  # why the iteration failed although its body raises nothing
         self.task: asyncio.Task[None] | None = None
         self.pause: Callable[[float], object] = _no_pause
         self.pause_aio: Callable[[float], Awaitable[object]] = _no_pause_aio

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,13 +40,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marks; check what concerns perf tests: a mistake ends the session with exit code 4."""
+    """Register the marks; where an option of ours is given, check all: a mistake ends the session with exit code 4."""
     options.register_markers(config)
     config.stash[stdout_key] = None if hasattr(config, "workerinput") else _duplicate_stdout()
     if config.getoption("dist", "no") != "no":
         _fan_out(config)
-    if options.concern(config):
+    if options.given(config):
         begin_session(config)
+    elif options.may_name_a_profile(config):
+        with suppress(pytest.UsageError):  # said where a perf test is collected
+            begin_session(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

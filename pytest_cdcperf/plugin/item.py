@@ -36,6 +36,7 @@ class PerfFunction(pytest.Function):
     spec: PerfSpec
     runs_load: bool
     results: list[RunResult]
+    refused: str = ""  # why the load cannot run
 
     @property
     def is_async(self) -> bool:
@@ -55,8 +56,15 @@ class PerfFunction(pytest.Function):
         spec = f"{self.spec.load_in_words}; limits: {limits or 'none'}; error_rate {self.spec.error_rate:g}"
         return LoadTest(index, self.nodeid, spec, vus, self.marker.gate)
 
+    def setup(self) -> None:
+        """Set up the fixtures, not of a test that is refused."""
+        if not self.refused:
+            super().setup()
+
     def runtest(self) -> None:
         """Run the body: once in the main thread, or under load."""
+        if self.refused:
+            pytest.fail(self.refused, pytrace=False)
         from pytest_cdcperf.plugin import running  # noqa: PLC0415  # the engine, at the first perf test
 
         if drives_load(self):
@@ -93,6 +101,9 @@ def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
         faults += load_faults(item, spec)
     if faults:
         raise pytest.Collector.CollectError(_lines(item, faults))
+    elsewhere = _async_fixtures(item)
+    if elsewhere and not runs_load and _is_run_by_others(item):
+        return _left_to_others(item, session)
     perf: PerfFunction = PerfFunction.from_parent(
         item.parent,
         name=item.name,
@@ -106,7 +117,24 @@ def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
     perf.perf_session, perf.marker, perf.spec, perf.runs_load, perf.results = session, marker, spec, runs_load, []
     if runs_load:
         _restrain(perf, session)
+        perf.refused = "\n".join(_on_another_loop(item, name) for name in elsewhere)
     return perf
+
+
+def _left_to_others(item: pytest.Function, session: PerfSession) -> pytest.Function:
+    """Return *item* as it is, its body being one iteration: its plugin runs it on the loop of its fixtures."""
+    from pytest_cdcperf.plugin.running import as_iteration  # noqa: PLC0415  # the engine, at the first perf test
+
+    item.perf_session = session  # type: ignore[attr-defined]  # it is seen to
+    item.obj = as_iteration(item.obj, session.run_id)
+    return item
+
+
+def _on_another_loop(item: pytest.Function, name: str) -> str:
+    return (
+        f"{item.nodeid}: fixture {name!r} is asynchronous and lives on another event loop than the VUs; "
+        "make it a plain fixture, or open what it gives inside the body"
+    )
 
 
 def _lines(item: pytest.Function, faults: Sequence[str]) -> str:
@@ -156,14 +184,20 @@ def _shape_faults(item: pytest.Function) -> list[str]:
         )
     if item.get_closest_marker("xfail") is not None:
         faults.append("a perf test cannot be xfail, it would hide the verdict; tolerate failures with error_rate=")
-    faults += [
-        f"fixture {name!r} is asynchronous and lives on another event loop than the VUs; "
-        "make it a plain fixture, or open what it gives inside the body"
-        for name in item._fixtureinfo.names_closure
-        for definition in item._fixtureinfo.name2fixturedefs.get(name, ())[-1:]
-        if inspect.iscoroutinefunction(definition.func) or inspect.isasyncgenfunction(definition.func)
-    ]
     return faults
+
+
+def _async_fixtures(item: pytest.Function) -> list[str]:
+    closure, definitions = item._fixtureinfo.names_closure, item._fixtureinfo.name2fixturedefs
+    used = [(name, definitions[name][-1].func) for name in closure if definitions.get(name)]
+    return [name for name, func in used if inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func)]
+
+
+def _is_run_by_others(item: pytest.Function) -> bool:
+    """Whether pytest-asyncio or anyio would run the coroutine of *item* on a loop of its own."""
+    return inspect.iscoroutinefunction(item.obj) and (
+        type(item) is not pytest.Function or "anyio_backend" in item.fixturenames
+    )
 
 
 def load_faults(item: pytest.Function, spec: PerfSpec) -> list[str]:
@@ -195,5 +229,3 @@ def _restrain(perf: PerfFunction, session: PerfSession) -> None:
                 reason=f"takes {planned}: runs only where its profile is asked for by name, -m or --perf-profile"
             )
         )
-    if session.config.pluginmanager.hasplugin("rerunfailures"):
-        perf.add_marker(pytest.mark.flaky(reruns=0), append=False)  # before one that the test may have

@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-_TABLE = re.compile(rb"^\s*\[+\s*tool\s*\.\s*[\"']?cdcperf|^\s*(tool\.)?cdcperf\s*[.=]", re.MULTILINE)
 _ASKING = (
     "perf_run",
     "perf_once",
@@ -17,7 +16,6 @@ _ASKING = (
     "perf_thresholds",
     "perf_stack",
     "perf_clean",
-    "markexpr",
 )
 
 # The built-in ones, by every spelling: reading them from the model would cost each session 15 ms.
@@ -43,17 +41,32 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def register_markers(config: pytest.Config) -> None:
-    """Register ``perf`` and the built-in profiles, so that --strict-markers is content."""
+    """Register ``perf`` and the profiles, so that --strict-markers is content."""
     config.addinivalue_line("markers", "perf(**keys): a perf test; keys state its load, limits and tolerated failures")
-    for name in _PROFILES:
+    for name in (*_PROFILES, *_own_profiles(config)):
         config.addinivalue_line("markers", f"{name}: perf profile")
 
 
-def concern(config: pytest.Config) -> bool:
-    """Whether option, configuration or mark expression could concern perf tests, so that all must be checked now."""
-    if any(config.getoption(name, None) for name in _ASKING):
-        return True
+def given(config: pytest.Config) -> bool:
+    """Whether any ``--perf-*`` option was given, so that all of them and the configuration must be checked now."""
+    return any(config.getoption(name, None) for name in _ASKING)
+
+
+def may_name_a_profile(config: pytest.Config) -> bool:
+    """Whether the ``-m`` expression could ask for load."""
+    words = set(re.findall(r"[\w-]+", config.getoption("markexpr", "") or ""))
+    return not words.isdisjoint((*_PROFILES, *_own_profiles(config)))
+
+
+def _own_profiles(config: pytest.Config) -> list[str]:
+    """Return the names of the project's profiles by all spellings. What is wrong with them is not said here."""
     try:
-        return _TABLE.search((config.rootpath / "pyproject.toml").read_bytes()) is not None
-    except OSError:
-        return False
+        text = (config.rootpath / "pyproject.toml").read_bytes()
+        if b"cdcperf" not in text:
+            return []
+        import tomllib  # noqa: PLC0415
+
+        names = [*tomllib.loads(text.decode())["tool"]["cdcperf"]["profiles"]]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
+    return [*names, *(name.replace("_", "-") for name in names if "_" in name)]

@@ -16,6 +16,7 @@ from _pytest.capture import CaptureIO, EncodedFile
 from _pytest.logging import LogCaptureHandler
 
 from pytest_cdcperf.engine.unawaited import failing_unawaited
+from pytest_cdcperf.engine.vu import VU, current_vu
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.plugin.output import bounded
 
@@ -25,7 +26,14 @@ _PATCHING = ("setattr", "delattr", "setitem", "delitem", "setenv", "delenv", "sy
 @contextmanager
 def restrained(test: str) -> Iterator[None]:
     """Inside the block, which is the load of *test*, hold its bodies to what VUs may do."""
-    with _logs_not_kept(), _warnings_kept_once(), failing_unawaited(), _output_bounded(), _fixtures_refused(test):
+    with (
+        _logs_not_kept(),
+        _warnings_kept_once(),
+        failing_unawaited(),
+        _output_bounded(),
+        _fixtures_refused(test),
+        _subtests_counted(),
+    ):
         yield
 
 
@@ -97,6 +105,47 @@ def _fixtures_refused(test: str) -> Iterator[None]:
         for name in _PATCHING:
             patch.setattr(pytest.MonkeyPatch, name, here_only(getattr(pytest.MonkeyPatch, name), _late_patch))
         yield
+
+
+@contextmanager
+def _subtests_counted() -> Iterator[None]:
+    """Let a subtest that fails in a VU fail its iteration: pytest would capture and report each one."""
+    places = (("_pytest.subtests", "Subtests"), ("pytest_subtests.plugin", "SubTests"))
+    kinds = [getattr(sys.modules.get(module), name, None) for module, name in places]
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in filter(None, kinds):
+            patch.setattr(kind, "test", _test_in_vu(kind.test))
+        yield
+
+
+def _test_in_vu(reported: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(reported)
+    def test(self: object, *arguments: Any, **options: Any) -> Any:
+        vu = current_vu()
+        return reported(self, *arguments, **options) if vu is None else _Subtest(vu)
+
+    return test
+
+
+class _Subtest:
+    """A subtest under load: the body goes on after it, as in pytest, and its first failure is the iteration's."""
+
+    def __init__(self, vu: VU) -> None:
+        self._vu = vu
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        """Keep what failed the subtest; let through what is to end the iteration or the run."""
+        if isinstance(error, pytest.skip.Exception):
+            return True
+        if isinstance(error, pytest.exit.Exception | pytest.xfail.Exception):
+            return False
+        if not isinstance(error, Exception | pytest.fail.Exception):
+            return False
+        self._vu.fault = self._vu.fault or error
+        return True
 
 
 def _late_fixture(argname: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -56,8 +57,7 @@ def run_once(item: PerfFunction) -> None:
 def call_once(body: Callable[[], Any], run_id: str, *, is_async: bool) -> None:
     """Call *body* as the only iteration of the only VU, in this thread."""
     __tracebackhide__ = True
-    recorder = Recorder()
-    vu = VU(1, run_id=run_id, scope=Scope(recorder), is_async=is_async)
+    vu = VU(1, run_id=run_id, scope=Scope(Recorder()), is_async=is_async)
     with failing_unawaited():
         if is_async:
             _await_once(body, vu)
@@ -67,35 +67,53 @@ def call_once(body: Callable[[], Any], run_id: str, *, is_async: bool) -> None:
                     refuse_awaitable(body())
             finally:
                 vu.own.close_all()
+    _fail_where_faulty(vu)
+
+
+def as_iteration(body: Callable[..., Awaitable[Any]], run_id: str) -> Callable[..., Awaitable[None]]:
+    """Return *body* as the only iteration of the only VU, to be awaited on whichever loop of asyncio."""
+
+    @wraps(body)
+    async def once(*arguments: Any, **named: Any) -> None:
+        __tracebackhide__ = True
+        vu = VU(1, run_id=run_id, scope=Scope(Recorder()), is_async=True)
+        with failing_unawaited():
+            await _iterate(lambda: body(*arguments, **named), vu)
+        _fail_where_faulty(vu)
+
+    return once
+
+
+def _fail_where_faulty(vu: VU) -> None:
+    __tracebackhide__ = True
     if vu.fault is not None:
         pytest.fail(str(vu.fault), pytrace=False)
-    false = [name for name, state in recorder.drain().by_tag("checks", "check") if _is_false(state)]
+    states = vu.scope.recorder.drain().by_tag("checks", "check")
+    false = [name for name, state in states if isinstance(state, RateState) and state.hits < state.total]
     if false:
         pytest.fail("false checks: " + ", ".join(map(short_name, false)), pytrace=False)
 
 
-def _is_false(state: object) -> bool:
-    return isinstance(state, RateState) and state.hits < state.total
-
-
-def _await_once(body: Callable[[], Any], vu: VU) -> None:
+async def _iterate(body: Callable[[], Awaitable[Any]], vu: VU) -> None:
     __tracebackhide__ = True
     import asyncio  # noqa: PLC0415
 
-    from pytest_cdcperf.engine.tasks import new_event_loop  # noqa: PLC0415
+    vu.task = asyncio.current_task()
+    try:
+        with acting_as(vu):
+            await body()
+    finally:
+        await asyncio.gather(*vu.own.close_all(), *vu.shared.close_all(), return_exceptions=True)
 
-    async def main() -> None:
-        vu.task = asyncio.current_task()
-        try:
-            with acting_as(vu):
-                await body()
-        finally:
-            await asyncio.gather(*vu.own.close_all(), *vu.shared.close_all(), return_exceptions=True)
+
+def _await_once(body: Callable[[], Awaitable[Any]], vu: VU) -> None:
+    __tracebackhide__ = True
+    from pytest_cdcperf.engine.tasks import new_event_loop  # noqa: PLC0415
 
     # Not asyncio.run(): it would replace the thread's loop, which may be another plugin's.
     loop = new_event_loop()
     try:
-        loop.run_until_complete(main())
+        loop.run_until_complete(_iterate(body, vu))
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

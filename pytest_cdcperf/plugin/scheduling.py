@@ -17,11 +17,16 @@ if TYPE_CHECKING:  # every session with workers imports this module: nothing tha
 
 
 class FanOutScheduling:
-    """Wraps the scheduler of the chosen ``--dist``. Without a perf test under load it only passes everything on.
+    """Wraps the scheduler of the chosen ``--dist``, in a session with perf tests under load.
 
     The inner scheduler sees the ordinary tests alone, and a stand-in for each node: where it lets a node go,
     the node gets the perf tests. What order they run in is the controller's to say.
+
+    To other plugins it is the inner scheduler: it has that one's class, and every attribute that is not its own
+    is read from and written to that one.
     """
+
+    _OWN = frozenset({"_inner", "_fan_out", "_nodes", "_tests", "_scheduled"})
 
     def __init__(self, inner: Scheduling, fan_out: FanOut) -> None:
         self._inner: Any = inner
@@ -29,6 +34,23 @@ class FanOutScheduling:
         self._nodes: dict[WorkerController, _Node] = {}
         self._tests: tuple[LoadTest, ...] = ()
         self._scheduled = False
+
+    # As weakref.proxy does it, so that isinstance() and the name that xdist prints are right.
+    @property  # type: ignore[misc]  # typeshed has it writable
+    def __class__(self) -> type:
+        """The class of the inner scheduler."""
+        return type(self._inner)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._OWN:  # before __init__ has set it
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self._OWN:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._inner, name, value)
 
     @property
     def nodes(self) -> list[WorkerController]:
@@ -94,7 +116,12 @@ class FanOutScheduling:
             self._fan_out.controller.completed(node.gateway.id, load.nodeid)
 
     def mark_test_pending(self, item: str) -> None:
-        """Run *item* again: asked for by plugins that rerun what crashed."""
+        """Run *item* again: asked for by plugins that rerun what crashed.
+
+        :raises NotImplementedError: for a perf test: load is not rerun
+        """
+        if any(test.nodeid == item for test in self._tests):
+            raise NotImplementedError(f"{item}: a perf test under load is not run again")
         self._inner.mark_test_pending(item)
 
     def remove_pending_tests_from_node(self, node: WorkerController, indices: Sequence[int]) -> None:
@@ -152,6 +179,13 @@ class _Node:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._node, name)
+
+    # What the inner scheduler keeps by node can be looked up by the node itself.
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is self._node
+
+    def __hash__(self) -> int:
+        return hash(self._node)
 
     @property
     def shutting_down(self) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest import runner
 
 from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.cluster.controller import Controller
@@ -14,8 +16,10 @@ from pytest_cdcperf.cluster.link import Channel, link_in_process, link_over
 from pytest_cdcperf.cluster.messages import Interrupted, ServicesWanted
 from pytest_cdcperf.cluster.shared import Shared
 from pytest_cdcperf.model.overrides import Overrides
-from pytest_cdcperf.model.profiles import canonical, spellings
+from pytest_cdcperf.model.profiles import canonical
 from pytest_cdcperf.plugin import item as items_module
+from pytest_cdcperf.plugin.driver import runs_load
+from pytest_cdcperf.plugin.health import HealthFiles
 from pytest_cdcperf.plugin.host import SessionHost
 from pytest_cdcperf.plugin.interruption import Interruption
 from pytest_cdcperf.plugin.item import PerfFunction
@@ -70,7 +74,7 @@ class PerfSession:
         self.shared = Shared(self.link.ask, crosses_processes=seat is not None)
         self.services = SessionServices(
             settings,
-            lambda: self.directory.path,
+            self._log_directory,
             self.progress.begin,
             None if seat is None else lambda: self.link.ask(ServicesWanted()),
             self.controller.fail,
@@ -81,51 +85,80 @@ class PerfSession:
         self.load_refused = ""  # why no load may start any more
         self.worker_died = False
         self._ends = False
+        self._health: HealthFiles | None = None  # where this process collects, and may run load
+        self._expects_load = False
+        self._logs: Path | None = None  # of the embedded servers, where no load runs
+        self._has_perf_tests = False
         self._selected: list[PerfFunction] = []
         self._plain = 0  # tests that carry a profile asked for, and no @perf
-        for name, load in settings.profiles.items():
-            for spelling in spellings(name):
-                config.addinivalue_line("markers", f"{spelling}: perf profile: {load.describe()}")
-        if self.loads:
-            self._prepare_load()
 
     @property
     def loads(self) -> bool:
         """Whether the session runs load."""
         return self.settings.mode is Mode.LOAD
 
-    def _prepare_load(self) -> None:
+    def expect_load(self) -> None:
+        """Some test is going to run under load: make sure that its results can be written.
+
+        :raises pytest.UsageError: when they cannot
+        """
+        self._expects_load = True
         if self.seat is None and not self.config.getoption("collectonly"):
             self.directory.check()
-        # The health check runs before any load, also where only another test was named.
-        named = [argument.partition("::")[0] for argument in self.config.args]
-        self.config.args += [path for path in self.settings.health if not _covered(path, named)]
+
+    def _log_directory(self) -> Path:
+        # Without load nothing is left behind: pytest keeps its own temporary directories of the last three sessions.
+        factory = getattr(self.config, "_tmp_path_factory", None)
+        if self._expects_load or factory is None:
+            return self.directory.path
+        if self._logs is None:
+            self._logs = factory.mktemp("cdcperf-logs")
+        return self._logs
 
     def adopt(self, item: pytest.Function) -> pytest.Function:
         """Return the perf test that *item* is, or *item* itself where it is none."""
+        self._has_perf_tests = True
         return items_module.adopt(item, self)
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Collect the health check as well where load may run, not where only workers collect. Called once."""
+        if self.loads and not self.config.pluginmanager.hasplugin("dsession"):
+            self._health = HealthFiles(self.config, self.settings.health)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
         """Choose what runs under load, with the gates first. Called once everything is collected."""
-        gates = [item for item in items if isinstance(item, PerfFunction) and item.marker.gate] if self.loads else []
+        gates = {
+            item.nodeid: item for item in items if self.loads and isinstance(item, PerfFunction) and item.marker.gate
+        }
+        unasked = set() if self._health is None else {*self._health.unasked(items)}
+        items[:] = [item for item in items if item not in unasked]
         yield
         if self.settings.exclusive:
             self._keep_only_asked(items)
-        if any(isinstance(item, PerfFunction) and item.runs_load and item not in gates for item in items):
-            items[:] = [*gates, *(item for item in items if item not in gates)]
-            self._count_as_selected(gates)
+        if any(runs_load(item) and item.nodeid not in gates for item in items):
+            items[:] = [*gates.values(), *(item for item in items if item.nodeid not in gates)]
+            self._count_as_selected({*gates})
+        self._uncount(unasked.difference(items))
         self._selected = [item for item in items if isinstance(item, PerfFunction)]
         self._plain = sum(self._is_marked_only(item) for item in items)
+        if any(item.runs_load for item in self._selected):
+            self.expect_load()
 
     def _is_marked_only(self, item: pytest.Item) -> bool:
         marks = {canonical(mark.name) for mark in item.iter_markers()}
         return not isinstance(item, PerfFunction) and bool(marks & self.settings.asked)
 
-    def _count_as_selected(self, gates: Sequence[pytest.Item]) -> None:
+    def _count_as_selected(self, gates: Collection[str]) -> None:
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         deselected = [] if reporter is None else reporter.stats.get("deselected", [])
-        deselected[:] = [item for item in deselected if item not in gates]
+        deselected[:] = [item for item in deselected if item.nodeid not in gates]
+
+    def _uncount(self, items: Collection[pytest.Item]) -> None:
+        reporter = self.config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None:
+            reporter._numcollected -= len(items)  # noqa: SLF001  # or "collected 9 items" counts what is not asked for
 
     def _keep_only_asked(self, items: list[pytest.Item]) -> None:
         kept = [item for item in items if isinstance(item, PerfFunction) and item.runs_load]
@@ -161,6 +194,8 @@ class PerfSession:
         return [one_line(line) for line in self._header()]
 
     def _header(self) -> list[str]:
+        if not self._has_perf_tests:
+            return []
         plain = [f"cdcperf: {_tests(self._plain)} with an asked profile but without @perf: run as plain tests"]
         if not self._selected:
             return plain if self._plain else []
@@ -187,6 +222,11 @@ class PerfSession:
         if loaded and self.config.pluginmanager.hasplugin("_cov"):
             lines.append("cdcperf: --cov makes every line cost several times as much: expect weak figures")
         return lines
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Run a perf test under load as pytest itself does, not as plugins that run a failed test again."""
+        return runner.pytest_runtest_protocol(item, nextitem) if runs_load(item) else None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -233,9 +273,11 @@ class PerfSession:
             reporter.write_line(said, red=True)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_terminal_summary(self) -> None:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
         """Print the summary of each run, and the table of all where there are several."""
         self._print_summary()
+        if self._logs is not None and exitstatus:
+            terminalreporter.write_line(f"cdcperf: logs of the embedded servers: {self._logs}")
 
     def left_behind(self) -> str:
         """What to do about the rows of a worker that died: it has torn nothing down. "" where servers go with us."""
@@ -289,10 +331,3 @@ def _say_in_failure(report: pytest.TestReport, lines: Sequence[str]) -> None:
 
 def _tests(count: int, kind: str = "") -> str:
     return f"{count} {kind}test{'s' * (count != 1)}"
-
-
-def _covered(path: str, named: Sequence[str]) -> bool:
-    from pathlib import Path  # noqa: PLC0415
-
-    target = Path(path).resolve()
-    return any(target.is_relative_to(Path(name).resolve()) for name in named)

@@ -199,7 +199,9 @@ def _paths(root: Path, value: Any, faults: list[str]) -> tuple[str, ...]:
         faults.append(f"[tool.cdcperf]: health={shown(value)}; allowed: a path, or a list of paths")
         return ()
     faults += [
-        f"[tool.cdcperf]: health={name!r}: there is no such file" for name in names if not (root / name).is_file()
+        f"[tool.cdcperf]: health={name!r}: there is no such file or directory in {root}"
+        for name in names
+        if not (root / name).exists()
     ]
     return tuple(str(root / name) for name in names)
 

@@ -70,6 +70,7 @@ class FanOut:
         self._hello: dict[str, tuple[str, str]] = {}
         self._collections: dict[str, Sequence[str]] = {}
         self._taking: threading.Thread | None = None
+        self._has_begun = self._takes_over = False
         self._closed: list[str] = []  # workers from whom no word can come any more
         self._ending = False
         self._handing_out: pytest.Session | None = None
@@ -103,12 +104,18 @@ class FanOut:
                 report = pytest.CollectReport(nodeid=name, outcome="failed", longrepr=fault, result=[])
                 self._config.hook.pytest_collectreport(report=report)
             return False
+        self._begin(nodes[0].gateway.id)
+        return True
+
+    def _begin(self, worker: str) -> None:
+        if self._has_begun or worker not in self.controller.collected:
+            return
+        self._has_begun = True
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
-        if reporter is not None and self.controller.collected:
-            for line in self.controller.collected[nodes[0].gateway.id].header:
+        if reporter is not None:
+            for line in self.controller.collected[worker].header:
                 reporter.write_line(line)
         self._take_signals()
-        return True
 
     def _take_signals(self) -> None:
         perf, collected = self._perf(), self.controller.collected.values()
@@ -156,12 +163,6 @@ class FanOut:
                     "all must come to the same: look for what differs between them, such as the environment",
                 )
 
-    @pytest.hookimpl(wrapper=True, optionalhook=True)
-    def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
-        """Wrap the scheduler, whoever made it. Called once, before any worker has collected."""
-        inner = yield
-        return None if inner is None else FanOutScheduling(inner, self)
-
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self, specs: Sequence[Any]) -> None:
         """Refuse what cannot be told to a worker elsewhere. Called before any worker starts, in the main thread."""
@@ -199,6 +200,36 @@ class FanOut:
             self._taking.start()
         if self._taking is not None:
             self._inbox.join()
+        if self._session is not None and self._session.loads and self._concerns(node.gateway.id):
+            self._take_over_scheduling(node)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self) -> None:
+        """Say in what mode the perf tests run, before the first test where none is under load. In the main thread."""
+        if self._session is not None and not self._has_begun:
+            self._begin(next(iter(self._collections)))
+
+    def _concerns(self, worker: str) -> bool:
+        """Whether *worker* has perf tests under load, or may have some and cannot say so."""
+        return bool(self._tests_of(worker)) or self._hello.get(worker, (_installed(),))[0] != _installed()
+
+    def _take_over_scheduling(self, node: WorkerController) -> None:
+        """Put our scheduler into the place of xdist's own at the first perf test under load, in time before it is used.
+
+        Not earlier: a session without such a test keeps xdist's. It is made anew, as it knows nodes by now.
+        """
+        manager: Any = self._config.pluginmanager.getplugin("dsession")
+        known = manager.sched
+        if self._takes_over or known.collection_is_completed:
+            return
+        self._takes_over = True
+        self._perf().expect_load()
+        make = self._config.hook.pytest_xdist_make_scheduler
+        manager.sched = scheduler = FanOutScheduling(make(config=self._config, log=manager.log), self)
+        for ready in known.nodes:
+            scheduler.add_node(ready)
+            if ready is not node and ready.gateway.id in self._collections:
+                scheduler.add_node_collection(ready, self._collections[ready.gateway.id])
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)  # before xdist prints the traceback of a worker without us
     def pytest_testnodedown(self, node: WorkerController, error: object) -> None:

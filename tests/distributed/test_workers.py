@@ -88,3 +88,54 @@ def test_without_a_perf_test_every_mode_of_xdist_is_as_without_the_plugin(tmp_pa
             whose.setdefault(TOGETHER[dist](nodeid), set()).add(worker)
         assert all(len(workers) == 1 for workers in whose.values()) or dist == "each"
     assert "cdcperf:" not in having.output
+    (said,) = {line for session in (having, lacking) for line in session.lines if line.startswith("scheduling tests")}
+    assert said.endswith("Scheduling")
+
+
+RERUNNING = ("-p", "xdist", "-p", "rerunfailures")  # by the names under which they look for each other
+
+
+@pytest.mark.parametrize(
+    "load", ["", "@perf(iterations=1)\ndef test_load(): note('load.txt')\n"], ids=["plain", "load"]
+)
+def test_a_plain_test_that_crashes_its_worker_is_run_again_where_a_plugin_asks_for_that(project: Project, load: str):
+    pytest.importorskip("pytest_rerunfailures")
+    project.tests(f"""
+@pytest.mark.flaky(reruns=1)
+def test_crashes():
+    if not note("ran.txt") and sum(1 for _ in open("ran.txt")) == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def test_plain():
+    pass
+
+{load}""")
+    session = project.run(*RERUNNING, "-n", "2", "-v", "--perf-run", plugins="pytest_cdcperf.plugin")
+    assert session.counts == {"passed": 2 + bool(load), "rerun": 1}
+    assert session.code == 0
+    assert "scheduling tests via LoadScheduling" in session.lines
+    assert bool(session.notes("load.txt")) is bool(load)
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_load_that_fails_or_crashes_is_not_run_again_however_it_is_asked_for(project: Project, workers: str):
+    pytest.importorskip("pytest_rerunfailures")
+    project.tests("""
+    @pytest.mark.flaky(reruns=2)
+    @perf(iterations=1)
+    def test_fails():
+        note("fails.txt")
+        assert False
+
+    @pytest.mark.flaky(reruns=2)
+    @perf(iterations=1)
+    def test_crashes():
+        note("crashes.txt")
+        if WORKER != "main":
+            os.kill(os.getpid(), signal.SIGKILL)
+        assert False
+    """)
+    options = (*RERUNNING, "-n", workers, "--perf-run", "--reruns=2", "--force-reruns=2")
+    session = project.run(*options, plugins="pytest_cdcperf.plugin")
+    assert session.counts == {"failed": 2}
+    assert len(session.notes("fails.txt")) == len(session.notes("crashes.txt")) == 1

@@ -125,7 +125,7 @@ def test_a_wrong_option_ends_the_session_with_exit_code_4(pytester, write, optio
     [
         ("[tool.cdcperf]\nstak = 'x'", "*[[]tool.cdcperf]: unknown key 'stak'; allowed: stack, *"),
         ("[tool.cdcperf]\nstack = 'x'", "*[[]tool.cdcperf] stack='x'; allowed: embedded, external"),
-        ("[tool.cdcperf]\nhealth = 'nope.py'", "*[[]tool.cdcperf]: health='nope.py': there is no such file"),
+        ("[tool.cdcperf]\nhealth = 'nope.py'", "*[[]tool.cdcperf]: health='nope.py': there is no such file or directory*"),
         ("[tool.cdcperf.profiles.skip]\nvus = 1", "*profiles.skip]: a profile cannot be called 'skip'*"),
         ("[tool.cdcperf.profiles.x]\nvus = 0", "*profiles.x]: ConstantVUs: vus=0; allowed: a whole number*"),
         ("[tool.cdcperf.profiles.x]\nvuz = 1", "*profiles.x]: vuz is no field of ConstantVUs; allowed: duration, *"),
@@ -149,12 +149,21 @@ def test_a_wrong_option_ends_the_session_with_exit_code_4(pytester, write, optio
         ("[tool.cdcperf.embedded]\nschema = 'no.sql'", "*embedded]: schema='no.sql': there is no such file*"),
     ],
 )
-def test_a_wrong_configuration_is_refused(pytester, write, table, line):
+def test_a_wrong_configuration_is_said_where_it_matters_and_nowhere_else(pytester, write, table, line):
     pytester.makepyprojecttoml(table)
-    result = pytester.runpytest()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([line])
-    assert_no_traceback(result)
+    write("def test_plain(): pass", "test_plain")
+    plain = pytester.runpytest("-m", "not baseline")
+    assert plain.ret == 0
+    assert not [line for line in plain.outlines if "cdcperf" in line and not line.startswith("plugins: ")]
+    asked = pytester.runpytest("--perf-run")
+    assert asked.ret == pytest.ExitCode.USAGE_ERROR
+    asked.stderr.fnmatch_lines([line])
+    write("@perf\ndef test_it(): pass")
+    collected = pytester.runpytest()
+    assert collected.ret == pytest.ExitCode.INTERRUPTED
+    collected.stdout.fnmatch_lines([line])
+    for result in (asked, collected):
+        assert_no_traceback(result)
 
 
 def test_all_faults_of_a_configuration_are_named_at_once(pytester):
@@ -188,10 +197,6 @@ def test_a_configuration_that_cannot_be_read_is_one_line(pytester):
         (
             "from hypothesis import given, strategies as st\n@perf\n@given(st.integers())\ndef test_it(n): pass",
             "*under hypothesis' @given cannot be a perf test*",
-        ),
-        (
-            "@pytest.fixture\nasync def conn(): return 1\n@perf\nasync def test_it(conn): pass",
-            "*fixture 'conn' is asynchronous and lives on another event loop than the VUs*",
         ),
         ("@pytest.mark.soak\n@pytest.mark.baseline\n@perf\ndef test_it(): pass", "*has the profiles baseline, soak*"),
     ],

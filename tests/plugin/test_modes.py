@@ -93,12 +93,36 @@ def test_profiles_of_the_project_are_marks_and_loads(pytester, write, result_of)
     assert result_of("test_it-test_it")["load"] == "2 VUs for 1s"
 
 
-def test_without_perf_tests_the_session_is_as_it_was(pytester, write):
-    write("def test_plain():\n    pass\n")
-    with_plugin = pytester.runpytest("-p", "no:randomly")
-    without = pytester.runpytest("-p", "no:cdcperf", "-p", "no:pytest_cdcperf.plugin")
-    lines = [[line for line in run.outlines if "passed in" not in line] for run in (with_plugin, without)]
-    assert [line for line in lines[0] if "cdcperf" not in line or "plugins:" in line] == lines[0]
+@pytest.mark.parametrize("arguments", [(), ("-m", "baseline"), ("-m", "baseline", "--perf-run", "-n", "1")])
+def test_without_perf_tests_the_session_is_as_it_was(pytester, write, monkeypatch, arguments):
+    (pytester.path / "blocked").write_text("a file where the directory should be")
+    monkeypatch.setenv("RESULTS_DIR", str(pytester.path / "blocked" / "results"))
+    pytester.makeini("[pytest]\nmarkers = baseline\n")
+    write("@pytest.mark.baseline\ndef test_plain():\n    pass\n")
+    having = pytester.runpytest(*arguments)
+    lacking = pytester.runpytest(
+        "-p", "no:cdcperf", "-p", "no:pytest_cdcperf.plugin", *(each for each in arguments if "perf" not in each)
+    )
+    lines = [[line for line in run.outlines if "passed in" not in line] for run in (having, lacking)]
+    assert [line.replace("cdcperf-0.1.0, ", "") for line in lines[0]] == lines[1]
+    assert having.ret == lacking.ret == 0
+
+
+def test_once_mode_leaves_the_logs_of_servers_to_pytest_and_names_them_where_something_failed(pytester, write):
+    pytester.makeconftest("""
+import pytest
+from pytest_cdcperf.plugin import session_key
+
+@pytest.fixture
+def logs(request):
+    return request.config.stash[session_key].services._log_dir()
+""")
+    write("@perf\ndef test_it(logs):\n    assert not logs.is_relative_to(logs.cwd())\n")
+    quiet = pytester.runpytest()
+    quiet.assert_outcomes(passed=1)
+    assert "logs of" not in quiet.stdout.str()
+    write("@perf\ndef test_it(logs):\n    assert logs is None\n")
+    pytester.runpytest().stdout.fnmatch_lines(["cdcperf: logs of the embedded servers: *cdcperf-logs0"])
     assert not (pytester.path / "perf-results").exists()
 
 
@@ -204,3 +228,56 @@ def test_an_override_that_changes_nothing_is_said_to(pytester, write):
     line = "cdcperf: --perf-duration, --perf-vus and --perf-rate change nothing without --perf-run or -m"
     assert line in pytester.runpytest("--perf-vus=3").outlines
     assert line not in pytester.runpytest().outlines
+
+
+ASYNC_FIXTURES = {
+    "pytest-asyncio": """
+import pytest_asyncio
+
+@pytest_asyncio.fixture
+async def loop():
+    yield asyncio.get_running_loop()
+
+plugins_own = pytest.mark.asyncio
+""",
+    "anyio": """
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+@pytest.fixture
+async def loop(anyio_backend):
+    yield asyncio.get_running_loop()
+
+plugins_own = pytest.mark.anyio
+""",
+}
+
+
+@pytest.mark.parametrize("plugin", ASYNC_FIXTURES)
+def test_a_fixture_on_the_loop_of_another_plugin_works_once_and_is_refused_by_name_under_load(pytester, write, plugin):
+    write(f"""
+{ASYNC_FIXTURES[plugin]}
+@plugins_own
+@perf(load=PerVUIterations(vus=2))
+async def test_it(loop, vu):
+    assert asyncio.get_running_loop() is loop
+    assert vu.id == 1 and check("it is", vu.iteration == 0)
+
+@plugins_own
+@perf(load=PerVUIterations(vus=2))
+async def test_checked(loop):
+    check("it is not", False)
+
+@perf(load=PerVUIterations(vus=2))
+async def test_other():
+    await asyncio.sleep(0)
+""")
+    once = pytester.runpytest("-W", "ignore")
+    once.assert_outcomes(passed=2, failed=1)
+    once.stdout.fnmatch_lines(["*false checks: it is not*"])
+    loaded = pytester.runpytest("--perf-run", "-W", "ignore")
+    loaded.assert_outcomes(passed=1, failed=2)
+    loaded.stdout.fnmatch_lines(
+        ["test_it.py::test_it: fixture 'loop' is asynchronous and lives on another event loop*"]
+    )

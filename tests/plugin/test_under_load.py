@@ -194,3 +194,35 @@ def test_it(load, caplog):
     assert set(caplog.messages) == {{"after"}}
 """)
     run(pytester).assert_outcomes(passed=1)
+
+
+@pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="pytest has subtests from 9.0 on")
+@pytest.mark.parametrize("kind", ["", "async "])
+def test_a_failed_subtest_fails_its_iteration_and_the_body_goes_on(pytester, write, result_of, kind):
+    write(f"""
+@perf(load=PerVUIterations(vus=3, iterations=10))
+{kind}def test_it(subtests, vu):
+    for n in range(4):
+        with subtests.test("of four", n=n):
+            if n == 1:
+                pytest.skip("skipped subtests are nothing to load")
+            assert n != 2 or vu.iteration >= 5
+            if n == 3 and vu.iteration == 0:
+                pytest.fail("another")
+    Counter("went_on").add(1)
+""")
+    result = pytester.runpytest("--perf-run")
+    result.assert_outcomes(failed=1)
+    written = result_of("test_it-test_it")
+    assert (written["iterations"], written["failed_iterations"]) == (30, 15)
+    assert written["metrics"]["went_on"]["values"]["count"] == 30
+    assert [(each["type"], each["count"]) for each in written["failures"]] == [("AssertionError", 15)]
+    assert len(result.outlines) < 60
+
+
+@pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="pytest has subtests from 9.0 on")
+def test_in_once_mode_a_failed_subtest_is_reported_as_pytest_does(pytester, write):
+    write("@perf\ndef test_it(subtests):\n    with subtests.test('odd'):\n        assert False\n")
+    result = pytester.runpytest()
+    result.stdout.fnmatch_lines(["*contains 1 failed subtest*"])
+    result.assert_outcomes(failed=2)

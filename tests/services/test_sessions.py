@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_cdcperf.clients.postgres import Postgres
 from tests.services.harness import ROOT, Session, gone
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
@@ -88,6 +89,20 @@ class TestTheReadme:
         assert "mode once" in session.output
         assert len(session.processes) > 4
         assert all(gone(pid) for pid in session.processes)
+
+    def test_over_four_workers_it_works_again_and_again_on_servers_that_live_on(
+        self, run: Callable[..., Session], external: dict[str, str], source: Postgres
+    ) -> None:
+        source.execute("DROP TABLE IF EXISTS note")
+        written = 0
+        for _ in range(2):
+            options = ("--perf-run", "--perf-duration=2s", "--perf-stack=external", "-n", "4")
+            session = run("test_notes.py", *options, **external)
+            result = session.result("test_notes-test_a_note_arrives")
+            assert result["failed_iterations"] == 0
+            written += result["iterations"]
+            assert source.execute("SELECT count(*) AS n FROM note") == [{"n": written}]
+        source.execute("DROP TABLE note")
 
     def test_under_load_it_has_a_verdict_and_a_result(self, run: Callable[..., Session]) -> None:
         session = run("test_notes.py", "--perf-run", "--perf-duration=3s")

@@ -254,6 +254,28 @@ def test_a_perf_test_waits_for_the_completion_of_the_one_before(session):
 # --- What is only passed on
 
 
+def test_to_other_plugins_it_is_the_scheduler_of_xdist(session):
+    scheduler = session().scheduler
+    inner = scheduler._inner
+    assert isinstance(scheduler, type(inner))
+    assert scheduler.__class__.__name__ == type(inner).__name__
+    assert scheduler.config is inner.config
+    scheduler.config = scheduler.of_a_plugin = object()
+    assert inner.config is inner.of_a_plugin is scheduler.config
+    assert not hasattr(scheduler, "of_nobody")
+
+
+def test_what_xdist_keeps_by_node_is_found_by_the_node_itself(session):
+    one = session()
+    kept = getattr(one.scheduler, "node2pending", None) or one.scheduler.registered_collections
+    assert all(node in kept for node in one.nodes)
+
+
+def test_a_perf_test_is_not_run_again(session):
+    with pytest.raises(NotImplementedError, match="perf_4"):
+        session().scheduler.mark_test_pending("perf_4")
+
+
 def test_reruns_that_plugins_ask_for_go_to_xdist(session):
     asked = []
     one = session()
