@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Scope, recording
 
@@ -31,6 +32,8 @@ def sampling(samplers: Sequence[Callable[[], object]], scope: Scope) -> Iterator
     """Call each of *samplers* every second inside the block, in a thread of its own.
 
     What one raises is passed over: a reading that could not be taken is not there.
+
+    :raises ThreadLimitError: where there can be no such thread
     """
     if not samplers:
         yield
@@ -46,7 +49,7 @@ def sampling(samplers: Sequence[Callable[[], object]], scope: Scope) -> Iterator
                     except Exception:  # noqa: BLE001, S112  # the load goes on; the gap in the series shows it
                         continue
 
-    threading.Thread(target=sample, name="cdcperf-sampling", daemon=True).start()
+    start_thread("the thread that samples", "cdcperf-sampling", sample)
     try:
         yield
     finally:
