@@ -31,12 +31,14 @@ class Sink:
         self.read_s = read_s
         self.answers = [None]
         self.reads = []
+        self.limits = []
         self.watched = []
         self.wakes = set()
         self.aio = SimpleNamespace(find_one=self._find_one_aio)
 
-    def find_one(self, collection, key):
+    def find_one(self, collection, key, *, timeout):
         self.reads.append((collection, key))
+        self.limits.append(timeout)
         self.clock.advance(self.read_s)
         for wake in list(self.wakes):
             wake()
@@ -45,8 +47,8 @@ class Sink:
             raise answer
         return answer
 
-    async def _find_one_aio(self, collection, key):
-        return self.find_one(collection, key)
+    async def _find_one_aio(self, collection, key, *, timeout):  # noqa: ASYNC109
+        return self.find_one(collection, key, timeout=timeout)
 
     @contextmanager
     def watching(self, collection, key, wake):
@@ -247,8 +249,17 @@ def test_the_check_is_called_by_operation_and_collection(face, sink, recorder):
     ]
 
 
+def test_a_read_may_take_what_is_left_of_the_time(face, sink):
+    sink.read_s = 0.75
+    sink.answers = [None, ServerGoneError("away"), None]
+    with pytest.raises(ExpectationError):
+        face.expect("expect", "orders", 7, timeout="2s")
+    assert sink.limits[:2] == [2, pytest.approx(1.25, abs=0.01)]
+    assert sink.limits[2:] == [0.5]  # the last one has a chance
+
+
 def owed(face):
-    face.sink.find_many_unmeasured = lambda _collection, _keys: {}
+    face.sink.find_many_unmeasured = lambda _collection, _keys, timeout_s: {}
     return [words.partition(":")[0] for words in face.cdc.audit.settle(0).faults]
 
 
