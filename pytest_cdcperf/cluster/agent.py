@@ -118,11 +118,12 @@ def _stuck(stuck: Sequence[Busy]) -> list[str]:
 
 
 def _why_stuck(busy: Busy) -> str:
+    where = f" ({busy.line})" if busy.line else ""
     if busy.waits_for_server:
-        return f"waiting for a server that does not answer ({busy.line}); the call ends by its own time limit"
+        return f"waiting for a server that does not answer{where}; the call ends by its own time limit"
     if busy.was_cancelled:
-        return f"its task goes on ({busy.line}) although it was cancelled; let CancelledError pass"
-    return f"blocked in a call that has no timeout ({busy.line}); give it one"
+        return f"its task goes on{where} although it was cancelled; let CancelledError pass"
+    return f"blocked in a call that has no timeout{where}; give it one"
 
 
 def _notes(outcome: RunOutcome) -> list[str]:

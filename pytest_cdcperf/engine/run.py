@@ -289,4 +289,4 @@ class Run:
 
 
 def _lasting(thread: str) -> str:
-    return f"the thread {thread} still runs, and keeps pytest from ending until it is through; make it a daemon"
+    return f"the thread {thread} still runs, and pytest cannot end before it; give it a timeout"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import types
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 
@@ -13,7 +15,7 @@ from pytest_cdcperf.engine.iterations import Iterations, RunContext
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.engine.vu import Resources, acting_as
-from pytest_cdcperf.engine.whereabouts import Busy, frames_of_task, frames_of_thread, user_line_of
+from pytest_cdcperf.engine.whereabouts import Busy, at_user_line, frames_of_task, frames_of_thread
 from pytest_cdcperf.errors import ThreadLimitError
 
 _LONGEST_SLEEP_S = 0.1  # so that the end of the run is noticed
@@ -86,14 +88,18 @@ class TaskRuntime:
 
     def left_behind(self) -> list[str]:
         """What bodies have started and what does not end with the run, one line each."""
-        lines = [
-            f"the thread {thread.name}, in {name}() called at {user_line_of(frames_of_thread(thread.ident))}, "
-            "still runs: what asyncio.to_thread() calls cannot be cancelled; give it a timeout"
+        calls = Counter(
+            f"in {name}(){at_user_line(frames_of_thread(thread.ident))}"
             for thread, name in self._executor.working().items()
+        )
+        lines = [
+            f"{count} threads of asyncio.to_thread() still run, {where}: "
+            "they cannot be cancelled; give the call a timeout"
+            for where, count in calls.items()
         ]
         if not self._done.is_set() and not self.busy():
-            line = user_line_of(frames_of_thread(self._ident))
-            lines.append(f"the event loop could not be ended: it is blocked at {line}")
+            where = at_user_line(frames_of_thread(self._ident))
+            lines.append(f"the event loop could not be ended: it is blocked{where}")
         return [*self._abandoned, *lines]
 
     def alive(self) -> bool:
@@ -129,17 +135,18 @@ class TaskRuntime:
             self._done.set()
 
     async def _end_others(self) -> None:
-        """Cancel the tasks that bodies have left behind; let go of those that do not end for it."""
+        """Cancel the tasks that bodies have left behind, and wait a little for their threads; let go of the others."""
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
-        if not others:
-            return
-        _, alive = await asyncio.wait(others, timeout=_CANCEL_S)
-        self._abandoned += [
-            f"a task that the body started, at {user_line_of(frames_of_task(task))}, swallows its cancellation; "
-            "it was abandoned"
-            for task in alive
+        until = time.monotonic() + _CANCEL_S
+        alive = (await asyncio.wait(others, timeout=_CANCEL_S))[1] if others else set()
+        while self._executor.working() and time.monotonic() < until:  # noqa: ASYNC110  # threads set no event
+            await asyncio.sleep(_END_CHECK_S)
+        places = Counter(at_user_line(frames_of_task(task)) for task in alive)
+        self._abandoned = [
+            f"{count} tasks that the body started swallow their cancellation{where}; they were abandoned"
+            for where, count in places.items()
         ]
 
     async def _main(self, loops: Sequence[Loop]) -> None:

@@ -60,14 +60,17 @@ def frames_of_task(task: asyncio.Task[Any]) -> list[FrameType]:
 
 
 def user_line_of(frames: Iterable[FrameType]) -> str:
-    """Return "file:line" of the innermost of *frames* that is the user's own code, of the innermost where none is."""
-    first = ""
+    """Return "file:line" of the innermost of *frames* that is the user's own code, "" where none is."""
     for frame in frames:
-        line = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
         if not is_library(frame.f_code.co_filename):
-            return line
-        first = first or line
-    return first
+            return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return ""
+
+
+def at_user_line(frames: Sequence[FrameType]) -> str:
+    """Return " at file:line" for the middle of a sentence."""
+    line = user_line_of(frames)
+    return f" at {line}" if line else ""
 
 
 def in_our_clients(frames: Iterable[FrameType]) -> bool:
@@ -82,16 +85,16 @@ def in_our_clients(frames: Iterable[FrameType]) -> bool:
 
 
 def lasting_threads(before: Iterable[threading.Thread]) -> Iterator[str]:
-    """Name each thread that was not there *before*, is busy, and keeps Python from ending until it is through."""
-    known = set(before)
-    for thread in threading.enumerate():
-        if thread.daemon or thread in known:
-            continue
+    """Name each thread that was not there *before*, is busy, and keeps Python from ending until it is through.
+
+    Threads of a VU are daemons, as the VU's own is; but Python waits for those of a ThreadPoolExecutor even then.
+    """
+    for thread in set(threading.enumerate()) - set(before):
         frames = frames_of_thread(thread.ident)
-        if frames and not _waits_for_work(frames[0]):
-            yield f"{thread.name} at {user_line_of(frames)}"
+        of_a_pool = any(_is_pools(frame) for frame in frames)
+        if frames and not _is_pools(frames[0]) and (of_a_pool or not thread.daemon):
+            yield f"{thread.name}{at_user_line(frames)}"
 
 
-def _waits_for_work(innermost: FrameType) -> bool:
-    code = innermost.f_code  # a ThreadPoolExecutor's thread between two calls, which Python can end
-    return code.co_name == "_worker" and code.co_filename.endswith(_POOL)
+def _is_pools(frame: FrameType) -> bool:
+    return frame.f_code.co_name == "_worker" and frame.f_code.co_filename.endswith(_POOL)
