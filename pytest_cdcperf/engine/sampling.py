@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from pytest_cdcperf.engine.thread_start import start_thread
+from pytest_cdcperf.engine.vu import VU, acting_as
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.recorder import Scope, recording
+from pytest_cdcperf.metrics.recorder import Scope
 
 EVERY_S = 1.0
 
@@ -39,18 +40,21 @@ def sampling(samplers: Sequence[Callable[[], object]], scope: Scope) -> Iterator
         yield
         return
     over = threading.Event()
+    sampling_vu = VU(0, run_id="", scope=scope)  # with connections of its own, that can be cut as those of all VUs
 
     def sample() -> None:
-        with recording(scope):
+        with acting_as(sampling_vu):
             while not over.wait(EVERY_S):
                 for sampler in samplers:
                     try:
                         sampler()
                     except Exception:  # noqa: BLE001, S112  # the load goes on; the gap in the series shows it
                         continue
+        sampling_vu.own.close_all()
 
     start_thread("the thread that samples", "cdcperf-sampling", sample)
     try:
         yield
     finally:
         over.set()
+        sampling_vu.own.cancel_all()
