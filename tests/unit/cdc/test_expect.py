@@ -12,10 +12,11 @@ import pytest
 from pytest_cdcperf.cdc import expect as module
 from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.cdc.expect import Cdc, Wanted
+from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import ReadError
 from pytest_cdcperf.clock import FakeClock
 from pytest_cdcperf.engine.vu import VU, acting_as
-from pytest_cdcperf.errors import ConfigError, ExpectationError, UnitError, WrongFaceError
+from pytest_cdcperf.errors import ConfigError, ExpectationError, ThreadLimitError, UnitError, WrongFaceError
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
 
 
@@ -365,3 +366,21 @@ def test_an_operation_that_is_none_is_refused_at_once(sink):
         assert str(refused.value) == "cdc.expect: operation='upsert'; allowed: create, update, delete"
         with pytest.raises(UnitError):
             one.expect("c", 1, timeout="10")
+
+
+def test_a_watcher_that_cannot_be_started_is_an_error_and_the_next_one_tries_again(monkeypatch):
+    watch = SinkWatch(SimpleNamespace())
+    started = []
+    monkeypatch.setattr(watch, "_watch", started.append)
+
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(ThreadLimitError, match="the watcher of orders could not be started"):
+            watch.watching("orders", "7", lambda: None).__enter__()
+    assert watch._waiters["orders"] == {}
+    with watch.watching("orders", "7", lambda: None):
+        pass
+    assert started == ["orders"]
