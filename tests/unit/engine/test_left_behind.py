@@ -14,11 +14,10 @@ import pytest
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine.executor import DaemonExecutor
 from pytest_cdcperf.engine.vu import CurrentVU
-from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations
+from pytest_cdcperf.model.load import PerVUIterations
 from tests.unit.harness import Subject
 
 VU = CurrentVU()
-NOW = ConstantVUs(duration="100ms", graceful_stop="0s")
 
 
 @pytest.fixture
@@ -38,17 +37,31 @@ def wait_for(release):
     release.wait(20)
 
 
+def end_at_once(subject, body):
+    """Run *body*, and end the run without any patience once *subject* has *started*."""
+
+    def end():
+        subject.run.interrupt("Ctrl-C", KeyboardInterrupt())
+        subject.run.interrupt("Ctrl-C", KeyboardInterrupt())
+
+    return subject.execute(body, meanwhile=end).outcome
+
+
 def line_of(function, offset):
     return f"test_left_behind.py:{function.__code__.co_firstlineno + offset}"
 
 
 def test_a_thread_that_asyncio_started_is_named_and_nobody_waits_for_it(tasks, release):
-    async def body():
-        await asyncio.to_thread(wait_for, release)
+    def work():
+        tasks.started.set()
+        release.wait(20)
 
-    outcome = tasks.execute(body, NOW).outcome
+    async def body():
+        await asyncio.to_thread(work)
+
+    outcome = end_at_once(tasks, body)
     assert outcome.left_behind == [
-        f"1 threads of asyncio.to_thread() still run, in wait_for() at {line_of(wait_for, 1)}: "
+        f"1 threads of asyncio.to_thread() still run, in {work.__qualname__}() at {line_of(work, 2)}: "
         "they cannot be cancelled; give the call a timeout"
     ]
     assert (outcome.stuck, outcome.interrupted, outcome.notes) == ([], 1, [])
@@ -100,14 +113,15 @@ def test_a_body_that_swallows_its_cancellation_is_a_stuck_vu(tasks, release, mon
     monkeypatch.setattr(run_module, "CANCEL_GRACE_S", 0.3)
 
     async def body():
+        tasks.started.set()
         while not release.is_set():
             try:
                 await asyncio.sleep(0.05)
             except asyncio.CancelledError:
                 continue
 
-    (busy,) = tasks.execute(body, NOW).outcome.stuck
-    assert (busy.vu, busy.line, busy.was_cancelled) == (1, line_of(body, 3), True)
+    (busy,) = end_at_once(tasks, body).stuck
+    assert (busy.vu, busy.line, busy.was_cancelled) == (1, line_of(body, 4), True)
     assert not busy.waits_for_server
 
 
@@ -115,10 +129,11 @@ def test_a_body_that_blocks_the_loop_is_named_by_its_line(tasks, release, monkey
     monkeypatch.setattr(run_module, "CANCEL_GRACE_S", 0.3)
 
     async def body():
+        tasks.started.set()
         release.wait(20)
 
-    (busy,) = tasks.execute(body, NOW).outcome.stuck
-    assert (busy.vu, busy.line, busy.was_cancelled) == (1, line_of(body, 1), False)
+    (busy,) = end_at_once(tasks, body).stuck
+    assert (busy.vu, busy.line, busy.was_cancelled) == (1, line_of(body, 2), False)
 
 
 @pytest.mark.parametrize("how", ["pool", "thread"])
