@@ -22,6 +22,7 @@ from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres, PostgresTimeoutError
 from pytest_cdcperf.clients.requests_session import PerVUSession
 from pytest_cdcperf.embedded.stack import EmbeddedStack
+from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine.run import RunOutcome
 from pytest_cdcperf.engine.vu import acting_as
 from pytest_cdcperf.errors import ConfigError, HttpTimeoutError, UnreachableError
@@ -52,7 +53,9 @@ def mongo(shared_stack: EmbeddedStack) -> Iterator[Mongo]:
 def hanging_meanwhile(pid: int, body: Callable[[], Any], served: list[int]) -> tuple[RunOutcome, Snapshot, float]:
     """Run *body* with three users; the server *pid* hangs once they were *served*."""
     begin_s = time.monotonic()
-    with ExitStack() as hangs:
+    with ExitStack() as hangs, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "CANCEL_GRACE_S", 2.5)  # less than the drivers take to find out by themselves
+        patch.setattr(run_module, "CONNECT_GRACE_S", 0.0)
 
         def hang() -> None:
             if until(lambda: len(served) >= 30, 20):
