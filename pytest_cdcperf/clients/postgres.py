@@ -281,7 +281,7 @@ class Postgres(_Face[int, list[Row]]):
         except psycopg.Error:
             connection.cut()
             connection.close()
-            raise UnreachableError(f"PostgreSQL at {self.address} does not answer") from None
+            raise PostgresUnreachableError(f"PostgreSQL at {self.address} does not answer") from None
         finally:
             connection.ends_ns = 0
         self._suspect = False

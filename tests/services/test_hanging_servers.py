@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import psycopg
 import pymongo.errors
 import pytest
 import requests
@@ -163,7 +162,7 @@ class TestPostgres:
             with pytest.raises(PostgresTimeoutError):
                 pg.execute("SELECT 1", timeout="300ms")
             begin = time.monotonic()
-            with pytest.raises(psycopg.errors.ConnectionTimeout):
+            with pytest.raises(UnreachableError, match="timeout expired"):
                 pg.execute("SELECT 1")
             assert time.monotonic() - begin < 10
         pg.execute("SELECT 1")
