@@ -16,6 +16,7 @@
     │                            HttpTLSError, HttpTimeoutError, HttpProtocolError, HttpCancelledError
     ├── WrongFaceError           a blocking call in an async body, or the reverse
     │   └── NeverAwaitedError    a coroutine that a body made and dropped
+    ├── ThreadLimitError         the system allows no further thread
     ├── SharedError              what was to happen once for all workers failed on the one that did it
     ├── GoneError                the other processes of a run over several are not there any more
     ├── RefusedError             a run is not to start: on no worker, or not now
@@ -150,6 +151,10 @@ class NeverAwaitedError(WrongFaceError):
     def __init__(self, what: str, where: str) -> None:
         super().__init__(f"{what} (dropped at {where})")
         self.where = where
+
+
+class ThreadLimitError(CdcperfError):
+    """The system allows this process no further thread."""
 
 
 class SharedError(CdcperfError):

@@ -17,6 +17,7 @@ MOST_REMEMBERED = 100_000  # some 50 MB
 _NAMED = 5
 _AT_ONCE = 1_000
 _PAUSE_S = 0.2
+_LEAST_READING_S, _MOST_READING_S = 1.0, 10.0  # whoever wants it to give up is asked between two reads
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,10 @@ class Audit:
         """
         owed = list(self._owed.values())
         begin_ns = self._clock.now_ns()
-        missing = self._missing(owed)
+        missing = self._missing(owed, within_s)
         while missing and (left_s := within_s - self._seconds_since(begin_ns)) > 0 and not given_up():
             self._sleep(min(_PAUSE_S, left_s))
-            missing = self._missing([wanted for wanted, _ in missing])
+            missing = self._missing([wanted for wanted, _ in missing], left_s)
         took_s = self._seconds_since(begin_ns)
         faults = [_lost(missing, len(owed), took_s)] if missing else []
         if self._full:
@@ -77,18 +78,20 @@ class Audit:
             )
         return Audited(tuple(faults), (_late(len(owed) - len(missing), len(owed), took_s),))
 
-    def _missing(self, owed: Sequence[Wanted]) -> list[tuple[Wanted, str]]:
-        """Return what the sink does not show, with what it shows instead."""
+    def _missing(self, owed: Sequence[Wanted], within_s: float) -> list[tuple[Wanted, str]]:
+        """Return what the sink does not show, with what it shows instead; it has *within_s* to answer."""
         from pytest_cdcperf.clients.mongo import ReadError  # noqa: PLC0415  # a driver
 
         try:
-            found = [(wanted, document) for part in _parts(owed) for wanted, document in self._found(part)]
+            found = [(wanted, document) for part in _parts(owed) for wanted, document in self._found(part, within_s)]
         except ReadError as error:
             return [(wanted, f"the sink could not be read: {error}") for wanted in owed]
         return [(wanted, wanted.explain(document)) for wanted, document in found if not wanted.fits(document)]
 
-    def _found(self, part: Sequence[Wanted]) -> list[tuple[Wanted, Document | None]]:
-        documents = self._mongo.find_many_unmeasured(part[0].collection, [wanted.key for wanted in part])
+    def _found(self, part: Sequence[Wanted], within_s: float) -> list[tuple[Wanted, Document | None]]:
+        keys = [wanted.key for wanted in part]
+        timeout_s = min(_MOST_READING_S, max(within_s, _LEAST_READING_S))
+        documents = self._mongo.find_many_unmeasured(part[0].collection, keys, timeout_s=timeout_s)
         return [(wanted, documents.get(wanted.key)) for wanted in part]
 
     def _seconds_since(self, begin_ns: int) -> float:

@@ -40,6 +40,7 @@ OPERATIONS: Mapping[str, Counter] = {
 DEFAULT_TIMEOUT = "10s"
 _READ_AGAIN_S = 1.0  # also without a hint: no arrival depends on the watcher alone
 _RETRY_S = 0.2
+_LEAST_READING_S = 0.5  # the last read has a chance as well
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,7 @@ class _Waiting:
         self._audit = audit
         self._arrival = Arrival()
         self._entered_ns = 0
+        self._read_s = 0.0  # what the next read may take
 
     def _enter(self, wake: Callable[[], None]) -> Arrival:
         self._subscription = self._watch.watching(self._wanted.collection, self._wanted.key, wake)
@@ -190,6 +192,7 @@ class _Waiting:
 
     def _steps(self, forget_hints: Callable[[], None]) -> _Steps:
         left_ns = time.perf_counter_ns()
+        self._read_s = max(self._wanted.timeout_s, _LEAST_READING_S)
         self._audit.owe(self._wanted)
         document: Document | None = None
         while True:
@@ -211,6 +214,8 @@ class _Waiting:
                 self._settle(left_ns, now_ns, seen=False)
                 raise broken or ExpectationError(self._timed_out(now_ns - left_ns, document))
             yield min(left_s, _RETRY_S if broken is not None else _READ_AGAIN_S)
+            left_s = self._wanted.timeout_s - (time.perf_counter_ns() - left_ns) * 1e-9
+            self._read_s = max(left_s, _LEAST_READING_S)
 
     def _settle(self, left_ns: int, now_ns: int, *, seen: bool) -> None:
         self._arrival.e2e_ms = (now_ns - self._entered_ns) * 1e-6
@@ -239,6 +244,9 @@ class _Expectation(_Waiting):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         __tracebackhide__ = True
+        vu = current_vu()
+        if vu is not None:
+            vu.own.keep(self, self, close=lambda _: None, cancel=_Expectation._cut_short)
         try:
             if kind is not None:
                 self._block_failed()
@@ -247,23 +255,21 @@ class _Expectation(_Waiting):
             step = next(steps)
             while True:
                 if step is None:
-                    step = steps.send(self._read())
+                    answer = self._read()
+                    self._go_on()
+                    step = steps.send(answer)
                 else:
-                    self._wait(step)
+                    self._hint.wait(step)
+                    self._go_on()
                     step = next(steps)
         except StopIteration:
             return
         finally:
+            if vu is not None:
+                vu.own.drop(self)
             self._unsubscribe()
 
-    def _wait(self, seconds: float) -> None:
-        __tracebackhide__ = True
-        vu = current_vu()
-        if vu is not None:
-            vu.own.keep(self, self, close=lambda _: None, cancel=_Expectation._cut_short)
-        self._hint.wait(seconds)
-        if vu is not None:
-            vu.own.drop(self)
+    def _go_on(self) -> None:
         if self._cut:
             raise ExpectationError(f"{self._wanted}: the run ended before it was seen")
 
@@ -273,7 +279,7 @@ class _Expectation(_Waiting):
 
     def _read(self) -> Document | ReadError | None:
         try:
-            return self._mongo.find_one(self._wanted.collection, self._wanted.key)
+            return self._mongo.find_one(self._wanted.collection, self._wanted.key, timeout=self._read_s)
         except ReadError as error:
             return error
 
@@ -314,7 +320,7 @@ class _AsyncExpectation(_Waiting):
 
     async def _read(self) -> Document | ReadError | None:
         try:
-            return await self._mongo.aio.find_one(self._wanted.collection, self._wanted.key)
+            return await self._mongo.aio.find_one(self._wanted.collection, self._wanted.key, timeout=self._read_s)
         except ReadError as error:
             return error
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pytest_cdcperf.clients.mongo import ChangeStreamsUnsupported, Document, Mongo, ReadError
+from pytest_cdcperf.engine.thread_start import start_thread
+from pytest_cdcperf.errors import ThreadLimitError
 
 Wake = Callable[[], None]
 
@@ -35,16 +37,18 @@ class SinkWatch:
 
     @contextmanager
     def watching(self, collection: str, key: str, wake: Wake) -> Iterator[None]:
-        """Call *wake*, from another thread, whenever document *key* may have changed."""
+        """Call *wake*, from another thread, whenever document *key* may have changed.
+
+        :raises ThreadLimitError: where that thread cannot be started
+        """
         with self._lock:
             self._waiters[collection].setdefault(key, set()).add(wake)
             self._somebody_waits.notify_all()
             fresh = collection not in self._watched
             self._watched.add(collection)
-        if fresh:
-            name = f"cdcperf-watch-{collection}"
-            threading.Thread(target=self._watch, args=(collection,), name=name, daemon=True).start()
         try:
+            if fresh:
+                self._start(collection)
             yield
         finally:
             with self._lock:
@@ -53,6 +57,14 @@ class SinkWatch:
                     wakes.discard(wake)
                     if not wakes:
                         del self._waiters[collection][key]
+
+    def _start(self, collection: str) -> None:
+        try:
+            start_thread(f"the watcher of {collection}", f"cdcperf-watch-{collection}", self._watch, collection)
+        except ThreadLimitError:
+            with self._lock:
+                self._watched.discard(collection)
+            raise
 
     def close(self) -> None:
         """End the watching threads; they notice within half a second."""

@@ -1,23 +1,30 @@
 """MongoDB through pymongo: ``mongo`` for ``def`` bodies, ``mongo.aio`` for ``async def`` ones.
 
-A read is one read: ``mongo_read_duration`` holds no waiting for replication.
+A read is one read: ``mongo_read_duration`` holds no waiting for replication, and it is tried once.
+
+A call takes at most 60 s beside 4 s for connecting, or its *timeout*: seconds, or a duration such as "5m". Options of
+the URI, such as ``socketTimeoutMS``, ``timeoutMS`` and ``retryReads``, go before the client's own.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
+import pymongo
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.change_stream import ChangeStream
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, OperationFailure, PyMongoError
+from pymongo.synchronous.pool import Pool
 
 from pytest_cdcperf.clients.measured import Measured
-from pytest_cdcperf.engine.vu import current_vu, refuse_blocking
+from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, Timeout, seconds_of
+from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import ConfigError, UnreachableError, WrongFaceError
 from pytest_cdcperf.metrics.recorder import Counter, Trend
 from pytest_cdcperf.model.services import MongoAddress
@@ -30,7 +37,8 @@ MONGO_DOCUMENTS_NOT_FOUND = Counter("mongo_documents_not_found")
 
 Document = dict[str, Any]
 ReadError = PyMongoError
-CONNECT_TIMEOUT_MS = 5000
+CONNECT_TIMEOUT_MS = CONNECT_TIMEOUT_S * 1000
+_CLOSE_S = 0.5
 _AWAIT_CHANGES_MS = 500
 _AT_ONCE_NS = 5_000_000
 _PAUSE_S = 0.02
@@ -75,14 +83,60 @@ def _collection(database: _Collections[Collection_co], name: str) -> Collection_
         raise ConfigError(f"mongo: {name!r:.60} is no collection: {error}; allowed: its name, a text") from None
 
 
-def _options() -> dict[str, Any]:
-    return {
+def _options(uri: str) -> dict[str, Any]:
+    options = {
         "serverSelectionTimeoutMS": CONNECT_TIMEOUT_MS,
         "connectTimeoutMS": CONNECT_TIMEOUT_MS,
+        "socketTimeoutMS": round(DEFAULT_TIMEOUT_S * 1000),
+        "retryReads": False,  # a call is one attempt, and one that was cut waits for no other server
         "maxPoolSize": 0,  # a wait for a connection of ours would count as a slow read of theirs
         "tz_aware": True,
         "appname": "pytest-cdcperf",
     }
+    said = uri.lower()
+    return {name: value for name, value in options.items() if f"{name.lower()}=" not in said}
+
+
+class _Checkout:
+    """A VU's use of a connection, during which it can be cut."""
+
+    __slots__ = ("_inner", "_vu")
+
+    def __init__(self, inner: Any, vu: VU) -> None:
+        self._inner = inner
+        self._vu = vu
+
+    def __enter__(self) -> Any:
+        connection = self._inner.__enter__()
+        self._vu.own.keep(self, connection, close=_leave, cancel=_cut)
+        return connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._vu.own.drop(self)
+        self._inner.__exit__(kind, error, traceback)
+
+
+class _Pool(Pool):
+    """pymongo's pool, which knows whose the connections are that are in use: pymongo can cut those of all VUs only."""
+
+    def checkout(self, *args: Any, **more: Any) -> Any:
+        """Lend a connection to whoever asks."""
+        inner, vu = super().checkout(*args, **more), current_vu()
+        return inner if vu is None else _Checkout(inner, vu)
+
+
+def _leave(_connection: object) -> None:
+    """Do nothing: the connection is the pool's."""
+
+
+def _cut(connection: Any) -> None:
+    connection.cancel_context.cancel()  # as pymongo does: whoever reads notices within half a second
+
+
+def _within(call: str, timeout: Timeout | None) -> AbstractContextManager[None]:
+    return nullcontext() if timeout is None else pymongo.timeout(seconds_of(call, timeout))
 
 
 class ChangeStreamsUnsupported(Exception):  # noqa: N818  # a fact about the server, not an error
@@ -109,7 +163,9 @@ class Mongo:
         self.address = address
         self.aio = AsyncMongo(address)
         try:
-            self._client: MongoClient[Document] = MongoClient(address.uri, connect=False, **_options())
+            self._client: MongoClient[Document] = MongoClient(
+                address.uri, connect=False, _pool_class=_Pool, **_options(address.uri)
+            )
         except (InvalidURI, ConfigurationError, ValueError, OSError) as error:  # OSError: a file of certificates
             raise ConfigError(f"MONGODB_URI {address}: {redact(str(error))}") from None
 
@@ -131,25 +187,28 @@ class Mongo:
             words = redact(str(error).partition(", Timeout:")[0])
             raise UnreachableError(f"MongoDB at {self.address} cannot be used: {words}") from None
 
-    def find_one(self, collection: str, query: object) -> Document | None:
+    def find_one(self, collection: str, query: object, *, timeout: Timeout | None = None) -> Document | None:
         """Return the one document that *query*, an ``_id`` or a filter, finds in *collection*, or None."""
         __tracebackhide__ = True
         target = _collection(self.database, collection)
-        with _measured(collection):
+        with _within("mongo.find_one", timeout), _measured(collection):
             document = target.find_one(_filter(query))
         return _count_found(document)
 
-    def count(self, collection: str, query: Mapping[str, Any] | None = None) -> int:
+    def count(self, collection: str, query: Mapping[str, Any] | None = None, *, timeout: Timeout | None = None) -> int:
         """Return how many documents of *collection* fit *query*."""
         __tracebackhide__ = True
         target, wanted = _collection(self.database, collection), _counted(query)
-        with _measured(collection):
+        with _within("mongo.count", timeout), _measured(collection):
             return target.count_documents(wanted)
 
-    def find_many_unmeasured(self, collection: str, keys: Sequence[str]) -> dict[str, Document]:
+    def find_many_unmeasured(
+        self, collection: str, keys: Sequence[str], *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> dict[str, Document]:
         """Return the documents of *keys* by ``_id``: for watching, so it is no sample of anything."""
-        found = self._client[self.address.database][collection].find({"_id": {"$in": list(keys)}})
-        return {str(document["_id"]): document for document in found}
+        with pymongo.timeout(timeout_s):
+            found = self._client[self.address.database][collection].find({"_id": {"$in": list(keys)}})
+            return {str(document["_id"]): document for document in found}
 
     @contextmanager
     def changes(self, collection: str) -> Iterator[Iterator[str | None]]:
@@ -169,7 +228,13 @@ class Mongo:
 
     def close(self) -> None:
         """Close the client."""
-        self._client.close()
+        with pymongo.timeout(_CLOSE_S):  # it says farewell to the server
+            self._client.close()
+
+
+async def _close_async(client: AsyncMongoClient[Document]) -> None:
+    with pymongo.timeout(_CLOSE_S):
+        await client.close()
 
 
 class AsyncMongo:
@@ -186,21 +251,33 @@ class AsyncMongo:
             raise WrongFaceError("mongo.aio works in the body of an async perf test only; elsewhere use mongo")
         client: AsyncMongoClient[Document] | None = vu.shared.get(self)
         if client is None:
-            client = AsyncMongoClient(self._address.uri, **_options())
-            vu.shared.keep(self, client, close=AsyncMongoClient.close)
+            client = AsyncMongoClient(self._address.uri, **_options(self._address.uri))
+            vu.shared.keep(self, client, close=_close_async)
         return client[self._address.database]
 
-    async def find_one(self, collection: str, query: object) -> Document | None:
+    async def find_one(
+        self,
+        collection: str,
+        query: object,
+        *,
+        timeout: Timeout | None = None,  # noqa: ASYNC109  # the driver's, which the server is told
+    ) -> Document | None:
         """Return the one document that *query*, an ``_id`` or a filter, finds in *collection*, or None."""
         __tracebackhide__ = True
         target = _collection(self.database, collection)
-        with _measured(collection):
+        with _within("mongo.find_one", timeout), _measured(collection):
             document = await target.find_one(_filter(query))
         return _count_found(document)
 
-    async def count(self, collection: str, query: Mapping[str, Any] | None = None) -> int:
+    async def count(
+        self,
+        collection: str,
+        query: Mapping[str, Any] | None = None,
+        *,
+        timeout: Timeout | None = None,  # noqa: ASYNC109  # as above
+    ) -> int:
         """Return how many documents of *collection* fit *query*."""
         __tracebackhide__ = True
         target, wanted = _collection(self.database, collection), _counted(query)
-        with _measured(collection):
+        with _within("mongo.count", timeout), _measured(collection):
             return await target.count_documents(wanted)

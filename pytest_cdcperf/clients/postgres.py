@@ -2,10 +2,15 @@
 
 Every connection is in autocommit mode. A VU has one of its own while the server's limit allows it for
 all VUs of the run; beyond, they share a pool, and the wait for it is ``pg_pool_wait``.
+
+A call takes at most 60 s, or its *timeout*: seconds, or a duration such as "5m". One that takes longer raises
+:class:`PostgresTimeoutError`, and its connection is closed. What is done on a raw ``connection()`` has no limit but
+the end of the run.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
@@ -15,6 +20,13 @@ from typing import Any, Generic, LiteralString, TypeVar
 import psycopg
 from psycopg.rows import dict_row
 
+from pytest_cdcperf.clients.postgres_connection import (
+    AsyncConnection,
+    Connection,
+    PostgresTimeoutError,
+    Row,
+    watchdog,
+)
 from pytest_cdcperf.clients.postgres_statements import (
     UNUSABLE,
     Statement,
@@ -26,20 +38,19 @@ from pytest_cdcperf.clients.postgres_statements import (
     update_statement,
     wrong_call,
 )
+from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, Timeout, seconds_of
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import UnreachableError, WrongFaceError
 from pytest_cdcperf.metrics.recorder import Trend
 from pytest_cdcperf.model.services import PostgresAddress
 from pytest_cdcperf.redaction import redact
+from pytest_cdcperf.units import format_duration
 
 PG_POOL_WAIT = Trend("pg_pool_wait", unit="ms")
 
-Row = dict[str, Any]
-Connection = psycopg.Connection[Row]
-AsyncConnection = psycopg.AsyncConnection[Row]
-
-CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 30.0
+_PROBE_S = 1.0
+_DEFAULT_NS = round(DEFAULT_TIMEOUT_S * 1e9)
 _SPARE_CONNECTIONS = 5  # for people and monitors beside the run
 
 
@@ -60,16 +71,22 @@ class PostgresUnreachableError(UnreachableError, psycopg.OperationalError):
 class _Face(Generic[Count, Rows]):
     """The statements, once for both faces: they differ in how a statement is run."""
 
-    def insert(self, table: str, row: Mapping[str, Any]) -> Count:
+    def insert(self, table: str, row: Mapping[str, Any], *, timeout: Timeout | None = None) -> Count:
         """Insert *row* into *table*; return the number of rows, 1."""
         try:
             statement, values = insert_statement(table, tuple(row)), tuple(row.values())
         except UNUSABLE as error:
             raise wrong_call("insert", error, table, row=row) from None
-        return self._count(statement, values)
+        return self._count(statement, values, timeout)
 
     def upsert(
-        self, table: str, row: Mapping[str, Any], *, key: Sequence[str] = ("id",), update: Sequence[str] | None = None
+        self,
+        table: str,
+        row: Mapping[str, Any],
+        *,
+        key: Sequence[str] = ("id",),
+        update: Sequence[str] | None = None,
+        timeout: Timeout | None = None,
     ) -> Count:
         """Insert *row*, or where *key* exists already update the columns *update* (all others by default)."""
         try:
@@ -79,26 +96,28 @@ class _Face(Generic[Count, Rows]):
             values = tuple(row.values())
         except UNUSABLE as error:
             raise wrong_call("upsert", error, table, row=row) from None
-        return self._count(statement, values)
+        return self._count(statement, values, timeout)
 
-    def update(self, table: str, values: Mapping[str, Any], *, where: Mapping[str, Any]) -> Count:
+    def update(
+        self, table: str, values: Mapping[str, Any], *, where: Mapping[str, Any], timeout: Timeout | None = None
+    ) -> Count:
         """Set *values* in the rows of *table* whose columns equal *where*; return how many there were."""
         try:
             statement = update_statement(table, tuple(values), tuple(where))
             bound = (*values.values(), *where.values())
         except UNUSABLE as error:
             raise wrong_call("update", error, table, values=values, where=where) from None
-        return self._count(statement, bound)
+        return self._count(statement, bound, timeout)
 
-    def delete(self, table: str, *, where: Mapping[str, Any]) -> Count:
+    def delete(self, table: str, *, where: Mapping[str, Any], timeout: Timeout | None = None) -> Count:
         """Delete the rows of *table* whose columns equal *where*; return how many there were."""
         try:
             statement, values = delete_statement(table, tuple(where)), tuple(where.values())
         except UNUSABLE as error:
             raise wrong_call("delete", error, table, where=where) from None
-        return self._count(statement, values)
+        return self._count(statement, values, timeout)
 
-    def execute(self, query: LiteralString, params: Params = None) -> Rows:
+    def execute(self, query: LiteralString, params: Params = None, *, timeout: Timeout | None = None) -> Rows:
         """Run any *query* with *params* bound to its placeholders; return its rows as dictionaries.
 
         Measured as a write or a read by its first word.
@@ -109,12 +128,12 @@ class _Face(Generic[Count, Rows]):
             statement = query_statement(query)
         except UNUSABLE:
             raise no_query(query) from None
-        return self._rows(statement, params)
+        return self._rows(statement, params, timeout)
 
-    def _count(self, statement: Statement, params: Params) -> Count:
+    def _count(self, statement: Statement, params: Params, timeout: Timeout | None) -> Count:
         raise NotImplementedError
 
-    def _rows(self, statement: Statement, params: Params) -> Rows:
+    def _rows(self, statement: Statement, params: Params, timeout: Timeout | None) -> Rows:
         raise NotImplementedError
 
 
@@ -129,6 +148,7 @@ class Postgres(_Face[int, list[Row]]):
         self._home: Connection | None = None
         self._pool: Any = None
         self._limit = 0
+        self._suspect = False
 
     def ping(self) -> str:
         """Return the server's version.
@@ -195,30 +215,34 @@ class Postgres(_Face[int, list[Row]]):
             "row_factory": dict_row,
         }
 
-    def _count(self, statement: Statement, params: Params) -> int:
+    def _count(self, statement: Statement, params: Params, timeout: Timeout | None) -> int:
         __tracebackhide__ = True
-        return self._run(statement, params).rowcount
+        return self._run(statement, params, timeout).rowcount
 
-    def _rows(self, statement: Statement, params: Params) -> list[Row]:
+    def _rows(self, statement: Statement, params: Params, timeout: Timeout | None) -> list[Row]:
         __tracebackhide__ = True
-        cursor = self._run(statement, params)
+        cursor = self._run(statement, params, timeout)
         return cursor.fetchall() if cursor.description else []
 
-    def _run(self, statement: Statement, params: Params) -> psycopg.Cursor[Row]:
+    def _run(self, statement: Statement, params: Params, timeout: Timeout | None) -> psycopg.Cursor[Row]:
         __tracebackhide__ = True
+        limit_ns = _limit_ns(statement, timeout)
         begin_ns = time.perf_counter_ns()
+        connection = self._open_already()
         try:
-            own = self._open_already()
-            if own is not None:
-                cursor = own.execute(statement.query, params)
+            if connection is not None:
+                cursor = _executed(connection, statement, params, begin_ns + limit_ns)
             else:
                 with self.connection() as connection:
                     begin_ns = time.perf_counter_ns()
-                    cursor = connection.execute(statement.query, params)
+                    cursor = _executed(connection, statement, params, begin_ns + limit_ns)
         except WrongFaceError:
             raise
         except BaseException as error:
             statement.failed(begin_ns, error)
+            if connection is not None and connection.exceeded:
+                self.suspect()
+                raise _too_long(statement, limit_ns) from None
             raise
         statement.done(begin_ns, cursor.rowcount)
         return cursor
@@ -232,33 +256,58 @@ class Postgres(_Face[int, list[Row]]):
     def _connect(self) -> Connection:
         __tracebackhide__ = True
         try:
-            return psycopg.connect(**self.arguments())
+            connection = Connection.connect(**self.arguments())
         except psycopg.Error as error:
             raise PostgresUnreachableError.of(self.address, error) from None
+        watchdog.watch(connection)
+        return connection
 
     def _home_connection(self) -> Connection:
         if self._home is None or self._home.closed:
             self._home = self._connect()
+        if self._suspect:
+            self._require_answer(self._home)
         return self._home
+
+    def suspect(self) -> None:
+        """Note that the server did not answer: the next call outside the VUs first asks whether it does."""
+        self._suspect = True
+
+    def _require_answer(self, connection: Connection) -> None:
+        """Fail at once where the server still hangs: a tear-down would wait for it with each of its calls."""
+        try:
+            connection.ends_ns = time.perf_counter_ns() + round(_PROBE_S * 1e9)
+            connection.execute("SELECT 1")
+        except psycopg.Error:
+            connection.cut()
+            connection.close()
+            raise PostgresUnreachableError(f"PostgreSQL at {self.address} does not answer") from None
+        finally:
+            connection.ends_ns = 0
+        self._suspect = False
+
+    def _cut(self, connection: Connection) -> None:
+        self.suspect()
+        connection.cut()
 
     def _own(self, vu: VU) -> Connection:
         connection: Connection | None = vu.own.get(self)
         if connection is None or connection.closed:  # broken: the server ended it
             connection = self._connect()
-            vu.own.keep(self, connection, close=Connection.close, cancel=_cancel)
+            vu.own.keep(self, connection, close=Connection.close, cancel=self._cut)
         return connection
 
     @contextmanager
     def _borrowed(self, vu: VU) -> Iterator[Connection]:
         pool = self._open_pool()
-        vu.own.keep(self, pool, close=lambda _: None, cancel=lambda pool: pool.close(timeout=1))
+        vu.own.keep(self, pool, close=lambda _: None, cancel=lambda pool: pool.close(timeout=0))
         begin_ns = time.perf_counter_ns()
         try:
             connection = pool.getconn(timeout=POOL_TIMEOUT_S)
         finally:
             PG_POOL_WAIT.add((time.perf_counter_ns() - begin_ns) * 1e-6)
             vu.own.drop(self)
-        vu.own.keep(self, connection, close=lambda _: None, cancel=_cancel)
+        vu.own.keep(self, connection, close=lambda _: None, cancel=self._cut)
         try:
             yield connection
         finally:
@@ -270,22 +319,30 @@ class Postgres(_Face[int, list[Row]]):
             if self._pool is None or self._pool.closed:  # closed: to end the waiting of an earlier run's VUs
                 from psycopg_pool import ConnectionPool  # noqa: PLC0415  # only runs with more VUs than connections
 
-                kwargs = self.arguments()
-                self._pool = ConnectionPool(kwargs=kwargs, min_size=0, max_size=self.limit, open=True, name="cdcperf")
+                self._pool = ConnectionPool(
+                    kwargs=self.arguments(),
+                    connection_class=Connection,
+                    configure=watchdog.watch,
+                    min_size=0,
+                    max_size=self.limit,
+                    open=True,
+                    name="cdcperf",
+                )
             return self._pool
 
     def _ask_limit(self) -> int:
         with self._lock:
-            row = (
-                self._home_connection()
-                .execute(
+            connection = self._home_connection()
+            connection.ends_ns = time.perf_counter_ns() + CONNECT_TIMEOUT_S * 1_000_000_000
+            try:
+                row = connection.execute(
                     "SELECT current_setting('max_connections')::int AS most,"
                     " current_setting('superuser_reserved_connections')::int"
                     " + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,"
                     " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::int AS used"
-                )
-                .fetchone()
-            )
+                ).fetchone()
+            finally:
+                connection.ends_ns = 0
         if row is None:
             return 1
         free = int(row["most"] - row["reserved"] - row["used"]) - _SPARE_CONNECTIONS
@@ -310,26 +367,37 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
             async with self._borrowed(vu) as connection:
                 yield connection
 
-    async def _count(self, statement: Statement, params: Params) -> int:
+    async def _count(self, statement: Statement, params: Params, timeout: Timeout | None) -> int:  # noqa: ASYNC109  # a limit
         __tracebackhide__ = True
-        return (await self._run(statement, params)).rowcount
+        return (await self._run(statement, params, timeout)).rowcount
 
-    async def _rows(self, statement: Statement, params: Params) -> list[Row]:
+    async def _rows(self, statement: Statement, params: Params, timeout: Timeout | None) -> list[Row]:  # noqa: ASYNC109
         __tracebackhide__ = True
-        cursor = await self._run(statement, params)
+        cursor = await self._run(statement, params, timeout)
         return await cursor.fetchall() if cursor.description else []
 
-    async def _run(self, statement: Statement, params: Params) -> psycopg.AsyncCursor[Row]:
+    async def _run(self, statement: Statement, params: Params, timeout: Timeout | None) -> psycopg.AsyncCursor[Row]:  # noqa: ASYNC109
         __tracebackhide__ = True
+        limit_ns = _limit_ns(statement, timeout)
         begin_ns = time.perf_counter_ns()
+        connection: AsyncConnection | None = None
         try:
             async with self.connection() as connection:
                 begin_ns = time.perf_counter_ns()
-                cursor = await connection.execute(statement.query, params)
+                connection.ends_ns = begin_ns + limit_ns
+                try:
+                    cursor = await connection.execute(statement.query, params)
+                finally:
+                    connection.ends_ns = 0
         except WrongFaceError:
             raise
         except BaseException as error:
             statement.failed(begin_ns, error)
+            if connection is not None and connection.exceeded:
+                self._face.suspect()
+                raise _too_long(statement, limit_ns) from None
+            if isinstance(error, asyncio.CancelledError):
+                self._face.suspect()
             raise
         statement.done(begin_ns, cursor.rowcount)
         return cursor
@@ -341,6 +409,7 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
                 connection = await AsyncConnection.connect(**self._face.arguments())
             except psycopg.Error as error:
                 raise PostgresUnreachableError.of(self._face.address, error) from None
+            watchdog.watch(connection)
             vu.own.keep(self, connection, close=AsyncConnection.close)
         return connection
 
@@ -352,7 +421,12 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
         if pool is None:
             kwargs = self._face.arguments()
             pool = AsyncConnectionPool(
-                kwargs=kwargs, min_size=0, max_size=self._face.limit, open=False, connection_class=AsyncConnection
+                kwargs=kwargs,
+                connection_class=AsyncConnection,
+                configure=_watched,
+                min_size=0,
+                max_size=self._face.limit,
+                open=False,
             )
             vu.shared.keep(self, pool, close=AsyncConnectionPool.close)
         await pool.open()
@@ -367,5 +441,26 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
             await pool.putconn(connection)
 
 
-def _cancel(connection: Connection) -> None:
-    connection.cancel_safe(timeout=1.0)
+def _limit_ns(statement: Statement, timeout: Timeout | None) -> int:
+    return _DEFAULT_NS if timeout is None else round(seconds_of(f"pg, {statement.op}", timeout) * 1e9)
+
+
+def _executed(connection: Connection, statement: Statement, params: Params, ends_ns: int) -> psycopg.Cursor[Row]:
+    __tracebackhide__ = True
+    connection.ends_ns = ends_ns
+    try:
+        return connection.execute(statement.query, params)
+    finally:
+        connection.ends_ns = 0
+
+
+def _too_long(statement: Statement, limit_ns: int) -> PostgresTimeoutError:
+    limit = format_duration(limit_ns * 1e-9)
+    return PostgresTimeoutError(
+        f"pg, {statement.op}: the server did not answer within {limit}; the connection is closed. "
+        "Where so long is right, give the call a timeout="
+    )
+
+
+async def _watched(connection: AsyncConnection) -> None:
+    watchdog.watch(connection)

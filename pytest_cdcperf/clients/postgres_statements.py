@@ -35,6 +35,11 @@ class Statement:
         self._duration = PG_WRITE_DURATION if writes else PG_READ_DURATION
         self._errors = PG_WRITE_ERRORS if writes else PG_READ_ERRORS
 
+    @property
+    def op(self) -> str:
+        """What it does: insert, select, ..."""
+        return dict(self._tags)["op"]
+
     def done(self, since_ns: int, rows: int) -> None:
         """Time an execution that began at *since_ns*, and count the *rows* that it inserted."""
         elapsed_ms = (time.perf_counter_ns() - since_ns) * 1e-6
@@ -56,7 +61,7 @@ class Statement:
             scope.sink(self._errors, self._tags)(1)
         if isinstance(error, TypeError | UnicodeEncodeError):
             words = "allowed: values that psycopg can send, in a sequence or a mapping"
-            raise ConfigError(f"pg, {dict(self._tags)['op']}: {error}; {words}") from None
+            raise ConfigError(f"pg, {self.op}: {error}; {words}") from None
 
 
 @lru_cache(maxsize=256)

@@ -2,7 +2,7 @@
 
 Headers, auth, verify and the like are those of the one session; cookies, connections and adapters are each VU's own.
 urllib3 says when it connects: http_req_connecting and http_req_tls_handshaking are told, and are no part of
-http_req_duration, as in k6. A call without a timeout gets k6's, 60 s.
+http_req_duration, as in k6. A call without a timeout gets k6's, 60 s, and 4 s for connecting.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from pytest_cdcperf.clients.http_call import DEFAULT_TIMEOUT_S, template_of
 from pytest_cdcperf.clients.http_metrics import NO_RESPONSE, HttpRecording
+from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.redaction import hide_named, hide_url
 
@@ -37,6 +38,7 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("protocol", ("BadStatusLine", "InvalidChunkLength", "ContentDecodingError", "DecodeError", "InvalidHeader")),
     ("reset", ("ProtocolError", "IncompleteRead")),
 )
+_TIMEOUTS_S = (CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S)
 
 
 @dataclass(eq=False)
@@ -139,7 +141,7 @@ class _Measured(BaseAdapter):
         status, error = NO_RESPONSE, ""
         try:
             response = self._adapter.send(
-                request, stream=stream, timeout=DEFAULT_TIMEOUT_S if timeout is None else timeout, **more
+                request, stream=stream, timeout=_TIMEOUTS_S if timeout is None else timeout, **more
             )
             answered = time.perf_counter()
             if not stream:

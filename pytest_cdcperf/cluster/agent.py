@@ -12,6 +12,7 @@ from pytest_cdcperf.cdc.audit import Audited
 from pytest_cdcperf.cluster.messages import Auditing, ShareDone, Stop, ToController, WindowDone
 from pytest_cdcperf.engine.failures import ExceptionRules
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
+from pytest_cdcperf.engine.whereabouts import Busy
 from pytest_cdcperf.metrics.recorder import definitions
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.model.load import Load
@@ -81,7 +82,7 @@ def run_share(
             test,
             outcome.elapsed_s,
             core,
-            outcome.stop_reason if outcome.exit_request is not None else "",
+            outcome.stop_reason if outcome.exit_request is not None or outcome.fault else "",
             outcome.skip_reason,
             tuple(outcome.failures),
             (*_faults(outcome), *audited.faults, *faults_at_end()),
@@ -96,20 +97,33 @@ def run_share(
 
 def _weaknesses(outcome: RunOutcome, core: float) -> list[str]:
     if core < FULL_CORE or outcome.elapsed_s < _SHORTEST_JUDGED_S:
-        return []
-    return [f"the generator filled its core ({core:.0%} of one): use more workers, fewer VUs, or think time"]
+        return outcome.weaknesses
+    full = f"the generator filled its core ({core:.0%} of one): use more workers, fewer VUs, or think time"
+    return [*outcome.weaknesses, full]
 
 
 def _faults(outcome: RunOutcome) -> list[str]:
-    faults = []
-    if outcome.stuck_vus:
-        names = ", ".join(map(str, outcome.stuck_vus))
-        faults.append(f"VU {names} could not be stopped: blocked in a call that has no timeout; give it one")
+    faults = [outcome.fault] if outcome.fault else []
+    faults += _stuck(outcome.stuck)
     if outcome.missing:
         faults.append(f"{outcome.missing} iterations were not started within max_duration; raise it, or the vus")
-    if outcome.lost_loop:
-        faults.append("the event loop could not be ended: a task that the body started swallows its cancellation")
-    return faults
+    return [*faults, *outcome.left_behind]
+
+
+def _stuck(stuck: Sequence[Busy]) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for busy in stuck:
+        by_reason.setdefault(_why_stuck(busy), []).append(str(busy.vu))
+    return [f"VU {', '.join(vus)} could not be stopped: {reason}" for reason, vus in by_reason.items()]
+
+
+def _why_stuck(busy: Busy) -> str:
+    where = f" ({busy.line})" if busy.line else ""
+    if busy.waits_for_server:
+        return f"waiting for a server that does not answer{where}; the call ends by its own time limit"
+    if busy.was_cancelled:
+        return f"its task goes on{where} although it was cancelled; let CancelledError pass"
+    return f"blocked in a call that has no timeout{where}; give it one"
 
 
 def _notes(outcome: RunOutcome) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pytest_cdcperf.clock import Clock
 from pytest_cdcperf.engine.failures import ExceptionRules, Failures, Raised
+from pytest_cdcperf.engine.thread_start import is_thread_limit
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Recorder
@@ -17,13 +18,14 @@ class StopSignal:
     """How a run is told to end.
 
     *ended*: no further iteration starts. *aborted*: pauses are cut short as well. *closed*: the run is
-    accounted for; what a VU still does is recorded nowhere.
+    accounted for; what a VU still does is recorded nowhere. *fault*: why the run could not go on.
     """
 
     ended: threading.Event = field(default_factory=threading.Event)
     aborted: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
     reason: str = ""
+    fault: str = ""
     exit_request: BaseException | None = None
 
     def end(self, reason: str) -> None:
@@ -35,6 +37,11 @@ class StopSignal:
         """Like :meth:`end`, and wake those who think."""
         self.end(reason)
         self.aborted.set()
+
+    def fail(self, fault: str) -> None:
+        """End the run at once, because it cannot go on. The first fault is kept."""
+        self.fault = self.fault or fault
+        self.abort("the run could not go on")
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class Iterations:
         self.vu = vu
         self.started = 0
         self.running = False
+        self.here = False  # its thread or task is there
         self._cut = 0  # the number of the iteration that was interrupted
         self._now_ns = context.clock.now_ns
         self._stop = context.stop
@@ -116,6 +124,8 @@ class Iterations:
         return self._cut == self.started
 
     def _counts(self, error: BaseException) -> bool:
+        if is_thread_limit(error):
+            self._stop.fail(f"VU {self.vu.id} could not start a thread: {error}")
         raised = self._classify(error)
         if raised is Raised.FAILED:
             self._failures.add(error)

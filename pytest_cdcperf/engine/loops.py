@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator
+from itertools import chain, islice, takewhile
 
 from pytest_cdcperf.engine.arrivals import planned_starts
 from pytest_cdcperf.engine.iterations import Iterations, RunContext
@@ -16,6 +17,8 @@ from pytest_cdcperf.model.share import Share
 from pytest_cdcperf.units import duration_s
 
 NewVU = Callable[[int], VU]
+
+_MOST_COUNTED = 1_000_000  # which takes a second
 
 
 class ClosedLoop:
@@ -33,6 +36,23 @@ class ClosedLoop:
         }
         self._spans = {member: vu_spans(load, number) for member, number in zip(self.members, numbers, strict=True)}
         self._patience_s = duration_s(load.graceful_ramp_down) if isinstance(load, RampingVUs) else math.inf
+        self.late_s = 0.0  # how long after its time a VU came, at most
+
+    @property
+    def planned_vus(self) -> int:
+        """How many VUs have anything to do."""
+        return sum(bool(spans) for spans in self._spans.values())
+
+    def joins(self, member: Iterations) -> None:
+        """Note that the thread or task of *member* is there."""
+        member.here = True
+        if spans := self._spans[member]:
+            self.late_s = max(self.late_s, self._context.elapsed_s() - spans[0][0])
+
+    def is_early(self, member: Iterations) -> bool:
+        """Whether *member* has nothing to do yet."""
+        spans = self._spans[member]
+        return not spans or spans[0][0] > self._context.elapsed_s()
 
     def next_wait_of(self, member: Iterations) -> Callable[[], float | None]:
         """Return what tells the seconds until *member* starts its next iteration.
@@ -59,8 +79,11 @@ class ClosedLoop:
         return planned - sum(member.started for member in self.members)
 
     def active(self, elapsed_s: float) -> int:
-        """How many VUs the plan has at a time."""
-        return sum(any(begin <= elapsed_s < end for begin, end in spans) for spans in self._spans.values())
+        """How many of the VUs that the plan has at a time are there."""
+        return sum(
+            member.here and any(begin <= elapsed_s < end for begin, end in spans)
+            for member, spans in self._spans.items()
+        )
 
     def overdue(self, elapsed_s: float) -> list[Iterations]:
         """The VUs whose iteration must be over by now."""
@@ -86,9 +109,9 @@ class OpenLoop:
     def __init__(self, load: OpenLoad, share: Share, context: RunContext, new_vu: NewVU) -> None:
         self.load: Load = load
         self.members: list[Iterations] = []
-        self.starts: Iterator[float] = (
-            load.start_s + start_s for start_s in share.among(load.most_vus).filter(planned_starts(load))
-        )
+        planned = share.among(load.most_vus).filter(planned_starts(load))
+        self.starts = self._draw(load.start_s + start_s for start_s in planned)  # to draw one is to hand out the last
+        self._in_hand: tuple[float, ...] = ()
         self._context = context
         self._new_vu = new_vu
         self._numbers = iter(share.numbers(load.most_vus))
@@ -99,6 +122,7 @@ class OpenLoop:
         self._lock = threading.Lock()
         self._free = 0  # VUs that wait for a start, less starts that wait for a VU
         self._dropped = 0
+        self._unstarted = 0
 
     def first_members(self) -> list[Iterations]:
         """Return the VUs that are there from the start."""
@@ -112,6 +136,11 @@ class OpenLoop:
         member = Iterations(self._new_vu(number), self._context)
         self.members.append(member)
         return member
+
+    def joins(self, member: Iterations) -> None:
+        """Note that the thread or task of *member* is there, and free."""
+        member.here = True
+        self.waits()
 
     def waits(self) -> None:
         """Note that a VU is free."""
@@ -146,15 +175,38 @@ class OpenLoop:
             self._dropped += 1
             self._free += 1
 
+    def _draw(self, planned: Iterator[float]) -> Iterator[float]:
+        for start_s in planned:
+            self._in_hand = (start_s,)
+            yield start_s
+            self._in_hand = ()
+
+    def drop_rest(self) -> None:
+        """Count the starts that were not handed out because the run has ended.
+
+        Those that are due by now; where the run could not go on, all that were planned.
+        """
+        until_s = math.inf if self._context.stop.fault else self._context.elapsed_s()
+        rest = takewhile(lambda due_s: due_s <= until_s, chain(self._in_hand, self.starts))
+        unstarted = sum(1 for _ in islice(rest, _MOST_COUNTED))
+        with self._lock:
+            self._unstarted += unstarted
+
+    def take_unstarted(self) -> int:
+        """Return the starts since the last call that came to nothing because the run ended."""
+        with self._lock:
+            unstarted, self._unstarted = self._unstarted, 0
+        return unstarted
+
     def take_dropped(self) -> int:
-        """Return the starts that were dropped since the last call."""
+        """Return the starts since the last call that were dropped because every VU was busy."""
         with self._lock:
             dropped, self._dropped = self._dropped, 0
         return dropped
 
     def active(self, _elapsed_s: float) -> int:
         """How many VUs there are."""
-        return len(self.members)
+        return sum(member.here for member in self.members)
 
     def overdue(self, elapsed_s: float) -> list[Iterations]:
         """The VUs whose iteration must be over by now."""

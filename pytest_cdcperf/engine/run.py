@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Protocol, cast
@@ -10,13 +11,18 @@ from typing import Protocol, cast
 from pytest_cdcperf.clock import Clock, MonotonicClock
 from pytest_cdcperf.engine.failures import ExceptionRules, FailureKind, Failures
 from pytest_cdcperf.engine.iterations import Iterations, RunContext, StopSignal
+from pytest_cdcperf.engine.latecomers import Latecomers
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, NewVU, OpenLoop, new_loop
 from pytest_cdcperf.engine.sampling import sampling
+from pytest_cdcperf.engine.thread_start import thread_limits
 from pytest_cdcperf.engine.threads import ThreadRuntime
 from pytest_cdcperf.engine.vu import VU, Resources
+from pytest_cdcperf.engine.whereabouts import Busy, lasting_threads
+from pytest_cdcperf.errors import ThreadLimitError
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
 from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.metrics.snapshot import Tags
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.share import WHOLE, Share
 
@@ -24,6 +30,7 @@ TICK_S = 1.0
 SLICE_S = 0.2  # a wait is not woken by a signal that its handler took, nor by an iteration that is overdue
 INTERRUPT_GRACE_S = 3.5  # of the 5 s in which Ctrl-C must have ended everything
 CANCEL_GRACE_S = 1.0
+CONNECT_GRACE_S = 5.0  # where nobody is in a hurry: clients connect for 4 s at most, and cannot be cut short in that
 
 
 @dataclass(frozen=True)
@@ -42,25 +49,39 @@ class RunOutcome:
     failures: list[FailureKind]
     interrupted: int = 0
     missing: int = 0
-    lost_loop: bool = False
-    stuck_vus: list[int] = field(default_factory=list)
+    fault: str = ""  # why the run could not go on
+    stuck: list[Busy] = field(default_factory=list)
+    left_behind: list[str] = field(default_factory=list)
+    weaknesses: list[str] = field(default_factory=list)
     stop_reason: str = ""
     skip_reason: str = ""
     exit_request: BaseException | None = None
     notes: list[str] = field(default_factory=list)
+    still_running: Callable[[], bool] = bool
+
+    @property
+    def stuck_vus(self) -> list[int]:
+        """The ids of the VUs that could not be stopped."""
+        return [busy.vu for busy in self.stuck]
 
 
 class Runtime(Protocol):
     """Where VUs run: threads or tasks."""
 
-    def start(self, loops: Sequence[Loop]) -> None:
-        """Start all loops."""
+    def start(self, loops: Sequence[Loop]) -> Iterator[None]:
+        """Start all loops, a VU with each step. Where there can be no further thread, it ends the run."""
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until all VUs are through, at most *timeout_s*; return whether they are."""
 
-    def busy(self) -> list[int]:
-        """The ids of those that are not."""
+    def busy(self) -> list[Busy]:
+        """Those that are not."""
+
+    def left_behind(self) -> list[str]:
+        """What bodies have started and what does not end with the run, one line each."""
+
+    def alive(self) -> bool:
+        """Whether anything of the run is still going on."""
 
     def interrupt(self, members: Iterable[Iterations]) -> None:
         """Cut short the iterations that *members* are in."""
@@ -93,6 +114,7 @@ class Run:
         self._failures = Failures(rules.describe)
         self._shared = Resources()
         self._loops: list[Loop] = []
+        self._starting: Iterator[None] = iter(())
         self._window_start_s = 0.0
         self._interrupted = 0
         self._last_s = max(load.last_s for load in loads.values())
@@ -110,14 +132,15 @@ class Run:
             new_loop(load, self._share, self._context, self._new_vu(name, load, first))
             for (name, load), first in zip(self._loads.items(), firsts, strict=False)
         ]
-        runtime.start(self._loops)
-        self._sample_vus()
-        with sampling(self._samplers, Scope(self._recorder)):
-            self._supervise_until_through(runtime)
-        ended = runtime.wait(0)
-        stuck = [] if ended else runtime.busy()
+        threads = threading.enumerate()
+        self._starting = runtime.start(self._loops)
+        self._supervise_until_through(runtime)
+        stuck = [] if runtime.wait(0) else runtime.busy()
         self.stop.closed = True
         self._hand_on_window()
+        late = Latecomers()
+        if not self.stop.fault:
+            late.take(self._loads, self._loops, ended_early=bool(self.stop.reason))
         return RunOutcome(
             elapsed_s=self._context.elapsed_s(),
             failures=self._failures.kinds(),
@@ -125,12 +148,15 @@ class Run:
             missing=0
             if self.stop.reason
             else sum(loop.missing() for loop in self._loops if isinstance(loop, ClosedLoop)),
-            lost_loop=not ended and not stuck,
-            stuck_vus=stuck,
+            fault=self._fault(),
+            stuck=stuck,
+            left_behind=runtime.left_behind(),
+            weaknesses=late.weaknesses,
             stop_reason=self.stop.reason,
             skip_reason=self._failures.first_skip,
             exit_request=self.stop.exit_request,
-            notes=self._recorder.notes(),
+            notes=[*late.notes, *self._recorder.notes(), *map(_lasting, lasting_threads(threads))],
+            still_running=runtime.alive,
         )
 
     def interrupt(self, reason: str, request: BaseException | None = None) -> None:
@@ -179,6 +205,10 @@ class Run:
 
     def _supervise_until_through(self, runtime: Runtime) -> None:
         try:
+            with sampling(self._samplers, Scope(self._recorder)):
+                self._supervise(runtime)
+        except ThreadLimitError as error:
+            self.stop.fail(str(error))
             self._supervise(runtime)
         except BaseException as error:  # noqa: BLE001  # a signal handler's, such as pytest-timeout's: VUs are running
             self.interrupt(f"{type(error).__name__}: {error}".removesuffix(": "), error)
@@ -186,17 +216,31 @@ class Run:
 
     def _supervise(self, runtime: Runtime) -> None:
         tick_s, elapsed_s = TICK_S, self._context.elapsed_s
-        while (now_s := elapsed_s()) < self._last_s + CANCEL_GRACE_S:
-            if runtime.wait(min(tick_s, now_s + SLICE_S) - now_s):
-                return
+        while self._may_wait(runtime):
+            until_s = min(tick_s, elapsed_s() + SLICE_S)
+            started = self._start_vus(until_s)
             self._sample_vus()
+            if started and runtime.wait(until_s - elapsed_s()):
+                return
             if elapsed_s() >= tick_s:
                 self._hand_on_window()
                 # At full seconds: the windows of several workers are joined by them.
                 tick_s = (self._window_start_s // TICK_S + 1) * TICK_S
-            if self.stop.exit_request is not None:
+            if self.stop.exit_request is not None or self.stop.fault:
                 self._allow_only(INTERRUPT_GRACE_S)
             self._interrupt_overdue(runtime)
+
+    def _start_vus(self, until_s: float) -> bool:
+        """Start VUs until *until_s* at most; return whether all there can be are started."""
+        return all(self._context.elapsed_s() < until_s for _ in self._starting)
+
+    def _may_wait(self, runtime: Runtime) -> bool:
+        overdue_s = self._context.elapsed_s() - self._last_s
+        if overdue_s < CANCEL_GRACE_S:
+            return True
+        if self._patience_is_over or overdue_s >= CONNECT_GRACE_S:
+            return False
+        return any(busy.waits_for_server for busy in runtime.busy())
 
     def _interrupt_overdue(self, runtime: Runtime) -> None:
         now_s = self._context.elapsed_s()
@@ -216,16 +260,33 @@ class Run:
     def _sample_vus(self) -> None:
         now_s = self._context.elapsed_s()
         self._recorder.pending(builtin.VUS).append(float(sum(loop.active(now_s) for loop in self._loops)))
-        there = sum(
-            len(loop.members) if isinstance(loop, OpenLoop) else self._share.part(loop.load.most_vus)
-            for loop in self._loops
+
+    def _vus_there(self) -> int:
+        return sum(member.here for loop in self._loops for member in loop.members)
+
+    def _fault(self) -> str:
+        if not self.stop.fault:
+            return ""
+        planned = sum(self._share.part(load.most_vus) for load in self._loads.values())
+        return (
+            f"{self.stop.fault}; {self._vus_there()} of {planned} VUs were there; {thread_limits()}; "
+            "use fewer VUs, an async def body, or more workers"
         )
-        self._recorder.pending(builtin.VUS_MAX).append(float(there))
 
     def _hand_on_window(self) -> None:
+        self._recorder.pending(builtin.VUS_MAX).append(float(self._vus_there()))
         for loop in self._loops:
-            if isinstance(loop, OpenLoop) and (dropped := loop.take_dropped()):
-                self._recorder.pending(builtin.DROPPED_ITERATIONS).append(float(dropped))
+            if isinstance(loop, OpenLoop):
+                self._count_dropped(loop.take_dropped())
+                self._count_dropped(loop.take_unstarted(), builtin.RUN_ENDED)
         end_s = self._context.elapsed_s()
         self._on_window(Window(self._window_start_s, end_s, self._recorder.drain()))
         self._window_start_s = end_s
+
+    def _count_dropped(self, starts: int, tags: Tags = ()) -> None:
+        if starts:
+            self._recorder.pending(builtin.DROPPED_ITERATIONS, tags).append(float(starts))
+
+
+def _lasting(thread: str) -> str:
+    return f"the thread {thread} still runs, and pytest cannot end before it; give it a timeout"

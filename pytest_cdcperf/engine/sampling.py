@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from pytest_cdcperf.engine.thread_start import start_thread
+from pytest_cdcperf.engine.vu import VU, acting_as
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.recorder import Scope, recording
+from pytest_cdcperf.metrics.recorder import Scope
 
 if TYPE_CHECKING:
     from psutil import Process
@@ -71,23 +73,28 @@ def sampling(samplers: Sequence[Callable[[], object]], scope: Scope) -> Iterator
     """Call each of *samplers* every second inside the block, in a thread of its own.
 
     What one raises is passed over: a reading that could not be taken is not there.
+
+    :raises ThreadLimitError: where there can be no such thread
     """
     if not samplers:
         yield
         return
     over = threading.Event()
+    sampling_vu = VU(0, run_id="", scope=scope)  # with connections of its own, that can be cut as those of all VUs
 
     def sample() -> None:
-        with recording(scope):
+        with acting_as(sampling_vu):
             while not over.wait(EVERY_S):
                 for sampler in samplers:
                     try:
                         sampler()
                     except Exception:  # noqa: BLE001, S112  # the load goes on; the gap in the series shows it
                         continue
+        sampling_vu.own.close_all()
 
-    threading.Thread(target=sample, name="cdcperf-sampling", daemon=True).start()
+    start_thread("the thread that samples", "cdcperf-sampling", sample)
     try:
         yield
     finally:
         over.set()
+        sampling_vu.own.cancel_all()

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 
+from pytest_cdcperf.engine.executor import DaemonExecutor
 from pytest_cdcperf.engine.iterations import Iterations, RunContext
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
+from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.engine.vu import Resources, acting_as
+from pytest_cdcperf.engine.whereabouts import Busy, at_user_line, frames_of_task, frames_of_thread
+from pytest_cdcperf.errors import ThreadLimitError
 
 _LONGEST_SLEEP_S = 0.1  # so that the end of the run is noticed
 _END_CHECK_S = 0.05
+_CANCEL_S = 0.5
+_CLOSE_S = 1.0
 
 
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return a new event loop: uvloop's where it is installed."""
+def new_event_loop(executor: DaemonExecutor | None = None) -> asyncio.AbstractEventLoop:
+    """Return a new event loop, uvloop's where it is installed, whose threads keep no process from ending."""
     try:
         import uvloop  # noqa: PLC0415  # an extra
     except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
+        loop = asyncio.new_event_loop()
+    else:
+        loop = uvloop.new_event_loop()
+    loop.set_default_executor(executor or DaemonExecutor())
+    return loop
 
 
 class TaskRuntime:
@@ -41,18 +53,58 @@ class TaskRuntime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done = threading.Event()
         self._latest: Iterations | None = None  # whose iteration was the last to begin
+        self._executor = DaemonExecutor()
+        self._ident: int | None = None
+        self._abandoned: list[str] = []
 
-    def start(self, loops: Sequence[Loop]) -> None:
-        """Start the event loop and a task for each VU."""
-        threading.Thread(target=self._run_loop, args=(loops,), name="cdcperf-loop", daemon=True).start()
+    def start(self, loops: Sequence[Loop]) -> Iterator[None]:
+        """Start the event loop, which starts a task for each VU."""
+        try:
+            start_thread("the event loop", "cdcperf-loop", self._run_loop, loops)
+        except ThreadLimitError as error:
+            self._stop.fail(str(error))
+            self._done.set()
+            return
+        for loop in loops:
+            if isinstance(loop, ClosedLoop):
+                for member in loop.members:
+                    loop.joins(member)
+        yield
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until all VUs are through and the event loop is closed; return whether they are."""
         return self._done.wait(max(0.0, timeout_s))
 
-    def busy(self) -> list[int]:
-        """The ids of the VUs that are not through."""
-        return sorted(number for number, task in list(self._tasks.items()) if not task.done())
+    def busy(self) -> list[Busy]:
+        """The VUs that are not through."""
+        running = None if self._loop is None else asyncio.current_task(self._loop)
+        return [
+            Busy(number, frames_of_thread(self._ident))
+            if task is running
+            else Busy(number, frames_of_task(task), was_cancelled=True)
+            for number, task in sorted(self._tasks.items())
+            if not task.done()
+        ]
+
+    def left_behind(self) -> list[str]:
+        """What bodies have started and what does not end with the run, one line each."""
+        calls = Counter(
+            f"in {name}(){at_user_line(frames_of_thread(thread.ident))}"
+            for thread, name in self._executor.working().items()
+        )
+        lines = [
+            f"{count} threads of asyncio.to_thread() still run, {where}: "
+            "they cannot be cancelled; give the call a timeout"
+            for where, count in calls.items()
+        ]
+        if not self._done.is_set() and not self.busy():
+            where = at_user_line(frames_of_thread(self._ident))
+            lines.append(f"the event loop could not be ended: it is blocked{where}")
+        return [*self._abandoned, *lines]
+
+    def alive(self) -> bool:
+        """Whether a VU, or what one has called in a thread, still runs."""
+        return not self._done.is_set() or bool(self._executor.working())
 
     def interrupt(self, members: Iterable[Iterations]) -> None:
         """Cancel the iterations that *members* are in."""
@@ -70,12 +122,32 @@ class TaskRuntime:
                 task.cancel()
 
     def _run_loop(self, loops: Sequence[Loop]) -> None:
+        self._ident = threading.get_ident()
+        loop = self._loop = new_event_loop(self._executor)
+        asyncio.set_event_loop(loop)
         try:
-            with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                self._loop = runner.get_loop()
-                runner.run(self._main(loops))
+            loop.run_until_complete(self._main(loops))
+            loop.run_until_complete(self._end_others())
+            loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
+            asyncio.set_event_loop(None)
+            loop.close()
             self._done.set()
+
+    async def _end_others(self) -> None:
+        """Cancel the tasks that bodies have left behind, and wait a little for their threads; let go of the others."""
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        until = time.monotonic() + _CANCEL_S
+        alive = (await asyncio.wait(others, timeout=_CANCEL_S))[1] if others else set()
+        while self._executor.working() and time.monotonic() < until:  # noqa: ASYNC110  # threads set no event
+            await asyncio.sleep(_END_CHECK_S)
+        places = Counter(at_user_line(frames_of_task(task)) for task in alive)
+        self._abandoned = [
+            f"{count} tasks that the body started swallow their cancellation{where}; they were abandoned"
+            for where, count in places.items()
+        ]
 
     async def _main(self, loops: Sequence[Loop]) -> None:
         waking = asyncio.create_task(self._wake_on_abort())
@@ -186,18 +258,17 @@ class TaskRuntime:
             due.put_nowait(None)
 
     def _join(self, loop: OpenLoop, member: Iterations, due: asyncio.Queue[int | None]) -> None:
-        loop.waits()
+        loop.joins(member)
         self._spawn(member, self._iterate_open(loop, member, due))
 
     async def _hand_out(self, loop: OpenLoop, due: asyncio.Queue[int | None]) -> None:
         start_ns, now_ns, ended = self._context.start_ns, self._context.clock.now_ns, self._stop.ended.is_set
         for start_s in loop.starts:
             intended_ns = start_ns + round(start_s * 1e9)
-            while (early_ns := intended_ns - now_ns()) > 0:
+            while (early_ns := intended_ns - now_ns()) > 0 and not ended():  # noqa: ASYNC110  # set by threads
                 await asyncio.sleep(min(early_ns * 1e-9, _LONGEST_SLEEP_S))
-                if ended():
-                    return
             if ended():
+                loop.drop_rest()
                 return
             if loop.offers() and (member := loop.grow()) is not None:
                 self._join(loop, member, due)
@@ -219,4 +290,6 @@ def _resolve(over: asyncio.Future[None]) -> None:
 
 
 async def _close(closing: Iterable[Awaitable[object]]) -> None:
-    await asyncio.gather(*closing, return_exceptions=True)
+    with suppress(TimeoutError):  # a server that hangs is not waited for
+        async with asyncio.timeout(_CLOSE_S):
+            await asyncio.gather(*closing, return_exceptions=True)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 
 from pytest_cdcperf.engine.iterations import Iterations, RunContext
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
+from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.engine.vu import acting_as, refuse_awaitable
+from pytest_cdcperf.engine.whereabouts import Busy, frames_of_thread
+from pytest_cdcperf.errors import ThreadLimitError
 
 _END_CHECK_S = 0.05
 _SLICE_S = 0.2
+_GATE_S = 1.0  # so long those who are there wait for the others
 
 
 def _sleep(seconds: float, unless: threading.Event) -> None:
@@ -33,48 +37,94 @@ class ThreadRuntime:
         self._body = body
         self._context = context
         self._stop = context.stop
-        self._busy: set[int] = set()
+        self._busy: dict[int, int | None] = {}  # the thread of each VU, by the VU's id
         self._dispatching = 0
+        self._starting = True
+        self._gate = threading.Event()  # threads that iterate keep others from being started
         self._lock = threading.Lock()
         self._done = threading.Event()
 
-    def start(self, loops: Sequence[Loop]) -> None:
-        """Start the threads of all loops."""
-        self._dispatching = sum(isinstance(loop, OpenLoop) for loop in loops)
-        for loop in loops:
-            if isinstance(loop, ClosedLoop):
-                with self._lock:
-                    self._busy |= {member.vu.id for member in loop.members}
-        for loop in loops:
-            if isinstance(loop, OpenLoop):
-                threading.Thread(target=self._dispatch, args=(loop,), name="cdcperf-starts", daemon=True).start()
-            else:
-                for member in loop.members:
-                    self._spawn(member, self._iterate_closed, loop, member)
-        self._check_done()
+    def start(self, loops: Sequence[Loop]) -> Iterator[None]:
+        """Start the threads of all loops, one with each step, until the run ends."""
+        try:
+            for loop in loops:
+                if isinstance(loop, OpenLoop):
+                    self._start_dispatcher(loop)
+                    yield
+            for loop in loops:
+                if isinstance(loop, ClosedLoop):
+                    yield from self._start_closed(loop)
+        finally:
+            self._starting = False
+            self._gate.set()
+            self._check_done()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until all VUs are through, at most *timeout_s*; return whether they are."""
         return self._done.wait(max(0.0, timeout_s))
 
-    def busy(self) -> list[int]:
-        """The ids of the VUs that are not through."""
+    def busy(self) -> list[Busy]:
+        """The VUs that are not through."""
         with self._lock:
-            return sorted(self._busy)
+            return [Busy(number, frames_of_thread(ident)) for number, ident in sorted(self._busy.items())]
+
+    def left_behind(self) -> list[str]:
+        """Return nothing: VUs are all that this runtime knows of."""
+        return []
+
+    def alive(self) -> bool:
+        """Whether a VU still runs."""
+        return not self.wait(0)
 
     def interrupt(self, members: Iterable[Iterations]) -> None:
         """Cut short what *members* are blocked in, as far as their clients can."""
         for member in members:
             member.vu.own.cancel_all()
 
-    def _spawn(self, member: Iterations, loop_body: Callable[..., None], *arguments: object) -> None:
+    def _start_dispatcher(self, loop: OpenLoop) -> None:
         with self._lock:
-            self._busy.add(member.vu.id)
-        name = f"cdcperf-vu-{member.vu.id}"
-        threading.Thread(target=self._run, args=(member, loop_body, *arguments), name=name, daemon=True).start()
+            self._dispatching += 1
+        try:
+            start_thread("the thread that hands out starts", "cdcperf-starts", self._dispatch, loop)
+        except ThreadLimitError as error:
+            self._stop.fail(str(error))
+            loop.drop_rest()
+            self._stop_dispatching()
+
+    def _stop_dispatching(self) -> None:
+        with self._lock:
+            self._dispatching -= 1
+        self._check_done()
+
+    def _start_closed(self, loop: ClosedLoop) -> Iterator[None]:
+        begin_s = self._context.elapsed_s()
+        for member in loop.members:
+            if self._stop.ended.is_set() or self._context.elapsed_s() >= loop.load.planned_s:
+                return
+            try:
+                self._spawn(member, self._iterate_closed, loop, member)
+            except ThreadLimitError as error:
+                self._stop.fail(str(error))
+                return
+            loop.joins(member)
+            if self._context.elapsed_s() > begin_s + _GATE_S or loop.is_early(member):
+                self._gate.set()
+            yield
+
+    def _spawn(self, member: Iterations, loop_body: Callable[..., None], *arguments: object) -> None:
+        number = member.vu.id
+        with self._lock:
+            self._busy[number] = None
+        try:
+            start_thread(f"VU {number}", f"cdcperf-vu-{number}", self._run, member, loop_body, *arguments)
+        except ThreadLimitError:
+            with self._lock:
+                self._busy.pop(number)
+            raise
 
     def _run(self, member: Iterations, loop_body: Callable[..., None], *arguments: object) -> None:
         vu = member.vu
+        self._busy[vu.id] = threading.get_ident()
         vu.pause = lambda seconds: _sleep(seconds, self._stop.aborted)
         try:
             with acting_as(vu):
@@ -82,16 +132,17 @@ class ThreadRuntime:
         finally:
             vu.own.close_all()
             with self._lock:
-                self._busy.discard(vu.id)
+                self._busy.pop(vu.id)
             self._check_done()
 
     def _check_done(self) -> None:
         with self._lock:
-            if not self._busy and not self._dispatching:
+            if not (self._starting or self._busy or self._dispatching):
                 self._done.set()
 
     def _iterate_closed(self, loop: ClosedLoop, member: Iterations) -> None:
         body, next_wait, begin, end = self._body, loop.next_wait_of(member), member.begin, member.end
+        self._gate.wait()
         while (wait := next_wait()) is not None:
             if wait > 0:
                 _sleep(wait, self._stop.ended)
@@ -125,35 +176,37 @@ class ThreadRuntime:
 
     def _dispatch(self, loop: OpenLoop) -> None:
         due: SimpleQueue[int | None] = SimpleQueue()
-        members = loop.first_members()
         try:
-            for member in members:
+            for member in loop.first_members():
                 self._join(loop, member, due)
+                if self._stop.ended.is_set():
+                    break
             self._hand_out(loop, due)
+            self._wait_until_taken(loop, due)
+        except ThreadLimitError as error:
+            self._stop.fail(str(error))
+            loop.drop_rest()
             self._wait_until_taken(loop, due)
         finally:
             for _ in loop.members:
                 due.put(None)
-            with self._lock:
-                self._dispatching -= 1
-            self._check_done()
+            self._stop_dispatching()
 
     def _join(self, loop: OpenLoop, member: Iterations, due: SimpleQueue[int | None]) -> None:
-        loop.waits()
         self._spawn(member, self._iterate_open, loop, member, due)
+        loop.joins(member)
 
     def _hand_out(self, loop: OpenLoop, due: SimpleQueue[int | None]) -> None:
         start_ns, now_ns, ended = self._context.start_ns, self._context.clock.now_ns, self._stop.ended
         for start_s in loop.starts:
             intended_ns = start_ns + round(start_s * 1e9)
-            while (early_ns := intended_ns - now_ns()) > 0:
+            while (early_ns := intended_ns - now_ns()) > 0 and not ended.is_set():
                 if early_ns > 20_000_000:
                     ended.wait(early_ns * 1e-9 - 0.01)
                 else:
                     time.sleep(early_ns * 1e-9)
-                if ended.is_set():
-                    return
             if ended.is_set():
+                loop.drop_rest()
                 return
             if loop.offers() and (member := loop.grow()) is not None:
                 self._join(loop, member, due)

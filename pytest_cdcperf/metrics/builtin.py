@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
-from pytest_cdcperf.metrics.snapshot import GaugeMerge
+from pytest_cdcperf.metrics.snapshot import GaugeMerge, Tags
 
 RESPONSE_TIME = Trend("response_time", unit="ms")  # intended start to end, without think time
 ITERATION_DURATION = Trend("iteration_duration", unit="ms")  # actual start to end, think time included
@@ -11,6 +11,7 @@ GROUP_DURATION = Trend("group_duration", unit="ms")
 VU_WAIT = Trend("vu_wait", unit="ms")  # open loops: how long a start waited because every VU was busy
 GENERATOR_LAG = Trend("generator_lag", unit="ms")  # open loops: how late it was although a VU was free
 DROPPED_ITERATIONS = Counter("dropped_iterations")
+RUN_ENDED: Tags = (("reason", "run ended"),)  # those of them that had no VU to wait for, but no time any more
 ITERATIONS = Counter("iterations")
 ITERATION_FAILED = Rate("iteration_failed")
 ITERATIONS_SKIPPED = Counter("iterations_skipped")

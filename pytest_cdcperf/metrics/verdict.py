@@ -78,16 +78,21 @@ def _too_many_failures(snapshot: Snapshot, error_rate: float) -> list[str]:
 
 
 def _saturated(total: Snapshot, windows: Sequence[Window]) -> list[str]:
-    dropped = total.select(builtin.DROPPED_ITERATIONS.name)
-    if not isinstance(dropped, CounterState) or not dropped.total:
+    if not (dropped := _dropped_by_load(total)):
         return []
-    full = [window for window in windows if window.snapshot.select(builtin.DROPPED_ITERATIONS.name) is not None]
+    full = [window for window in windows if _dropped_by_load(window.snapshot)]
     done = sum(_count(window.snapshot) for window in full)
     span_s = sum(window.duration_s for window in full)
     rate = f"saturated at {done / span_s:.4g}/s" if span_s > 0 else "saturated"
-    return [
-        f"{rate}: {dropped.total:.0f} starts were dropped because every VU was busy; raise max_vus or lower the rate"
-    ]
+    return [f"{rate}: {dropped:.0f} starts were dropped because every VU was busy; raise max_vus or lower the rate"]
+
+
+def _dropped_by_load(snapshot: Snapshot) -> float:
+    dropped = snapshot.select(builtin.DROPPED_ITERATIONS.name)
+    ended = snapshot.select(builtin.DROPPED_ITERATIONS.name, dict(builtin.RUN_ENDED))
+    if not isinstance(dropped, CounterState):
+        return 0.0
+    return dropped.total - (ended.total if isinstance(ended, CounterState) else 0.0)
 
 
 def _lag(total: Snapshot) -> list[str]:

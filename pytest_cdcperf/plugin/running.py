@@ -214,8 +214,10 @@ def _audit(session: PerfSession, drain_s: float) -> Callable[[Callable[[], objec
 
 
 def _keep(item: PerfFunction, concluded: Concluded, outcome: RunOutcome, name: str) -> None:
-    if outcome.stuck_vus:
-        item.perf_session.load_refused = f"VUs of {item.nodeid} are still running, so no load was started"
+    if outcome.still_running():
+        who = "VUs" if outcome.stuck else "Threads"
+        reason = f"{who} of {item.nodeid} are still running, so no load was started"
+        item.perf_session.refuse_loads_while(outcome.still_running, reason)
     if concluded.skipped and outcome.exit_request is None:
         pytest.skip(one_line(f"every iteration was skipped: {concluded.skipped}"))
     item.results.append(concluded.result)

@@ -82,7 +82,8 @@ class PerfSession:
         self.results: list[RunResult] = []
         self.samplers: list[Callable[[], object]] = []
         self.audit: Audit | None = None  # once a test has waited for an arrival
-        self.load_refused = ""  # why no load may start any more
+        self._load_refused = ""
+        self._refused_while: Callable[[], bool] | None = None
         self.worker_died = False
         self._ends = False
         self._health: HealthFiles | None = None  # where this process collects, and may run load
@@ -91,6 +92,21 @@ class PerfSession:
         self._has_perf_tests = False
         self._selected: list[PerfFunction] = []
         self._plain = 0  # tests that carry a profile asked for, and no @perf
+
+    @property
+    def load_refused(self) -> str:
+        """Why no load may start, "" where one may."""
+        if self._refused_while is not None and not self._refused_while():
+            self._load_refused, self._refused_while = "", None
+        return self._load_refused
+
+    @load_refused.setter
+    def load_refused(self, reason: str) -> None:
+        self._load_refused = reason
+
+    def refuse_loads_while(self, holds: Callable[[], bool], reason: str) -> None:
+        """Let no load start while *holds* answers true."""
+        self._load_refused, self._refused_while = reason, holds
 
     @property
     def loads(self) -> bool:

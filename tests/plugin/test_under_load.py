@@ -1,5 +1,7 @@
 """What a body may do under load, and what pytest keeps of it."""
 
+import sys
+
 import pytest
 
 LOAD = "PerVUIterations(vus=2, iterations=3)"
@@ -226,3 +228,40 @@ def test_in_once_mode_a_failed_subtest_is_reported_as_pytest_does(pytester, writ
     result = pytester.runpytest()
     result.stdout.fnmatch_lines(["*contains 1 failed subtest*"])
     result.assert_outcomes(failed=2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit on memory is how Linux limits threads for root, too")
+def test_a_machine_that_allows_no_more_threads_ends_the_load_and_says_so(pytester, write):
+    write("""
+import resource, threading
+from pathlib import Path
+
+@pytest.fixture
+def little_memory():
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**29, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+@perf(load=ConstantVUs(vus=2000, duration='1m'))
+def test_closed(little_memory):
+    time.sleep(0.01)
+
+@perf(load=ConstantArrivalRate(rate=50, duration='1m', vus=2000))
+def test_open(little_memory):
+    time.sleep(0.01)
+
+@perf(vus=1, iterations=1)
+def test_next():
+    assert [thread.name for thread in threading.enumerate() if "cdcperf-vu" in thread.name] == ["cdcperf-vu-1"]
+""")
+    result = pytester.runpytest_subprocess("--perf-run", timeout=30)
+    result.assert_outcomes(failed=2, passed=1)
+    lines = [
+        "FAILED: stopped early: the run could not go on",
+        "*and: VU * could not be started: *; * of 2000 VUs were there; this process has * threads; limits: "
+        "*MB of memory (ulimit -v)*; use fewer VUs, an async def body, or more workers",
+    ]
+    result.stdout.fnmatch_lines([*lines, *lines])
+    result.stdout.no_fnmatch_line("*Traceback*")

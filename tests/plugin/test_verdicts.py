@@ -175,7 +175,9 @@ def test_next():
 """)
     result = run(pytester)
     result.assert_outcomes(failed=1, skipped=1)
-    result.stdout.fnmatch_lines(["*VU 1 could not be stopped: blocked in a call that has no timeout; give it one"])
+    result.stdout.fnmatch_lines(
+        ["*VU 1 could not be stopped: blocked in a call that has no timeout (test_it.py:*); give it one"]
+    )
     result.stdout.fnmatch_lines(["*VUs of test_it.py::test_it are still running, so no load was started"])
     assert result_of("test_it-test_it")["metrics"]["iterations_interrupted"]["values"]["count"] >= 1
 

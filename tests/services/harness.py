@@ -55,6 +55,21 @@ def until(holds: Callable[[], object], timeout_s: float = 30.0) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def hanging(pid: int) -> Iterator[None]:
+    """Stop a server and its children inside the block: their kernel still answers for them, they do not."""
+    server = psutil.Process(pid)
+    family = [server, *server.children(recursive=True)]
+    try:
+        for process in family:
+            process.suspend()
+        yield
+    finally:
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
 def gone(pid: int) -> bool:
     """Whether a process has ended: an orphan's zombie counts, nobody may be there to reap it."""
     try:

@@ -26,7 +26,7 @@ class Sink:
     def now_s(self):
         return self.clock.now_ns() * 1e-9
 
-    def find_many_unmeasured(self, collection, keys):
+    def find_many_unmeasured(self, collection, keys, *, timeout_s):
         self.asked.append((collection, len(keys)))
         if self.now_s < self.away_until_s:
             raise ReadError("away")

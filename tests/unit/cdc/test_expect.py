@@ -12,10 +12,11 @@ import pytest
 from pytest_cdcperf.cdc import expect as module
 from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.cdc.expect import Cdc, Wanted
+from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import ReadError
 from pytest_cdcperf.clock import FakeClock
 from pytest_cdcperf.engine.vu import VU, acting_as
-from pytest_cdcperf.errors import ConfigError, ExpectationError, UnitError, WrongFaceError
+from pytest_cdcperf.errors import ConfigError, ExpectationError, ThreadLimitError, UnitError, WrongFaceError
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
 
 
@@ -31,12 +32,14 @@ class Sink:
         self.read_s = read_s
         self.answers = [None]
         self.reads = []
+        self.limits = []
         self.watched = []
         self.wakes = set()
         self.aio = SimpleNamespace(find_one=self._find_one_aio)
 
-    def find_one(self, collection, key):
+    def find_one(self, collection, key, *, timeout):
         self.reads.append((collection, key))
+        self.limits.append(timeout)
         self.clock.advance(self.read_s)
         for wake in list(self.wakes):
             wake()
@@ -45,8 +48,8 @@ class Sink:
             raise answer
         return answer
 
-    async def _find_one_aio(self, collection, key):
-        return self.find_one(collection, key)
+    async def _find_one_aio(self, collection, key, *, timeout):  # noqa: ASYNC109
+        return self.find_one(collection, key, timeout=timeout)
 
     @contextmanager
     def watching(self, collection, key, wake):
@@ -247,8 +250,17 @@ def test_the_check_is_called_by_operation_and_collection(face, sink, recorder):
     ]
 
 
+def test_a_read_may_take_what_is_left_of_the_time(face, sink):
+    sink.read_s = 0.75
+    sink.answers = [None, ServerGoneError("away"), None]
+    with pytest.raises(ExpectationError):
+        face.expect("expect", "orders", 7, timeout="2s")
+    assert sink.limits[:2] == [2, pytest.approx(1.25, abs=0.01)]
+    assert sink.limits[2:] == [0.5]  # the last one has a chance
+
+
 def owed(face):
-    face.sink.find_many_unmeasured = lambda _collection, _keys: {}
+    face.sink.find_many_unmeasured = lambda _collection, _keys, timeout_s: {}
     return [words.partition(":")[0] for words in face.cdc.audit.settle(0).faults]
 
 
@@ -354,3 +366,21 @@ def test_an_operation_that_is_none_is_refused_at_once(sink):
         assert str(refused.value) == "cdc.expect: operation='upsert'; allowed: create, update, delete"
         with pytest.raises(UnitError):
             one.expect("c", 1, timeout="10")
+
+
+def test_a_watcher_that_cannot_be_started_is_an_error_and_the_next_one_tries_again(monkeypatch):
+    watch = SinkWatch(SimpleNamespace())
+    started = []
+    monkeypatch.setattr(watch, "_watch", started.append)
+
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(ThreadLimitError, match="the watcher of orders could not be started"):
+            watch.watching("orders", "7", lambda: None).__enter__()
+    assert watch._waiters["orders"] == {}
+    with watch.watching("orders", "7", lambda: None):
+        pass
+    assert started == ["orders"]

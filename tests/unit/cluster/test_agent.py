@@ -102,7 +102,10 @@ def test_iterations_cut_off_and_vus_that_are_stuck_are_named(monkeypatch):
     messages, _outcome = share(body, PerVUIterations(max_duration="300ms", graceful_stop="0s"))
     release.set()
     assert through.wait(10)
-    assert messages[-1].faults == ("VU 1 could not be stopped: blocked in a call that has no timeout; give it one",)
+    line = body.__code__.co_firstlineno + 2
+    assert messages[-1].faults == (
+        f"VU 1 could not be stopped: blocked in a call that has no timeout (test_agent.py:{line}); give it one",
+    )
     assert messages[-1].notes == (
         "1 iterations were interrupted at the end of the graceful stop; counted nowhere else",
     )

@@ -85,11 +85,17 @@ def test_a_start_that_is_taken_too_late_is_dropped_and_measured_nowhere(open_loo
 
 def test_it_grows_to_its_most_vus_and_no_further(open_loop):
     loop = open_loop.loop
-    assert [member.vu.id for member in loop.first_members()] == [1, 2]
+    first = loop.first_members()
+    assert [member.vu.id for member in first] == [1, 2]
+    assert loop.active(0) == 0
+    for member in first:
+        loop.joins(member)
     assert loop.active(0) == 2
     assert loop.grow().vu.id == 3
     assert loop.grow() is None
     assert loop.grow() is None
+    assert loop.active(0) == 2
+    loop.joins(loop.members[-1])
     assert loop.active(0) == len(loop.members) == 3
 
 
@@ -170,7 +176,41 @@ def test_no_iteration_starts_once_the_run_has_ended():
 )
 def test_the_active_vus_are_the_plans(elapsed_s, active):
     ramp = RampingVUs(start_at="5s", stages=[("10s", 2), ("5s", 2), ("5s", 0), ("10s", 2)])
-    assert Subject(ramp).loop.active(elapsed_s) == active
+    loop = Subject(ramp).loop
+    assert loop.active(elapsed_s) == 0
+    for member in loop.members:
+        loop.joins(member)
+    assert loop.active(elapsed_s) == active
+
+
+def test_how_late_vus_came_counts_from_when_each_is_wanted():
+    subject = Subject(RampingVUs(start_vus=1, stages=[("10s", 3), ("10s", 3)]))
+    first, second, third = subject.loop.members
+    subject.go_to(0.5)
+    subject.loop.joins(first)
+    subject.go_to(4)
+    subject.loop.joins(second)  # wanted from 5 s on
+    assert subject.loop.late_s == pytest.approx(0.5)
+    subject.go_to(12)
+    subject.loop.joins(third)  # wanted from 10 s on
+    assert subject.loop.late_s == pytest.approx(2)
+
+
+def test_starts_that_are_due_when_the_run_ends_are_counted_and_later_ones_are_not():
+    subject = Subject(ConstantArrivalRate(rate=10, duration="1s"))
+    next(subject.loop.starts)
+    next(subject.loop.starts)  # at 0.1 s: in hand
+    subject.go_to(0.35)
+    subject.loop.drop_rest()
+    assert (subject.loop.take_unstarted(), subject.loop.take_unstarted()) == (3, 0)
+    assert subject.loop.take_dropped() == 0
+
+
+def test_all_starts_are_counted_of_a_run_that_could_not_go_on():
+    subject = Subject(ConstantArrivalRate(rate=10, duration="1s"))
+    subject.stop.fail("no more threads")
+    subject.loop.drop_rest()
+    assert subject.loop.take_unstarted() == 10
 
 
 @pytest.mark.parametrize(

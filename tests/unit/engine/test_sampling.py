@@ -10,6 +10,7 @@ import pytest
 
 from pytest_cdcperf.engine import sampling as module
 from pytest_cdcperf.engine.sampling import STACK_EVERY, MemorySampler, sampling
+from pytest_cdcperf.engine.vu import current_vu
 from pytest_cdcperf.metrics.recorder import Counter, Recorder, Scope
 
 READINGS = Counter("t_sampling_readings")
@@ -32,6 +33,21 @@ def test_samplers_record_into_the_runs_scope_and_one_that_raises_is_passed_over(
     with sampling([broken, reading], Scope(recorder, (("run", "r1"),))):
         assert twice.wait(10)
     assert recorder.drain().select(READINGS.name, {"run": "r1"}).total >= 2
+
+
+def test_a_sampler_that_waits_for_a_server_is_cut_off_with_the_run(monkeypatch):
+    monkeypatch.setattr(module, "EVERY_S", 0.0)
+    waits, cut, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def blocked():
+        own = current_vu().own
+        own.keep("connection", cut, close=lambda _: closed.set(), cancel=threading.Event.set)
+        waits.set()
+        assert cut.wait(20)
+
+    with sampling([blocked], Scope(Recorder())):
+        assert waits.wait(10)
+    assert closed.wait(10)
 
 
 def test_without_samplers_there_is_no_thread():

@@ -172,6 +172,14 @@ def test_drops_fail_the_run_and_say_at_what_rate_it_was_saturated():
     assert judged(snapshot).reasons == (SATURATED.format("saturated", 40),)
 
 
+def test_starts_that_the_end_of_the_run_dropped_do_not_saturate_it():
+    snapshot = figures()
+    snapshot.series[SeriesKey("dropped_iterations", Kind.COUNTER, builtin.RUN_ENDED)] = CounterState(400)
+    assert judged(snapshot).verdict is Verdict.PASSED
+    snapshot.series[SeriesKey("dropped_iterations", Kind.COUNTER)] = CounterState(40)
+    assert judged(snapshot).reasons == (SATURATED.format("saturated", 40),)
+
+
 def test_a_declared_count_of_no_drops_is_no_fault():
     snapshot = figures()
     snapshot.series[SeriesKey("dropped_iterations", Kind.COUNTER)] = CounterState(0)

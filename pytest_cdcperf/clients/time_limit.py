@@ -1,0 +1,96 @@
+"""Time limits for drivers that have none of their own: what takes longer is cut, by whoever watches."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import weakref
+from contextlib import suppress
+from typing import Protocol
+
+from pytest_cdcperf.engine.thread_start import start_thread
+from pytest_cdcperf.errors import ConfigError, ThreadLimitError, UnitError
+from pytest_cdcperf.units import duration_s
+
+Timeout = str | float
+
+DEFAULT_TIMEOUT_S = 60.0  # of a call: k6's, as for HTTP and gRPC
+CONNECT_TIMEOUT_S = 4  # less than what a run waits at its end: connecting cannot be cut short
+_LONGEST_S = 1e9
+_EVERY_S = 0.2
+
+
+class Limited(Protocol):
+    """A connection whose calls have a limit. *ends_ns*: when the one that is under way must be over, 0 for none."""
+
+    ends_ns: int
+
+    def exceed(self) -> None:
+        """Cut the call: it took too long."""
+
+
+class Watchdog:
+    """Cuts the calls that exceed their limit, from a thread that is there while there are connections.
+
+    A limit so costs a call no more than an attribute.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watched: weakref.WeakSet[Limited] = weakref.WeakSet()
+        self._runs = False
+
+    def watch(self, connection: Limited) -> None:
+        """Watch *connection* for as long as it exists.
+
+        :raises ThreadLimitError: where there can be no such thread
+        """
+        with self._lock:
+            self._watched.add(connection)
+            if self._runs:
+                return
+            self._runs = True
+        try:
+            start_thread("the thread that limits calls", "cdcperf-limits", self._look)
+        except ThreadLimitError:
+            self._runs = False
+            raise
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(_EVERY_S)
+            with self._lock:
+                watched = list(self._watched)
+                self._runs = bool(watched)
+            if not watched:
+                return
+            now_ns = time.perf_counter_ns()
+            for connection in watched:
+                if 0 < connection.ends_ns <= now_ns:
+                    connection.exceed()
+            del connection, watched  # or the last ones would never end
+
+
+def seconds_of(call: str, timeout: Timeout | None) -> float:
+    """Return the seconds that *timeout* of *call* means: a number is seconds, None the default.
+
+    :raises ConfigError: for what is no duration
+    """
+    if timeout is None:
+        return DEFAULT_TIMEOUT_S
+    try:
+        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+        seconds = float(timeout) if is_number else duration_s(timeout)
+    except UnitError as error:
+        raise UnitError(f"{call}: timeout={error}") from None
+    if not 0 < seconds < _LONGEST_S:
+        raise ConfigError(f"{call}: timeout={timeout!r}; allowed: seconds above 0, or a duration such as '5m'")
+    return seconds
+
+
+def shut_down(fileno: int) -> None:
+    """End the connection behind *fileno* in both directions: whoever waits for it, in any thread, is woken."""
+    with suppress(OSError), socket.socket(fileno=os.dup(fileno)) as end:
+        end.shutdown(socket.SHUT_RDWR)

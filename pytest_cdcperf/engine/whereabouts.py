@@ -1,0 +1,100 @@
+"""Where a thread or a task is at this moment, in the user's words: for those that do not end."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import CoroutineType, FrameType
+from typing import TYPE_CHECKING, Any
+
+from pytest_cdcperf.engine.failures import is_library, is_ours
+
+if TYPE_CHECKING:
+    import asyncio
+
+_CLIENTS = str(Path(__file__).parent.parent / "clients")
+_POOL = str(Path("concurrent", "futures", "thread.py"))
+
+
+@dataclass(frozen=True)
+class Busy:
+    """A VU that is not through, and where it is: *was_cancelled* says that it is a task that could have ended."""
+
+    vu: int
+    frames: Sequence[FrameType]
+    was_cancelled: bool = False
+
+    @property
+    def line(self) -> str:
+        """The user's line that it is in, "file:line"."""
+        return user_line_of(self.frames)
+
+    @property
+    def waits_for_server(self) -> bool:
+        """Whether it is in a call of a client of ours."""
+        return in_our_clients(self.frames)
+
+
+def frames_of_thread(ident: int | None) -> list[FrameType]:
+    """Return the frames of a thread, the innermost first; none where it has ended."""
+    frame = sys._current_frames().get(ident or 0)  # noqa: SLF001  # documented: what debuggers use
+    frames = []
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+def frames_of_task(task: asyncio.Task[Any]) -> list[FrameType]:
+    """Return the frames that a waiting task would go on in, the innermost first."""
+    frames: list[FrameType] = []
+    waiting: Any = task.get_coro()
+    while isinstance(waiting, CoroutineType):
+        if waiting.cr_frame is not None:
+            frames.insert(0, waiting.cr_frame)
+        waiting = waiting.cr_await
+    return frames
+
+
+def user_line_of(frames: Iterable[FrameType]) -> str:
+    """Return "file:line" of the innermost of *frames* that is the user's own code, "" where none is."""
+    for frame in frames:
+        if not is_library(frame.f_code.co_filename):
+            return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return ""
+
+
+def at_user_line(frames: Sequence[FrameType]) -> str:
+    """Return " at file:line" for the middle of a sentence."""
+    line = user_line_of(frames)
+    return f" at {line}" if line else ""
+
+
+def in_our_clients(frames: Iterable[FrameType]) -> bool:
+    """Whether the innermost of *frames* that is not a library's is in a client of ours: it waits for a server."""
+    for frame in frames:
+        filename = frame.f_code.co_filename
+        if filename.startswith(_CLIENTS):
+            return True
+        if is_ours(filename) or not is_library(filename):
+            return False
+    return False
+
+
+def lasting_threads(before: Iterable[threading.Thread]) -> Iterator[str]:
+    """Name each thread that was not there *before*, is busy, and keeps Python from ending until it is through.
+
+    Threads of a VU are daemons, as the VU's own is; but Python waits for those of a ThreadPoolExecutor even then.
+    """
+    for thread in set(threading.enumerate()) - set(before):
+        frames = frames_of_thread(thread.ident)
+        of_a_pool = any(_is_pools(frame) for frame in frames)
+        if frames and not _is_pools(frames[0]) and (of_a_pool or not thread.daemon):
+            yield f"{thread.name}{at_user_line(frames)}"
+
+
+def _is_pools(frame: FrameType) -> bool:
+    return frame.f_code.co_name == "_worker" and frame.f_code.co_filename.endswith(_POOL)
