@@ -18,6 +18,8 @@ from typing import Any
 
 import psutil
 
+from tests.junit import figures_by_test
+
 # Nothing but what is needed: each of the workers starts its own.
 PLUGINS = "xdist.plugin,pytest_cdcperf.plugin"
 HTML = f"{PLUGINS},pytest_metadata.plugin,pytest_html.plugin"
@@ -87,6 +89,11 @@ class Session(Place):
         files = (self.directory / "perf-results").glob("*-*/*.json")
         documents = [json.loads(path.read_text()) for path in files]
         return {document["test"].partition("::")[2]: document for document in documents}
+
+    @property
+    def figures(self) -> dict[str, dict[str, str]]:
+        """The figures of the JUnit file, by the test's name."""
+        return figures_by_test(self.directory / "junit.xml")
 
     @property
     def cases(self) -> dict[str, ET.Element]:

@@ -117,9 +117,7 @@ def test_pressing_again_loses_nothing_in_any_part_of_a_test(
     assert session.code == code
     if part != "set-up":
         assert session.results["test_it"]["iterations"] > 0
-        assert {"perf.verdict", "perf.iterations"} <= {
-            p.attrib["name"] for p in session.cases["test_it"].iter("property")
-        }
+        assert {"perf.verdict", "perf.iterations"} <= session.figures["test_it"].keys()
         assert "  execution" in session.lines
     assert session.cases.keys() == {"test_it"}
     assert not list(project.directory.glob("rows-*"))
@@ -218,7 +216,7 @@ def test_an_exit_on_one_worker_ends_the_session_with_its_code(project: Project):
     """)
     session = project.run("-n", "2", "--perf-run", "--junitxml=junit.xml")
     assert session.code == 7
-    assert "perf.verdict" in {p.attrib["name"] for p in session.cases["test_exit"].iter("property")}
+    assert "perf.verdict" in session.figures["test_exit"]
     result = session.results["test_exit"]
     assert result["reasons"] == ["stopped early: Exit: enough on worker gw1"]
     assert result["elapsed_s"] < 30

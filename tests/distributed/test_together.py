@@ -219,8 +219,7 @@ def test_each_report_shows_one_test_with_its_workers(session):
         workers = results[name]["workers"]
         assert [(part["name"], part["share"]) for part in workers] == [("gw0", "1 of 2"), ("gw1", "2 of 2")]
         assert sum(part["iterations"] for part in workers) == results[name]["iterations"]
-        figures = {p.attrib["name"]: p.attrib["value"] for p in cases[name].iter("property")}
-        assert figures["perf.iterations"] == str(results[name]["iterations"])
+        assert session.figures[name]["perf.iterations"] == str(results[name]["iterations"])
     page = (session.directory / "report.html").read_text()
     start = page.index('data-jsonblob="') + len('data-jsonblob="')
     rows = json.loads(html.unescape(page[start : page.index('"', start)]))["tests"]
@@ -265,7 +264,7 @@ def test_a_lone_surrogate_in_a_name_spoils_no_output(project: Project, workers: 
     session = project.run("-n", workers, "--perf-run", *outputs, plugins=HTML)
     assert session.counts == {"passed": 1, "failed": 1, "skipped": 1}
     assert r"ValueError: x\ud800y" in session.output
-    figures = {p.get("name"): p.get("value") for p in session.cases["test_it"].iter("property")}
+    figures = session.figures["test_it"]
     assert figures[r"own_x\ud800y.max"] == "1"
     assert session.results["test_it"]["tags"] == {"team": r"x\ud800y"}
     assert "ud800" in (project.directory / "report.html").read_text(encoding="utf-8")

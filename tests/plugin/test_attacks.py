@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.junit import figures_by_test
+
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return pytester.runpytest("--perf-run", "-rs", *arguments)
@@ -36,9 +38,9 @@ def test_it(load):
 
 
 def test_a_profile_mark_without_perf_is_said_to_run_as_a_plain_test(pytester, write):
-    write("@pytest.mark.baseline\ndef test_it():\n    pass\n")
+    write("@pytest.mark.baseline\ndef test_it():\n    pass\n\n@perf\ndef test_other():\n    pass\n")
     result = pytester.runpytest("-m", "baseline")
-    result.assert_outcomes(passed=1)
+    result.assert_outcomes(passed=1, deselected=1)
     result.stdout.fnmatch_lines(["cdcperf: 1 test with an asked profile but without @perf: run as plain tests"])
 
 
@@ -95,9 +97,8 @@ def test_it(load):
     load.run(lambda: None, PerVUIterations(vus=1), name="b")
 """)
     run(pytester, "--junitxml=j.xml")
-    text = (pytester.path / "j.xml").read_text()
-    assert 'name="a.perf.verdict"' in text
-    assert 'name="b.perf.verdict"' in text
+    figures = figures_by_test(pytester.path / "j.xml")
+    assert [name for name, known in figures.items() if "perf.verdict" in known] == ["test_it::a", "test_it::b"]
 
 
 def test_a_results_directory_that_vanishes_during_the_run_is_made_again(pytester, write, result_of):

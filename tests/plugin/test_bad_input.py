@@ -184,7 +184,9 @@ def test_all_faults_of_a_configuration_are_named_at_once(pytester):
 def test_a_configuration_that_cannot_be_read_is_one_line(pytester):
     pytester.makefile(".ini", other="[pytest]\n")
     pytester.path.joinpath("pyproject.toml").write_bytes("[tool.cdcperf] # Köln".encode("latin-1"))
-    result = pytester.runpytest("-c", "other.ini")  # else pytest reads the other as well, and says so itself
+    result = pytester.runpytest(
+        "-c", "other.ini", "--perf-run"
+    )  # else pytest reads the other as well, and says so itself
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: *pyproject.toml: cannot be read: *"])
     assert_no_traceback(result)

@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ET
 
 import pytest
+
+from tests.junit import figures_by_test
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 
@@ -115,11 +116,8 @@ def test_a_signal_ends_the_session_in_order_whatever_it_hits(pytester, write, mo
     documents = [json.loads(path.read_text()) for path in (pytester.path / "perf-results").glob("*-*/*.json")]
     assert {document["test"].split("::")[1] for document in documents} == measured
     assert all(document["iterations"] > 0 for document in documents)
-    properties = {
-        case.get("name"): {p.attrib["name"].removeprefix("run-1.") for p in case.iter("property")}
-        for case in ET.parse(pytester.path / "junit.xml").getroot().iter("testcase")
-    }
-    assert {name for name, names in properties.items() if "perf.verdict" in names} == measured
+    figures = figures_by_test(pytester.path / "junit.xml")
+    assert {name.partition("::")[0] for name, known in figures.items() if "perf.verdict" in known} == measured
     assert result.stdout.str().count("    response_time  ") == len(measured)
     assert not (pytester.path / "rows").exists()
     assert not (pytester.path / "next").exists()
@@ -211,8 +209,7 @@ def test_plain():
     assert terminal.process.wait(30) == code
     (path,) = (pytester.path / "perf-results").glob("*-*/test_it-test_it.json")
     assert json.loads(path.read_text())["iterations"] >= 1
-    case = ET.parse(pytester.path / "junit.xml").getroot().find(".//testcase[@name='test_it']")
-    assert "perf.verdict" in {p.get("name") for p in case.iter("property")}
+    assert "perf.verdict" in figures_by_test(pytester.path / "junit.xml")["test_it"]
     assert (pytester.path / "plain").exists() is not hangs_up
 
 
