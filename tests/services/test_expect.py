@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -256,8 +257,6 @@ class TestMisuse:
 class TestWatching:
     @pytest.fixture
     def relay(self, shared_stack: EmbeddedStack) -> Iterator[Relay]:
-        from urllib.parse import urlsplit
-
         port = urlsplit(shared_stack.services.mongo.uri).port
         assert port is not None
         with relayed(port) as relay:
@@ -265,8 +264,9 @@ class TestWatching:
 
     @pytest.fixture
     def relayed_pipeline(self, relay: Relay, shared_stack: EmbeddedStack) -> Iterator[Cdc]:
-        uri = f"mongodb://127.0.0.1:{relay.port}/{shared_stack.services.mongo.database}?directConnection=true"
-        mongo = Mongo(MongoAddress(uri))
+        uri = urlsplit(shared_stack.services.mongo.uri)
+        there = uri._replace(netloc=uri.netloc.replace(f":{uri.port}", f":{relay.port}"))
+        mongo = Mongo(MongoAddress(f"{there.geturl()}&directConnection=true"))
         watch = SinkWatch(mongo)
         yield Cdc(mongo, watch)
         watch.close()

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ import pytest
 from psycopg import sql
 
 from pytest_cdcperf.model.services import PostgresAddress
-from tests.services.conftest import PASSWORD, GuardedPostgres
+from tests.services.conftest import GuardedPostgres
 from tests.services.harness import refused_port
 from tests.services.http_server import http_server
 
@@ -55,7 +55,7 @@ SECRETS = {
 # No secret is written down in it: pytest shows the lines of a test that fails.
 TESTS = """
 import base64, logging, os, psycopg, pymongo, pytest, requests
-from dataclasses import replace
+from dataclasses import asdict, replace
 from urllib.parse import quote
 from pytest_cdcperf import *
 
@@ -221,9 +221,8 @@ class Stub:
 @pytest.fixture(scope="module")
 def address(guarded: GuardedPostgres) -> Iterator[PostgresAddress]:
     """Where a role of PostgreSQL logs in with one of the secrets."""
-    own = guarded.with_password(PASSWORD)
-    arguments = {"host": own.host, "port": own.port, "user": own.user, "dbname": own.dbname, "password": PASSWORD}
-    with psycopg.connect(**arguments, autocommit=True) as connection:
+    own = guarded.address
+    with psycopg.connect(**asdict(own), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE ROLE marked LOGIN PASSWORD {}").format(sql.Literal(PG)))
         yield replace(own, user="marked", password=PG)
         connection.execute("DROP ROLE marked")
