@@ -50,9 +50,10 @@ class Side:
 
     def check(self, *, has_plugin: bool) -> None:
         """Make sure that pytest-cdcperf is active on this side, or is not."""
-        shown = subprocess.run(
-            [sys.executable, "-m", "pytest", "--help"], env=self.environment, capture_output=True, text=True, check=True
-        ).stdout
+        command = [sys.executable, "-m", "pytest", "--help"]
+        elsewhere = HERE.anchor  # in the project's own directory pytest would load its conftest.py
+        done = subprocess.run(command, cwd=elsewhere, env=self.environment, capture_output=True, text=True, check=True)
+        shown = done.stdout
         if ("--perf-run" in shown) is not has_plugin:
             raise SystemExit(f"pytest-cdcperf is{'' if not has_plugin else ' not'} active {self.name}")
 
