@@ -251,10 +251,16 @@ class FanOut:
             )
         if error and error != "keyboard-interrupt":  # after which it has torn everything down
             self._session.worker_died = True
-        self.controller.drop(name, "died" if error else "ended")
+        self.controller.drop(name, self._end_of(error))
         status = pytest.ExitCode.OK if error else node.workeroutput["exitstatus"]
         if status not in list(pytest.ExitCode):  # pytest.exit() with a code of its own: of no interest to xdist
             pytest.exit(f"worker {name} ended the session", returncode=status)
+
+    def _end_of(self, error: object) -> str:
+        """Return how a worker ended, in words. An interrupt ends workers: Ctrl-C also the ssh client of a far one."""
+        if self._perf().interruption.reason:
+            return "is gone"
+        return "died" if error else "ended"
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
