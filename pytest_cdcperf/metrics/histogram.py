@@ -151,11 +151,27 @@ class Histogram:
         high = min(self.count, math.ceil(self.count * q + spread) + 1)
         return self._bounds_of_rank(low)[0], self._bounds_of_rank(high)[1]
 
+    def values_at(self, low_rank: int, high_rank: int) -> tuple[float, float]:
+        """Return the lowest value that the sample of *low_rank* can have, and the highest of *high_rank*, from 1 on."""
+        return self._bounds_of_rank(low_rank)[0], self._bounds_of_rank(high_rank)[1]
+
+    def count_above(self, value: float) -> int:
+        """Return how many samples lie in buckets whose middle is above *value*, as :meth:`quantile` shows them."""
+        above = sum(n for index, n in self.positive.items() if self._middle(index) > value)
+        if value < 0:
+            above += self.zeros + sum(n for index, n in self.negative.items() if -self._middle(index) > value)
+        return above
+
     def quantile_bounds(self, q: float) -> tuple[float, float]:
         """Return the edges of the bucket that holds quantile *q*: the true value lies between them."""
         if not self.count:
             return math.nan, math.nan
         return self._bounds_of_rank(max(1, math.ceil(q * self.count - 1e-9)))
+
+    def edge_at(self, q: float) -> float:
+        """Return the bucket edge next to quantile *q* that has samples on both sides, where there is one."""
+        low, high = self._bucket_at(max(1, math.ceil(q * self.count - 1e-9)))
+        return high if high < self.max else low
 
     def _bounds_of_rank(self, rank: int) -> tuple[float, float]:
         if rank <= 1:
@@ -179,6 +195,10 @@ class Histogram:
             if seen >= rank:
                 return self._edge(index - 1), self._edge(index)
         return self.max, self.max
+
+    def _middle(self, index: int) -> float:
+        low, high = self._edge(index - 1), self._edge(index)
+        return low + (high - low) / 2.0
 
     def _edge(self, index: int) -> float:
         try:
