@@ -50,10 +50,12 @@ def stage_faults(stages: object, *, whole: bool) -> list[str]:
         if not isinstance(stage, Sequence) or isinstance(stage, str) or len(stage) != 2:
             faults.append(f"stage {number} is {stage!r}; {form}")
             continue
-        if fault := duration_fault(stage[0], above_zero=True):
+        if fault := duration_fault(stage[0]):
             faults.append(f"stage {number}: duration={fault}")
         if fault := count_fault(stage[1], at_least=0) if whole else rate_fault(stage[1], zero=True):
             faults.append(f"stage {number}: target={fault}")
+    if not faults and not any(duration_s(stage[0]) > 0 for stage in stages):
+        faults.append(f"stages={stages!r}; allowed: at least one stage longer than 0s")
     return faults
 
 
