@@ -13,7 +13,8 @@ from typing import Any
 
 from pytest_cdcperf.cluster import messages, shared
 from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.metrics import course, recorder, series, snapshot, threshold, verdict
+from pytest_cdcperf.judging import course, threshold, verdict
+from pytest_cdcperf.metrics import recorder, series, snapshot
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.model import load, services, share
 from pytest_cdcperf.reporting import result

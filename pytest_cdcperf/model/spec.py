@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pytest_cdcperf.errors import ConfigError, UnitError
+from pytest_cdcperf.judging.course import Drift, Recovery
+from pytest_cdcperf.judging.threshold import Threshold, merge_thresholds, parse_threshold, parse_thresholds
 from pytest_cdcperf.metrics.builtin import RESPONSE_TIME
-from pytest_cdcperf.metrics.course import Drift, Recovery
-from pytest_cdcperf.metrics.threshold import Threshold, merge_thresholds, parse_threshold, parse_thresholds
 from pytest_cdcperf.model.load import ConstantVUs, Load, PerVUIterations, load_from_keys
 from pytest_cdcperf.units import DURATION_FORM, duration_s, limit_ms
 

@@ -22,9 +22,9 @@ from pytest_cdcperf.engine.signals import Terminated
 from pytest_cdcperf.engine.unawaited import failing_unawaited
 from pytest_cdcperf.engine.vu import VU, acting_as, refuse_awaitable
 from pytest_cdcperf.errors import RefusedError
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.recorder import Recorder, Scope, definitions
 from pytest_cdcperf.metrics.snapshot import RateState
-from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.services import redact
 from pytest_cdcperf.model.spec import PerfSpec
 from pytest_cdcperf.plugin.restraint import restrained

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_cdcperf.judging.threshold import evaluate, parse_threshold
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.threshold import evaluate, parse_threshold
 from tests.unit.metrics.windows import window
 
 

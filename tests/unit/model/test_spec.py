@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics.course import Drift, Recovery
+from pytest_cdcperf.judging.course import Drift, Recovery
 from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
 from pytest_cdcperf.model.spec import MARKER_KEYS, MarkerSpec, PerfSpec, parse_marker
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.judging.threshold import evaluate, parse_thresholds
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Recorder, Scope, Trend, recording
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import Snapshot
-from pytest_cdcperf.metrics.threshold import evaluate, parse_thresholds
-from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.reporting.result import RunFacts, RunResult, WorkerPart
 
 NASTY = "<b>\"'&]]>ü"

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from pytest_cdcperf.metrics.course import Recovery
-from pytest_cdcperf.metrics.threshold import Outcome, Threshold, ThresholdResult
-from pytest_cdcperf.metrics.verdict import Verdict
+from pytest_cdcperf.judging.course import Recovery
+from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.reporting.result import Live
 from pytest_cdcperf.reporting.terminal import (
     MARKS,

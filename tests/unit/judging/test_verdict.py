@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_cdcperf.judging.course import Drift, Recovery
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, evaluate, parse_thresholds
+from pytest_cdcperf.judging.verdict import MOST_GENERATOR_LAG_MS, Verdict, judge
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.course import Drift, Recovery
 from pytest_cdcperf.metrics.snapshot import CounterState, Kind, RateState, SeriesKey, Snapshot, new_state
-from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult, evaluate, parse_thresholds
-from pytest_cdcperf.metrics.verdict import MOST_GENERATOR_LAG_MS, Verdict, judge
 from tests.unit.metrics.windows import window
 
 RESPONSE = builtin.RESPONSE_TIME.name

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cdcperf.metrics.judging import Judging
-from pytest_cdcperf.metrics.threshold import Limit, Outcome, evaluate, parse_thresholds
+from pytest_cdcperf.judging.live import Judging
+from pytest_cdcperf.judging.threshold import Limit, Outcome, evaluate, parse_thresholds
 from pytest_cdcperf.model.load import Phase
 from tests.unit.metrics.windows import window
 

@@ -6,9 +6,9 @@ import operator
 from collections import deque
 from collections.abc import Sequence
 
+from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult, evaluate
 from pytest_cdcperf.metrics.series import PhaseSpan, Timeline, Window
 from pytest_cdcperf.metrics.snapshot import Snapshot
-from pytest_cdcperf.metrics.threshold import Outcome, Threshold, ThresholdResult, evaluate
 
 _UPPER = {"<", "<="}
 _WORST_FIRST = (Outcome.FAILED, Outcome.PASSED)

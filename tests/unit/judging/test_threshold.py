@@ -5,10 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
-from pytest_cdcperf.metrics.snapshot import Kind, SeriesKey, Snapshot, new_state
-from pytest_cdcperf.metrics.threshold import (
+from pytest_cdcperf.judging.threshold import (
     Outcome,
     Threshold,
     aggregate_of,
@@ -17,6 +14,9 @@ from pytest_cdcperf.metrics.threshold import (
     parse_threshold,
     parse_thresholds,
 )
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
+from pytest_cdcperf.metrics.snapshot import Kind, SeriesKey, Snapshot, new_state
 
 TIME = Trend("t_threshold_time", unit="ms")
 SIZE = Trend("t_threshold_size", unit="bytes")
