@@ -58,11 +58,15 @@ class Precision:
     samples: int
     factor: float = 1.0
     degrees: float = 0.0
+    windows: int = 0
 
     @property
     def effective(self) -> float:
-        """The number of independent samples that would tell as much."""
-        return self.samples / self.factor
+        """The number of independent samples that would tell as much.
+
+        Fewer than ten windows do not tell the factor: there samples count as independent.
+        """
+        return self.samples / self.factor if self.windows >= FEWEST_CLUSTERS else float(self.samples)
 
 
 def needed_samples(q: float) -> int:
@@ -81,16 +85,16 @@ def precision(strata: Sequence[Stratum]) -> Precision:
 
     The variances of the phases add up; the factor is at least 1.
     """
-    samples = sum(cluster.samples for stratum in strata for cluster in stratum.clusters)
-    above = sum(cluster.above for stratum in strata for cluster in stratum.clusters)
+    clusters = [cluster for stratum in strata for cluster in stratum.clusters]
+    samples, above = _join(clusters)
     independent = above * (1.0 - above / samples) if samples else 0.0
     known = [found for stratum in strata if (found := _variance(stratum)) is not None]
     variance = sum(part for part, _ in known)
     if not independent or not variance:
-        return Precision(samples, degrees=max((degrees for _, degrees in known), default=0.0))
+        return Precision(samples, degrees=max((degrees for _, degrees in known), default=0.0), windows=len(clusters))
     # Satterthwaite's approximation for a sum of variances, Biometrics Bulletin 2 (1946) 110.
     degrees = variance**2 / sum(part**2 / freedom for part, freedom in known)
-    return Precision(samples, max(1.0, variance / independent), degrees)
+    return Precision(samples, max(1.0, variance / independent), degrees, len(clusters))
 
 
 def quantile_precision(phases: Sequence[PhaseWindows], q: float) -> Precision:
@@ -134,8 +138,7 @@ def _strata(phases: Sequence[PhaseWindows], edge: float) -> list[Stratum]:
 
 def _variance(stratum: Stratum) -> tuple[float, float] | None:
     """Return the variance of the number of samples above in *stratum*, the largest of all joinings, and its degrees."""
-    samples = sum(cluster.samples for cluster in stratum.clusters)
-    above = sum(cluster.above for cluster in stratum.clusters)
+    samples, above = _join(stratum.clusters)
     if not samples:
         return None
     of = _variance_around_ramp if stratum.ramp else _variance_around_mean

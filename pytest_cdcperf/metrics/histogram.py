@@ -22,8 +22,6 @@ COARSE_SCHEMA = 4  # for charts over a long run: 2.2 %
 
 _LOWEST, _HIGHEST = -sys.float_info.max, sys.float_info.max
 
-_Z95 = 1.959964
-
 NOT_A_NUMBER = (TypeError, ValueError, ArithmeticError)  # what values of users raise where we compute with them
 
 # Below it values count as zero; it keeps the number of buckets bounded.
@@ -138,18 +136,6 @@ class Histogram:
         """
         low, high = self.quantile_bounds(q)
         return low + (high - low) / 2.0  # their sum could pass the floats
-
-    def quantile_interval(self, q: float) -> tuple[float, float]:
-        """Return a 95 % confidence interval of quantile *q*, from order statistics.
-
-        The ranks are those of the normal approximation to the binomial distribution of the number of
-        samples below it: Conover, Practical Nonparametric Statistics, 3rd ed., 3.2. It takes the samples
-        for independent; latencies of one run seldom are, so it is too narrow rather than too wide.
-        """
-        spread = _Z95 * math.sqrt(self.count * q * (1 - q))
-        low = max(1, math.floor(self.count * q - spread))
-        high = min(self.count, math.ceil(self.count * q + spread) + 1)
-        return self._bounds_of_rank(low)[0], self._bounds_of_rank(high)[1]
 
     def values_at(self, low_rank: int, high_rank: int) -> tuple[float, float]:
         """Return the lowest value that the sample of *low_rank* can have, and the highest of *high_rank*, from 1 on."""

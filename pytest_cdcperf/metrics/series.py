@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pytest_cdcperf.metrics.snapshot import Snapshot
 
+HOLD = "hold"
 MAX_HISTORY = 600
 RECENT_WINDOWS = 120
 
@@ -86,10 +87,16 @@ class Timeline:
         self._joined *= 2
 
 
+def phase_at(window: Window, phases: Sequence[PhaseSpan]) -> PhaseSpan | None:
+    """Return the phase that the middle of *window* lies in, None outside all."""
+    middle_s = (window.start_s + window.end_s) / 2
+    return next((phase for phase in phases if phase.start_s <= middle_s < phase.end_s), None)
+
+
 def phase_of(window: Window, phases: Sequence[PhaseSpan]) -> str:
     """Return the name of the phase that the middle of *window* lies in, "" outside all."""
-    middle_s = (window.start_s + window.end_s) / 2
-    return next((phase.name for phase in phases if phase.start_s <= middle_s < phase.end_s), "")
+    phase = phase_at(window, phases)
+    return "" if phase is None else phase.name
 
 
 def _join(first: Window, second: Window) -> Window:

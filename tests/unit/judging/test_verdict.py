@@ -72,7 +72,9 @@ def test_a_percentile_of_too_few_samples_is_invalid_and_in_a_shortened_run_not_j
 
 def test_invalid_says_what_to_do():
     judgement = judged(figures(samples=50), {RESPONSE: "p(99)<100"})
-    assert judgement.reasons == ("response_time p(99)<100: 50 samples; p(99) needs 299; run longer",)
+    assert judgement.reasons == (
+        "response_time p(99)<100: 50 samples; p(99) needs 299, which takes about 1m; run longer",
+    )
 
 
 def test_a_failure_outweighs_too_few_samples():
