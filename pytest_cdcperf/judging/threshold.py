@@ -133,6 +133,7 @@ class ThresholdResult:
     note: str = ""
     interval: tuple[float, float] | None = None  # 95 % confidence, of a percentile
     words: str = ""
+    exact: Precision | None = None  # of a percentile
 
 
 def parse_threshold(selector: str, expression: str) -> Threshold:
@@ -294,9 +295,10 @@ def evaluate(
     exact = exact or Precision(state.count)
     if exact.effective < needed_samples(q):
         outcome = Outcome.TOO_FEW if outcome is Outcome.PASSED else outcome
-        return ThresholdResult(threshold, outcome, observed, _too_few(threshold.aggregate, q, exact, elapsed_s))
+        note = _too_few(threshold.aggregate, q, exact, elapsed_s)
+        return ThresholdResult(threshold, outcome, observed, note, exact=exact)
     interval = quantile_interval(state, q, exact)
-    return ThresholdResult(threshold, outcome, observed, _near(threshold, q, state, interval), interval)
+    return ThresholdResult(threshold, outcome, observed, _near(threshold, q, state, interval), interval, exact=exact)
 
 
 def aggregate_of(state: State, aggregate: str, elapsed_s: float) -> float | None:

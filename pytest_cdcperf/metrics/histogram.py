@@ -143,10 +143,17 @@ class Histogram:
 
     def count_above(self, value: float) -> int:
         """Return how many samples lie in buckets whose middle is above *value*, as :meth:`quantile` shows them."""
-        above = sum(n for index, n in self.positive.items() if self._middle(index) > value)
-        if value < 0:
-            above += self.zeros + sum(n for index, n in self.negative.items() if -self._middle(index) > value)
+        if value >= ZERO_THRESHOLD:
+            last = self._last_index_up_to(value)
+            return sum(n for index, n in self.positive.items() if index > last)
+        above = sum(self.positive.values()) + (self.zeros if value < 0 else 0)
+        if value <= -ZERO_THRESHOLD:
+            return above + sum(n for index, n in self.negative.items() if -self._middle(index) > value)
         return above
+
+    def _last_index_up_to(self, value: float) -> int:
+        index = math.ceil(math.log2(value) * 2.0**self.schema)
+        return index - 1 if self._middle(index) > value else index
 
     def quantile_bounds(self, q: float) -> tuple[float, float]:
         """Return the edges of the bucket that holds quantile *q*: the true value lies between them."""

@@ -105,7 +105,11 @@ def _await_once(body: Callable[[], Any], vu: VU) -> None:
 def run_load(item: PerfFunction) -> None:
     """Run the load, write its results whatever the verdict, then let the test pass or fail."""
     arguments, body = item.arguments, item.obj
-    result = measure(item, item.spec, Body(lambda: body(**arguments), item.is_async))
+    fail_unless_passed(measure(item, item.spec, Body(lambda: body(**arguments), item.is_async)))
+
+
+def fail_unless_passed(result: RunResult) -> None:
+    """Fail the test with the verdict and its reasons where it is not PASSED."""
     if result.verdict is not Verdict.PASSED:
         pytest.fail("\n".join(verdict_lines(result)).strip(), pytrace=False)
 

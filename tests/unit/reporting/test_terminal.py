@@ -101,7 +101,7 @@ def test_every_threshold_shows_its_mark(result):
     assert [threshold_line(threshold) for threshold in result.thresholds] == [
         "✓ response_time p(95)<200  observed 95.81 [90.51 to 102]",
         "✗ response_time max<50  observed 102",
-        "? response_time p(99.9)<1000  observed 102  too few samples (300 samples; p(99.9) needs 2995)",
+        "? response_time p(99.9)<1000  observed 102  too few samples (300 samples; p(99.9) needs 2995, which takes about 30s)",
         "✗ t_reporting_nobody avg<1  no samples (no samples; nothing recorded a metric of this name)",
     ]
 
