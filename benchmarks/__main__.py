@@ -5,7 +5,20 @@ from __future__ import annotations
 import os
 import sys
 
-from benchmarks import arrivals, crowds, grpc, http, iterations, memory, postgres, recording, scaling, stall, startup
+from benchmarks import (
+    arrivals,
+    coverage,
+    crowds,
+    grpc,
+    http,
+    iterations,
+    memory,
+    postgres,
+    recording,
+    scaling,
+    stall,
+    startup,
+)
 
 BENCHMARKS = {
     "iterations": iterations.main,
@@ -19,6 +32,7 @@ BENCHMARKS = {
     "grpc": grpc.main,
     "http": http.main,
     "scaling": scaling.main,
+    "coverage": coverage.main,
 }
 
 

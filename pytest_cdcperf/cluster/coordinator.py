@@ -10,14 +10,14 @@ from pytest_cdcperf.cluster.alignment import Alignment
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.failures import merge_kinds
 from pytest_cdcperf.engine.mix import shares
+from pytest_cdcperf.judging.course import breaking_point
+from pytest_cdcperf.judging.live import Judging
+from pytest_cdcperf.judging.verdict import judge
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.course import breaking_point
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.judging import Judging
 from pytest_cdcperf.metrics.recorder import define
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot
-from pytest_cdcperf.metrics.verdict import judge
 from pytest_cdcperf.redaction import hide
 from pytest_cdcperf.reporting.result import Live, RunResult, WorkerPart
 

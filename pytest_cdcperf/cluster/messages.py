@@ -12,10 +12,10 @@ from typing import Any
 
 from pytest_cdcperf.cluster.shared import Call
 from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.metrics.course import Drift, Recovery
+from pytest_cdcperf.judging.course import Drift, Recovery
+from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.metrics.recorder import Definition
 from pytest_cdcperf.metrics.series import Window
-from pytest_cdcperf.metrics.threshold import Threshold
 from pytest_cdcperf.model.load import Phase
 from pytest_cdcperf.model.services import Services
 from pytest_cdcperf.model.share import Share

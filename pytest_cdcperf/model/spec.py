@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pytest_cdcperf.errors import ConfigError, UnitError, shown
+from pytest_cdcperf.judging.course import Drift, Recovery
+from pytest_cdcperf.judging.threshold import Threshold, merge_thresholds, parse_threshold, parse_thresholds
 from pytest_cdcperf.metrics.builtin import RESPONSE_TIME
-from pytest_cdcperf.metrics.course import Drift, Recovery
-from pytest_cdcperf.metrics.threshold import Threshold, merge_thresholds, parse_threshold, parse_thresholds
 from pytest_cdcperf.model.load import ConstantVUs, Load, PerVUIterations, load_from_keys
 from pytest_cdcperf.units import DURATION_FORM, duration_s, limit_ms
 
@@ -220,11 +220,6 @@ def _load_fault(value: object) -> str:
         return "an executor, such as ConstantVUs(vus=10, duration='5m'), or a mapping of scenario names to executors"
     if not all(isinstance(name, str) and name and isinstance(load, Load) for name, load in value.items()):
         return "a mapping of scenario names to executors"
-    ends = sorted((load.start_s, load.planned_s) for load in value.values())
-    for number, (start_s, _) in enumerate(ends):
-        before = max((end for _, end in ends[:number]), default=0.0)
-        if start_s > 2 * before and start_s > 0:
-            return f"a start_at before the end of the others; {start_s:g} s leaves nothing running from {before:g} s on"
     return ""
 
 

@@ -13,8 +13,8 @@ from _pytest._code import Traceback
 
 from pytest_cdcperf.cluster.messages import LoadTest
 from pytest_cdcperf.errors import CdcperfError, ConfigError
-from pytest_cdcperf.metrics.course import Drift
-from pytest_cdcperf.metrics.threshold import merge_thresholds
+from pytest_cdcperf.judging.course import Drift
+from pytest_cdcperf.judging.threshold import merge_thresholds
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.profiles import DEFAULT_PROFILE, LONGEST_UNASKED_S, canonical
 from pytest_cdcperf.model.spec import MarkerSpec, PerfSpec

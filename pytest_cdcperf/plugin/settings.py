@@ -19,7 +19,7 @@ import pytest
 from _pytest.mark.expression import Expression
 
 from pytest_cdcperf.errors import ConfigError, shown
-from pytest_cdcperf.metrics.threshold import Threshold
+from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.overrides import Overrides
 from pytest_cdcperf.model.profiles import canonical, profiles_from_config

@@ -51,6 +51,8 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
                 "outcome": str(r.outcome),
                 "observed": r.observed,
                 "interval": list(r.interval) if r.interval else None,
+                "samples": None if r.exact is None else r.exact.samples,
+                "effective_samples": None if r.exact is None else r.exact.effective,
                 "note": r.note,
             }
             for r in result.thresholds

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, aggregate_of
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import definition
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
-from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult, aggregate_of
-from pytest_cdcperf.metrics.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
-from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult
-from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.reporting.printable import one_line, printable, short_name
 from pytest_cdcperf.reporting.result import Live, RunResult, figures_of, unit_of
 from pytest_cdcperf.units import format_duration

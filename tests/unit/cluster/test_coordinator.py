@@ -7,13 +7,13 @@ import pytest
 from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.metrics.course import Recovery
+from pytest_cdcperf.judging.course import Recovery
+from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import Definition
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeMerge, GaugeState, Kind, RateState, SeriesKey, Snapshot
-from pytest_cdcperf.metrics.threshold import Limit, parse_thresholds
-from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.load import Phase
 from pytest_cdcperf.reporting.result import RunFacts, WorkerPart, unit_of
 

@@ -12,10 +12,10 @@ from pytest_cdcperf.cluster.messages import Auditing, Plan, ShareDone, Stop
 from pytest_cdcperf.cluster.shared import Pool, Store
 from pytest_cdcperf.engine.mix import OPERATIONS
 from pytest_cdcperf.engine.run import Body
+from pytest_cdcperf.judging.threshold import parse_thresholds
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.series import Window
-from pytest_cdcperf.metrics.threshold import parse_thresholds
 from pytest_cdcperf.model.load import PerVUIterations, Phase
 from pytest_cdcperf.reporting.result import RunFacts
 from tests.unit.harness import RULES

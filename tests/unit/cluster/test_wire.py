@@ -40,12 +40,12 @@ from pytest_cdcperf.cluster.messages import (
 from pytest_cdcperf.cluster.shared import OnceCall, PoolCall
 from pytest_cdcperf.cluster.wire import pack, unpack
 from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.metrics.course import Drift, Recovery
+from pytest_cdcperf.judging.course import Drift, Recovery
+from pytest_cdcperf.judging.threshold import Limit, evaluate, parse_thresholds
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import definitions
 from pytest_cdcperf.metrics.snapshot import GaugeMerge, GaugeState, Kind, SeriesKey, Snapshot
-from pytest_cdcperf.metrics.threshold import Limit, evaluate, parse_thresholds
-from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.load import RampingVUs
 from pytest_cdcperf.model.services import MongoAddress, PostgresAddress, Services
 from pytest_cdcperf.model.share import Share

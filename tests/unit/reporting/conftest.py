@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.judging.intervals import Precision
+from pytest_cdcperf.judging.threshold import evaluate, parse_thresholds
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Recorder, Scope, Trend, recording
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import Snapshot
-from pytest_cdcperf.metrics.threshold import evaluate, parse_thresholds
-from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.reporting.result import RunFacts, RunResult, WorkerPart
 
 NASTY = "<b>\"'&]]>ü"
@@ -60,7 +61,7 @@ def result():
         elapsed_s=3.0,
         verdict=Verdict.FAILED,
         reasons=("response_time max<50: observed 102", NASTY),
-        thresholds=tuple(evaluate(threshold, total, 3.0) for threshold in thresholds),
+        thresholds=tuple(evaluate(threshold, total, 3.0, Precision(300, 1.0, 2.0, 3)) for threshold in thresholds),
         total=total,
         history=tuple(history),
         failures=(FailureKind("ValueError", "test_shop.py:7", 6, f"Traceback\n{NASTY}\n"),),

@@ -54,6 +54,8 @@ def test_thresholds_say_what_became_of_them(result):
         "outcome": "failed",
         "observed": 102.0,
         "interval": None,
+        "samples": None,
+        "effective_samples": None,
         "note": "",
     }
     assert thresholds[3]["observed"] is None

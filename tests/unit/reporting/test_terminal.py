@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from pytest_cdcperf.metrics.course import Recovery
-from pytest_cdcperf.metrics.threshold import Outcome, Threshold, ThresholdResult
-from pytest_cdcperf.metrics.verdict import Verdict
+from pytest_cdcperf.judging.course import Recovery
+from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.reporting.result import Live
 from pytest_cdcperf.reporting.terminal import (
     MARKS,
@@ -99,9 +99,10 @@ def test_a_metric_without_a_finite_sample_has_a_summary(unmeasurable):
 
 def test_every_threshold_shows_its_mark(result):
     assert [threshold_line(threshold) for threshold in result.thresholds] == [
-        "✓ response_time p(95)<200  observed 95.81 [93.5 to 99.24]",
+        "✓ response_time p(95)<200  observed 95.81 [90.51 to 102]",
         "✗ response_time max<50  observed 102",
-        "? response_time p(99.9)<1000  observed 102  too few samples (300 samples; p(99.9) needs 2995)",
+        "? response_time p(99.9)<1000  observed 102  too few samples "
+        "(300 samples; p(99.9) needs 2995, which takes about 30s)",
         "✗ t_reporting_nobody avg<1  no samples (no samples; nothing recorded a metric of this name)",
     ]
 

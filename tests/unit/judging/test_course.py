@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics.course import Drift, Recovery, breaking_point, theil_sen
-from pytest_cdcperf.metrics.threshold import Outcome, parse_thresholds
+from pytest_cdcperf.judging.course import Drift, Recovery, breaking_point, theil_sen
+from pytest_cdcperf.judging.threshold import Outcome, parse_thresholds
 from pytest_cdcperf.model.load import Phase
 from tests.unit.metrics.windows import window
 

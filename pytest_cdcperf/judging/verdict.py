@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, Snapshot
-from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult
 
 MOST_GENERATOR_LAG_MS = 50.0
 _LAG_SAMPLES = 100

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections import deque
 from collections.abc import Sequence
 
-from pytest_cdcperf.metrics.series import PhaseSpan, Timeline, Window, join
+from pytest_cdcperf.judging.intervals import PhaseWindows, Precision, quantile_precision
+from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult, evaluate
+from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.series import HOLD, PhaseSpan, Timeline, Window, join, phase_at
 from pytest_cdcperf.metrics.snapshot import ALIASES, Snapshot
-from pytest_cdcperf.metrics.threshold import Outcome, Threshold, ThresholdResult, evaluate
 
 _UPPER = {"<", "<="}
-_WORST_FIRST = (Outcome.FAILED, Outcome.PASSED)
+_EQUAL = {"==", "===", "!="}
 _MOST_PIECES = 120
 _PIECES_S = (1, 2, 3, 5, 6, 10, 15, 20, 30, 60)  # whole minutes are whole numbers of the one that is chosen
 
@@ -27,6 +28,7 @@ class Judging:
         in_phases = {_metric(threshold) for threshold in thresholds if threshold.phase is not None}
         self.timeline = Timeline(phases, apart=apart, in_phases=in_phases)
         self._thresholds = thresholds
+        self._phases = phases
         self._sliding = {t: _WorstWindow(t, t.over_s) for t in thresholds if t.over_s is not None}
 
     def add(self, window: Window) -> Window:
@@ -37,21 +39,36 @@ class Judging:
         return whole
 
     def results(self) -> list[ThresholdResult]:
-        """Return what each threshold says of the run so far."""
-        return [self._result(threshold) for threshold in self._thresholds]
+        """Return what each threshold says of the run so far, with how exactly it is known."""
+        return [self._result(threshold, self._precision(threshold)) for threshold in self._thresholds]
 
     def reason_to_abort(self) -> ThresholdResult | None:
         """Return the first threshold that wants to end the run now, None without any."""
         due = (t for t in self._thresholds if t.abort_on_fail and self.timeline.elapsed_s >= t.delay_s)
         return next((result for t in due if (result := self._result(t)).outcome is Outcome.FAILED), None)
 
-    def _result(self, threshold: Threshold) -> ThresholdResult:
+    def _result(self, threshold: Threshold, exact: Precision | None = None) -> ThresholdResult:
         if threshold in self._sliding:
             return self._sliding[threshold].result()
         if threshold.phase is not None:
             snapshot = self.timeline.by_phase.get(threshold.phase, Snapshot())
-            return evaluate(threshold, snapshot, self.timeline.phase_s.get(threshold.phase, 0.0))
-        return evaluate(threshold, self.timeline.total, self.timeline.elapsed_s)
+            return evaluate(threshold, snapshot, self.timeline.phase_s.get(threshold.phase, 0.0), exact)
+        return evaluate(threshold, self.timeline.total, self.timeline.elapsed_s, exact)
+
+    def _precision(self, threshold: Threshold) -> Precision | None:
+        if threshold.quantile is None or threshold in self._sliding:
+            return None
+        by_phase: dict[PhaseSpan | None, list[Histogram]] = {}
+        for window in self.timeline.history:
+            phase = phase_at(window, self._phases)
+            state = window.snapshot.select(threshold.metric, dict(threshold.tags))
+            if isinstance(state, Histogram) and threshold.phase in {None, phase and phase.name}:
+                by_phase.setdefault(phase, []).append(state)
+        phases = [
+            PhaseWindows(tuple(windows), ramp=phase is not None and phase.name != HOLD)
+            for phase, windows in by_phase.items()
+        ]
+        return quantile_precision(phases, threshold.quantile)
 
 
 def _metric(threshold: Threshold) -> str:
@@ -82,28 +99,44 @@ class _WorstWindow:
         while len(self._pieces) > 1 and window.end_s - self._pieces[1].start_s >= self._length_s - 1e-3:
             self._pieces.popleft()
         complete = self._piece_s == 1 or self._number(window.end_s) > self._number(window.start_s)
-        if complete and window.end_s - self._pieces[0].start_s >= self._length_s - 1e-3:
-            self._take(self._evaluated())
+        long_enough = window.end_s - self._pieces[0].start_s >= self._length_s - 1e-3
+        if complete and long_enough and self._is_worst(self._evaluated()):
+            result = self._evaluated(self._precision())
+            if result.outcome is not Outcome.TOO_FEW:  # too few samples make no worst window
+                self._worst = result
+
+    def result(self) -> ThresholdResult:
+        if self._worst is not None:
+            return self._worst
+        if not self._pieces:
+            return evaluate(self._threshold, Snapshot(), 0.0)
+        return self._evaluated(self._precision())
 
     def _number(self, at_s: float) -> int:
         """Return which piece begins next to a time: windows count from the common start, in seconds or nearly so."""
         return int((at_s + 0.5) // self._piece_s)
 
-    def _evaluated(self) -> ThresholdResult:
+    def _evaluated(self, exact: Precision | None = None) -> ThresholdResult:
         merged = Snapshot()
         for piece in self._pieces:
             merged.extend(piece.snapshot)
-        return evaluate(self._threshold, merged, self._pieces[-1].end_s - self._pieces[0].start_s)
+        length_s = self._pieces[-1].end_s - self._pieces[0].start_s
+        return evaluate(self._threshold, merged, length_s, exact)
 
-    def _take(self, result: ThresholdResult) -> None:
-        if result.observed is None or result.outcome not in _WORST_FIRST:
-            return
-        worse = operator.gt if self._threshold.operator in _UPPER else operator.lt
+    def _is_worst(self, result: ThresholdResult) -> bool:
         worst = self._worst
-        if worst is None or worst.observed is None or worse(result.observed, worst.observed):
-            self._worst = result
+        if result.observed is None or worst is None or worst.observed is None:
+            return result.observed is not None
+        if self._threshold.operator in _EQUAL:  # a value that is off is as bad as any other that is
+            return result.outcome is Outcome.FAILED and worst.outcome is not Outcome.FAILED
+        if self._threshold.operator in _UPPER:
+            return result.observed > worst.observed
+        return result.observed < worst.observed
 
-    def result(self) -> ThresholdResult:
-        if self._worst is not None:
-            return self._worst
-        return self._evaluated() if self._pieces else evaluate(self._threshold, Snapshot(), 0.0)
+    def _precision(self) -> Precision | None:
+        threshold = self._threshold
+        if threshold.quantile is None:
+            return None
+        found = (piece.snapshot.select(threshold.metric, dict(threshold.tags)) for piece in self._pieces)
+        windows = tuple(state.coarse() for state in found if isinstance(state, Histogram))
+        return quantile_precision([PhaseWindows(windows, ramp=True)], threshold.quantile)  # it may lie on a ramp

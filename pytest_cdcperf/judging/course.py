@@ -10,11 +10,11 @@ from statistics import median
 
 from pytest_cdcperf.checked import checked
 from pytest_cdcperf.errors import ConfigError, UnitError, shown
+from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult, evaluate
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.series import PhaseSpan, Window, phase_of
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot
-from pytest_cdcperf.metrics.threshold import Outcome, Threshold, ThresholdResult, evaluate
 from pytest_cdcperf.units import duration_s, format_duration
 
 _CONSECUTIVE = 3

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_cdcperf.judging.course import Drift, Recovery
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, evaluate, parse_thresholds
+from pytest_cdcperf.judging.verdict import MOST_GENERATOR_LAG_MS, Verdict, judge
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.course import Drift, Recovery
 from pytest_cdcperf.metrics.snapshot import CounterState, Kind, RateState, SeriesKey, Snapshot, new_state
-from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult, evaluate, parse_thresholds
-from pytest_cdcperf.metrics.verdict import MOST_GENERATOR_LAG_MS, Verdict, judge
 from tests.unit.metrics.windows import window
 
 RESPONSE = builtin.RESPONSE_TIME.name
@@ -72,7 +72,9 @@ def test_a_percentile_of_too_few_samples_is_invalid_and_in_a_shortened_run_not_j
 
 def test_invalid_says_what_to_do():
     judgement = judged(figures(samples=50), {RESPONSE: "p(99)<100"})
-    assert judgement.reasons == ("response_time p(99)<100: 50 samples; p(99) needs 299; run longer",)
+    assert judgement.reasons == (
+        "response_time p(99)<100: 50 samples; p(99) needs 299, which takes about 1m; run longer",
+    )
 
 
 def test_a_failure_outweighs_too_few_samples():
