@@ -9,8 +9,8 @@ from pytest_cdcperf.cluster.alignment import Alignment
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.failures import FailureKind
 from pytest_cdcperf.engine.mix import shares
-from pytest_cdcperf.judging.course import breaking_point
 from pytest_cdcperf.judging.live import Judging
+from pytest_cdcperf.judging.rules.breaking_point import BreakingPoint, breaking_point, watched_in
 from pytest_cdcperf.judging.verdict import judge
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
@@ -91,6 +91,7 @@ class Coordinator:
     def result(self, faults: Sequence[str] = ()) -> RunResult:
         """Return the result of the run, from what has arrived. Each of *faults* fails it."""
         windows = self._timeline.history
+        broke = self._breaking_point()
         done = [member.done for member in self._members.values() if member.done is not None]
         judgement = judge(
             self._timeline.total,
@@ -110,8 +111,8 @@ class Coordinator:
             total=self._timeline.total,
             history=tuple(windows),
             failures=_merge_failures(done),
-            notes=tuple(self._notes()),
-            breaking_point=self._breaking_point(),
+            notes=tuple(self._notes(broke)),
+            breaking_point=broke.words if broke.found else "",
             workers=tuple(self._parts()),
         )
 
@@ -164,26 +165,16 @@ class Coordinator:
             for index, (name, member) in enumerate(self._members.items())
         ]
 
-    def _breaking_point(self) -> str:
-        if not self._ramps:
-            return ""  # one slow window under a level load is no breaking point
-        return breaking_point(self._timeline.history, self._plan.thresholds, self._facts.error_rate, self._plan.phases)
+    def _breaking_point(self) -> BreakingPoint:
+        windows = self._timeline.history
+        watched = watched_in(windows, self._plan.thresholds, self._facts.error_rate)
+        return breaking_point(watched, windows, self._plan.phases)
 
-    @property
-    def _ramps(self) -> bool:
-        return any(phase.name != "hold" for phase in self._plan.phases)
-
-    def _notes(self) -> list[str]:
-        total = self._timeline.total
+    def _notes(self, broke: BreakingPoint) -> list[str]:
         aborted = [f"ended before its time: {self.abort_reason}"] if self.abort_reason else []
-        mix = [f"operations: {realised}"] if (realised := shares(total)) else []
-        return [*aborted, *self._held(total), *mix, *self._said(lambda share: share.notes)]
-
-    def _held(self, total: Snapshot) -> list[str]:
-        vus = total.select(builtin.VUS.name)
-        if not self._ramps or not isinstance(vus, GaugeState) or self._breaking_point():
-            return []
-        return [f"no breaking point: no window crossed a limit up to {vus.max:.0f} VUs"]
+        held = [broke.words] if broke.words and not broke.found else []
+        mix = [f"operations: {realised}"] if (realised := shares(self._timeline.total)) else []
+        return [*aborted, *held, *mix, *self._said(lambda share: share.notes)]
 
     def _live(self) -> Live:
         windows = list(self._timeline.recent)[-_LIVE_WINDOWS:]
