@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pytest_cdcperf.engine.mix import Mix
     from pytest_cdcperf.engine.vu import VU, check, group, think
     from pytest_cdcperf.errors import CdcperfError, ConfigError, ExpectationError
-    from pytest_cdcperf.judging.course import Drift, Recovery
+    from pytest_cdcperf.judging.rules.drift import Drift
+    from pytest_cdcperf.judging.rules.recovery import Recovery
     from pytest_cdcperf.judging.threshold import Limit
     from pytest_cdcperf.judging.verdict import Verdict
     from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
@@ -51,8 +52,8 @@ _HOMES = {
     "RampingVUs": "model.load",
     "SharedIterations": "model.load",
     "Limit": "judging.threshold",
-    "Recovery": "judging.course",
-    "Drift": "judging.course",
+    "Recovery": "judging.rules.recovery",
+    "Drift": "judging.rules.drift",
     "perf": "plugin.marker",
     "RunResult": "reporting.result",
 }

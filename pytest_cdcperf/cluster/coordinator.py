@@ -10,8 +10,8 @@ from pytest_cdcperf.cluster.alignment import Alignment
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.failures import merge_kinds
 from pytest_cdcperf.engine.mix import shares
-from pytest_cdcperf.judging.course import breaking_point
 from pytest_cdcperf.judging.live import Judging
+from pytest_cdcperf.judging.rules.breaking_point import BreakingPoint, breaking_point, watched_in
 from pytest_cdcperf.judging.verdict import judge
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
@@ -107,6 +107,7 @@ class Coordinator:
     def result(self, faults: Sequence[str] = ()) -> RunResult:
         """Return the result of the run, from what has arrived. Each of *faults* is as :meth:`fail`'s."""
         windows = self._timeline.history
+        broke = self._breaking_point()
         done = [member.done for member in self._members.values() if member.done is not None]
         judgement = judge(
             self._timeline.total,
@@ -128,8 +129,8 @@ class Coordinator:
             series=self._timeline.series,
             history=tuple(windows),
             failures=merge_kinds(kind for share in done for kind in share.failures),
-            notes=tuple(self._notes()),
-            breaking_point=self._breaking_point(),
+            notes=tuple(self._notes(broke)),
+            breaking_point=broke.words if broke.found else "",
             workers=tuple(self._parts()),
         )
 
@@ -183,29 +184,19 @@ class Coordinator:
             for index, (name, member) in enumerate(self._members.items())
         ]
 
-    def _breaking_point(self) -> str:
-        if not self._ramps:
-            return ""  # one slow window under a level load is no breaking point
-        return breaking_point(self._timeline.history, self._plan.thresholds, self._facts.error_rate, self._plan.phases)
+    def _breaking_point(self) -> BreakingPoint:
+        windows = self._timeline.history
+        watched = watched_in(windows, self._plan.thresholds, self._facts.error_rate)
+        return breaking_point(watched, windows, self._plan.phases)
 
-    @property
-    def _ramps(self) -> bool:
-        return any(phase.name != "hold" for phase in self._plan.phases)
-
-    def _notes(self) -> list[str]:
-        total = self._timeline.total
+    def _notes(self, broke: BreakingPoint) -> list[str]:
         reason = "what it needs is gone" if self._broken else self.abort_reason
         aborted = [f"ended before its time: {reason}"] if reason else []
+        held = [broke.words] if broke.words and not broke.found else []
         mix = [f"operations: {realised}"] if (realised := shares(self._timeline.series)) else []
         said = self._said(lambda share: share.notes)
         capped = [note for note in self._timeline.notes() if not any(line.endswith(note) for line in said)]
-        return [*aborted, *self._held(total), *mix, *said, *capped]
-
-    def _held(self, total: Snapshot) -> list[str]:
-        vus = total.select(builtin.VUS.name)
-        if not self._ramps or not isinstance(vus, GaugeState) or self._breaking_point():
-            return []
-        return [f"no breaking point: no window crossed a limit up to {vus.max:.0f} VUs"]
+        return [*aborted, *held, *mix, *said, *capped]
 
     def _live(self) -> Live:
         span_s = sum(window.duration_s for window in self._recent)

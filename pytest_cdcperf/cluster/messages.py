@@ -12,7 +12,8 @@ from typing import Any
 
 from pytest_cdcperf.cluster.shared import Call
 from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.judging.course import Drift, Recovery
+from pytest_cdcperf.judging.rules.drift import Drift
+from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.metrics.recorder import Definition
 from pytest_cdcperf.metrics.series import Window

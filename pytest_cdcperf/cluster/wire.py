@@ -18,7 +18,8 @@ from typing import Any
 from pytest_cdcperf.cluster import messages, shared
 from pytest_cdcperf.engine.failures import FailureKind
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.judging import course, intervals, threshold, verdict
+from pytest_cdcperf.judging import intervals, threshold, verdict
+from pytest_cdcperf.judging.rules import drift, recovery
 from pytest_cdcperf.metrics import recorder, series, snapshot
 from pytest_cdcperf.metrics.histogram import Histogram, PackedCounts
 from pytest_cdcperf.model import load, services, share
@@ -27,7 +28,7 @@ from pytest_cdcperf.reporting import result
 _VALUES: tuple[type, ...] = (
     *(value for value in vars(messages).values() if isinstance(value, type) and value.__module__ == messages.__name__),
     *(shared.PoolCall, shared.OnceCall, FailureKind, Histogram, PackedCounts, load.Phase, share.Share),
-    *(course.Drift, course.Recovery, recorder.Definition, series.Window, verdict.Verdict),
+    *(drift.Drift, recovery.Recovery, recorder.Definition, series.Window, verdict.Verdict),
     *(snapshot.Snapshot, snapshot.SeriesKey, snapshot.Kind, snapshot.GaugeMerge),
     *(snapshot.CounterState, snapshot.RateState, snapshot.GaugeState),
     intervals.Precision,

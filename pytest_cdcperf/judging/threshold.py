@@ -48,6 +48,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     NO_SAMPLES = "no samples"
     TOO_FEW = "too few samples"
+    INCONCLUSIVE = "inconclusive"
     NOT_JUDGED = "not judged"
 
 
@@ -127,13 +128,13 @@ _K6_KEYS = {"threshold": "expression", "abortOnFail": "abort_on_fail", "delayAbo
 
 @dataclass(frozen=True)
 class ThresholdResult:
-    """A threshold with what was observed; *words* say it where it is no figure of the metric itself."""
+    """A threshold with what was observed; *words* say it, interval and all, where it is no figure of the metric."""
 
     threshold: Rule
     outcome: Outcome
     observed: float | None = None
     note: str = ""
-    interval: tuple[float, float] | None = None  # 95 % confidence, of a percentile
+    interval: tuple[float, float] | None = None  # 95 % confidence
     words: str = ""
     exact: Precision | None = None  # of a percentile
 

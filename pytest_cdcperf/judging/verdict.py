@@ -14,6 +14,7 @@ from pytest_cdcperf.metrics.snapshot import CounterState, RateState, Snapshot
 
 MOST_GENERATOR_LAG_MS = 50.0
 _LAG_SAMPLES = 100
+_UNDECIDED = {Outcome.TOO_FEW, Outcome.INCONCLUSIVE, Outcome.NOT_JUDGED}
 
 
 class Verdict(StrEnum):
@@ -48,8 +49,8 @@ def judge(
 
     :param windows: the course of the run: where starts were dropped, it tells at what rate
     :param error_rate: the highest share of failed iterations that is tolerated, 0 to 1
-    :param shortened: the user asked for a shorter run than the test states: a percentile with too few
-        samples is then not judged, instead of making the run INVALID
+    :param shortened: the user asked for a shorter run than the test states: what that run cannot tell is then not
+        judged, instead of making the run INVALID
     :param broken: what the run needed and lost, such as a server: it is FAILED, whatever the generator did
     :param faults: what went wrong with the run as a whole: each fails it
     :param weaknesses: why the generator was too weak: each makes the run INVALID, whatever the figures say
@@ -63,8 +64,8 @@ def judge(
         return Judgement(Verdict.INVALID, (*weak, *failing), tuple(results))
     if failing:
         return Judgement(Verdict.FAILED, tuple(failing), tuple(results))
-    few = [f"{r.threshold}: {r.note}; run longer" for r in results if r.outcome is Outcome.TOO_FEW]
-    return Judgement(Verdict.INVALID if few else Verdict.PASSED, tuple(few), tuple(results))
+    undecided = [] if shortened else [_undecided(r) for r in results if r.outcome in _UNDECIDED]
+    return Judgement(Verdict.INVALID if undecided else Verdict.PASSED, tuple(undecided), tuple(results))
 
 
 def _too_many_failures(snapshot: Snapshot, error_rate: float) -> list[str]:
@@ -111,6 +112,12 @@ def _lag(total: Snapshot) -> list[str]:
 def _count(snapshot: Snapshot) -> float:
     state = snapshot.select(builtin.ITERATIONS.name)
     return state.total if isinstance(state, CounterState) else 0.0
+
+
+def _undecided(result: ThresholdResult) -> str:
+    if result.outcome is Outcome.TOO_FEW:
+        return f"{result.threshold}: {result.note}; run longer"
+    return f"{result.outcome}: {_crossed(result)}"
 
 
 def _crossed(result: ThresholdResult) -> str:

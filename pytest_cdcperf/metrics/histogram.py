@@ -143,7 +143,8 @@ class Histogram:
         self.zeros += other.zeros
         for mine, theirs in ((self.positive, other.positive), (self.negative, other.negative)):
             for index, n in theirs.items():
-                mine[_coarser(index, finer_by)] += n
+                place = _coarser(index, finer_by) if finer_by else index
+                mine[place] = mine.get(place, 0) + n  # Counter's own way for what is missing takes three times as long
 
     def coarse(self, schema: int = COARSE_SCHEMA) -> Histogram:
         """Return a copy at *schema*, or at its own where that is coarser already."""
@@ -210,33 +211,45 @@ class Histogram:
 
     def edge_at(self, q: float) -> float:
         """Return the bucket edge next to quantile *q* that has samples on both sides, where there is one."""
-        low, high = self._bucket_at(max(1, math.ceil(q * self.count - 1e-9)))
+        low, high, _ = self._bucket_at(max(1, math.ceil(q * self.count - 1e-9)))
         if high < self.max:
             return high
         return low or math.nextafter(0.0, -1.0)  # zeros are above it
+
+    def interpolated(self, q: float) -> float:
+        """Return quantile *q* as if the samples of a bucket lay evenly within it: in steps finer than a bucket.
+
+        NaN without samples.
+        """
+        if not self.count:
+            return math.nan
+        low, high, share = self._bucket_at(q * self.count)
+        low, high = max(low, self.min), min(high, self.max)
+        return min(max(low + (high - low) * share, self.min), self.max)  # of rounding, and of what counts as zero
 
     def _bounds_of_rank(self, rank: int) -> tuple[float, float]:
         if rank <= 1:
             return self.min, self.min
         if rank >= self.count:
             return self.max, self.max
-        low, high = self._bucket_at(rank)
+        low, high, _ = self._bucket_at(rank)
         return min(max(low, self.min), self.max), max(min(high, self.max), self.min)
 
-    def _bucket_at(self, rank: int) -> tuple[float, float]:
+    def _bucket_at(self, rank: float) -> tuple[float, float, float]:
+        """Return the edges of the bucket that *rank* lies in, and how far it has come through the bucket's samples."""
         seen = 0
-        for index, count in sorted(self.negative.items(), reverse=True):
-            seen += count
+        for index, here in sorted(self.negative.items(), reverse=True):
+            seen += here
             if seen >= rank:
-                return -self._edge(index), -self._edge(index - 1)
+                return -self._edge(index), -self._edge(index - 1), 1.0 - (seen - rank) / here
         seen += self.zeros
         if seen >= rank:
-            return 0.0, 0.0
-        for index, count in sorted(self.positive.items()):
-            seen += count
+            return 0.0, 0.0, 0.0
+        for index, here in sorted(self.positive.items()):
+            seen += here
             if seen >= rank:
-                return self._edge(index - 1), self._edge(index)
-        return self.max, self.max
+                return self._edge(index - 1), self._edge(index), 1.0 - (seen - rank) / here
+        return self.max, self.max, 1.0
 
     def _middle(self, index: int) -> float:
         low, high = self._edge(index - 1), self._edge(index)

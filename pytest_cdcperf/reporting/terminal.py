@@ -17,6 +17,7 @@ MARKS = {
     Outcome.FAILED: "✗",
     Outcome.NO_SAMPLES: "✗",
     Outcome.TOO_FEW: "?",
+    Outcome.INCONCLUSIVE: "?",
     Outcome.NOT_JUDGED: "-",
 }
 _GROUPS = (
@@ -142,7 +143,7 @@ def _threshold_lines(results: Iterable[ThresholdResult]) -> list[str]:
 def threshold_line(result: ThresholdResult) -> str:
     """Return one threshold with its mark, what was observed, and why it was not judged where it was not."""
     observed = "" if result.observed is None else f"  observed {result.words or number(result.observed)}"
-    if result.interval is not None:
+    if result.interval is not None and not result.words:
         observed += f" [{number(result.interval[0])} to {number(result.interval[1])}]"
     outcome = f"  {result.outcome}" if result.outcome not in {Outcome.PASSED, Outcome.FAILED} else ""
     note = f" ({result.note})" if result.note and result.note != result.outcome else ""

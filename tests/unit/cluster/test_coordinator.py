@@ -7,7 +7,7 @@ import pytest
 from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.judging.course import Recovery
+from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.histogram import Histogram
@@ -137,16 +137,27 @@ def test_a_weak_generator_makes_the_result_invalid():
 
 
 def test_phases_course_and_breaking_point_are_judged():
-    phases = (Phase("hold", 0, 5), Phase("ramp-up", 5, 10))
+    phases = (Phase("hold", 0, 5), Phase("ramp-up", 5, 30))
     thresholds = {"response_time": ["p(95)<50", Limit("avg<15", phase="hold")]}
     coordinator = Coordinator(plan(thresholds, course=(Recovery(),), phases=phases))
-    for second in range(10):
-        feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 5 else 90.0, vus=second))
+    for second in range(30):
+        feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 15 else 90.0, vus=second))
     result = coordinator.result()
     assert [str(r.outcome) for r in result.thresholds] == ["failed", "passed", "not judged"]
     assert result.breaking_point == (
-        "breaking point at 5 s, 5 VUs, 20 iterations/s: response_time p(95)<50 (observed 90); it did not recover"
+        "breaking point at 15 s, 15 VUs, 20 iterations/s: response_time p(95)<50 is crossed and stays above to the end "
+        "of the ramp (100.0% of the samples, 5% allowed)"
     )
+    assert result.notes == ()
+
+
+def test_a_ramp_that_may_have_broken_something_says_so_in_a_note():
+    coordinator = Coordinator(plan({"response_time": "p(95)<50"}, phases=(Phase("ramp-up", 0, 10),)))
+    for second in range(10):
+        feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 8 else 90.0, vus=second))
+    result = coordinator.result()
+    assert result.breaking_point == ""
+    assert result.notes == ("it may break from 8 VUs on, by response_time p(95)<50; needs a longer ramp to tell",)
 
 
 def test_a_level_load_has_no_breaking_point():

@@ -40,7 +40,8 @@ from pytest_cdcperf.cluster.messages import (
 from pytest_cdcperf.cluster.shared import OnceCall, PoolCall
 from pytest_cdcperf.cluster.wire import pack, unpack
 from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.judging.course import Drift, Recovery
+from pytest_cdcperf.judging.rules.drift import Drift
+from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Limit, evaluate, parse_thresholds
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.histogram import Histogram

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cdcperf.judging.course import Drift, Recovery
+from pytest_cdcperf.judging.rules.drift import Drift
+from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, evaluate, parse_thresholds
 from pytest_cdcperf.judging.verdict import MOST_GENERATOR_LAG_MS, Verdict, judge
 from pytest_cdcperf.metrics import builtin
@@ -101,9 +102,11 @@ def test_every_reason_is_given_with_what_was_observed():
 
 
 def test_a_reason_says_in_words_what_is_no_figure_of_the_metric():
-    late = ThresholdResult(Recovery(), Outcome.FAILED, 71.00034, "it was slow", words="1m11s")
+    late = ThresholdResult(Recovery(), Outcome.FAILED, 2.00034, "it was slow", words="2 times [1.7 to 2.4]")
     judgement = judge(figures(), [late], error_rate=0, shortened=False)
-    assert judgement.reasons == ("response_time p(95) back within 50% in 60s: observed 1m11s (it was slow)",)
+    assert judgement.reasons == (
+        "response_time p(95) back within 50% in 60s: observed 2 times [1.7 to 2.4] (it was slow)",
+    )
 
 
 def test_a_fault_of_the_run_fails_it_by_itself():
@@ -191,11 +194,26 @@ def test_a_declared_count_of_no_drops_is_no_fault():
 @pytest.mark.parametrize(
     ("outcome", "verdict"),
     [
-        (Outcome.NOT_JUDGED, Verdict.PASSED),
+        (Outcome.PASSED, Verdict.PASSED),
+        (Outcome.FAILED, Verdict.FAILED),
         (Outcome.NO_SAMPLES, Verdict.FAILED),
         (Outcome.TOO_FEW, Verdict.INVALID),
+        (Outcome.NOT_JUDGED, Verdict.INVALID),
+        (Outcome.INCONCLUSIVE, Verdict.INVALID),
     ],
 )
-def test_a_rule_about_the_course_counts_like_a_threshold(outcome, verdict):
-    judgement = judge(figures(), [ThresholdResult(Drift(), outcome)], error_rate=0.0, shortened=False)
-    assert judgement.verdict is verdict
+def test_a_rule_about_the_run_over_time_counts_like_a_threshold(outcome, verdict):
+    results = [ThresholdResult(Drift(), outcome)]
+    assert judge(figures(), results, error_rate=0.0, shortened=False).verdict is verdict
+    shortened = Verdict.PASSED if verdict is Verdict.INVALID else verdict
+    assert judge(figures(), results, error_rate=0.0, shortened=True).verdict is shortened
+
+
+def test_what_a_rule_could_not_tell_is_said_with_what_it_saw_and_needs():
+    seen = ThresholdResult(Drift(), Outcome.INCONCLUSIVE, 0.03, "needs about 3h20m", words="+3.0% an hour")
+    unseen = ThresholdResult(Recovery(), Outcome.NOT_JUDGED, note="needs a hold before and after the ramps")
+    judgement = judge(figures(), [seen, unseen], error_rate=0, shortened=False)
+    assert judgement.reasons == (
+        "inconclusive: response_time rises at most 10% an hour: observed +3.0% an hour (needs about 3h20m)",
+        "not judged: response_time p(95) back within 50% in 60s (needs a hold before and after the ramps)",
+    )

@@ -252,3 +252,29 @@ def test_ranks_are_values_within_their_buckets(values, schema):
         low, high = histogram.values_at(rank, rank)
         assert value / width <= low * (1 + 1e-12) <= value * (1 + 2e-12)
         assert value <= high * (1 + 1e-12) <= value * width * (1 + 2e-12)
+
+
+@pytest.mark.parametrize("schema", [COARSE_SCHEMA, SCHEMA])
+def test_an_interpolated_quantile_moves_within_a_bucket(schema):
+    """The level rises by a tenth of a bucket at a time, and so does the quantile."""
+    width = 2 ** (1 / 2**schema)
+    levels = [100 * width ** (step / 10) for step in range(11)]
+    found = []
+    for level in levels:
+        histogram = Histogram(schema=schema)
+        histogram.record([level * (1 + number / 1000) for number in range(-500, 500)])
+        found.append(histogram.interpolated(0.95))
+    assert found == pytest.approx([level * 1.45 for level in levels], rel=0.2 * (width - 1))
+    assert found == sorted(found)
+
+
+@given(st.lists(ANY_SIGN, min_size=1), st.floats(0, 1))
+def test_an_interpolated_quantile_lies_within_the_extremes(values, q):
+    histogram = Histogram()
+    histogram.record(values)
+    assert histogram.min <= histogram.interpolated(q) <= histogram.max
+    assert histogram.interpolated(1.0) == histogram.max
+
+
+def test_nothing_has_no_interpolated_quantile():
+    assert math.isnan(Histogram().interpolated(0.5))

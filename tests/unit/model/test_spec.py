@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.judging.course import Drift, Recovery
+from pytest_cdcperf.judging.rules.drift import Drift
+from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
 from pytest_cdcperf.model.spec import MARKER_KEYS, MarkerSpec, PerfSpec, parse_marker
 
@@ -232,6 +233,14 @@ def test_the_rules_of_the_course(keys, course):
 def test_rules_of_another_kind_are_refused(keys, fault):
     (found,) = refused(**keys)
     assert found.startswith(fault)
+
+
+def test_a_rule_on_a_metric_that_has_no_percentile_is_refused():
+    assert refused(recovery=[Recovery(), Recovery("iterations")], drift=Drift("checks")) == [
+        "recovery: 'iterations' is a counter; allowed: a trend",
+        "drift: 'checks' is a rate; allowed: a trend or a gauge",
+    ]
+    assert parse_marker({"drift": Drift("soak_memory_indicator")}).course == (Drift("soak_memory_indicator"),)
 
 
 @pytest.mark.parametrize(

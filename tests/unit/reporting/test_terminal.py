@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pytest_cdcperf.judging.course import Recovery
+from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.reporting.result import Live
@@ -108,8 +108,8 @@ def test_every_threshold_shows_its_mark(result):
 
 
 def test_what_is_no_figure_of_the_metric_is_said_in_words():
-    result = ThresholdResult(Recovery(), Outcome.PASSED, 0.00034, words="0ms")
-    assert threshold_line(result) == "✓ response_time p(95) back within 50% in 60s  observed 0ms"
+    result = ThresholdResult(Recovery(), Outcome.PASSED, 1.0001, interval=(0.9, 1.1), words="1 times [0.9 to 1.1]")
+    assert threshold_line(result) == "✓ response_time p(95) back within 50% in 60s  observed 1 times [0.9 to 1.1]"
 
 
 @pytest.mark.parametrize("outcome", Outcome)
