@@ -9,6 +9,7 @@ from typing import Protocol, cast
 
 from pytest_cdcperf.clock import Clock, MonotonicClock
 from pytest_cdcperf.engine.failures import ExceptionRules, FailureKind, Failures
+from pytest_cdcperf.engine.heartbeat import Heartbeat
 from pytest_cdcperf.engine.iterations import Iterations, RunContext, StopSignal
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, NewVU, OpenLoop, new_loop
 from pytest_cdcperf.engine.sampling import sampling
@@ -98,6 +99,7 @@ class Run:
         self._last_s = max(load.last_s for load in loads.values())
         self._patience_is_over = False
         self.stop = StopSignal()
+        self.heartbeat = Heartbeat(self._recorder, self._clock)
         self._context = self._new_context()
 
     def execute(self) -> RunOutcome:
@@ -109,9 +111,9 @@ class Run:
             new_loop(load, self._share, self._context, self._new_vu(name, load, first))
             for (name, load), first in zip(self._loads.items(), firsts, strict=False)
         ]
-        runtime.start(self._loops)
-        self._sample_vus()
-        with sampling(self._samplers, Scope(self._recorder)):
+        with self.heartbeat, sampling(self._samplers, Scope(self._recorder)):
+            runtime.start(self._loops)
+            self._sample_vus()
             self._supervise_until_through(runtime)
         ended = runtime.wait(0)
         stuck = [] if ended else runtime.busy()
@@ -155,7 +157,7 @@ class Run:
             from pytest_cdcperf.engine.tasks import TaskRuntime  # noqa: PLC0415  # asyncio costs 30 ms to import
 
             body = cast("Callable[[], Awaitable[object]]", self._body.call)
-            return TaskRuntime(body, self._context, self._shared)
+            return TaskRuntime(body, self._context, self._shared, self.heartbeat)
         return ThreadRuntime(self._body.call, self._context)
 
     def _new_vu(self, name: str, load: Load, first: int) -> NewVU:

@@ -7,6 +7,7 @@ import threading
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 
+from pytest_cdcperf.engine.heartbeat import Heartbeat
 from pytest_cdcperf.engine.iterations import Iterations, RunContext
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
 from pytest_cdcperf.engine.vu import Resources, acting_as
@@ -31,8 +32,11 @@ class TaskRuntime:
     it whatever the tasks do.
     """
 
-    def __init__(self, body: Callable[[], Awaitable[object]], context: RunContext, shared: Resources) -> None:
+    def __init__(
+        self, body: Callable[[], Awaitable[object]], context: RunContext, shared: Resources, heartbeat: Heartbeat
+    ) -> None:
         self._body = body
+        self._heartbeat = heartbeat
         self._context = context
         self._stop = context.stop
         self._shared = shared
@@ -75,9 +79,11 @@ class TaskRuntime:
                 self._loop = runner.get_loop()
                 runner.run(self._main(loops))
         finally:
+            self._heartbeat.loop_ends()
             self._done.set()
 
     async def _main(self, loops: Sequence[Loop]) -> None:
+        self._heartbeat.beat_on(asyncio.get_running_loop())
         waking = asyncio.create_task(self._wake_on_abort())
         dispatchers = []
         for loop in loops:
