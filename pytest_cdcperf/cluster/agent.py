@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +18,6 @@ from pytest_cdcperf.metrics.recorder import definitions
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.share import WHOLE, Share
-
-FULL_CORE = 0.95  # Python runs on one core: beyond it, latencies are our own queueing
-_SHORTEST_JUDGED_S = 3.0
 
 
 class Reporting(Protocol):
@@ -55,7 +53,7 @@ def run_share(
     """
 
     def on_window(window: Window) -> None:
-        link.send(WindowDone(test, window))
+        link.send(WindowDone(test, window, run.heartbeat.take(window.end_s)))
 
     def on_stop(stop: Stop) -> None:
         if stop.at_once:
@@ -85,18 +83,12 @@ def run_share(
             outcome.skip_reason,
             tuple(outcome.failures),
             (*_faults(outcome), *audited.faults, *faults_at_end()),
-            tuple(_weaknesses(outcome, core)),
             (*_notes(outcome), *audited.notes, *outcome.notes),
             definitions(),
+            platform.node(),
         )
     )
     return outcome
-
-
-def _weaknesses(outcome: RunOutcome, core: float) -> list[str]:
-    if core < FULL_CORE or outcome.elapsed_s < _SHORTEST_JUDGED_S:
-        return []
-    return [f"the generator filled its core ({core:.0%} of one): use more workers, fewer VUs, or think time"]
 
 
 def _faults(outcome: RunOutcome) -> list[str]:

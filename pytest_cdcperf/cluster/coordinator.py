@@ -9,13 +9,17 @@ from pytest_cdcperf.cluster.alignment import Alignment
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.failures import FailureKind
 from pytest_cdcperf.engine.mix import shares
+from pytest_cdcperf.judging.cause import DelayEvidence
 from pytest_cdcperf.judging.course import breaking_point
+from pytest_cdcperf.judging.fitness import Measured, assess, measured
 from pytest_cdcperf.judging.live import Judging
+from pytest_cdcperf.judging.threshold import Threshold, ThresholdResult
 from pytest_cdcperf.judging.verdict import judge
+from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import define
-from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.metrics.series import Window, phase_of
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot
 from pytest_cdcperf.reporting.result import Live, RunResult, WorkerPart
 
@@ -26,19 +30,16 @@ _LIVE_WINDOWS = 10
 class _Member:
     """What is known of one worker of the run."""
 
+    delay: WorkerDelay
     iterations: int = 0
     elapsed_s: float = 0.0
-    lag: Histogram | None = None
     done: ShareDone | None = None
     fate: str = ""
 
-    def take(self, window: Window) -> None:
+    def take(self, window: Window, phase: str, evidence: DelayEvidence | None) -> None:
         self.iterations += _counted(window.snapshot)
         self.elapsed_s = window.end_s
-        lag = window.snapshot.select(builtin.GENERATOR_LAG.name)
-        if isinstance(lag, Histogram):
-            self.lag = self.lag or Histogram()
-            self.lag.merge(lag)
+        self.delay.add(window, phase, evidence)
 
 
 class Coordinator:
@@ -53,7 +54,7 @@ class Coordinator:
         self._judging = Judging(plan.thresholds, plan.phases)
         self._timeline = self._judging.timeline
         self._alignment = Alignment(workers)
-        self._members = {worker: _Member() for worker in workers}
+        self._members = {worker: _Member(WorkerDelay(worker)) for worker in workers}
         self._cut_short = ""
         self.abort_reason = ""  # the threshold that wants the run to end before its time
 
@@ -67,9 +68,9 @@ class Coordinator:
         """Whether that is all of them."""
         return len(self.silent) == len(self._members)
 
-    def take_window(self, worker: str, window: Window) -> None:
-        """Take a second of *worker*'s figures."""
-        self._members[worker].take(window)
+    def take_window(self, worker: str, window: Window, delays: DelayEvidence | None = None) -> None:
+        """Take a second of *worker*'s figures, with what it saw where its generator was late."""
+        self._members[worker].take(window, phase_of(window, self._plan.phases), delays)
         self._judge(self._alignment.add(worker, window))
 
     def take_done(self, worker: str, done: ShareDone) -> None:
@@ -77,6 +78,7 @@ class Coordinator:
         for metric in done.metrics:
             define(metric)
         self._members[worker].done = done
+        self._members[worker].delay.host = done.host
         self._judge(self._alignment.leave(worker))
 
     def lose(self, worker: str, fate: str) -> None:
@@ -92,14 +94,20 @@ class Coordinator:
         """Return the result of the run, from what has arrived. Each of *faults* fails it."""
         windows = self._timeline.history
         done = [member.done for member in self._members.values() if member.done is not None]
+        results = self._judging.results()
+        fitness = assess([self._measured(result) for result in results], [m.delay for m in self._members.values()])
+        tolerant = self._facts.on_unfit == "warn"
         judgement = judge(
             self._timeline.total,
-            [*self._judging.results(), *(rule.judge(windows, self._plan.phases) for rule in self._plan.course)],
+            [
+                *(results if tolerant else fitness.results),
+                *(rule.judge(windows, self._plan.phases) for rule in self._plan.course),
+            ],
             windows=windows,
             error_rate=self._facts.error_rate,
             shortened=self._facts.shortened,
             faults=[*self._lost(), *self._ended_early(), *self._said(lambda share: share.faults), *faults],
-            weaknesses=self._said(lambda share: share.weaknesses),
+            unfit=() if tolerant else fitness.reasons,
         )
         return RunResult(
             facts=self._facts,
@@ -110,10 +118,18 @@ class Coordinator:
             total=self._timeline.total,
             history=tuple(windows),
             failures=_merge_failures(done),
-            notes=tuple(self._notes()),
+            notes=(*self._notes(), *fitness.notes),
             breaking_point=self._breaking_point(),
             workers=tuple(self._parts()),
+            fit=fitness.is_fit,
+            warnings=tuple(fitness.lines) if tolerant else (),
         )
+
+    def _measured(self, result: ThresholdResult) -> Measured:
+        if not isinstance(result.threshold, Threshold):
+            return Measured(result)
+        delays, seconds = self._judging.delays(result.threshold)
+        return measured(result, delays, seconds * len(self._members))
 
     def skip_reason(self) -> str:
         """Why every iteration was skipped, "" where there was any other."""
@@ -158,8 +174,12 @@ class Coordinator:
                 member.iterations,
                 member.elapsed_s,
                 0.0 if member.done is None else member.done.core,
-                None if member.lag is None else member.lag.quantile(0.99),
+                member.delay.lag_p99_ms(),
                 member.fate,
+                member.delay.own_ms("p(95)"),
+                member.delay.own_ms("p(99)"),
+                member.delay.own_ms("max"),
+                member.delay.lost(),
             )
             for index, (name, member) in enumerate(self._members.items())
         ]

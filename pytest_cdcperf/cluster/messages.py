@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_cdcperf.cluster.shared import Call
 from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.judging.cause import DelayEvidence
 from pytest_cdcperf.judging.course import Drift, Recovery
 from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.metrics.recorder import Definition
@@ -67,10 +68,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class WindowDone:
-    """A second of one worker's figures."""
+    """A second of one worker's figures. *delays* is what it saw where its generator was late."""
 
     test: str
     window: Window
+    delays: DelayEvidence | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class Auditing:
 class ShareDone:
     """A worker is through with its share. *core* is the CPU it used, 1 for a full core.
 
-    *ends_run* is what ended it for all, such as Ctrl-C; *skipped* is why its iterations were, where they were.
+    *ends_run* is what ended it for all, such as Ctrl-C; *skipped* is why its iterations were, where they were. *host*
+    is where it runs.
     """
 
     test: str
@@ -94,9 +97,9 @@ class ShareDone:
     skipped: str = ""
     failures: tuple[FailureKind, ...] = ()
     faults: tuple[str, ...] = ()
-    weaknesses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     metrics: tuple[Definition, ...] = ()
+    host: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pytest_cdcperf.cluster import messages, shared
 from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.judging import course, intervals, threshold, verdict
+from pytest_cdcperf.judging import cause, course, intervals, threshold, verdict
 from pytest_cdcperf.metrics import recorder, series, snapshot
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.model import load, services, share
@@ -25,7 +25,7 @@ _VALUES: tuple[type, ...] = (
     *(course.Drift, course.Recovery, recorder.Definition, series.Window, verdict.Verdict),
     *(snapshot.Snapshot, snapshot.SeriesKey, snapshot.Kind, snapshot.GaugeMerge),
     *(snapshot.CounterState, snapshot.RateState, snapshot.GaugeState),
-    intervals.Precision,
+    *(intervals.Precision, cause.DelayEvidence),
     *(threshold.Threshold, threshold.ThresholdResult, threshold.Outcome),
     *(result.RunFacts, result.RunResult, result.WorkerPart),
     *(services.Services, services.PostgresAddress, services.MongoAddress),

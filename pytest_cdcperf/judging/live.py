@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from pytest_cdcperf.judging.intervals import PhaseWindows, Precision, quantile_precision
+from pytest_cdcperf.judging.own_delay import only_delays
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult, evaluate
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.series import HOLD, PhaseSpan, Timeline, Window, phase_at
@@ -33,6 +34,19 @@ class Judging:
     def results(self) -> list[ThresholdResult]:
         """Return what each threshold says of the run so far, with how exactly it is known."""
         return [self._result(threshold, self._precision(threshold)) for threshold in self._thresholds]
+
+    def delays(self, threshold: Threshold) -> tuple[Snapshot, float]:
+        """Return the figures of the windows by which *threshold* is judged, and their seconds, for its own delay.
+
+        With ``over=`` these are the worst windows and the one before: a late beat is counted where it comes, and may
+        have hurt those before it.
+        """
+        if threshold in self._sliding:
+            return self._sliding[threshold].delays
+        if threshold.phase is not None:
+            by_phase, seconds = self.timeline.by_phase, self.timeline.phase_s
+            return by_phase.get(threshold.phase, Snapshot()), seconds.get(threshold.phase, 0.0)
+        return self.timeline.total, self.timeline.elapsed_s
 
     def reason_to_abort(self) -> ThresholdResult | None:
         """Return the first threshold that wants to end the run now, None without any."""
@@ -70,16 +84,26 @@ class _WorstWindow:
         self._threshold = threshold
         self._length_s = length_s
         self._windows: deque[Window] = deque()
+        self._before: Window | None = None
         self._worst: ThresholdResult | None = None
+        self.delays: tuple[Snapshot, float] = (Snapshot(), 0.0)
 
     def add(self, window: Window) -> None:
         self._windows.append(window)
         while len(self._windows) > 1 and window.end_s - self._windows[1].start_s >= self._length_s - 1e-3:
-            self._windows.popleft()
+            self._before = self._windows.popleft()
         if window.end_s - self._windows[0].start_s >= self._length_s - 1e-3 and self._is_worst(self._evaluated()):
             result = self._evaluated(self._precision())
             if result.outcome is not Outcome.TOO_FEW:  # too few samples make no worst window
                 self._worst = result
+                self.delays = self._delays()
+
+    def _delays(self) -> tuple[Snapshot, float]:
+        windows = [window for window in (self._before, *self._windows) if window is not None]
+        merged = Snapshot()
+        for window in windows:
+            merged.extend(only_delays(window.snapshot))
+        return merged, sum(window.duration_s for window in windows)
 
     def result(self) -> ThresholdResult:
         if self._worst is not None:

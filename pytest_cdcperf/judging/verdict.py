@@ -8,12 +8,8 @@ from enum import StrEnum
 
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, Snapshot
-
-MOST_GENERATOR_LAG_MS = 50.0
-_LAG_SAMPLES = 100
 
 
 class Verdict(StrEnum):
@@ -41,7 +37,7 @@ def judge(
     error_rate: float,
     shortened: bool,
     faults: Sequence[str] = (),
-    weaknesses: Sequence[str] = (),
+    unfit: Sequence[str] = (),
 ) -> Judgement:
     """Judge a run by its merged figures.
 
@@ -50,19 +46,31 @@ def judge(
     :param shortened: the user asked for a shorter run than the test states: a percentile with too few
         samples is then not judged, instead of making the run INVALID
     :param faults: what went wrong with the run as a whole: each fails it
-    :param weaknesses: why the generator was too weak: each makes the run INVALID, whatever the figures say
+    :param unfit: why the generator was not fit to produce the load: each makes the run INVALID, unless a fault or a
+        body that mostly fails says what to mend first
     """
     if shortened:
         results = [replace(r, outcome=Outcome.NOT_JUDGED) if r.outcome is Outcome.TOO_FEW else r for r in results]
-    failing = [*faults, *_too_many_failures(total, error_rate), *_saturated(total, windows)]
+    failed, mostly = _too_many_failures(total, error_rate), _mostly_fails(total)
+    first = [*faults, *(failed if mostly else ())]
+    failing = [*(() if mostly else failed), *_saturated(total, windows)]
     failing += [_crossed(r) for r in results if r.outcome in {Outcome.FAILED, Outcome.NO_SAMPLES}]
-    weak = [*weaknesses, *_lag(total)]
-    if weak:
-        return Judgement(Verdict.INVALID, (*weak, *failing), tuple(results))
+    untold = [_crossed(r) for r in results if r.outcome is Outcome.UNFIT]
+    if first:
+        return Judgement(Verdict.FAILED, (*first, *unfit, *failing, *untold), tuple(results))
+    if unfit:
+        return Judgement(Verdict.INVALID, (*unfit, *failing, *untold), tuple(results))
     if failing:
-        return Judgement(Verdict.FAILED, tuple(failing), tuple(results))
+        return Judgement(Verdict.FAILED, (*failing, *untold), tuple(results))
     few = [f"{r.threshold}: {r.note}; run longer" for r in results if r.outcome is Outcome.TOO_FEW]
-    return Judgement(Verdict.INVALID if few else Verdict.PASSED, tuple(few), tuple(results))
+    invalid = (*untold, *few)
+    return Judgement(Verdict.INVALID if invalid else Verdict.PASSED, invalid, tuple(results))
+
+
+def _mostly_fails(total: Snapshot) -> bool:
+    """Whether it is the body that fails, and not now and then an iteration that a weak generator made late."""
+    failed = total.select(builtin.ITERATION_FAILED.name)
+    return not isinstance(failed, RateState) or not failed.total or failed.rate > 0.5
 
 
 def _too_many_failures(snapshot: Snapshot, error_rate: float) -> list[str]:
@@ -88,19 +96,6 @@ def _saturated(total: Snapshot, windows: Sequence[Window]) -> list[str]:
     ]
 
 
-def _lag(total: Snapshot) -> list[str]:
-    lag = total.select(builtin.GENERATOR_LAG.name)
-    if not isinstance(lag, Histogram) or lag.count < _LAG_SAMPLES:
-        return []
-    p99 = lag.quantile(0.99)
-    if p99 <= MOST_GENERATOR_LAG_MS:
-        return []
-    return [
-        f"the generator started iterations late although VUs were free: generator_lag p(99) is {p99:.4g} ms, "
-        f"allowed {MOST_GENERATOR_LAG_MS:g}; use more workers or a lower rate"
-    ]
-
-
 def _count(snapshot: Snapshot) -> float:
     state = snapshot.select(builtin.ITERATIONS.name)
     return state.total if isinstance(state, CounterState) else 0.0
@@ -108,5 +103,7 @@ def _count(snapshot: Snapshot) -> float:
 
 def _crossed(result: ThresholdResult) -> str:
     observed = "" if result.observed is None else f": observed {result.words or f'{result.observed:.6g}'}"
+    if result.outcome is Outcome.UNFIT:
+        return f"{result.threshold}{observed}, {result.note}"
     note = f" ({result.note})" if result.note else ""
     return f"{result.threshold}{observed}{note}"

@@ -53,6 +53,7 @@ def test_all_faults_of_a_marker_are_named_at_once(pytester, write):
         ("--perf-duration=30", "ERROR: --perf-duration='30'; allowed: a number with a unit*, above zero"),
         ("--perf-profile=nope", "ERROR: --perf-profile=nope: no such profile; allowed: baseline, e2e_latency, *"),
         ("--perf-stack=docker", "ERROR: --perf-stack='docker'; allowed: embedded, external"),
+        ("--perf-on-unfit=ignore", "ERROR: --perf-on-unfit='ignore'; allowed: fail, warn"),
         ("--perf-clean=12345678", "ERROR: --perf-clean needs --perf-stack=external*"),
     ],
 )
@@ -68,6 +69,7 @@ def test_a_wrong_option_ends_the_session_with_exit_code_4(pytester, write, optio
     ("table", "line"),
     [
         ("[tool.cdcperf]\nstak = 'x'", "*[[]tool.cdcperf]: unknown key 'stak'; allowed: stack, *"),
+        ("[tool.cdcperf]\non_unfit = false", "*[[]tool.cdcperf] on_unfit=False; allowed: fail, warn"),
         ("[tool.cdcperf]\nstack = 'x'", "*[[]tool.cdcperf] stack='x'; allowed: embedded, external"),
         ("[tool.cdcperf]\nhealth = 'nope.py'", "*[[]tool.cdcperf]: health='nope.py': there is no such file"),
         ("[tool.cdcperf.profiles.skip]\nvus = 1", "*profiles.skip]: a profile cannot be called 'skip'*"),
