@@ -1,47 +1,25 @@
-"""Print every benchmark, or those named: ``python -m benchmarks iterations stall``."""
+"""Print every benchmark, or those named: ``python -m benchmarks iterations stall``; fitness takes options."""
 
 from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 
-from benchmarks import (
-    arrivals,
-    coverage,
-    crowds,
-    grpc,
-    http,
-    iterations,
-    memory,
-    postgres,
-    recording,
-    scaling,
-    stall,
-    startup,
+BENCHMARKS = (
+    *("iterations", "arrivals", "crowds", "stall", "recording", "memory", "startup"),
+    *("postgres", "grpc", "http", "scaling", "coverage", "fitness"),
 )
 
-BENCHMARKS = {
-    "iterations": iterations.main,
-    "arrivals": arrivals.main,
-    "crowds": crowds.main,
-    "stall": stall.main,
-    "recording": recording.main,
-    "memory": memory.main,
-    "startup": startup.main,
-    "postgres": postgres.main,
-    "grpc": grpc.main,
-    "http": http.main,
-    "scaling": scaling.main,
-    "coverage": coverage.main,
-}
 
-
-def main(names: list[str]) -> None:
-    """Run the benchmarks of *names*, all without any."""
+def main(arguments: list[str]) -> None:
+    """Run the benchmarks that are named in *arguments*, all without any, with the options in it."""
+    names = [argument for argument in arguments if not argument.startswith("--")]
+    options = [argument for argument in arguments if argument.startswith("--")]
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    for name in names or list(BENCHMARKS):
+    for name in names or BENCHMARKS:
         print(f"== {name}")
-        BENCHMARKS[name]()
+        import_module(f"benchmarks.{name}").main(*options)  # one may need what another does not
         if cores is not None:
             os.sched_setaffinity(0, cores)  # some take one core for themselves
 
