@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from pytest_cdcperf.judging.intervals import PhaseWindows, Precision, quantile_precision
+from pytest_cdcperf.judging.own_delay import GENERATORS, only_delays
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult, evaluate
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.series import HOLD, PhaseSpan, Timeline, Window, join, phase_at
@@ -26,6 +27,7 @@ class Judging:
         for threshold in thresholds:
             apart.setdefault(_metric(threshold), set()).update(threshold.tags)
         in_phases = {_metric(threshold) for threshold in thresholds if threshold.phase is not None}
+        in_phases |= GENERATORS if in_phases else set()
         self.timeline = Timeline(phases, apart=apart, in_phases=in_phases)
         self._thresholds = thresholds
         self._phases = phases
@@ -41,6 +43,19 @@ class Judging:
     def results(self) -> list[ThresholdResult]:
         """Return what each threshold says of the run so far, with how exactly it is known."""
         return [self._result(threshold, self._precision(threshold)) for threshold in self._thresholds]
+
+    def delays(self, threshold: Threshold) -> tuple[Snapshot, float]:
+        """Return the figures of the windows by which *threshold* is judged, and their seconds, for its own delay.
+
+        With ``over=`` these are the worst windows and the one before: a late beat is counted where it comes, and may
+        have hurt those before it.
+        """
+        if threshold in self._sliding:
+            return self._sliding[threshold].delays
+        if threshold.phase is not None:
+            by_phase, seconds = self.timeline.by_phase, self.timeline.phase_s
+            return by_phase.get(threshold.phase, Snapshot()), seconds.get(threshold.phase, 0.0)
+        return self.timeline.total, self.timeline.elapsed_s
 
     def reason_to_abort(self) -> ThresholdResult | None:
         """Return the first threshold that wants to end the run now, None without any."""
@@ -89,21 +104,31 @@ class _WorstWindow:
         self._length_s = length_s
         self._piece_s = piece_s(length_s)
         self._pieces: deque[Window] = deque()
+        self._before: Window | None = None
         self._worst: ThresholdResult | None = None
+        self.delays: tuple[Snapshot, float] = (Snapshot(), 0.0)
 
     def add(self, window: Window) -> None:
-        piece = Window(window.start_s, window.end_s, window.snapshot.only((_metric(self._threshold),)))
+        piece = Window(window.start_s, window.end_s, window.snapshot.only({_metric(self._threshold), *GENERATORS}))
         if self._pieces and self._number(self._pieces[-1].start_s) == self._number(window.start_s):
             piece = join(self._pieces.pop(), piece)
         self._pieces.append(Window(piece.start_s, piece.end_s, piece.snapshot.packed()))
         while len(self._pieces) > 1 and window.end_s - self._pieces[1].start_s >= self._length_s - 1e-3:
-            self._pieces.popleft()
+            self._before = self._pieces.popleft()
         complete = self._piece_s == 1 or self._number(window.end_s) > self._number(window.start_s)
         long_enough = window.end_s - self._pieces[0].start_s >= self._length_s - 1e-3
         if complete and long_enough and self._is_worst(self._evaluated()):
             result = self._evaluated(self._precision())
             if result.outcome is not Outcome.TOO_FEW:  # too few samples make no worst window
                 self._worst = result
+                self.delays = self._delays()
+
+    def _delays(self) -> tuple[Snapshot, float]:
+        pieces = [piece for piece in (self._before, *self._pieces) if piece is not None]
+        merged = Snapshot()
+        for piece in pieces:
+            merged.extend(only_delays(piece.snapshot))
+        return merged, sum(piece.duration_s for piece in pieces)
 
     def result(self) -> ThresholdResult:
         if self._worst is not None:
@@ -119,7 +144,7 @@ class _WorstWindow:
     def _evaluated(self, exact: Precision | None = None) -> ThresholdResult:
         merged = Snapshot()
         for piece in self._pieces:
-            merged.extend(piece.snapshot)
+            merged.extend(piece.snapshot.only((_metric(self._threshold),)))
         length_s = self._pieces[-1].end_s - self._pieces[0].start_s
         return evaluate(self._threshold, merged, length_s, exact)
 

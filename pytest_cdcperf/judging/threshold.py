@@ -50,6 +50,7 @@ class Outcome(StrEnum):
     TOO_FEW = "too few samples"
     INCONCLUSIVE = "inconclusive"
     NOT_JUDGED = "not judged"
+    UNFIT = "generator unfit"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,20 @@ class Threshold:
         if self.aggregate == "med":
             return 0.5
         return percentile(self.aggregate) if self.aggregate.startswith("p(") else None
+
+    @property
+    def is_upper(self) -> bool:
+        """Whether the figure may be at most so large."""
+        return self.operator in {"<", "<="}
+
+    @property
+    def is_lower(self) -> bool:
+        """Whether the figure must be at least so large."""
+        return self.operator in {">", ">="}
+
+    def holds(self, value: float) -> bool:
+        """Whether *value* keeps the limit."""
+        return _COMPARE[self.operator](value, self.limit)
 
 
 class Rule(Protocol):
@@ -296,7 +311,7 @@ def evaluate(
     observed = aggregate_of(state, threshold.aggregate, elapsed_s)
     if observed is None:
         return ThresholdResult(threshold, Outcome.FAILED, note=f"{threshold.aggregate} is no aggregate of it")
-    outcome = Outcome.PASSED if _COMPARE[threshold.operator](observed, threshold.limit) else Outcome.FAILED
+    outcome = Outcome.PASSED if threshold.holds(observed) else Outcome.FAILED
     q = threshold.quantile
     if q is None or not isinstance(state, Histogram):
         return ThresholdResult(threshold, outcome, observed)

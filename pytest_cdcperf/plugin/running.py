@@ -195,6 +195,7 @@ def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         shortened=spec.shortened,
         error_rate=spec.error_rate,
+        on_unfit=session.settings.on_unfit,
         tags=dict(spec.tags),
         services=session.services.describe(),
     )

@@ -5,7 +5,7 @@ import pytest
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, evaluate, parse_thresholds
-from pytest_cdcperf.judging.verdict import MOST_GENERATOR_LAG_MS, Verdict, judge
+from pytest_cdcperf.judging.verdict import Verdict, judge
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.snapshot import CounterState, Kind, RateState, SeriesKey, Snapshot, new_state
 from tests.unit.metrics.windows import window
@@ -113,54 +113,41 @@ def test_a_fault_of_the_run_fails_it_by_itself():
     assert judged(figures(), faults=["a server died"]).verdict is Verdict.FAILED
 
 
-WEAK = "the generator filled its core (99% of one): use more workers, fewer VUs, or think time"
+UNFIT = "the generator could not run for 31% of the time (allowed 15%)"
 SATURATED = "{}: {} starts were dropped because every VU was busy; raise max_vus or lower the rate"
 
 
-def lagging(lag_ms, samples=100):
-    snapshot = figures()
-    histogram = new_state(Kind.TREND)
-    histogram.record([lag_ms] * samples)
-    snapshot.series[SeriesKey("generator_lag", Kind.TREND)] = histogram
-    return snapshot
-
-
-def test_a_weak_generator_makes_it_invalid_whatever_crossed_and_lists_it_all_the_same():
-    judgement = judged(
-        figures(failed=5, response_ms=512.0), {RESPONSE: ["max<100", "min>=1"]}, weaknesses=[WEAK], faults=["died"]
-    )
+def test_an_unfit_generator_makes_it_invalid_whatever_crossed_and_lists_it_all_the_same():
+    judgement = judged(figures(failed=5, response_ms=512.0), {RESPONSE: ["max<100", "min>=1"]}, unfit=[UNFIT])
     assert judgement.verdict is Verdict.INVALID
     assert judgement.reasons == (
-        WEAK,
-        "died",
+        UNFIT,
         "5 of 100 iterations failed (5.00%); tolerated: error_rate=0",
         "response_time max<100: observed 512",
     )
     assert [result.outcome for result in judgement.thresholds] == [Outcome.FAILED, Outcome.PASSED]
 
 
-def test_a_weak_generator_alone_is_enough():
-    assert judged(figures(), weaknesses=[WEAK]).verdict is Verdict.INVALID
+def test_an_unfit_generator_alone_is_enough():
+    assert judged(figures(), unfit=[UNFIT]).verdict is Verdict.INVALID
 
 
-@pytest.mark.parametrize(
-    ("lag_ms", "samples", "verdict"),
-    [
-        (40.0, 1000, Verdict.PASSED),
-        (MOST_GENERATOR_LAG_MS, 100, Verdict.PASSED),
-        (51.0, 100, Verdict.INVALID),
-        (5000.0, 99, Verdict.PASSED),
-    ],
-)
-def test_a_generator_that_was_late_by_itself_makes_it_invalid(lag_ms, samples, verdict):
-    assert judged(lagging(lag_ms, samples)).verdict is verdict
+def test_a_body_that_mostly_fails_and_a_fault_are_said_before_an_unfit_generator():
+    judgement = judged(figures(failed=51), unfit=[UNFIT], faults=["died"])
+    assert judgement.verdict is Verdict.FAILED
+    assert judgement.reasons == ("died", "51 of 100 iterations failed (51.00%); tolerated: error_rate=0", UNFIT)
+    assert judged(figures(failed=50), unfit=[UNFIT]).verdict is Verdict.INVALID
+    assert judged(figures(failed=100), error_rate=1.0, unfit=[UNFIT]).verdict is Verdict.INVALID
 
 
-def test_generator_lag_says_what_it_was_and_what_to_do():
-    assert judged(lagging(80.0)).reasons == (
-        "the generator started iterations late although VUs were free: generator_lag p(99) is 80 ms, "
-        "allowed 50; use more workers or a lower rate",
-    )
+def test_a_limit_that_an_unfit_generator_leaves_untold_is_invalid_and_a_crossed_one_beside_it_fails():
+    untold = ThresholdResult(parse_thresholds({RESPONSE: "max<100"})[0], Outcome.UNFIT, 144.0, "of which most is ours")
+    alone = judge(figures(), [untold], error_rate=0.0, shortened=False)
+    said = "response_time max<100: observed 144, of which most is ours"
+    assert (alone.verdict, alone.reasons) == (Verdict.INVALID, (said,))
+    crossed = ThresholdResult(parse_thresholds({RESPONSE: "min<1"})[0], Outcome.FAILED, 10.0)
+    both = judge(figures(), [untold, crossed], error_rate=0.0, shortened=False)
+    assert (both.verdict, both.reasons) == (Verdict.FAILED, ("response_time min<1: observed 10", said))
 
 
 def test_drops_fail_the_run_and_say_at_what_rate_it_was_saturated():

@@ -218,6 +218,8 @@ def test_a_packed_histogram_reads_like_the_one_it_was_made_of(values):
     assert merged(packed) == histogram
     for q in QUANTILES:
         assert packed.quantile(q) == pytest.approx(histogram.quantile(q), nan_ok=True)
+    for value in (-1.0, 0.0, *values):
+        assert packed.count_above(value) == histogram.count_above(value)
 
 
 @given(st.lists(ANY_SIGN, max_size=50), st.integers(4, 60))

@@ -91,7 +91,7 @@ def unmeasurable(empty):
 def by_three(result):
     """A run over three workers: one in an open loop, one without, one that died."""
     parts = (
-        WorkerPart("gw0", "1 of 3", 1200, 60.04, 0.874, 1.25),
+        WorkerPart("gw0", "1 of 3", 1200, 60.04, 0.874, 1.25, "", 0.4, 3.0, 12.0, 0.002),
         WorkerPart("gw1", "2 of 3", 98, 60.0, 0.05),
         WorkerPart("gw2", "3 of 3", 7, 3.5, 0.0, math.nan, "died"),
     )
