@@ -262,7 +262,7 @@ def test_it(begun):
     assert short["note"].startswith("needs a hold of 1m20s after the ramps, with samples; it lasted ")
     assert (absent["outcome"], absent["note"]) == (
         "no samples",
-        "no samples; the trends of the run: iteration_duration, response_time",
+        "no samples; the trends of the run: generator_delay, iteration_duration, response_time",
     )
 
 
