@@ -1,36 +1,43 @@
-"""Print every benchmark, or those named: ``python -m benchmarks iterations stall``."""
+"""Print every benchmark, or those named: ``python -m benchmarks iterations stall``.
+
+``verdicts`` simulates: ``--runs`` is the number of runs a cell, ``--seed`` repeats what was printed with it. The
+options of ``fitness`` are told there.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
+from importlib import import_module
 
-from benchmarks import arrivals, crowds, grpc, http, iterations, memory, postgres, recording, scaling, stall, startup
-
-BENCHMARKS = {
-    "iterations": iterations.main,
-    "arrivals": arrivals.main,
-    "crowds": crowds.main,
-    "stall": stall.main,
-    "recording": recording.main,
-    "memory": memory.main,
-    "startup": startup.main,
-    "postgres": postgres.main,
-    "grpc": grpc.main,
-    "http": http.main,
-    "scaling": scaling.main,
-}
+BENCHMARKS = (
+    *("iterations", "arrivals", "crowds", "stall", "recording", "memory", "startup"),
+    *("postgres", "grpc", "http", "scaling", "coverage", "verdicts", "fitness"),
+)
+OPTIONS = {"verdicts": ("runs", "seed"), "fitness": ("runs", "only", "cost", "baseline")}
 
 
-def main(names: list[str]) -> None:
-    """Run the benchmarks of *names*, all without any."""
+def main() -> None:
+    """Run the benchmarks that the command line names, all without any, each with the options that it has."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", argument_default=argparse.SUPPRESS)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all without")
+    parser.add_argument("--runs", type=int, help="verdicts: simulated runs a cell; fitness --baseline: runs of each")
+    parser.add_argument("--seed", type=int, help="verdicts: the seed to repeat")
+    parser.add_argument("--only", metavar="TEXT", help="fitness: the situations whose name has it")
+    parser.add_argument("--cost", action="store_true", help="fitness: what the beats cost")
+    parser.add_argument("--baseline", action="store_true", help="fitness: the scenario baseline beside busy processes")
+    asked = vars(parser.parse_args())
+    names = asked.pop("names")
+    if unknown := set(names) - set(BENCHMARKS):
+        parser.error(f"{', '.join(sorted(unknown))}: not a benchmark; allowed: {', '.join(BENCHMARKS)}")
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    for name in names or list(BENCHMARKS):
+    for name in names or BENCHMARKS:
         print(f"== {name}")
-        BENCHMARKS[name]()
+        options = {option: asked[option] for option in OPTIONS.get(name, ()) if option in asked}
+        import_module(f"benchmarks.{name}").main(**options)  # one may need what another does not
         if cores is not None:
             os.sched_setaffinity(0, cores)  # some take one core for themselves
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

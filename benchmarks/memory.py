@@ -18,7 +18,7 @@ CASES = (
 PROBE = """
 import random, sys
 import psutil
-from pytest_cdcperf.metrics.judging import Judging
+from pytest_cdcperf.judging.live import Judging
 from pytest_cdcperf.metrics.recorder import Recorder, Scope, Trend, recording
 from pytest_cdcperf.metrics.series import Window
 trends = [Trend(f"benchmark_{number}", unit="ms") for number in range(int(sys.argv[1]))]

@@ -16,10 +16,10 @@ from typing import Any
 from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.cluster.messages import Plan, ShareDone, WindowDone
 from pytest_cdcperf.cluster.wire import pack, unpack
+from pytest_cdcperf.judging.threshold import parse_thresholds
 from pytest_cdcperf.metrics.recorder import Recorder, Scope, Trend, recording
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import Snapshot
-from pytest_cdcperf.metrics.threshold import parse_thresholds
 from pytest_cdcperf.reporting.result import RunFacts
 
 SECONDS, RATE = 5, 2_000

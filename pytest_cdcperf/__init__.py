@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from pytest_cdcperf.engine.mix import Mix
     from pytest_cdcperf.engine.vu import VU, check, group, think
     from pytest_cdcperf.errors import CdcperfError, ConfigError, ExpectationError
-    from pytest_cdcperf.metrics.course import Drift, Recovery
+    from pytest_cdcperf.judging.rules.drift import Drift
+    from pytest_cdcperf.judging.rules.recovery import Recovery
+    from pytest_cdcperf.judging.threshold import Limit
+    from pytest_cdcperf.judging.verdict import Verdict
     from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
     from pytest_cdcperf.metrics.snapshot import GaugeMerge
-    from pytest_cdcperf.metrics.threshold import Limit
-    from pytest_cdcperf.metrics.verdict import Verdict
     from pytest_cdcperf.model.load import (
         ConstantArrivalRate,
         ConstantVUs,
@@ -43,16 +44,16 @@ _HOMES = {
     "Rate": "metrics.recorder",
     "Trend": "metrics.recorder",
     "GaugeMerge": "metrics.snapshot",
-    "Verdict": "metrics.verdict",
+    "Verdict": "judging.verdict",
     "ConstantVUs": "model.load",
     "PerVUIterations": "model.load",
     "ConstantArrivalRate": "model.load",
     "RampingArrivalRate": "model.load",
     "RampingVUs": "model.load",
     "SharedIterations": "model.load",
-    "Limit": "metrics.threshold",
-    "Recovery": "metrics.course",
-    "Drift": "metrics.course",
+    "Limit": "judging.threshold",
+    "Recovery": "judging.rules.recovery",
+    "Drift": "judging.rules.drift",
     "perf": "plugin.marker",
     "RunResult": "reporting.result",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +19,6 @@ from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.share import WHOLE, Share
 from pytest_cdcperf.redaction import known_secrets
-
-FULL_CORE = 0.95  # Python runs on one core: beyond it, latencies are our own queueing
-_SHORTEST_JUDGED_S = 3.0
 
 
 class Reporting(Protocol):
@@ -56,7 +54,7 @@ def run_share(
     """
 
     def on_window(window: Window) -> None:
-        link.send(WindowDone(test, window))
+        link.send(WindowDone(test, window, run.heartbeat.take(window.end_s)))
 
     def on_stop(stop: Stop) -> None:
         if stop.at_once:
@@ -86,20 +84,14 @@ def run_share(
             outcome.skip_reason,
             tuple(outcome.failures),
             (*_faults(outcome), *audited.faults, *faults_at_end()),
-            tuple(_weaknesses(outcome, core)),
+            tuple(outcome.weaknesses),
             (*_notes(outcome), *audited.notes, *outcome.notes),
             definitions(),
+            platform.node(),
             known_secrets(),
         )
     )
     return outcome
-
-
-def _weaknesses(outcome: RunOutcome, core: float) -> list[str]:
-    if core < FULL_CORE or outcome.elapsed_s < _SHORTEST_JUDGED_S:
-        return outcome.weaknesses
-    full = f"the generator filled its core ({core:.0%} of one): use more workers, fewer VUs, or think time"
-    return [*outcome.weaknesses, full]
 
 
 def _faults(outcome: RunOutcome) -> list[str]:

@@ -330,7 +330,7 @@ class Controller:
                 where = f" on worker {worker}" if len(test.members) > 1 else ""
                 self._stop(test, Stop(message.ends_run + where, at_once=True))
         else:
-            test.run.take_window(worker, message.window)
+            test.run.take_window(worker, message.window, message.delays)
         if test.run.abort_reason:
             self._stop(test, Stop(test.run.abort_reason))
         self._conclude(test)

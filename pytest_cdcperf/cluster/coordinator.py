@@ -10,14 +10,18 @@ from pytest_cdcperf.cluster.alignment import Alignment
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.failures import merge_kinds
 from pytest_cdcperf.engine.mix import shares
+from pytest_cdcperf.judging.cause import DelayEvidence
+from pytest_cdcperf.judging.fitness import Measured, assess, measured
+from pytest_cdcperf.judging.live import Judging
+from pytest_cdcperf.judging.rules.breaking_point import BreakingPoint, breaking_point, watched_in
+from pytest_cdcperf.judging.threshold import Threshold, ThresholdResult
+from pytest_cdcperf.judging.verdict import judge
+from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.course import breaking_point
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.judging import Judging
 from pytest_cdcperf.metrics.recorder import define
-from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.metrics.series import Window, phase_of
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot
-from pytest_cdcperf.metrics.verdict import judge
 from pytest_cdcperf.redaction import hide
 from pytest_cdcperf.reporting.result import Live, RunResult, WorkerPart
 
@@ -29,19 +33,16 @@ _LIVE_METRICS = (builtin.ITERATIONS.name, builtin.RESPONSE_TIME.name)
 class _Member:
     """What is known of one worker of the run."""
 
+    delay: WorkerDelay
     iterations: int = 0
     elapsed_s: float = 0.0
-    lag: Histogram | None = None
     done: ShareDone | None = None
     fate: str = ""
 
-    def take(self, window: Window) -> None:
+    def take(self, window: Window, phase: str, evidence: DelayEvidence | None) -> None:
         self.iterations += _counted(window.snapshot)
         self.elapsed_s = window.end_s
-        lag = window.snapshot.select(builtin.GENERATOR_LAG.name)
-        if isinstance(lag, Histogram):
-            self.lag = self.lag or Histogram()
-            self.lag.merge(lag)
+        self.delay.add(window, phase, evidence)
 
 
 class Coordinator:
@@ -57,7 +58,7 @@ class Coordinator:
         self._timeline = self._judging.timeline
         self._recent: deque[Window] = deque(maxlen=_LIVE_WINDOWS)
         self._alignment = Alignment(workers)
-        self._members = {worker: _Member() for worker in workers}
+        self._members = {worker: _Member(WorkerDelay(worker)) for worker in workers}
         self._cut_short = ""
         self._broken: dict[str, None] = {}  # in the order of time
         self.abort_reason = ""  # the threshold that wants the run to end before its time
@@ -72,9 +73,9 @@ class Coordinator:
         """Whether that is all of them."""
         return len(self.silent) == len(self._members)
 
-    def take_window(self, worker: str, window: Window) -> None:
-        """Take a second of *worker*'s figures."""
-        self._members[worker].take(window)
+    def take_window(self, worker: str, window: Window, delays: DelayEvidence | None = None) -> None:
+        """Take a second of *worker*'s figures, with what it saw where its generator was late."""
+        self._members[worker].take(window, phase_of(window, self._plan.phases), delays)
         self._judge(self._alignment.add(worker, window))
 
     def take_done(self, worker: str, done: ShareDone) -> None:
@@ -84,6 +85,7 @@ class Coordinator:
         for secret in done.secrets:
             hide(secret)
         self._members[worker].done = done
+        self._members[worker].delay.host = done.host
         self._judge(self._alignment.leave(worker))
 
     def lose(self, worker: str, fate: str) -> None:
@@ -107,16 +109,24 @@ class Coordinator:
     def result(self, faults: Sequence[str] = ()) -> RunResult:
         """Return the result of the run, from what has arrived. Each of *faults* is as :meth:`fail`'s."""
         windows = self._timeline.history
+        broke = self._breaking_point()
         done = [member.done for member in self._members.values() if member.done is not None]
+        results = self._judging.results()
+        fitness = assess([self._measured(result) for result in results], [m.delay for m in self._members.values()])
+        tolerant = self._facts.on_unfit == "warn"
+        weaknesses = self._said(lambda share: share.weaknesses)  # what did not come cannot be tolerated
         judgement = judge(
             self._timeline.total,
-            [*self._judging.results(), *(rule.judge(windows, self._plan.phases) for rule in self._plan.course)],
+            [
+                *(results if tolerant else fitness.results),
+                *(rule.judge(windows, self._plan.phases) for rule in self._plan.course),
+            ],
             windows=windows,
             error_rate=self._facts.error_rate,
             shortened=self._facts.shortened,
             broken=tuple({**self._broken, **dict.fromkeys(faults)}),
             faults=[*self._lost(), *self._ended_early(), *self._said(lambda share: share.faults)],
-            weaknesses=self._said(lambda share: share.weaknesses),
+            unfit=[*weaknesses, *(() if tolerant else fitness.reasons)],
         )
         return RunResult(
             facts=self._facts,
@@ -128,10 +138,18 @@ class Coordinator:
             series=self._timeline.series,
             history=tuple(windows),
             failures=merge_kinds(kind for share in done for kind in share.failures),
-            notes=tuple(self._notes()),
-            breaking_point=self._breaking_point(),
+            notes=(*self._notes(broke), *fitness.notes),
+            breaking_point=broke.words if broke.found else "",
             workers=tuple(self._parts()),
+            fit=fitness.is_fit and not weaknesses,
+            warnings=tuple(fitness.lines) if tolerant else (),
         )
+
+    def _measured(self, result: ThresholdResult) -> Measured:
+        if not isinstance(result.threshold, Threshold):
+            return Measured(result)
+        delays, seconds = self._judging.delays(result.threshold)
+        return measured(result, delays, seconds * len(self._members))
 
     def skip_reason(self) -> str:
         """Why every iteration was skipped, "" where there was any other."""
@@ -177,35 +195,29 @@ class Coordinator:
                 member.iterations,
                 member.elapsed_s,
                 0.0 if member.done is None else member.done.core,
-                None if member.lag is None else member.lag.quantile(0.99),
+                member.delay.lag_p99_ms(),
                 member.fate,
+                member.delay.own_ms("p(95)"),
+                member.delay.own_ms("p(99)"),
+                member.delay.own_ms("max"),
+                member.delay.lost(),
             )
             for index, (name, member) in enumerate(self._members.items())
         ]
 
-    def _breaking_point(self) -> str:
-        if not self._ramps:
-            return ""  # one slow window under a level load is no breaking point
-        return breaking_point(self._timeline.history, self._plan.thresholds, self._facts.error_rate, self._plan.phases)
+    def _breaking_point(self) -> BreakingPoint:
+        windows = self._timeline.history
+        watched = watched_in(windows, self._plan.thresholds, self._facts.error_rate)
+        return breaking_point(watched, windows, self._plan.phases)
 
-    @property
-    def _ramps(self) -> bool:
-        return any(phase.name != "hold" for phase in self._plan.phases)
-
-    def _notes(self) -> list[str]:
-        total = self._timeline.total
+    def _notes(self, broke: BreakingPoint) -> list[str]:
         reason = "what it needs is gone" if self._broken else self.abort_reason
         aborted = [f"ended before its time: {reason}"] if reason else []
+        held = [broke.words] if broke.words and not broke.found else []
         mix = [f"operations: {realised}"] if (realised := shares(self._timeline.series)) else []
         said = self._said(lambda share: share.notes)
         capped = [note for note in self._timeline.notes() if not any(line.endswith(note) for line in said)]
-        return [*aborted, *self._held(total), *mix, *said, *capped]
-
-    def _held(self, total: Snapshot) -> list[str]:
-        vus = total.select(builtin.VUS.name)
-        if not self._ramps or not isinstance(vus, GaugeState) or self._breaking_point():
-            return []
-        return [f"no breaking point: no window crossed a limit up to {vus.max:.0f} VUs"]
+        return [*aborted, *held, *mix, *said, *capped]
 
     def _live(self) -> Live:
         span_s = sum(window.duration_s for window in self._recent)

@@ -12,10 +12,12 @@ from typing import Any
 
 from pytest_cdcperf.cluster.shared import Call
 from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.metrics.course import Drift, Recovery
+from pytest_cdcperf.judging.cause import DelayEvidence
+from pytest_cdcperf.judging.rules.drift import Drift
+from pytest_cdcperf.judging.rules.recovery import Recovery
+from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.metrics.recorder import Definition
 from pytest_cdcperf.metrics.series import Window
-from pytest_cdcperf.metrics.threshold import Threshold
 from pytest_cdcperf.model.load import Phase
 from pytest_cdcperf.model.services import Services
 from pytest_cdcperf.model.share import Share
@@ -68,10 +70,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class WindowDone:
-    """A second of one worker's figures."""
+    """A second of one worker's figures. *delays* is what it saw where its generator was late."""
 
     test: str
     window: Window
+    delays: DelayEvidence | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ class ShareDone:
     """A worker is through with its share. *core* is the CPU it used, 1 for a full core.
 
     *ends_run* is what ended it for all, such as Ctrl-C; *skipped* is why its iterations were, where they were.
-    *secrets* are the values that its clients were given and that no output may show.
+    *weaknesses* say what of the load did not come. *host* is where it runs. *secrets* are the values that its clients
+    were given and that no output may show.
     """
 
     test: str
@@ -99,6 +103,7 @@ class ShareDone:
     weaknesses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     metrics: tuple[Definition, ...] = ()
+    host: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 

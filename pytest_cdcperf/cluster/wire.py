@@ -18,7 +18,9 @@ from typing import Any
 from pytest_cdcperf.cluster import messages, shared
 from pytest_cdcperf.engine.failures import FailureKind
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics import course, recorder, series, snapshot, threshold, verdict
+from pytest_cdcperf.judging import cause, intervals, threshold, verdict
+from pytest_cdcperf.judging.rules import drift, recovery
+from pytest_cdcperf.metrics import recorder, series, snapshot
 from pytest_cdcperf.metrics.histogram import Histogram, PackedCounts
 from pytest_cdcperf.model import load, services, share
 from pytest_cdcperf.reporting import result
@@ -26,9 +28,10 @@ from pytest_cdcperf.reporting import result
 _VALUES: tuple[type, ...] = (
     *(value for value in vars(messages).values() if isinstance(value, type) and value.__module__ == messages.__name__),
     *(shared.PoolCall, shared.OnceCall, FailureKind, Histogram, PackedCounts, load.Phase, share.Share),
-    *(course.Drift, course.Recovery, recorder.Definition, series.Window, verdict.Verdict),
+    *(drift.Drift, recovery.Recovery, recorder.Definition, series.Window, verdict.Verdict),
     *(snapshot.Snapshot, snapshot.SeriesKey, snapshot.Kind, snapshot.GaugeMerge),
     *(snapshot.CounterState, snapshot.RateState, snapshot.GaugeState),
+    *(intervals.Precision, cause.DelayEvidence),
     *(threshold.Threshold, threshold.ThresholdResult, threshold.Outcome),
     *(result.RunFacts, result.RunResult, result.WorkerPart),
     *(services.Services, services.PostgresAddress, services.MongoAddress),
@@ -109,7 +112,7 @@ _CODECS: dict[type, tuple[Parts, Make]] = {
     tuple: (_all_plain, lambda parts: (*map(_value, parts),)),
     set: (_all_plain, lambda parts: {*map(_value, parts)}),
     dict: (lambda value: _all_plain(chain.from_iterable(value.items())), _read_dict),
-    Counter: (lambda value: chain.from_iterable(value.items()), _read_counts),  # of a histogram: numbers only
+    Counter: (lambda value: chain.from_iterable(value.items()), _read_counts),  # by numbers or texts: plain already
     bytes: (lambda value: (value.decode("latin-1"),), lambda parts: parts[0].encode("latin-1")),
     **{kind: _codec(kind) for kind in _VALUES},
 }

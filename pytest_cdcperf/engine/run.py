@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Protocol, cast
 
 from pytest_cdcperf.clock import Clock, MonotonicClock
 from pytest_cdcperf.engine.failures import ExceptionRules, FailureKind, Failures
+from pytest_cdcperf.engine.heartbeat import Heartbeat
 from pytest_cdcperf.engine.iterations import Iterations, RunContext, StopSignal
 from pytest_cdcperf.engine.latecomers import Latecomers
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, NewVU, OpenLoop, new_loop
@@ -121,6 +123,7 @@ class Run:
         self._patience_is_over = False
         self._was_interrupted = False
         self.stop = StopSignal()
+        self.heartbeat = Heartbeat(self._recorder, self._clock)
         self._context = self._new_context()
 
     def execute(self) -> RunOutcome:
@@ -183,7 +186,7 @@ class Run:
             from pytest_cdcperf.engine.tasks import TaskRuntime  # noqa: PLC0415  # asyncio costs 30 ms to import
 
             body = cast("Callable[[], Awaitable[object]]", self._body.call)
-            return TaskRuntime(body, self._context, self._shared)
+            return TaskRuntime(body, self._context, self._shared, self.heartbeat)
         return ThreadRuntime(self._body.call, self._context)
 
     def _new_vu(self, name: str, load: Load, first: int) -> NewVU:
@@ -204,15 +207,17 @@ class Run:
         return new_vu
 
     def _supervise_until_through(self, runtime: Runtime) -> None:
-        try:
-            with sampling(self._samplers, Scope(self._recorder)):
+        with ExitStack() as beside:  # to the end, however it comes
+            try:
+                beside.enter_context(self.heartbeat)
+                beside.enter_context(sampling(self._samplers, Scope(self._recorder)))
                 self._supervise(runtime)
-        except ThreadLimitError as error:
-            self.stop.fail(str(error))
-            self._supervise(runtime)
-        except BaseException as error:  # noqa: BLE001  # a signal handler's, such as pytest-timeout's: VUs are running
-            self.interrupt(f"{type(error).__name__}: {error}".removesuffix(": "), error)
-            self._supervise(runtime)
+            except ThreadLimitError as error:
+                self.stop.fail(str(error))
+                self._supervise(runtime)
+            except BaseException as error:  # noqa: BLE001  # a signal handler's, such as pytest-timeout's: VUs are running
+                self.interrupt(f"{type(error).__name__}: {error}".removesuffix(": "), error)
+                self._supervise(runtime)
 
     def _supervise(self, runtime: Runtime) -> None:
         tick_s, elapsed_s = TICK_S, self._context.elapsed_s

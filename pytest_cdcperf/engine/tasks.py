@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable,
 from contextlib import suppress
 
 from pytest_cdcperf.engine.executor import DaemonExecutor
+from pytest_cdcperf.engine.heartbeat import Heartbeat
 from pytest_cdcperf.engine.iterations import Iterations, RunContext
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
 from pytest_cdcperf.engine.thread_start import start_thread
@@ -43,8 +44,11 @@ class TaskRuntime:
     it whatever the tasks do.
     """
 
-    def __init__(self, body: Callable[[], Awaitable[object]], context: RunContext, shared: Resources) -> None:
+    def __init__(
+        self, body: Callable[[], Awaitable[object]], context: RunContext, shared: Resources, heartbeat: Heartbeat
+    ) -> None:
         self._body = body
+        self._heartbeat = heartbeat
         self._context = context
         self._stop = context.stop
         self._shared = shared
@@ -132,6 +136,7 @@ class TaskRuntime:
         finally:
             asyncio.set_event_loop(None)
             loop.close()
+            self._heartbeat.loop_ends()
             self._done.set()
 
     async def _end_others(self) -> None:
@@ -150,6 +155,7 @@ class TaskRuntime:
         ]
 
     async def _main(self, loops: Sequence[Loop]) -> None:
+        self._heartbeat.beat_on(asyncio.get_running_loop())
         waking = asyncio.create_task(self._wake_on_abort())
         dispatchers = []
         for loop in loops:

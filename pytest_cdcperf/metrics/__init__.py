@@ -1,1 +1,1 @@
-"""Samples to figures: histograms, recorders, windows, thresholds and the verdict."""
+"""Samples to figures: histograms, recorders and windows."""

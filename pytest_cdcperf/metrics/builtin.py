@@ -10,6 +10,8 @@ ITERATION_DURATION = Trend("iteration_duration", unit="ms")  # actual start to e
 GROUP_DURATION = Trend("group_duration", unit="ms")
 VU_WAIT = Trend("vu_wait", unit="ms")  # open loops: how long a start waited because every VU was busy
 GENERATOR_LAG = Trend("generator_lag", unit="ms")  # open loops: how late it was although a VU was free
+GENERATOR_DELAY = Trend("generator_delay", unit="ms")  # how late the generator's heartbeat was, missed beats filled in
+GENERATOR_LOST = Counter("generator_lost_s", unit="s")  # the lateness of beats that were more than 5 ms late
 DROPPED_ITERATIONS = Counter("dropped_iterations")
 RUN_ENDED: Tags = (("reason", "run ended"),)  # those of them that had no VU to wait for, but no time any more
 ITERATIONS = Counter("iterations")

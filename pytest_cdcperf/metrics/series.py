@@ -9,6 +9,7 @@ from typing import Protocol
 from pytest_cdcperf.metrics.caps import Caps
 from pytest_cdcperf.metrics.snapshot import FEW_BUCKETS, SeriesKey, Snapshot, State, merge_states
 
+HOLD = "hold"
 MAX_HISTORY = 600
 MAX_HISTORY_STATES = 30_000  # in all windows together: 50 metrics in each of 600
 
@@ -122,10 +123,16 @@ class Timeline:
         self._joined *= 2
 
 
+def phase_at(window: Window, phases: Sequence[PhaseSpan]) -> PhaseSpan | None:
+    """Return the phase that the middle of *window* lies in, None outside all."""
+    middle_s = (window.start_s + window.end_s) / 2
+    return next((phase for phase in phases if phase.start_s <= middle_s < phase.end_s), None)
+
+
 def phase_of(window: Window, phases: Sequence[PhaseSpan]) -> str:
     """Return the name of the phase that the middle of *window* lies in, "" outside all."""
-    middle_s = (window.start_s + window.end_s) / 2
-    return next((phase.name for phase in phases if phase.start_s <= middle_s < phase.end_s), "")
+    phase = phase_at(window, phases)
+    return "" if phase is None else phase.name
 
 
 def join(first: Window, second: Window) -> Window:

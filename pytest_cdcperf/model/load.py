@@ -30,7 +30,7 @@ _DEFAULT_OPEN_VUS, _DEFAULT_OPEN_MAX_VUS = 10, 200
 
 
 class Stage(NamedTuple):
-    """A piece of a ramp: reach *target* in *duration*."""
+    """A piece of a ramp: reach *target* in *duration*. One of "0s" is a step."""
 
     duration: str
     target: float
@@ -210,11 +210,11 @@ class RampingVUs(ClosedLoad):
     @property
     def most_vus(self) -> int:
         """The peak."""
-        return int(max(self.start_vus, *(target for _, target in self.stages)))
+        return int(self.ramp.peak)
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """A phase a stage, neighbours of one kind joined."""
+        """A phase a stage, neighbours of one kind joined where there is no step between them."""
         return _phases(self.ramp, self.start_s)
 
     def describe(self) -> str:
@@ -307,7 +307,10 @@ class ConstantArrivalRate(OpenLoad):
 @checked
 @dataclass(frozen=True, kw_only=True)
 class RampingArrivalRate(OpenLoad):
-    """A rate of starts *per* time unit that goes from *start_rate* through *stages*."""
+    """A rate of starts *per* time unit that goes from *start_rate* through *stages*.
+
+    The n-th start lies where the integral of the rate reaches n, the first one where it reaches 1.
+    """
 
     start_rate: float = 0
     stages: Sequence[tuple[str, float]]
@@ -317,8 +320,8 @@ class RampingArrivalRate(OpenLoad):
         faults = super()._faults() + stage_faults(self.stages, rate) + _named(start_rate=rate(self.start_rate))
         if not faults:
             object.__setattr__(self, "stages", _stages(self.stages))
-            if not self.ramp.area:
-                faults.append("stages never reach a start; allowed: at least one target, or start_rate, above 0")
+            if (area := self.ramp.area) < 1 - 1e-9:
+                faults.append(f"stages add up to {area:.2g} starts; allowed: at least 1; raise a target or a duration")
         return faults
 
     @cached_property
@@ -391,9 +394,11 @@ def _stages(stages: Iterable[tuple[str, float]]) -> tuple[Stage, ...]:
 
 def _phases(ramp: Ramp, start_s: float) -> tuple[Phase, ...]:
     phases: list[Phase] = []
+    reached = None
     for segment in ramp.segments:
         name = "hold" if segment.slope == 0 else "ramp-up" if segment.slope > 0 else "ramp-down"
-        if phases and phases[-1].name == name:
+        steady, reached = segment.start_value == reached, segment.end_value
+        if phases and phases[-1].name == name and steady:
             phases[-1] = phases[-1]._replace(end_s=start_s + segment.end_s)
         else:
             phases.append(Phase(name, start_s + segment.start_s, start_s + segment.end_s))

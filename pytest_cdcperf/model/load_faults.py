@@ -57,10 +57,12 @@ def stage_faults(stages: object, target_fault: Callable[[object], str]) -> list[
         if not isinstance(stage, Sequence) or isinstance(stage, str | bytes) or len(stage) != 2:
             faults.append(f"stage {number} is {shown(stage)}; {form}")
             continue
-        if fault := duration_fault(stage[0], above_zero=True):
+        if fault := duration_fault(stage[0]):
             faults.append(f"stage {number}: duration={fault}")
         if fault := target_fault(stage[1]):
             faults.append(f"stage {number}: target={fault}")
+    if not faults and not any(duration_s(stage[0]) > 0 for stage in stages):
+        faults.append(f"stages={stages!r}; allowed: at least one stage longer than 0s")
     return faults
 
 

@@ -24,7 +24,7 @@ BUILTIN_PROFILES: Mapping[str, Load] = {
     # Level before and after, so that the recovery can be judged; and patience beyond the 30 s that a row may take.
     "spike": RampingVUs(
         start_vus=10,
-        stages=[("30s", 10), ("1m", 500), ("30s", 10), ("1m", 10)],
+        stages=[("60s", 10), ("1m", 500), ("30s", 10), ("2m", 10)],
         graceful_ramp_down="40s",
         graceful_stop="40s",
     ),

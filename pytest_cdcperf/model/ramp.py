@@ -57,11 +57,15 @@ class Ramp:
 
     @classmethod
     def through(cls, start_value: float, stages: Sequence[tuple[float, float]]) -> Ramp:
-        """Return the ramp that goes from *start_value* through (length in seconds, target) *stages*."""
+        """Return the ramp that goes from *start_value* through (length in seconds, target) *stages*.
+
+        A stage of no length is a step to its target.
+        """
         segments: list[Segment] = []
         at_s, value = 0.0, start_value
         for length_s, target in stages:
-            segments.append(Segment(at_s, length_s, value, target))
+            if length_s > 0:
+                segments.append(Segment(at_s, length_s, value, target))
             at_s, value = at_s + length_s, target
         return cls(tuple(segments))
 
@@ -79,6 +83,11 @@ class Ramp:
         """The integral of the value over all of it."""
         return self._areas_before[-1]
 
+    @property
+    def peak(self) -> float:
+        """The highest value that it has."""
+        return max(max(segment.start_value, segment.end_value) for segment in self.segments)
+
     def value(self, at_s: float) -> float:
         """Return the value at a time, the last one beyond the end."""
         for segment in self.segments:
@@ -87,7 +96,7 @@ class Ramp:
         return self.segments[-1].end_value
 
     def time_of_area(self, area: float) -> float:
-        """Return when the integral from the start reaches *area*, which must be less than all of it."""
+        """Return when the integral from the start reaches *area*, which is at most all of it."""
         place = min(bisect_right(self._areas_before, area) - 1, len(self.segments) - 1)
         return self.segments[place].time_of_area(area - self._areas_before[place])
 
@@ -98,8 +107,13 @@ class Ramp:
         down to ``level - 1``. These are k6's steps of a ramp of VUs.
         """
         spans: list[tuple[float, float]] = []
-        since = 0.0 if self.segments[0].start_value >= level else None
+        since: float | None = None
         for segment in self.segments:
+            if since is None and segment.start_value >= level:
+                since = segment.start_s
+            elif since is not None and segment.start_value <= level - 1:  # a step down
+                spans.append((since, segment.start_s))
+                since = None
             if since is None and segment.start_value < level <= segment.end_value:
                 since = segment.time_of(level)
             elif since is not None and segment.end_value <= level - 1 < segment.start_value:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pytest_cdcperf.errors import ConfigError, UnitError, shown
+from pytest_cdcperf.judging.rules.drift import Drift
+from pytest_cdcperf.judging.rules.recovery import Recovery
+from pytest_cdcperf.judging.threshold import Threshold, merge_thresholds, parse_threshold, parse_thresholds
 from pytest_cdcperf.metrics.builtin import RESPONSE_TIME
-from pytest_cdcperf.metrics.course import Drift, Recovery
-from pytest_cdcperf.metrics.threshold import Threshold, merge_thresholds, parse_threshold, parse_thresholds
 from pytest_cdcperf.model.load import ConstantVUs, Load, PerVUIterations, load_from_keys
 from pytest_cdcperf.units import DURATION_FORM, duration_s, limit_ms
 
@@ -21,6 +22,7 @@ MARKER_KEYS = ("pNN (p95, p99, p99_9)", *_PLAIN_KEYS, *_LOAD_KEYS, *_OTHER_KEYS)
 
 Loads = Mapping[str, Load]
 CourseRule = Recovery | Drift
+_RULES: Mapping[str, type[CourseRule]] = {"recovery": Recovery, "drift": Drift}
 _ANY_PROFILE = ConstantVUs(duration="5m")
 
 
@@ -102,6 +104,8 @@ def parse_marker(keys: Mapping[str, object]) -> MarkerSpec:
                 faults.append(f"unknown key {key}={shown(value)}; allowed: {', '.join(MARKER_KEYS)}")
             elif fault := _value_fault(key, value):
                 faults.append(f"{key}={shown(value)}; allowed: {fault}")
+            elif key in _RULES:
+                faults += [f"{key}: {fault}" for rule in _rules(value, _RULES[key]) if (fault := rule.fault)]
         except ConfigError as error:
             faults += error.faults
     load_keys = {key: keys[key] for key in _LOAD_KEYS if key in keys}
@@ -115,7 +119,7 @@ def parse_marker(keys: Mapping[str, object]) -> MarkerSpec:
         loads=_loads(keys.get("load")),
         load_keys=load_keys,
         thresholds=merge_thresholds(stated, bounds),
-        course=(*_rules(keys.get("recovery"), Recovery), *_rules(keys.get("drift"), Drift)),
+        course=tuple(rule for key, kind in _RULES.items() for rule in _rules(keys.get(key), kind)),
         error_rate=float(keys.get("error_rate", 0.0)),  # type: ignore[arg-type]  # _value_fault has looked at each
         drain_s=duration_s(keys.get("drain", "0s")),
         tags=dict(keys.get("tags", {})),  # type: ignore[call-overload]
@@ -220,11 +224,6 @@ def _load_fault(value: object) -> str:
         return "an executor, such as ConstantVUs(vus=10, duration='5m'), or a mapping of scenario names to executors"
     if not all(isinstance(name, str) and name and isinstance(load, Load) for name, load in value.items()):
         return "a mapping of scenario names to executors"
-    ends = sorted((load.start_s, load.planned_s) for load in value.values())
-    for number, (start_s, _) in enumerate(ends):
-        before = max((end for _, end in ends[:number]), default=0.0)
-        if start_s > 2 * before and start_s > 0:
-            return f"a start_at before the end of the others; {start_s:g} s leaves nothing running from {before:g} s on"
     return ""
 
 

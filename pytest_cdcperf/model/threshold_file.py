@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cdcperf.errors import ConfigError, shown
-from pytest_cdcperf.metrics.threshold import Threshold, parse_threshold
+from pytest_cdcperf.judging.threshold import Threshold, parse_threshold
 from pytest_cdcperf.model.profiles import canonical
 
 _PERCENTILE = re.compile(r"p(\d{1,2}|100)(?:[._](\d+))?")

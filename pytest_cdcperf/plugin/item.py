@@ -13,8 +13,7 @@ from _pytest._code import Traceback
 
 from pytest_cdcperf.cluster.messages import LoadTest
 from pytest_cdcperf.errors import CdcperfError, ConfigError
-from pytest_cdcperf.metrics.course import Drift
-from pytest_cdcperf.metrics.threshold import merge_thresholds
+from pytest_cdcperf.judging.threshold import merge_thresholds
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.profiles import DEFAULT_PROFILE, LONGEST_UNASKED_S, canonical
 from pytest_cdcperf.model.spec import MarkerSpec, PerfSpec
@@ -154,12 +153,11 @@ def _resolve(item: pytest.Function, marker: MarkerSpec, settings: Settings) -> P
         profile = next(iter(settings.asked)) if settings.exclusive else DEFAULT_PROFILE
     stated = marker.loads_over(settings.profiles[profile or DEFAULT_PROFILE])
     loads = settings.overrides.apply(stated)
-    scale = settings.overrides.time_scale(stated)
     return PerfSpec(
         loads={name: replace(load, tags={**marker.tags, **load.tags}) for name, load in loads.items()},
         profile=profile,
         thresholds=merge_thresholds(marker.thresholds, settings.thresholds.get(profile or "", ())),
-        course=tuple(replace(rule, scale=scale) if isinstance(rule, Drift) else rule for rule in marker.course),
+        course=marker.course,
         error_rate=marker.error_rate,
         tags=marker.tags,
         drain_s=marker.drain_s,

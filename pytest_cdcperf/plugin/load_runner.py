@@ -35,13 +35,17 @@ class LoadRunner:
         thresholds: Mapping[str, Any] | None = None,
         error_rate: float = 0.0,
         name: str = "",
+        check: bool = True,
     ) -> RunResult:
         """Run *body*, a ``def`` or an ``async def`` without arguments, under *load*.
 
+        A run that does not pass fails the test, as ``subprocess.run(check=True)`` raises.
+
         :param load: an executor, several by name, or the name of a profile; only a profile is changed by
             ``--perf-vus``, ``--perf-rate`` and ``--perf-duration``
-        :param thresholds: judged into the result's verdict; it is for the test to assert on it
+        :param thresholds: judged into the result's verdict
         :param name: of the run in the reports; "run-1" and so on without it
+        :param check: with False the result is returned whatever its verdict, for the test to assert on
 
         In once mode the body runs once, and the test then ends as skipped.
         """
@@ -74,7 +78,10 @@ class LoadRunner:
         if name in self._names:
             raise ConfigError(f"load.run: name={shown(name)} was used in this test already; allowed: a name of its own")
         self._names.add(name)
-        return running.measure(self._item, spec, Body(body, _is_async(body)), name, call=len(self._names))
+        result = running.measure(self._item, spec, Body(body, _is_async(body)), name, call=len(self._names))
+        if check:
+            running.fail_unless_passed(self._item, result)
+        return result
 
     def _loads(self, load: Load | str | Mapping[str, Load]) -> tuple[Mapping[str, Load], str | None, bool]:
         settings = self._item.perf_session.settings

@@ -7,8 +7,9 @@ from typing import Any, TypeVar, overload
 
 import pytest
 
-from pytest_cdcperf.metrics.course import Drift, Recovery
-from pytest_cdcperf.metrics.threshold import Limits
+from pytest_cdcperf.judging.rules.drift import Drift
+from pytest_cdcperf.judging.rules.recovery import Recovery
+from pytest_cdcperf.judging.threshold import Limits
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.spec import MarkerSpec, parse_marker
 

@@ -15,6 +15,7 @@ _ASKING = (
     "perf_rate",
     "perf_thresholds",
     "perf_stack",
+    "perf_on_unfit",
     "perf_clean",
 )
 
@@ -36,6 +37,7 @@ def add_options(parser: pytest.Parser) -> None:
     add("--perf-vus", metavar="N", type=str, default=None, help="override the virtual users of every load")
     add("--perf-rate", metavar="N", type=str, default=None, help="override the rate of every open-loop load")
     add("--perf-thresholds", metavar="FILE", default=None, help="TOML or JSON with limits by profile and metric")
+    add("--perf-on-unfit", metavar="WHAT", default=None, help="an unfit load generator: fail (default) or warn")
     add("--perf-stack", metavar="WHICH", default=None, help="embedded (default) or external: the environment's servers")
     add("--perf-clean", metavar="RUN_ID", default=None, help="remove the rows that a killed run left, and end")
 

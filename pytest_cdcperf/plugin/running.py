@@ -22,9 +22,9 @@ from pytest_cdcperf.engine.sampling import MemorySampler
 from pytest_cdcperf.engine.unawaited import failing_unawaited
 from pytest_cdcperf.engine.vu import VU, acting_as, refuse_awaitable
 from pytest_cdcperf.errors import RefusedError
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.recorder import Recorder, Scope, definitions
 from pytest_cdcperf.metrics.snapshot import RateState
-from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.spec import PerfSpec
 from pytest_cdcperf.plugin.interruption import Place
 from pytest_cdcperf.plugin.junit import belongs_to_case
@@ -123,9 +123,13 @@ def run_load(item: PerfFunction) -> None:
     """Run the load, write its results whatever the verdict, then let the test pass or fail."""
     arguments, body = item.arguments, item.obj
     with item.perf_session.interruption.at(Place.ATTENDED):
-        result = measure(item, item.spec, Body(lambda: body(**arguments), item.is_async))
-        if result.verdict is not Verdict.PASSED:
-            _fail(item, result)
+        fail_unless_passed(item, measure(item, item.spec, Body(lambda: body(**arguments), item.is_async)))
+
+
+def fail_unless_passed(item: PerfFunction, result: RunResult) -> None:
+    """Fail the test with the verdict and its reasons where it is not PASSED."""
+    if result.verdict is not Verdict.PASSED:
+        _fail(item, result)
 
 
 def measure(item: PerfFunction, spec: PerfSpec, body: Body, name: str = "", call: int = 1) -> RunResult:
@@ -191,6 +195,7 @@ def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         shortened=spec.shortened,
         error_rate=spec.error_rate,
+        on_unfit=session.settings.on_unfit,
         tags=dict(spec.tags),
         services=session.services.describe(),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import product
@@ -19,14 +19,14 @@ import pytest
 from _pytest.mark.expression import Expression
 
 from pytest_cdcperf.errors import ConfigError, shown
-from pytest_cdcperf.metrics.threshold import Threshold
+from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.overrides import Overrides
 from pytest_cdcperf.model.profiles import canonical, profiles_from_config
 from pytest_cdcperf.model.threshold_file import read_thresholds
 from pytest_cdcperf.reporting.printable import one_line
 
-_KEYS = ("stack", "results", "health", "profiles", "embedded")
+_KEYS = ("stack", "on_unfit", "results", "health", "profiles", "embedded")
 _EMBEDDED_KEYS = ("schema", "collections")
 _MOST_NAMES = 12  # of a -m expression, beside the profile, whose every combination is tried out
 
@@ -49,6 +49,7 @@ class Settings:
     overrides: Overrides
     profiles: Mapping[str, Load]
     external: bool
+    on_unfit: str
     schema: Path | None
     collections: Mapping[str, str]
     health: tuple[str, ...]
@@ -89,6 +90,7 @@ def resolve(config: pytest.Config) -> Settings:
         overrides=overrides,
         profiles=profiles,
         external=_stack(config, table, faults) == "external",
+        on_unfit=_on_unfit(config, table, faults),
         schema=_schema(config.rootpath, embedded.get("schema"), faults),
         collections=_collections(embedded.get("collections", {}), faults),
         health=_paths(config.rootpath, table.get("health", []), faults),
@@ -154,10 +156,24 @@ def _stack(config: pytest.Config, table: Mapping[str, Any], faults: list[str]) -
         ("CDCPERF_STACK", os.environ.get("CDCPERF_STACK")),
         ("[tool.cdcperf] stack", table.get("stack")),
     )
-    where, value = next(((where, value) for where, value in sources if value), ("", "embedded"))
-    if not isinstance(value, str) or value not in {"embedded", "external"}:
-        faults.append(f"{where}={shown(value)}; allowed: embedded, external")
-    return str(value)
+    return _choice(sources, ("embedded", "external"), faults)
+
+
+def _on_unfit(config: pytest.Config, table: Mapping[str, Any], faults: list[str]) -> str:
+    sources = (
+        ("--perf-on-unfit", config.getoption("perf_on_unfit")),
+        ("CDCPERF_ON_UNFIT", os.environ.get("CDCPERF_ON_UNFIT")),
+        ("[tool.cdcperf] on_unfit", table.get("on_unfit")),
+    )
+    return _choice(sources, ("fail", "warn"), faults)
+
+
+def _choice(sources: Sequence[tuple[str, Any]], allowed: tuple[str, ...], faults: list[str]) -> str:
+    """Return the first value that is given, and the first that is allowed without one."""
+    given = [(where, value) for where, value in sources if value not in (None, "")]
+    words = ", ".join(allowed)
+    faults += [f"{where}={shown(value)}; allowed: {words}" for where, value in given if value not in allowed]
+    return str(given[0][1]) if given else allowed[0]
 
 
 def _results(table: Mapping[str, Any], faults: list[str]) -> str:

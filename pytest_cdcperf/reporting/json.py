@@ -39,6 +39,9 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
         "services": dict(facts.services),
         "verdict": str(result.verdict),
         "reasons": list(result.reasons),
+        "generator_fit": result.fit,
+        "on_unfit": facts.on_unfit,
+        "warnings": list(result.warnings),
         "iterations": result.iterations,
         "failed_iterations": result.failed_iterations,
         "error_rate_tolerated": facts.error_rate,
@@ -51,6 +54,8 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
                 "outcome": str(r.outcome),
                 "observed": r.observed,
                 "interval": list(r.interval) if r.interval else None,
+                "samples": None if r.exact is None else r.exact.samples,
+                "effective_samples": None if r.exact is None else r.exact.effective,
                 "note": r.note,
             }
             for r in result.thresholds

@@ -15,6 +15,7 @@ def properties(result: RunResult, prefix: str = "") -> list[tuple[str, str]]:
     pairs = [
         ("perf.run_id", facts.run_id),
         ("perf.verdict", str(result.verdict)),
+        ("perf.generator", "fit" if result.fit else "unfit"),
         ("perf.profile", facts.profile or ""),
         ("perf.load", facts.load),
         ("perf.duration_s", f"{result.elapsed_s:.3f}"),

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, aggregate_of
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import definition
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
-from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult, aggregate_of
-from pytest_cdcperf.metrics.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class RunFacts:
     started_at: str = ""
     shortened: bool = False
     error_rate: float = 0.0
+    on_unfit: str = "fail"
     tags: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)
 
@@ -35,7 +36,8 @@ class RunFacts:
 class WorkerPart:
     """What one worker did of a run. *core* is the CPU it used, 1 for a full core; the lag is that of open loops.
 
-    *fate* says what became of it where it did not end its share.
+    The own delays bound what the generator may have added to a measured time; *lost* is the share of the time, 0 to 1,
+    in which it could not run. *fate* says what became of it where it did not end its share.
     """
 
     name: str
@@ -45,6 +47,10 @@ class WorkerPart:
     core: float
     generator_lag_p99_ms: float | None = None
     fate: str = ""
+    own_delay_p95_ms: float | None = None
+    own_delay_p99_ms: float | None = None
+    own_delay_worst_ms: float | None = None
+    lost: float = 0.0
 
 
 class MetricView:
@@ -87,7 +93,8 @@ class RunResult:
     """One run: what was asked, what was measured, what is judged of it.
 
     *total* is by metric, and by the sub-metrics that thresholds are on; *series* is by all tags, its trends with
-    fewer buckets; *history* is the course over time, coarser still.
+    fewer buckets; *history* is the course over time, coarser still. *fit* is whether its load generator kept up;
+    *warnings* say where not, for ``on_unfit = "warn"``.
     """
 
     facts: RunFacts
@@ -102,6 +109,8 @@ class RunResult:
     breaking_point: str = ""
     workers: tuple[WorkerPart, ...] = ()
     series: Snapshot = field(default_factory=Snapshot)
+    fit: bool = True
+    warnings: tuple[str, ...] = ()
 
     def __getitem__(self, metric: str) -> MetricView:
         """Return the figures of *metric*.

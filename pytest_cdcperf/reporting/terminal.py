@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from pytest_cdcperf.judging.own_delay import own_delay_ms
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
+from pytest_cdcperf.judging.verdict import Verdict
+from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
-from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult
-from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.reporting.printable import one_line, printable, short_name
 from pytest_cdcperf.reporting.result import Live, RunResult, figures_of, unit_of
 from pytest_cdcperf.units import format_duration
@@ -17,7 +19,9 @@ MARKS = {
     Outcome.FAILED: "✗",
     Outcome.NO_SAMPLES: "✗",
     Outcome.TOO_FEW: "?",
+    Outcome.INCONCLUSIVE: "?",
     Outcome.NOT_JUDGED: "-",
+    Outcome.UNFIT: "?",
 }
 _GROUPS = (
     ("change data capture", ("cdc_", "e2e_", "soak_")),
@@ -77,6 +81,7 @@ def summary(result: RunResult) -> list[str]:
         *_metric_lines(result),
         *_threshold_lines(result.thresholds),
         *_worker_lines(result),
+        *_generator_line(result),
         *_failure_lines(result),
         *([one_line(f"  {result.breaking_point}")] if result.breaking_point else []),
         *(one_line(f"  note: {note}") for note in result.notes),
@@ -86,7 +91,9 @@ def summary(result: RunResult) -> list[str]:
 def verdict_lines(result: RunResult) -> list[str]:
     """Return the verdict of one run with its reasons."""
     head = f"  {result.verdict}" + (f": {result.reasons[0]}" if result.reasons else "")
-    return [one_line(line) for line in (head, *(f"    and: {reason}" for reason in result.reasons[1:]))]
+    also = [f"    and: {reason}" for reason in result.reasons[1:]]
+    also += [f"    WARNING, the generator was unfit: {warning}" for warning in result.warnings]
+    return [one_line(line) for line in (head, *also)]
 
 
 def _metric_lines(result: RunResult) -> list[str]:
@@ -142,7 +149,7 @@ def _threshold_lines(results: Iterable[ThresholdResult]) -> list[str]:
 def threshold_line(result: ThresholdResult) -> str:
     """Return one threshold with its mark, what was observed, and why it was not judged where it was not."""
     observed = "" if result.observed is None else f"  observed {result.words or number(result.observed)}"
-    if result.interval is not None:
+    if result.interval is not None and not result.words:
         observed += f" [{number(result.interval[0])} to {number(result.interval[1])}]"
     outcome = f"  {result.outcome}" if result.outcome not in {Outcome.PASSED, Outcome.FAILED} else ""
     note = f" ({result.note})" if result.note and result.note != result.outcome else ""
@@ -152,7 +159,7 @@ def threshold_line(result: ThresholdResult) -> str:
 def _worker_lines(result: RunResult) -> list[str]:
     if len(result.workers) < 2:
         return []
-    head = ("worker", "share", "iterations", "duration", "CPU", "generator_lag p99", "")
+    head = ("worker", "share", "iterations", "duration", "CPU", "generator_lag p99", "own delay p95", "lost", "")
     rows = [
         (
             part.name,
@@ -161,6 +168,8 @@ def _worker_lines(result: RunResult) -> list[str]:
             format_duration(part.elapsed_s),
             f"{part.core:.0%}",
             "-" if part.generator_lag_p99_ms is None else number(part.generator_lag_p99_ms, "ms"),
+            "-" if part.own_delay_p95_ms is None else number(part.own_delay_p95_ms, "ms"),
+            f"{part.lost:.1%}",
             part.fate,
         )
         for part in result.workers
@@ -170,6 +179,17 @@ def _worker_lines(result: RunResult) -> list[str]:
 
 def _width(cells: Iterable[str]) -> int:
     return min(_WIDEST, max(map(len, cells), default=0))
+
+
+def _generator_line(result: RunResult) -> list[str]:
+    if result.total.select(builtin.GENERATOR_DELAY.name) is None:
+        return []
+    own_ms = [own_delay_ms(result.total, at) for at in ("p(95)", "p(99)", "max")]
+    p95, p99, worst = (f"{ms:.2g} ms" if ms < 10 else f"{ms:.0f} ms" for ms in own_ms)
+    lost = max((part.lost for part in result.workers), default=0.0)
+    cores = sum(part.core for part in result.workers)
+    fit = "fit" if result.fit else "UNFIT"
+    return [f"  generator {fit}: own delay p95 {p95}, p99 {p99}, worst {worst}; lost {lost:.1%}; {cores:.2f} cores"]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -196,7 +216,7 @@ def session_table(results: Sequence[RunResult]) -> list[str]:
             format_duration(r.elapsed_s),
             str(r.peak_vus),
             str(r.failed_checks),
-            str(r.verdict),
+            f"{r.verdict}" + ", generator unfit" * (not r.fit and r.passed),
         )
         for r in results
     ]

@@ -158,9 +158,10 @@ class Project(Place):
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment of a session: nothing in it names servers or plugins."""
+    """Return the environment of a session: nothing in it names servers or plugins, and any host is good enough."""
     dropped = ("POSTGRES_", "MONGODB_", "CDCPERF_", "PYTEST_", "RESULTS_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    kept["CDCPERF_ON_UNFIT"] = "warn"
     return {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "250", **more}
 
 

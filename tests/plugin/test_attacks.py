@@ -31,7 +31,7 @@ class Body:
         raise ValueError("ran")
 
 def test_it(load):
-    result = load.run(Body(), PerVUIterations(vus=1, iterations=5))
+    result = load.run(Body(), PerVUIterations(vus=1, iterations=5), check=False)
     assert result.failed_iterations == 5 and result.failures[0].type == "ValueError"
 """)
     run(pytester).assert_outcomes(passed=1)
@@ -189,7 +189,7 @@ def test_workers_without_perf_tests_are_xdists_own(pytester, write):
 def test_load_run_inside_a_load_is_refused(pytester, write):
     write("""
 def test_it(load):
-    result = load.run(lambda: load.run(lambda: 1, PerVUIterations()), PerVUIterations())
+    result = load.run(lambda: load.run(lambda: 1, PerVUIterations()), PerVUIterations(), check=False)
     assert "call it in the test itself" in result.failures[0].sample
 """)
     pytester.runpytest("--perf-run").assert_outcomes(passed=1)

@@ -161,9 +161,16 @@ def test_handlers():
     handler = signal.getsignal(signal.SIGTERM)
     assert (handler is signal.SIG_DFL) == {not more}
 
+def sleep(begun):
+    begun.set()
+    time.sleep(60)
+
 def test_fork():
-    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    fork = multiprocessing.get_context("fork")
+    begun = fork.Event()  # Python drops what comes before a fork of its own has begun
+    child = fork.Process(target=sleep, args=(begun,))
     child.start()
+    assert begun.wait(30)
     child.terminate()
     child.join(10)
     assert child.exitcode == -signal.SIGTERM

@@ -94,14 +94,16 @@ def test_too_few_samples_for_a_percentile_make_it_invalid(pytester, write):
     write(f"@perf({LOAD}, p99='10s')\ndef test_it():\n    pass\n")
     result = run(pytester)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["INVALID: response_time p(99)<10000: 20 samples; p(99) needs 299; run longer"])
+    result.stdout.fnmatch_lines(
+        ["INVALID: response_time p(99)<10000: 20 samples; p(99) needs 299, which takes about *; run longer"]
+    )
 
 
 def test_in_a_shortened_run_such_a_percentile_is_not_judged(pytester, write):
     write("@perf(vus=1, duration='5m', p99='10s')\ndef test_it():\n    time.sleep(0.1)\n")
     result = run(pytester, "--perf-duration=1s")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*- response_time p(99)<10000*not judged (* samples; p(99) needs 299)"])
+    result.stdout.fnmatch_lines(["*- response_time p(99)<10000*not judged (* samples; p(99) needs 299*)"])
 
 
 def test_a_false_check_fails_no_iteration_under_load(pytester, write):
@@ -191,3 +193,52 @@ def test_it():
     warnings.warn("costly", RuntimeWarning)
 """)
     run(pytester, "-Walways").assert_outcomes(passed=1, warnings=1)
+
+
+BLOCKING = """
+def helper():
+    time.sleep(0.2)
+
+@perf(vus=1, duration='1s')
+async def test_it():
+    helper()
+"""
+
+
+def test_a_generator_that_could_not_run_makes_it_invalid(pytester, write, result_of, monkeypatch):
+    monkeypatch.delenv("CDCPERF_ON_UNFIT")
+    write(BLOCKING)
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*generator UNFIT: own delay p95 * ms, p99 * ms, worst * ms; lost *%; * cores",
+            "  INVALID: the generator could not run for * of the time (allowed 15%), worst at *: *",
+        ]
+    )
+    document = result_of("test_it-test_it")
+    assert (document["verdict"], document["generator_fit"], document["warnings"]) == ("INVALID", False, [])
+    assert document["workers"][0]["lost"] > 0.5
+    assert document["workers"][0]["own_delay_p95_ms"] > 100
+    assert document["metrics"]["generator_delay"]["values"]["max"] > 100
+
+
+@pytest.mark.parametrize("asked", ["option", "environment", "pyproject.toml"])
+def test_an_unfit_generator_only_warns_where_that_is_asked_for(pytester, write, result_of, monkeypatch, asked):
+    monkeypatch.delenv("CDCPERF_ON_UNFIT")
+    if asked == "environment":
+        monkeypatch.setenv("CDCPERF_ON_UNFIT", "warn")
+    if asked == "pyproject.toml":
+        pytester.makepyprojecttoml("[tool.cdcperf]\non_unfit = 'warn'\n")
+    write(BLOCKING)
+    result = run(pytester, *(["--perf-on-unfit=warn"] if asked == "option" else []))
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "  PASSED",
+            "    WARNING, the generator was unfit: the generator could not run for * (allowed 15%), *",
+        ]
+    )
+    document = result_of("test_it-test_it")
+    assert (document["verdict"], document["generator_fit"], document["on_unfit"]) == ("PASSED", False, "warn")
+    assert len(document["warnings"]) == 1

@@ -142,6 +142,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("POSTGRES_", "MONGODB_", "CDCPERF_", "PYTEST_ADDOPTS", "PYTEST_CURRENT", "RESULTS_"))
     }
+    kept["CDCPERF_ON_UNFIT"] = "warn"
     return {**kept, "RESULTS_DIR": str(tmp_path / "perf-results"), "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
 
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pytest_cdcperf.engine.arrivals import planned_starts
 from pytest_cdcperf.engine.mix import Mix
 from pytest_cdcperf.errors import ConfigError, shown
-from pytest_cdcperf.metrics.course import Drift, Recovery
-from pytest_cdcperf.metrics.threshold import Limit, parse_thresholds
+from pytest_cdcperf.judging.rules.drift import Drift
+from pytest_cdcperf.judging.rules.recovery import Recovery
+from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
 from pytest_cdcperf.model.load import EXECUTORS, OpenLoad
 from pytest_cdcperf.model.overrides import Overrides
 from pytest_cdcperf.model.spec import MARKER_KEYS, parse_marker

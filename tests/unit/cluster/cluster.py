@@ -13,7 +13,7 @@ from pytest_cdcperf.cluster.messages import (
     Serving,
     ShareDone,
 )
-from pytest_cdcperf.metrics.threshold import parse_thresholds
+from pytest_cdcperf.judging.threshold import parse_thresholds
 from pytest_cdcperf.model.services import MongoAddress, PostgresAddress, Services
 from pytest_cdcperf.reporting.result import RunFacts
 from tests.unit.metrics.windows import window

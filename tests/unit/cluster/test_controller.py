@@ -19,10 +19,10 @@ from pytest_cdcperf.cluster.messages import (
     Stop,
     WindowDone,
 )
+from pytest_cdcperf.judging.threshold import Limit
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.recorder import Definition
 from pytest_cdcperf.metrics.snapshot import GaugeMerge, Kind
-from pytest_cdcperf.metrics.threshold import Limit
-from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.share import Share
 from pytest_cdcperf.reporting.result import unit_of
 from tests.unit.cluster.cluster import A, Cluster, RecordingHost, done, plan, second_of, to_all

@@ -19,8 +19,8 @@ from pytest_cdcperf.cluster.messages import (
     Stop,
     WindowDone,
 )
-from pytest_cdcperf.metrics.threshold import Limit
-from pytest_cdcperf.metrics.verdict import Verdict
+from pytest_cdcperf.judging.threshold import Limit
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.model.share import Share
 from tests.unit.cluster.cluster import A, B, Cluster, done, plan, second_of, to_all
 from tests.unit.metrics.windows import window

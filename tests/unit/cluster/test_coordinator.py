@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.metrics.course import Recovery
+from pytest_cdcperf.engine.heartbeat import filled_in
+from pytest_cdcperf.judging.cause import DelayEvidence
+from pytest_cdcperf.judging.rules.recovery import Recovery
+from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import Definition
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeMerge, GaugeState, Kind, RateState, SeriesKey, Snapshot
-from pytest_cdcperf.metrics.threshold import Limit, parse_thresholds
-from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.load import Phase
 from pytest_cdcperf.reporting.result import RunFacts, WorkerPart, unit_of
 
@@ -131,22 +134,130 @@ def test_a_threshold_that_wants_to_ends_the_run_once_and_says_so():
     assert result.verdict is Verdict.FAILED
 
 
-def test_a_weak_generator_makes_the_result_invalid():
-    result = coordinated(window(0, 100), done(1.0, weaknesses=("weak",))).result()
-    assert (result.verdict, result.reasons) == (Verdict.INVALID, ("weak",))
+def late(start_s, iterations, lost_s, **more):
+    """A second in which the generator could not run for a part of the time."""
+    this = window(start_s, iterations, **more)
+    beats = Histogram()
+    beats.record(filled_in(lost_s * 1e3))
+    this.snapshot.series[SeriesKey("generator_delay", Kind.TREND)] = beats
+    this.snapshot.series[SeriesKey("generator_lost_s", Kind.COUNTER)] = CounterState(lost_s)
+    return this
+
+
+def test_an_unfit_generator_makes_the_result_invalid_and_says_why():
+    coordinator = Coordinator(plan())
+    evidence = DelayEvidence(span_s=1.0, late_s=0.4, worst_ms=400.0, worst_from_s=1, worst_to_s=2, cpu_s=0.9, cpus=2)
+    coordinator.take_window("main", window(0, 100))
+    coordinator.take_window("main", late(1, 100, 0.4), evidence)
+    coordinator.take_done("main", done(2.0, core=0.9))
+    result = coordinator.result()
+    assert (result.verdict, result.fit) == (Verdict.INVALID, False)
+    assert result.reasons == (
+        "the generator could not run for 20% of the time (allowed 15%), worst at 1-2 s, 400 ms late: its own code used "
+        "0.9 of a core, and Python runs on one: use more workers, fewer VUs, or think time",
+    )
+    assert (result.workers[0].lost, result.workers[0].own_delay_worst_ms) == (0.2, 800.0)
+
+
+def test_an_unfit_generator_only_warns_where_that_was_asked_for():
+    tolerant = replace(plan(), facts=replace(FACTS, on_unfit="warn"))
+    coordinator = Coordinator(tolerant)
+    feed(coordinator, "main", late(0, 100, 0.4), done(1.0))
+    result = coordinator.result()
+    assert (result.verdict, result.reasons, result.fit) == (Verdict.PASSED, (), False)
+    assert [warning[:50] for warning in result.warnings] == ["the generator could not run for 40% of the time (a"]
+
+
+@pytest.mark.parametrize(("on_unfit", "verdict"), [("fail", Verdict.INVALID), ("warn", Verdict.FAILED)])
+def test_a_limit_that_the_generator_may_have_crossed_is_untold_and_with_a_warning_it_is_crossed(on_unfit, verdict):
+    asked = plan({"response_time": "p(95)<5"})
+    coordinator = Coordinator(replace(asked, facts=replace(FACTS, on_unfit=on_unfit)))
+    feed(coordinator, "main", late(0, 100, 0.1, response_ms=10.0), done(1.0))
+    result = coordinator.result()
+    assert result.verdict is verdict
+    said = "response_time p(95)<5: observed 10, the generator's own delay, 200 ms, is above the limit"
+    assert said in (result.reasons if on_unfit == "fail" else result.warnings)
+
+
+@pytest.mark.parametrize("on_unfit", ["fail", "warn"])
+def test_a_load_that_did_not_come_is_invalid_whatever_is_tolerated(on_unfit):
+    coordinator = Coordinator(replace(plan(), facts=replace(FACTS, on_unfit=on_unfit)))
+    feed(coordinator, "main", window(0, 5), done(weaknesses=("3 of 8 VUs came late",)))
+    result = coordinator.result()
+    assert (result.verdict, result.reasons) == (Verdict.INVALID, ("3 of 8 VUs came late",))
+    assert not result.fit
+
+
+def test_a_phase_is_unfit_by_itself_for_the_limits_on_it():
+    phases = (Phase("ramp-up", 0, 2), Phase("hold", 2, 10))
+    sent = [late(0, 50, 0.4), late(1, 50, 0.3), *(window(second, 50) for second in range(2, 10)), done(10.0)]
+    verdicts = {}
+    for phase in ("ramp-up", "hold"):
+        coordinator = Coordinator(plan({"response_time": Limit("avg<5000", phase=phase)}, phases=phases))
+        feed(coordinator, "main", *sent)
+        verdicts[phase] = coordinator.result()
+    assert verdicts["hold"].verdict is Verdict.PASSED
+    assert (
+        verdicts["ramp-up"]
+        .reasons[0]
+        .startswith("the generator could not run for 35% of the time in ramp-up (allowed 15%)")
+    )
+
+
+@pytest.mark.parametrize(("late_at", "verdict"), [(2, Verdict.FAILED), (3, Verdict.INVALID), (4, Verdict.INVALID)])
+def test_a_limit_over_time_is_untold_by_the_worst_windows_and_the_one_before(late_at, verdict):
+    coordinator = Coordinator(plan({"response_time": Limit("max<50", over="1s")}))
+    for second in range(6):
+        response_ms = 120.0 if second == 4 else 10.0
+        sent = (
+            late(second, 50, 0.1, response_ms=response_ms)
+            if second == late_at
+            else window(second, 50, response_ms=response_ms)
+        )
+        feed(coordinator, "main", sent)
+    feed(coordinator, "main", done(6.0))
+    assert coordinator.result().verdict is verdict
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(220, Verdict.INVALID), (230, Verdict.FAILED)])
+def test_what_all_workers_lost_is_counted_in_the_mean(limit, verdict):
+    coordinator = Coordinator(plan({"iterations": f"count>={limit}"}), ["gw0", "gw1"])
+    for worker in ("gw0", "gw1"):
+        feed(coordinator, worker, late(0, 100, 0.1), done(1.0))
+    assert coordinator.result().verdict is verdict  # 200 / (1 - 0.1) are 222
+
+
+def test_workers_that_share_a_host_are_told():
+    coordinator = Coordinator(plan(), ["gw0", "gw1"])
+    evidence = DelayEvidence(span_s=1.0, late_s=0.4, worst_ms=400.0, cpu_s=0.3, others_cpu_s=0.7, cpus=1)
+    for worker in ("gw0", "gw1"):
+        coordinator.take_window(worker, late(0, 100, 0.4), evidence)
+        coordinator.take_done(worker, done(1.0, host="load1"))
+    assert "2 workers share the 1 CPUs of their host" in coordinator.result().reasons[0]
 
 
 def test_phases_course_and_breaking_point_are_judged():
-    phases = (Phase("hold", 0, 5), Phase("ramp-up", 5, 10))
+    phases = (Phase("hold", 0, 5), Phase("ramp-up", 5, 30))
     thresholds = {"response_time": ["p(95)<50", Limit("avg<15", phase="hold")]}
     coordinator = Coordinator(plan(thresholds, course=(Recovery(),), phases=phases))
-    for second in range(10):
-        feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 5 else 90.0, vus=second))
+    for second in range(30):
+        feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 15 else 90.0, vus=second))
     result = coordinator.result()
     assert [str(r.outcome) for r in result.thresholds] == ["failed", "passed", "not judged"]
     assert result.breaking_point == (
-        "breaking point at 5 s, 5 VUs, 20 iterations/s: response_time p(95)<50 (observed 90); it did not recover"
+        "breaking point at 15 s, 15 VUs, 20 iterations/s: response_time p(95)<50 is crossed and stays above to the end "
+        "of the ramp (100.0% of the samples, 5% allowed)"
     )
+    assert result.notes == ()
+
+
+def test_a_ramp_that_may_have_broken_something_says_so_in_a_note():
+    coordinator = Coordinator(plan({"response_time": "p(95)<50"}, phases=(Phase("ramp-up", 0, 10),)))
+    for second in range(10):
+        feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 8 else 90.0, vus=second))
+    result = coordinator.result()
+    assert result.breaking_point == ""
+    assert result.notes == ("it may break from 8 VUs on, by response_time p(95)<50; needs a longer ramp to tell",)
 
 
 def test_a_level_load_has_no_breaking_point():

@@ -21,8 +21,8 @@ from pytest_cdcperf.cluster.messages import (
 )
 from pytest_cdcperf.cluster.wire import pack, unpack
 from pytest_cdcperf.errors import CdcperfError, GoneError, RefusedError
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.snapshot import Snapshot
-from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.share import Share
 from pytest_cdcperf.reporting.result import RunFacts, RunResult
 

@@ -40,12 +40,14 @@ from pytest_cdcperf.cluster.messages import (
 from pytest_cdcperf.cluster.shared import OnceCall, PoolCall
 from pytest_cdcperf.cluster.wire import pack, unpack
 from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.metrics.course import Drift, Recovery
+from pytest_cdcperf.judging.cause import DelayEvidence
+from pytest_cdcperf.judging.rules.drift import Drift
+from pytest_cdcperf.judging.rules.recovery import Recovery
+from pytest_cdcperf.judging.threshold import Limit, evaluate, parse_thresholds
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import definitions
 from pytest_cdcperf.metrics.snapshot import GaugeMerge, GaugeState, Kind, SeriesKey, Snapshot
-from pytest_cdcperf.metrics.threshold import Limit, evaluate, parse_thresholds
-from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.model.load import RampingVUs
 from pytest_cdcperf.model.services import MongoAddress, PostgresAddress, Services
 from pytest_cdcperf.model.share import Share
@@ -79,7 +81,8 @@ MESSAGES = [
     Arrived("t.py::test"),
     Plan("t.py::test", 2, FACTS, THRESHOLDS, (Recovery(), Drift("stack_memory_mb")), tuple(PHASES), definitions()),
     WindowDone("t.py::test", FULL),
-    ShareDone("t.py::test", 10.0, 0.5, "Ctrl-C", "skipped", FAILURES, ("f",), ("w",), ("n",), definitions()),
+    WindowDone("t.py::test", FULL, DelayEvidence(1.0, late_s=0.2, blocked=collections.Counter({"t.py:3 in ü": 2}))),
+    ShareDone("t.py::test", 10.0, 0.5, "Ctrl-C", "skipped", FAILURES, ("f",), ("w",), ("n",), definitions(), "host"),
     Auditing("t.py::test"),
     Broken("the slot is gone"),
     CallEnded("t.py::test", "failed", "stuck"),

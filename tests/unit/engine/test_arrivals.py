@@ -11,13 +11,22 @@ from hypothesis import strategies as st
 
 from pytest_cdcperf.engine.arrivals import planned_starts
 from pytest_cdcperf.model.load import ConstantArrivalRate, RampingArrivalRate
+from pytest_cdcperf.model.ramp import Ramp
 from pytest_cdcperf.model.share import Share
+from pytest_cdcperf.units import duration_s
 
 RATES = st.integers(0, 60)
-STAGES = st.lists(st.tuples(st.sampled_from(["500ms", "1s", "3s", "7s"]), RATES), min_size=1, max_size=4)
+STAGES = st.lists(st.tuples(st.sampled_from(["0s", "500ms", "1s", "3s", "7s"]), RATES), min_size=1, max_size=4)
+
+
+def has_a_start(drawn):
+    ramp = Ramp.through(drawn[0], [(duration_s(duration), target) for duration, target in drawn[1]])
+    return bool(ramp.segments) and ramp.area >= 1
+
+
 RAMPS = (
     st.tuples(st.integers(0, 60), STAGES)
-    .filter(lambda drawn: drawn[0] or any(target for _, target in drawn[1]))
+    .filter(has_a_start)
     .map(lambda drawn: RampingArrivalRate(start_rate=drawn[0], stages=drawn[1]))
 )
 
@@ -46,6 +55,16 @@ def test_a_constant_rate_starts_at_once_and_then_evenly():
     assert list(planned_starts(ConstantArrivalRate(rate=4, duration="1s"))) == [0, 0.25, 0.5, 0.75]
 
 
+def test_a_ramp_starts_where_the_integral_of_its_rate_reaches_one():
+    assert list(planned_starts(RampingArrivalRate(start_rate=2, stages=[("2s", 2)]))) == [0.5, 1, 1.5, 2]
+    assert next(planned_starts(RampingArrivalRate(stages=[("10s", 2)]))) == pytest.approx(10**0.5)
+
+
+def test_a_stage_of_no_length_is_a_step():
+    load = RampingArrivalRate(start_rate=1, stages=[("2s", 1), ("0s", 4), ("1s", 4)])
+    assert list(planned_starts(load)) == [1, 2, 2.25, 2.5, 2.75, 3]
+
+
 def test_a_late_load_still_counts_from_its_own_start():
     assert list(planned_starts(ConstantArrivalRate(start_at="1m", rate=2, duration="1s"))) == [0, 0.5]
 
@@ -63,10 +82,10 @@ def area_until(load, until_s):
 @given(RAMPS)
 def test_the_nth_start_is_where_the_integral_of_the_rate_reaches_n(load):
     starts = list(planned_starts(load))
-    assert len(starts) == math.ceil(load.ramp.area - 1e-9)
+    assert len(starts) == math.floor(load.ramp.area + 1e-9)
     assert all(earlier < later for earlier, later in pairwise(starts))
-    assert all(0 <= start < load.active_s for start in starts)
-    for number, start in enumerate(starts):
+    assert all(0 < start <= load.active_s * (1 + 1e-12) for start in starts)
+    for number, start in enumerate(starts, 1):
         assert area_until(load, start) == pytest.approx(number, rel=1e-9, abs=1e-9)
 
 

@@ -116,6 +116,13 @@ def test_a_load_that_cannot_be_sampled_does_not_begin(limit, subject):
     assert ran.total.select("iterations") is None
 
 
+def test_a_load_without_its_heartbeat_does_not_begin(limit, subject):
+    limit(lambda name: name != "cdcperf-heartbeat")
+    ran = subject.execute(lambda: None, ConstantVUs(duration="1h"))
+    assert ran.outcome.fault.startswith("the thread of the heartbeat could not be started")
+    assert ran.total.select("iterations") is None
+
+
 @pytest.mark.parametrize("error", [RuntimeError(NO_MORE), ThreadLimitError("the watcher could not be started")])
 def test_a_thread_that_a_body_needs_ends_the_run_too(subject, error):
     def body():

@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_cdcperf.metrics.histogram import COARSE_SCHEMA, SCHEMA, ZERO_THRESHOLD, Histogram
@@ -218,6 +218,8 @@ def test_a_packed_histogram_reads_like_the_one_it_was_made_of(values):
     assert merged(packed) == histogram
     for q in QUANTILES:
         assert packed.quantile(q) == pytest.approx(histogram.quantile(q), nan_ok=True)
+    for value in (-1.0, 0.0, *values):
+        assert packed.count_above(value) == histogram.count_above(value)
 
 
 @given(st.lists(ANY_SIGN, max_size=50), st.integers(4, 60))
@@ -226,3 +228,55 @@ def test_limited_it_has_few_buckets_and_all_samples(values, most):
     histogram.limit(most)
     assert len(histogram.positive) + len(histogram.negative) <= most
     assert exactly(histogram) == exactly(holding(values).coarse(histogram.schema))
+
+
+@given(st.lists(ANY_SIGN, min_size=1, max_size=50), ANY_SIGN, SCHEMAS)
+def test_the_number_above_a_value_is_off_by_its_own_bucket_at_most(values, value, schema):
+    histogram = holding(values, schema)
+    width = 2.0 ** (1.0 / 2.0**schema)
+    low, high = sorted((value / width, value * width))
+    assert sum(v > high for v in values) <= histogram.count_above(value) <= sum(v >= low for v in values)
+
+
+@given(st.lists(ANY_SIGN, min_size=2, max_size=50), st.floats(0.01, 0.99), SCHEMAS)
+@example([-1.0, 0.0], 0.99, 7)
+def test_the_edge_next_to_a_quantile_parts_the_samples_where_they_can_be_parted(values, q, schema):
+    histogram = holding(values, schema)
+    above = histogram.count_above(histogram.edge_at(q))
+    buckets = len(histogram.positive) + len(histogram.negative) + (histogram.zeros > 0)
+    assert 0 < above < len(values) or buckets == 1
+
+
+@given(st.lists(MAGNITUDES, min_size=1, max_size=50), SCHEMAS)
+def test_ranks_are_values_within_their_buckets(values, schema):
+    histogram, width = holding(values, schema), 2.0 ** (1.0 / 2.0**schema)
+    for rank, value in enumerate(sorted(values), 1):
+        low, high = histogram.values_at(rank, rank)
+        assert value / width <= low * (1 + 1e-12) <= value * (1 + 2e-12)
+        assert value <= high * (1 + 1e-12) <= value * width * (1 + 2e-12)
+
+
+@pytest.mark.parametrize("schema", [COARSE_SCHEMA, SCHEMA])
+def test_an_interpolated_quantile_moves_within_a_bucket(schema):
+    """The level rises by a tenth of a bucket at a time, and so does the quantile."""
+    width = 2 ** (1 / 2**schema)
+    levels = [100 * width ** (step / 10) for step in range(11)]
+    found = []
+    for level in levels:
+        histogram = Histogram(schema=schema)
+        histogram.record([level * (1 + number / 1000) for number in range(-500, 500)])
+        found.append(histogram.interpolated(0.95))
+    assert found == pytest.approx([level * 1.45 for level in levels], rel=0.2 * (width - 1))
+    assert found == sorted(found)
+
+
+@given(st.lists(ANY_SIGN, min_size=1), st.floats(0, 1))
+def test_an_interpolated_quantile_lies_within_the_extremes(values, q):
+    histogram = Histogram()
+    histogram.record(values)
+    assert histogram.min <= histogram.interpolated(q) <= histogram.max
+    assert histogram.interpolated(1.0) == histogram.max
+
+
+def test_nothing_has_no_interpolated_quantile():
+    assert math.isnan(Histogram().interpolated(0.5))

@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import pytest
 
+from pytest_cdcperf.judging.live import Judging
+from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
 from pytest_cdcperf.metrics.caps import MAX_METRICS, MAX_SERIES, MAX_SERIES_PER_METRIC
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.judging import Judging
 from pytest_cdcperf.metrics.series import MAX_HISTORY, MAX_HISTORY_STATES, Timeline, Window
 from pytest_cdcperf.metrics.snapshot import FEW_BUCKETS, CounterState, GaugeState, Kind, SeriesKey, Snapshot
-from pytest_cdcperf.metrics.threshold import Limit, parse_thresholds
 from pytest_cdcperf.model.load import Phase
 
 COUNT, TIME, VUS = SeriesKey("c", Kind.COUNTER), SeriesKey("t", Kind.TREND), SeriesKey("v", Kind.GAUGE)

@@ -137,13 +137,17 @@ OPEN = {"rate": 1, "duration": "1s"}
             RampingVUs,
             {"stages": [("0s", 5), (10, -1), ("1s", 1.5), ("1s", True)], "start_vus": -1},
             [
-                f"stage 1: duration='0s'; {ABOVE}",
                 f"stage 2: duration=10 {DURATION}",
                 f"stage 2: target=-1; {COUNT_OR_NONE}",
                 f"stage 3: target=1.5; {COUNT_OR_NONE}",
                 f"stage 4: target=True; {COUNT_OR_NONE}",
                 f"start_vus=-1; {COUNT_OR_NONE}",
             ],
+        ),
+        (
+            RampingVUs,
+            {"stages": [("0s", 5)]},
+            ["stages=[('0s', 5)]; allowed: at least one stage longer than 0s"],
         ),
         (
             RampingVUs,
@@ -196,17 +200,22 @@ OPEN = {"rate": 1, "duration": "1s"}
         ),
         (
             RampingArrivalRate,
-            {"stages": [("1s", -1), ("0s", 2.5)], "start_rate": "x"},
+            {"stages": [("1s", -1), ("x", 2.5)], "start_rate": "x"},
             [
                 f"stage 1: target=-1; {RATE_OR_NONE}",
-                f"stage 2: duration='0s'; {ABOVE}",
+                f"stage 2: duration='x' {DURATION}",
                 f"start_rate='x'; {RATE_OR_NONE}",
             ],
         ),
         (
             RampingArrivalRate,
             {"stages": [("1s", 0)]},
-            ["stages never reach a start; allowed: at least one target, or start_rate, above 0"],
+            ["stages add up to 0 starts; allowed: at least 1; raise a target or a duration"],
+        ),
+        (
+            RampingArrivalRate,
+            {"stages": [("1s", 1)]},
+            ["stages add up to 0.5 starts; allowed: at least 1; raise a target or a duration"],
         ),
         (
             RampingArrivalRate,
@@ -230,7 +239,7 @@ def test_what_an_executor_cannot_do_without_is_asked_for(executor):
 def test_values_at_the_edge_are_allowed():
     assert RampingVUs(start_vus=1, stages=[("1ms", 0)]).most_vus == 1
     assert ConstantArrivalRate(**OPEN, vus=3, max_vus=3, max_lateness="0s").most_vus == 3
-    assert RampingArrivalRate(start_rate=0.5, stages=[("1s", 0)]).ramp.area == 0.25
+    assert RampingArrivalRate(start_rate=2, stages=[("1s", 0)]).ramp.area == 1
     assert PerVUIterations(start_at="0s").start_s == 0
 
 

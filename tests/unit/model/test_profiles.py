@@ -84,11 +84,11 @@ def through(*stages):
             "spike",
             RampingVUs(
                 start_vus=10,
-                stages=[("30s", 10), ("1m", 500), ("30s", 10), ("1m", 10)],
+                stages=[("60s", 10), ("1m", 500), ("30s", 10), ("2m", 10)],
                 graceful_ramp_down="40s",
                 graceful_stop="40s",
             ),
-            180,
+            270,
         ),
     ],
 )
@@ -99,7 +99,9 @@ def test_the_built_in_shapes(name, load, planned_s):
 
 
 def test_a_spike_has_a_hold_before_and_after():
-    assert [phase.name for phase in BUILTIN_PROFILES["spike"].phases] == ["hold", "ramp-up", "ramp-down", "hold"]
+    phases = BUILTIN_PROFILES["spike"].phases
+    assert [phase.name for phase in phases] == ["hold", "ramp-up", "ramp-down", "hold"]
+    assert [phase.end_s - phase.start_s for phase in phases] == [60, 60, 30, 120]
 
 
 def test_only_the_soak_needs_to_be_asked_for():

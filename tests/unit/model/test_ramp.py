@@ -14,7 +14,11 @@ LENGTHS = st.integers(1, 40).map(lambda n: n / 4)
 VALUES = st.floats(0, 1000, allow_subnormal=False).map(lambda value: round(value, 3))
 COUNTS = st.integers(0, 6)
 SMOOTH = st.builds(Ramp.through, VALUES, st.lists(st.tuples(LENGTHS, VALUES), min_size=1, max_size=5))
-STEPPED = st.builds(Ramp.through, COUNTS, st.lists(st.tuples(LENGTHS, COUNTS), min_size=1, max_size=5))
+STEPPED = st.builds(
+    Ramp.through,
+    COUNTS,
+    st.lists(st.tuples(LENGTHS | st.just(0), COUNTS), min_size=1, max_size=5).filter(lambda s: any(n for n, _ in s)),
+)
 
 UP_HOLD_DOWN = Ramp.through(0, [(10, 20), (5, 20), (10, 0)])
 
@@ -102,6 +106,8 @@ def test_a_stretch_of_nothing_is_passed_over():
         (2, [(10, 0)], {1: [(0, 10)], 2: [(0, 5)]}),
         (0, [(10, 2), (10, 2), (10, 0)], {1: [(5, 30)], 2: [(10, 25)]}),
         (1, [(10, 2), (10, 0), (10, 2)], {1: [(0, 20), (25, 30)], 2: [(10, 15), (30, 30)]}),
+        (1, [(10, 1), (0, 3), (10, 3), (0, 1), (10, 1)], {1: [(0, 30)], 2: [(10, 20)], 3: [(10, 20)]}),
+        (0, [(0, 2), (10, 2), (0, 0), (10, 0), (10, 1)], {1: [(0, 10), (30, 30)], 2: [(0, 10)]}),
         (4, [(10, 2), (10, 4)], {2: [(0, 20)], 3: [(0, 10), (15, 20)], 4: [(0, 5), (20, 20)]}),
     ],
 )

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics.course import Drift, Recovery
+from pytest_cdcperf.judging.rules.drift import Drift
+from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
 from pytest_cdcperf.model.spec import MARKER_KEYS, MarkerSpec, PerfSpec, parse_marker
 
@@ -166,7 +167,6 @@ def test_a_faulty_value_of_a_load_key_is_said_with_the_others():
 
 
 BURST = ConstantVUs(duration="1m", start_at="5m")
-NOTHING_RUNNING = "a start_at before the end of the others; {} s leaves nothing running from {} s on"
 
 
 def test_several_loads_have_names():
@@ -190,12 +190,15 @@ def test_keys_lie_over_the_profile_and_iterations_replace_its_executor():
         ({"a": 5}, "a mapping of scenario names to executors"),
         ({"": PROFILE}, "a mapping of scenario names to executors"),
         ({1: PROFILE}, "a mapping of scenario names to executors"),
-        ({"a": ConstantVUs(duration="1s", start_at="1s")}, NOTHING_RUNNING.format(1, 0)),
-        ({"a": PROFILE, "b": ConstantVUs(duration="1s", start_at="11m")}, NOTHING_RUNNING.format(660, 300)),
     ],
 )
 def test_loads_that_cannot_be_are_refused(value, fault):
     assert refused(load=value) == [f"load={value!r}; allowed: {fault}"]
+
+
+def test_a_load_may_start_at_any_time():
+    loads = {"a": PROFILE, "b": ConstantVUs(duration="1s", start_at="11m")}
+    assert parse_marker({"load": loads}).loads == loads
 
 
 def test_iterations_and_duration_both_say_when_it_ends():
@@ -230,6 +233,14 @@ def test_the_rules_of_the_course(keys, course):
 def test_rules_of_another_kind_are_refused(keys, fault):
     (found,) = refused(**keys)
     assert found.startswith(fault)
+
+
+def test_a_rule_on_a_metric_that_has_no_percentile_is_refused():
+    assert refused(recovery=[Recovery(), Recovery("iterations")], drift=Drift("checks")) == [
+        "recovery: 'iterations' is a counter; allowed: a trend",
+        "drift: 'checks' is a rate; allowed: a trend or a gauge",
+    ]
+    assert parse_marker({"drift": Drift("soak_memory_indicator")}).course == (Drift("soak_memory_indicator"),)
 
 
 @pytest.mark.parametrize(

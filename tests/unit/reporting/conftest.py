@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.judging.intervals import Precision
+from pytest_cdcperf.judging.threshold import evaluate, parse_thresholds
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Recorder, Scope, Trend, recording
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import Snapshot
-from pytest_cdcperf.metrics.threshold import evaluate, parse_thresholds
-from pytest_cdcperf.metrics.verdict import Verdict
 from pytest_cdcperf.reporting.result import RunFacts, RunResult, WorkerPart
 
 NASTY = "<b>\"'&]]>ü"
@@ -60,7 +61,7 @@ def result():
         elapsed_s=3.0,
         verdict=Verdict.FAILED,
         reasons=("response_time max<50: observed 102", NASTY),
-        thresholds=tuple(evaluate(threshold, total, 3.0) for threshold in thresholds),
+        thresholds=tuple(evaluate(threshold, total, 3.0, Precision(300, 1.0, 2.0, 3)) for threshold in thresholds),
         total=total,
         history=tuple(history),
         failures=(FailureKind("ValueError", "test_shop.py:7", 6, f"Traceback\n{NASTY}\n"),),
@@ -90,7 +91,7 @@ def unmeasurable(empty):
 def by_three(result):
     """A run over three workers: one in an open loop, one without, one that died."""
     parts = (
-        WorkerPart("gw0", "1 of 3", 1200, 60.04, 0.874, 1.25),
+        WorkerPart("gw0", "1 of 3", 1200, 60.04, 0.874, 1.25, "", 0.4, 3.0, 12.0, 0.002),
         WorkerPart("gw1", "2 of 3", 98, 60.0, 0.05),
         WorkerPart("gw2", "3 of 3", 7, 3.5, 0.0, math.nan, "died"),
     )

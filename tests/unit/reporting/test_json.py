@@ -54,6 +54,8 @@ def test_thresholds_say_what_became_of_them(result):
         "outcome": "failed",
         "observed": 102.0,
         "interval": None,
+        "samples": None,
+        "effective_samples": None,
         "note": "",
     }
     assert thresholds[3]["observed"] is None
@@ -140,6 +142,10 @@ def test_the_part_of_each_worker_is_written(by_three, tmp_path):
         "core": 0.874,
         "generator_lag_p99_ms": 1.25,
         "fate": "",
+        "own_delay_p95_ms": 0.4,
+        "own_delay_p99_ms": 3.0,
+        "own_delay_worst_ms": 12.0,
+        "lost": 0.002,
     }
     assert [worker["generator_lag_p99_ms"] for worker in workers] == [1.25, None, None]
     assert workers[2]["fate"] == "died"

@@ -10,8 +10,8 @@ from xml.sax.saxutils import quoteattr
 import pytest
 
 from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf.judging.threshold import evaluate, parse_threshold
 from pytest_cdcperf.metrics.recorder import Rate, Recorder, Scope, Trend, recording
-from pytest_cdcperf.metrics.threshold import evaluate, parse_threshold
 from pytest_cdcperf.reporting.html import fragment
 from pytest_cdcperf.reporting.json import file_stem, write_result
 from pytest_cdcperf.reporting.printable import one_line, printable, printable_report, short_name

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cdcperf.metrics.verdict import Verdict
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.reporting.result import unit_of
 
 

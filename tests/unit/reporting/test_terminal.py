@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from pytest_cdcperf.metrics.course import Recovery
-from pytest_cdcperf.metrics.threshold import Outcome, Threshold, ThresholdResult
-from pytest_cdcperf.metrics.verdict import Verdict
+from pytest_cdcperf.judging.rules.recovery import Recovery
+from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
+from pytest_cdcperf.judging.verdict import Verdict
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.reporting.json import result_to_json
+from pytest_cdcperf.reporting.properties import properties
 from pytest_cdcperf.reporting.result import Live
 from pytest_cdcperf.reporting.terminal import (
     MARKS,
@@ -99,16 +104,17 @@ def test_a_metric_without_a_finite_sample_has_a_summary(unmeasurable):
 
 def test_every_threshold_shows_its_mark(result):
     assert [threshold_line(threshold) for threshold in result.thresholds] == [
-        "✓ response_time p(95)<200  observed 95.81 [93.5 to 99.24]",
+        "✓ response_time p(95)<200  observed 95.81 [90.51 to 102]",
         "✗ response_time max<50  observed 102",
-        "? response_time p(99.9)<1000  observed 102  too few samples (300 samples; p(99.9) needs 2995)",
+        "? response_time p(99.9)<1000  observed 102  too few samples "
+        "(300 samples; p(99.9) needs 2995, which takes about 30s)",
         "✗ t_reporting_nobody avg<1  no samples (no samples; nothing recorded a metric of this name)",
     ]
 
 
 def test_what_is_no_figure_of_the_metric_is_said_in_words():
-    result = ThresholdResult(Recovery(), Outcome.PASSED, 0.00034, words="0ms")
-    assert threshold_line(result) == "✓ response_time p(95) back within 50% in 60s  observed 0ms"
+    result = ThresholdResult(Recovery(), Outcome.PASSED, 1.0001, interval=(0.9, 1.1), words="1 times [0.9 to 1.1]")
+    assert threshold_line(result) == "✓ response_time p(95) back within 50% in 60s  observed 1 times [0.9 to 1.1]"
 
 
 @pytest.mark.parametrize("outcome", Outcome)
@@ -141,13 +147,38 @@ def test_the_part_of_each_worker_stands_in_a_table(by_three):
     start = lines.index("  workers")
     assert lines[start : start + 5] == [
         "  workers",
-        "    worker  share   iterations  duration  CPU  generator_lag p99",
-        "    gw0     1 of 3  1200        1m        87%  1.25 ms",
-        "    gw1     2 of 3  98          1m        5%   -",
-        "    gw2     3 of 3  7           3.5s      0%   -                  died",
+        "    worker  share   iterations  duration  CPU  generator_lag p99  own delay p95  lost",
+        "    gw0     1 of 3  1200        1m        87%  1.25 ms            0.4 ms         0.2%",
+        "    gw1     2 of 3  98          1m        5%   -                  -              0.0%",
+        "    gw2     3 of 3  7           3.5s      0%   -                  -              0.0%  died",
     ]
     assert lines[start + 5] == "  failed iterations by kind"
 
 
 def test_a_single_worker_is_not_worth_a_table(by_one):
     assert "  workers" not in summary(by_one)
+
+
+def with_beats(result, **more):
+    recorder = Recorder()
+    recorder.pending(builtin.GENERATOR_DELAY).extend([0.2] * 97 + [1.5] * 2 + [6.0])
+    result.total.extend(recorder.drain())
+    return replace(result, **more)
+
+
+def test_one_line_says_that_the_generator_was_fit(by_three):
+    (line,) = [line for line in summary(with_beats(by_three)) if line.startswith("  generator ")]
+    assert line == ("  generator fit: own delay p95 0.4 ms, p99 3 ms, worst 12 ms; lost 0.2%; 0.92 cores")
+
+
+def test_a_run_without_a_beat_says_nothing_of_the_generator(by_three):
+    assert [line for line in summary(by_three) if line.startswith("  generator ")] == []
+
+
+def test_an_unfit_generator_that_is_tolerated_is_told_wherever_the_verdict_is(by_three):
+    result = with_beats(by_three, verdict=Verdict.PASSED, reasons=(), fit=False, warnings=("it was late",))
+    assert any(line.startswith("  generator UNFIT: own delay p95 ") for line in summary(result))
+    assert verdict_lines(result) == ["  PASSED", "    WARNING, the generator was unfit: it was late"]
+    assert session_table([result])[1].endswith("  PASSED, generator unfit")
+    assert ("perf.generator", "unfit") in properties(result)
+    assert result_to_json(result)["generator_fit"] is False

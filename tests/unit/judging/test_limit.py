@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics.threshold import Limit, Threshold, merge_thresholds, parse_thresholds
+from pytest_cdcperf.judging.threshold import Limit, Threshold, merge_thresholds, parse_thresholds
 
 PLAIN = Threshold("x", "p(95)", "<", 5)
 DURATION = "is no duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, Snapshot
-from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult
 
-MOST_GENERATOR_LAG_MS = 50.0
-_LAG_SAMPLES = 100
+_UNDECIDED = {Outcome.TOO_FEW, Outcome.INCONCLUSIVE, Outcome.NOT_JUDGED}
 
 
 class Verdict(StrEnum):
@@ -42,29 +40,42 @@ def judge(
     shortened: bool,
     broken: Sequence[str] = (),
     faults: Sequence[str] = (),
-    weaknesses: Sequence[str] = (),
+    unfit: Sequence[str] = (),
 ) -> Judgement:
     """Judge a run by its merged figures.
 
     :param windows: the course of the run: where starts were dropped, it tells at what rate
     :param error_rate: the highest share of failed iterations that is tolerated, 0 to 1
-    :param shortened: the user asked for a shorter run than the test states: a percentile with too few
-        samples is then not judged, instead of making the run INVALID
+    :param shortened: the user asked for a shorter run than the test states: what that run cannot tell is then not
+        judged, instead of making the run INVALID
     :param broken: what the run needed and lost, such as a server: it is FAILED, whatever the generator did
     :param faults: what went wrong with the run as a whole: each fails it
-    :param weaknesses: why the generator was too weak: each makes the run INVALID, whatever the figures say
+    :param unfit: why the generator was not fit to produce the load: each makes the run INVALID, unless a fault or a
+        body that mostly fails says what to mend first
     """
     if shortened:
         results = [replace(r, outcome=Outcome.NOT_JUDGED) if r.outcome is Outcome.TOO_FEW else r for r in results]
-    failing = [*broken, *faults, *_too_many_failures(total, error_rate), *_saturated(total, windows)]
+    failed, mostly = _too_many_failures(total, error_rate), _mostly_fails(total)
+    first = [*broken, *faults, *(failed if mostly else ())]
+    failing = [*(() if mostly else failed), *_saturated(total, windows)]
     failing += [_crossed(r) for r in results if r.outcome in {Outcome.FAILED, Outcome.NO_SAMPLES}]
-    weak = [] if broken else [*weaknesses, *_lag(total)]
-    if weak:
-        return Judgement(Verdict.INVALID, (*weak, *failing), tuple(results))
+    untold = [_crossed(r) for r in results if r.outcome is Outcome.UNFIT]
+    if first:
+        weak = () if broken else unfit
+        return Judgement(Verdict.FAILED, (*first, *weak, *failing, *untold), tuple(results))
+    if unfit:
+        return Judgement(Verdict.INVALID, (*unfit, *failing, *untold), tuple(results))
     if failing:
-        return Judgement(Verdict.FAILED, tuple(failing), tuple(results))
-    few = [f"{r.threshold}: {r.note}; run longer" for r in results if r.outcome is Outcome.TOO_FEW]
-    return Judgement(Verdict.INVALID if few else Verdict.PASSED, tuple(few), tuple(results))
+        return Judgement(Verdict.FAILED, (*failing, *untold), tuple(results))
+    undecided = [] if shortened else [_undecided(r) for r in results if r.outcome in _UNDECIDED]
+    invalid = (*untold, *undecided)
+    return Judgement(Verdict.INVALID if invalid else Verdict.PASSED, invalid, tuple(results))
+
+
+def _mostly_fails(total: Snapshot) -> bool:
+    """Whether it is the body that fails, and not now and then an iteration that a weak generator made late."""
+    failed = total.select(builtin.ITERATION_FAILED.name)
+    return not isinstance(failed, RateState) or not failed.total or failed.rate > 0.5
 
 
 def _too_many_failures(snapshot: Snapshot, error_rate: float) -> list[str]:
@@ -95,25 +106,20 @@ def _dropped_by_load(snapshot: Snapshot) -> float:
     return dropped.total - (ended.total if isinstance(ended, CounterState) else 0.0)
 
 
-def _lag(total: Snapshot) -> list[str]:
-    lag = total.select(builtin.GENERATOR_LAG.name)
-    if not isinstance(lag, Histogram) or lag.count < _LAG_SAMPLES:
-        return []
-    p99 = lag.quantile(0.99)
-    if p99 <= MOST_GENERATOR_LAG_MS:
-        return []
-    return [
-        f"the generator started iterations late although VUs were free: generator_lag p(99) is {p99:.4g} ms, "
-        f"allowed {MOST_GENERATOR_LAG_MS:g}; use more workers or a lower rate"
-    ]
-
-
 def _count(snapshot: Snapshot) -> float:
     state = snapshot.select(builtin.ITERATIONS.name)
     return state.total if isinstance(state, CounterState) else 0.0
 
 
+def _undecided(result: ThresholdResult) -> str:
+    if result.outcome is Outcome.TOO_FEW:
+        return f"{result.threshold}: {result.note}; run longer"
+    return f"{result.outcome}: {_crossed(result)}"
+
+
 def _crossed(result: ThresholdResult) -> str:
     observed = "" if result.observed is None else f": observed {result.words or f'{result.observed:.6g}'}"
+    if result.outcome is Outcome.UNFIT:
+        return f"{result.threshold}{observed}, {result.note}"
     note = f" ({result.note})" if result.note else ""
     return f"{result.threshold}{observed}{note}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cdcperf.metrics.judging import Judging, piece_s
+from pytest_cdcperf.judging.live import Judging, piece_s
+from pytest_cdcperf.judging.threshold import Limit, Outcome, evaluate, parse_thresholds
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, Kind, SeriesKey, Snapshot
-from pytest_cdcperf.metrics.threshold import Limit, Outcome, evaluate, parse_thresholds
 from pytest_cdcperf.model.load import Phase
 from tests.unit.metrics.windows import window
 
@@ -59,6 +59,59 @@ def test_a_rate_per_second_is_that_of_the_window():
 def test_windows_a_little_short_of_a_second_are_seconds_still():
     windows = [window(second * 0.9999, ms=[10 if second == 1 else 1], seconds=0.9999) for second in range(4)]
     assert only(judging_of({"response_time": Limit("avg<5", over="1s")}, windows)).observed == 10
+
+
+@pytest.mark.parametrize(
+    ("expression", "counts", "observed", "outcome"),
+    [
+        ("count==10", [10, 12, 10], 12, Outcome.FAILED),
+        ("count==10", [10, 8, 10, 12], 8, Outcome.FAILED),
+        ("count==10", [10, 10, 10], 10, Outcome.PASSED),
+        ("count!=10", [12, 8, 10, 9], 10, Outcome.FAILED),
+        ("count!=10", [12, 8, 9], 12, Outcome.PASSED),
+    ],
+)
+def test_equal_and_not_equal_hold_in_every_window(expression, counts, observed, outcome):
+    windows = [window(second, iterations=count) for second, count in enumerate(counts)]
+    result = only(judging_of({"iterations": Limit(expression, over="1s")}, windows))
+    assert (result.observed, result.outcome) == (observed, outcome)
+
+
+def in_bursts(windows):
+    """Return windows of 100 samples: of every other five seconds half of them take 9 ms, of the others none."""
+    return [window(second, ms=[9] * 50 + [1] * 50 if second // 5 % 2 else [1] * 100) for second in range(windows)]
+
+
+def test_samples_that_resemble_their_neighbours_are_fewer_than_they_look():
+    """2,000 samples are 59, were they independent; in bursts they are not."""
+    result = only(judging_of({"response_time": "p(95)<50"}, in_bursts(20)))
+    assert result.outcome is Outcome.TOO_FEW
+    assert result.interval is None
+    assert "2000 samples are worth" in result.note
+    assert "independent ones; p(95) needs 59, which takes about" in result.note
+    longer = only(judging_of({"response_time": "p(95)<50"}, in_bursts(200)))
+    assert longer.outcome is Outcome.PASSED
+    assert longer.interval == pytest.approx((9, 9), rel=0.006)
+
+
+def test_the_interval_is_that_of_the_phase():
+    phases = (Phase("ramp-up", 0, 40), Phase("hold", 40, 80))
+    windows = in_bursts(40) + [window(40 + n, ms=[5] * 94 + [6] * 6) for n in range(40)]
+    judging = judging_of({"response_time": [Limit("p(95)<50", phase="hold"), "p(95)<50"]}, windows, phases)
+    hold, whole = judging.results()
+    assert hold.interval == pytest.approx((6, 6), rel=0.006)
+    assert whole.observed == pytest.approx(9, rel=0.006)
+
+
+def test_a_level_that_follows_the_ramp_makes_the_percentile_no_less_exact():
+    rising = [window(second, ms=[second + 1] * 100) for second in range(40)]
+    ramp = (Phase("ramp-up", 0, 40),)
+    assert only(judging_of({"response_time": "p(95)<50"}, rising, ramp)).outcome is Outcome.PASSED
+    assert only(judging_of({"response_time": "p(95)<50"}, rising)).outcome is Outcome.TOO_FEW
+
+
+def test_fewer_than_ten_windows_do_not_tell_how_much_samples_resemble_each_other():
+    assert only(judging_of({"response_time": "p(95)<50"}, in_bursts(9))).outcome is Outcome.PASSED
 
 
 def test_windows_of_too_few_samples_are_no_worst_window():

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_cdcperf.judging.rules.drift import Drift
+from pytest_cdcperf.judging.rules.recovery import Recovery
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, evaluate, parse_thresholds
+from pytest_cdcperf.judging.verdict import Verdict, judge
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.course import Drift, Recovery
 from pytest_cdcperf.metrics.snapshot import CounterState, Kind, RateState, SeriesKey, Snapshot, new_state
-from pytest_cdcperf.metrics.threshold import Outcome, ThresholdResult, evaluate, parse_thresholds
-from pytest_cdcperf.metrics.verdict import MOST_GENERATOR_LAG_MS, Verdict, judge
 from tests.unit.metrics.windows import window
 
 RESPONSE = builtin.RESPONSE_TIME.name
@@ -72,7 +73,9 @@ def test_a_percentile_of_too_few_samples_is_invalid_and_in_a_shortened_run_not_j
 
 def test_invalid_says_what_to_do():
     judgement = judged(figures(samples=50), {RESPONSE: "p(99)<100"})
-    assert judgement.reasons == ("response_time p(99)<100: 50 samples; p(99) needs 299; run longer",)
+    assert judgement.reasons == (
+        "response_time p(99)<100: 50 samples; p(99) needs 299, which takes about 1m; run longer",
+    )
 
 
 def test_a_failure_outweighs_too_few_samples():
@@ -99,63 +102,52 @@ def test_every_reason_is_given_with_what_was_observed():
 
 
 def test_a_reason_says_in_words_what_is_no_figure_of_the_metric():
-    late = ThresholdResult(Recovery(), Outcome.FAILED, 71.00034, "it was slow", words="1m11s")
+    late = ThresholdResult(Recovery(), Outcome.FAILED, 2.00034, "it was slow", words="2 times [1.7 to 2.4]")
     judgement = judge(figures(), [late], error_rate=0, shortened=False)
-    assert judgement.reasons == ("response_time p(95) back within 50% in 60s: observed 1m11s (it was slow)",)
+    assert judgement.reasons == (
+        "response_time p(95) back within 50% in 60s: observed 2 times [1.7 to 2.4] (it was slow)",
+    )
 
 
 def test_a_fault_of_the_run_fails_it_by_itself():
     assert judged(figures(), faults=["a server died"]).verdict is Verdict.FAILED
 
 
-WEAK = "the generator filled its core (99% of one): use more workers, fewer VUs, or think time"
+UNFIT = "the generator could not run for 31% of the time (allowed 15%)"
 SATURATED = "{}: {} starts were dropped because every VU was busy; raise max_vus or lower the rate"
 
 
-def lagging(lag_ms, samples=100):
-    snapshot = figures()
-    histogram = new_state(Kind.TREND)
-    histogram.record([lag_ms] * samples)
-    snapshot.series[SeriesKey("generator_lag", Kind.TREND)] = histogram
-    return snapshot
-
-
-def test_a_weak_generator_makes_it_invalid_whatever_crossed_and_lists_it_all_the_same():
-    judgement = judged(
-        figures(failed=5, response_ms=512.0), {RESPONSE: ["max<100", "min>=1"]}, weaknesses=[WEAK], faults=["died"]
-    )
+def test_an_unfit_generator_makes_it_invalid_whatever_crossed_and_lists_it_all_the_same():
+    judgement = judged(figures(failed=5, response_ms=512.0), {RESPONSE: ["max<100", "min>=1"]}, unfit=[UNFIT])
     assert judgement.verdict is Verdict.INVALID
     assert judgement.reasons == (
-        WEAK,
-        "died",
+        UNFIT,
         "5 of 100 iterations failed (5.00%); tolerated: error_rate=0",
         "response_time max<100: observed 512",
     )
     assert [result.outcome for result in judgement.thresholds] == [Outcome.FAILED, Outcome.PASSED]
 
 
-def test_a_weak_generator_alone_is_enough():
-    assert judged(figures(), weaknesses=[WEAK]).verdict is Verdict.INVALID
+def test_an_unfit_generator_alone_is_enough():
+    assert judged(figures(), unfit=[UNFIT]).verdict is Verdict.INVALID
 
 
-@pytest.mark.parametrize(
-    ("lag_ms", "samples", "verdict"),
-    [
-        (40.0, 1000, Verdict.PASSED),
-        (MOST_GENERATOR_LAG_MS, 100, Verdict.PASSED),
-        (51.0, 100, Verdict.INVALID),
-        (5000.0, 99, Verdict.PASSED),
-    ],
-)
-def test_a_generator_that_was_late_by_itself_makes_it_invalid(lag_ms, samples, verdict):
-    assert judged(lagging(lag_ms, samples)).verdict is verdict
+def test_a_body_that_mostly_fails_and_a_fault_are_said_before_an_unfit_generator():
+    judgement = judged(figures(failed=51), unfit=[UNFIT], faults=["died"])
+    assert judgement.verdict is Verdict.FAILED
+    assert judgement.reasons == ("died", "51 of 100 iterations failed (51.00%); tolerated: error_rate=0", UNFIT)
+    assert judged(figures(failed=50), unfit=[UNFIT]).verdict is Verdict.INVALID
+    assert judged(figures(failed=100), error_rate=1.0, unfit=[UNFIT]).verdict is Verdict.INVALID
 
 
-def test_generator_lag_says_what_it_was_and_what_to_do():
-    assert judged(lagging(80.0)).reasons == (
-        "the generator started iterations late although VUs were free: generator_lag p(99) is 80 ms, "
-        "allowed 50; use more workers or a lower rate",
-    )
+def test_a_limit_that_an_unfit_generator_leaves_untold_is_invalid_and_a_crossed_one_beside_it_fails():
+    untold = ThresholdResult(parse_thresholds({RESPONSE: "max<100"})[0], Outcome.UNFIT, 144.0, "of which most is ours")
+    alone = judge(figures(), [untold], error_rate=0.0, shortened=False)
+    said = "response_time max<100: observed 144, of which most is ours"
+    assert (alone.verdict, alone.reasons) == (Verdict.INVALID, (said,))
+    crossed = ThresholdResult(parse_thresholds({RESPONSE: "min<1"})[0], Outcome.FAILED, 10.0)
+    both = judge(figures(), [untold, crossed], error_rate=0.0, shortened=False)
+    assert (both.verdict, both.reasons) == (Verdict.FAILED, ("response_time min<1: observed 10", said))
 
 
 def test_drops_fail_the_run_and_say_at_what_rate_it_was_saturated():
@@ -189,11 +181,26 @@ def test_a_declared_count_of_no_drops_is_no_fault():
 @pytest.mark.parametrize(
     ("outcome", "verdict"),
     [
-        (Outcome.NOT_JUDGED, Verdict.PASSED),
+        (Outcome.PASSED, Verdict.PASSED),
+        (Outcome.FAILED, Verdict.FAILED),
         (Outcome.NO_SAMPLES, Verdict.FAILED),
         (Outcome.TOO_FEW, Verdict.INVALID),
+        (Outcome.NOT_JUDGED, Verdict.INVALID),
+        (Outcome.INCONCLUSIVE, Verdict.INVALID),
     ],
 )
-def test_a_rule_about_the_course_counts_like_a_threshold(outcome, verdict):
-    judgement = judge(figures(), [ThresholdResult(Drift(), outcome)], error_rate=0.0, shortened=False)
-    assert judgement.verdict is verdict
+def test_a_rule_about_the_run_over_time_counts_like_a_threshold(outcome, verdict):
+    results = [ThresholdResult(Drift(), outcome)]
+    assert judge(figures(), results, error_rate=0.0, shortened=False).verdict is verdict
+    shortened = Verdict.PASSED if verdict is Verdict.INVALID else verdict
+    assert judge(figures(), results, error_rate=0.0, shortened=True).verdict is shortened
+
+
+def test_what_a_rule_could_not_tell_is_said_with_what_it_saw_and_needs():
+    seen = ThresholdResult(Drift(), Outcome.INCONCLUSIVE, 0.03, "needs about 3h20m", words="+3.0% an hour")
+    unseen = ThresholdResult(Recovery(), Outcome.NOT_JUDGED, note="needs a hold before and after the ramps")
+    judgement = judge(figures(), [seen, unseen], error_rate=0, shortened=False)
+    assert judgement.reasons == (
+        "inconclusive: response_time rises at most 10% an hour: observed +3.0% an hour (needs about 3h20m)",
+        "not judged: response_time p(95) back within 50% in 60s (needs a hold before and after the ramps)",
+    )

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from pytest_cdcperf.checked import checked
 from pytest_cdcperf.errors import ConfigError, UnitError, shown
+from pytest_cdcperf.judging.intervals import Precision, needed_samples, quantile_interval
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import definition
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, Kind, RateState, Snapshot, State, Tags
@@ -38,7 +39,6 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 }
 _EXPRESSION = re.compile(r"\s*([a-z]+(?:\([^()]*\))?)\s*(<=|>=|===|==|!=|<|>)\s*(\S+)\s*")
 _SELECTOR = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:\{((?:[^{}]|\{\w+\})*)\})?\s*")
-_CONFIDENCE = 0.95
 
 
 class Outcome(StrEnum):
@@ -48,7 +48,9 @@ class Outcome(StrEnum):
     FAILED = "failed"
     NO_SAMPLES = "no samples"
     TOO_FEW = "too few samples"
+    INCONCLUSIVE = "inconclusive"
     NOT_JUDGED = "not judged"
+    UNFIT = "generator unfit"
 
 
 @dataclass(frozen=True)
@@ -93,15 +95,18 @@ class Threshold:
         return percentile(self.aggregate) if self.aggregate.startswith("p(") else None
 
     @property
-    def needed_samples(self) -> int:
-        """How many samples a 95 % upper bound of the quantile needs in order to exist: ln(0.05)/ln(q).
+    def is_upper(self) -> bool:
+        """Whether the figure may be at most so large."""
+        return self.operator in {"<", "<="}
 
-        David and Nagaraja, Order Statistics, 3rd ed., 7.1.
-        """
-        q = self.quantile
-        if q is None or not 0.5 < q < 1:
-            return 1
-        return math.ceil(math.log(1 - _CONFIDENCE) / math.log(q))
+    @property
+    def is_lower(self) -> bool:
+        """Whether the figure must be at least so large."""
+        return self.operator in {">", ">="}
+
+    def holds(self, value: float) -> bool:
+        """Whether *value* keeps the limit."""
+        return _COMPARE[self.operator](value, self.limit)
 
 
 class Rule(Protocol):
@@ -138,14 +143,15 @@ _K6_KEYS = {"threshold": "expression", "abortOnFail": "abort_on_fail", "delayAbo
 
 @dataclass(frozen=True)
 class ThresholdResult:
-    """A threshold with what was observed; *words* say it where it is no figure of the metric itself."""
+    """A threshold with what was observed; *words* say it, interval and all, where it is no figure of the metric."""
 
     threshold: Rule
     outcome: Outcome
     observed: float | None = None
     note: str = ""
-    interval: tuple[float, float] | None = None  # 95 % confidence, of a percentile
+    interval: tuple[float, float] | None = None  # 95 % confidence
     words: str = ""
+    exact: Precision | None = None  # of a percentile
 
 
 def parse_threshold(selector: str, expression: str) -> Threshold:
@@ -284,10 +290,14 @@ def merge_thresholds(*layers: Iterable[Threshold]) -> tuple[Threshold, ...]:
     return tuple(threshold for group in merged.values() for threshold in group)
 
 
-def evaluate(threshold: Threshold, snapshot: Snapshot, elapsed_s: float) -> ThresholdResult:
+def evaluate(
+    threshold: Threshold, snapshot: Snapshot, elapsed_s: float, exact: Precision | None = None
+) -> ThresholdResult:
     """Judge *threshold* on what *snapshot* holds of *elapsed_s* seconds.
 
     Live and at the end it is this same function that judges.
+
+    :param exact: how exactly the percentile is known: without it no interval is shown, and samples count as independent
     """
     state = snapshot.select(threshold.metric, dict(threshold.tags))
     metric = definition(threshold.metric)
@@ -301,14 +311,17 @@ def evaluate(threshold: Threshold, snapshot: Snapshot, elapsed_s: float) -> Thre
     observed = aggregate_of(state, threshold.aggregate, elapsed_s)
     if observed is None:
         return ThresholdResult(threshold, Outcome.FAILED, note=f"{threshold.aggregate} is no aggregate of it")
-    holds = _COMPARE[threshold.operator](observed, threshold.limit)
-    if isinstance(state, Histogram) and holds and state.count < threshold.needed_samples:
-        note = f"{state.count} samples; {threshold.aggregate} needs {threshold.needed_samples}"
-        return ThresholdResult(threshold, Outcome.TOO_FEW, observed, note)
-    outcome = Outcome.PASSED if holds else Outcome.FAILED
+    outcome = Outcome.PASSED if threshold.holds(observed) else Outcome.FAILED
     q = threshold.quantile
-    interval = state.quantile_interval(q) if isinstance(state, Histogram) and q else None
-    return ThresholdResult(threshold, outcome, observed, _near(threshold, state, interval), interval)
+    if q is None or not isinstance(state, Histogram):
+        return ThresholdResult(threshold, outcome, observed)
+    exact = exact or Precision(state.count)
+    if exact.effective < needed_samples(q):
+        outcome = Outcome.TOO_FEW if outcome is Outcome.PASSED else outcome
+        note = _too_few(threshold.aggregate, q, exact, elapsed_s)
+        return ThresholdResult(threshold, outcome, observed, note, exact=exact)
+    interval = quantile_interval(state, q, exact)
+    return ThresholdResult(threshold, outcome, observed, _near(threshold, q, state, interval), interval, exact=exact)
 
 
 def aggregate_of(state: State, aggregate: str, elapsed_s: float) -> float | None:
@@ -333,13 +346,19 @@ def aggregate_of(state: State, aggregate: str, elapsed_s: float) -> float | None
             return {"value": state.value, "min": state.min, "max": state.max}.get(aggregate)
 
 
-def _near(threshold: Threshold, state: State, interval: tuple[float, float] | None) -> str:
-    q = threshold.quantile
-    if q is None or interval is None or not isinstance(state, Histogram):
-        return ""
+def _too_few(aggregate: str, q: float, exact: Precision, elapsed_s: float) -> str:
+    needed = needed_samples(q)
+    note = f"{exact.samples} samples; {aggregate} needs {needed}"
+    if exact.factor > 1:
+        note = f"{exact.samples} samples are worth {exact.effective:.0f} independent ones; {aggregate} needs {needed}"
+    longer_s = math.ceil(elapsed_s * needed / exact.effective) if exact.effective else 0
+    return f"{note}, which takes about {format_duration(longer_s)}" if longer_s else note
+
+
+def _near(threshold: Threshold, q: float, state: Histogram, interval: tuple[float, float] | None) -> str:
     low, high = state.quantile_bounds(q)
     if low < threshold.limit < high:
         return f"the limit lies within the bucket of the percentile, {low:.4g} to {high:.4g}"
-    if interval[0] < threshold.limit < interval[1]:
+    if interval is not None and interval[0] < threshold.limit < interval[1]:
         return f"the limit lies within the 95 % confidence interval, {interval[0]:.4g} to {interval[1]:.4g}"
     return ""

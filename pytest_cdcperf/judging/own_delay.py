@@ -1,0 +1,55 @@
+"""How much of a measured time may be the load generator's own delay.
+
+An iteration wakes several times, and each time it may wait for the generator as long as a heartbeat does. So the own
+delay of a figure is twice the lateness of the beats at the same quantile, or the lateness of the starts where that is
+larger. It is an upper bound within a factor of about two, not a correction: no figure is changed by it.
+"""
+
+from __future__ import annotations
+
+from pytest_cdcperf.judging.threshold import aggregate_of
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.snapshot import CounterState, Snapshot
+
+WAKES = 2  # of one iteration
+SMALLEST_MS = 10.0
+TOLERATED_SHARE = 0.1
+GENERATORS = {builtin.GENERATOR_DELAY.name, builtin.GENERATOR_LAG.name, builtin.GENERATOR_LOST.name}
+
+
+def own_delay_ms(snapshot: Snapshot, aggregate: str) -> float:
+    """Return the generator's own delay for *aggregate* ("p(95)", "max", "avg", ...) of times that *snapshot* covers.
+
+    0 where nothing is known of it.
+    """
+    beats = _at(snapshot, builtin.GENERATOR_DELAY.name, aggregate)
+    return max(WAKES * beats, _at(snapshot, builtin.GENERATOR_LAG.name, aggregate))
+
+
+def tolerance_ms(figure_ms: float) -> float:
+    """Return how much own delay a figure may have before it is worth a word: 10 ms, or a tenth of it."""
+    return max(SMALLEST_MS, TOLERATED_SHARE * figure_ms)
+
+
+def distorts(snapshot: Snapshot, metric: str, aggregate: str = "p(95)") -> bool:
+    """Whether the generator's own delay is too large for *aggregate* of *metric* to be judged from this window."""
+    return own_delay_ms(snapshot, aggregate) > tolerance_ms(_at(snapshot, metric, aggregate))
+
+
+def lost_s(snapshot: Snapshot) -> float:
+    """Return the seconds in which the generator could not run, over all workers."""
+    state = snapshot.select(builtin.GENERATOR_LOST.name)
+    return state.total if isinstance(state, CounterState) else 0.0
+
+
+def only_delays(snapshot: Snapshot) -> Snapshot:
+    """Return those series of *snapshot* that tell of the generator's own delay."""
+    return snapshot.only(GENERATORS)
+
+
+def _at(snapshot: Snapshot, metric: str, aggregate: str) -> float:
+    state = snapshot.select(metric)
+    if not isinstance(state, Histogram) or not state.count or aggregate == "count":
+        return 0.0
+    return aggregate_of(state, aggregate, 0.0) or 0.0

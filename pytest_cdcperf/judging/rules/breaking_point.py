@@ -1,0 +1,216 @@
+"""The breaking point: the load from which on a limit is crossed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+from pytest_cdcperf.judging.intervals import Cluster, Stratum, precision
+from pytest_cdcperf.judging.student import t_quantile
+from pytest_cdcperf.judging.threshold import Threshold
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.series import PhaseSpan, Window
+from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState
+
+_CONFIDENCE = 0.995
+_ROUNDING = 1e-12  # of 1 - 0.95
+_FEWEST_WINDOWS = 10
+_LEAST_SHARE_OF_RAMP = 0.05
+_FEWEST_SAMPLES = 20
+_FEWEST_ABOVE = 5
+_AROUND_S = 3.0  # the rate of a single second is chance
+_LEAST_FAILED = 0.01  # where none are tolerated: a single failure is not where a system breaks
+_UPPER = {"<", "<="}
+
+
+class Counts(NamedTuple):
+    """How many samples one window has, and how many of them lie above a limit, or failed."""
+
+    start_s: float
+    end_s: float
+    samples: int
+    above: int
+
+
+class Watched(NamedTuple):
+    """A limit in *words*, the share of samples that may lie above it, and how many did, window by window."""
+
+    words: str
+    allowed: float
+    counts: Sequence[Counts]
+
+
+class BreakingPoint(NamedTuple):
+    """What to say of a run whose load rose, and whether it broke; "" for one whose load did not rise."""
+
+    words: str = ""
+    found: bool = False
+
+
+class Break(NamedTuple):
+    """The window *at* which the share above a limit passes what is allowed, and that share from there on."""
+
+    at: Counts
+    share: float
+    certain: bool
+
+
+def breaking_point(watched: Sequence[Watched], windows: Sequence[Window], phases: Sequence[PhaseSpan]) -> BreakingPoint:
+    """Say at which load the first of the *watched* limits broke, and whether the run came back once the load fell.
+
+    :param windows: any that tell the VUs and the iterations over time; they need not be those of the counts
+    """
+    rises = _rises(phases)
+    if not rises:
+        return BreakingPoint()
+    broken = [
+        (found, limit, rise)
+        for limit in watched
+        for rise in rises
+        if (found := find_break(_between(limit.counts, *rise), limit.allowed)) is not None
+    ]
+    certain = [one for one in broken if one[0].certain]
+    if certain:
+        found, limit, (_, end_s) = min(certain, key=lambda one: one[0].at.start_s)
+        at_s = found.at.start_s
+        words = (
+            f"breaking point at {at_s:.0f} s, {_load_at(windows, at_s)}: {limit.words} is crossed and stays above to "
+            f"the end of the ramp ({found.share:.1%} of the samples, {limit.allowed * 100:.3g}% allowed)"
+        )
+        return BreakingPoint(words + _return_in_words(limit, windows, phases, end_s), found=True)
+    if broken:
+        found, limit, _ = min(broken, key=lambda one: one[0].at.start_s)
+        vus = _vus(windows, found.at.start_s)
+        return BreakingPoint(f"it may break from {vus} VUs on, by {limit.words}; needs a longer ramp to tell")
+    most = max((_most_vus(window) for rise in rises for window in _between(windows, *rise)), default=0)
+    return BreakingPoint(f"no breaking point up to {most} VUs")
+
+
+def find_break(ramp: Sequence[Counts], allowed: float) -> Break | None:
+    """Return where on *ramp*, whose load rises, the share above comes to lie above *allowed* and stays there.
+
+    That is the first window at which the rising fit of the shares passes *allowed*, with five samples above from there
+    on: fewer are nothing to go by. It is certain where ten windows and a twentieth of the ramp follow, and the share in
+    them lies above *allowed* by more than chance would have it in 1 of 200 runs.
+    """
+    ramp = [window for window in ramp if window.samples]
+    first = next((at for at, fit in enumerate(rising_fit(ramp)) if fit > allowed + _ROUNDING), len(ramp))
+    tail = ramp[first:]
+    samples, above = sum(window.samples for window in tail), sum(window.above for window in tail)
+    if samples < _FEWEST_SAMPLES or above < _FEWEST_ABOVE:
+        return None
+    enough = len(tail) >= max(_FEWEST_WINDOWS, _LEAST_SHARE_OF_RAMP * len(ramp))
+    return Break(tail[0], above / samples, enough and _is_beyond_chance(tail, allowed))
+
+
+def find_return(fall: Sequence[Counts], allowed: float) -> Counts | None:
+    """Return the window from which on, to the end of *fall*, no more samples lie above the limit than *allowed*."""
+    backwards = [window for window in reversed(fall) if window.samples]
+    fit = rising_fit(backwards)
+    kept = [window for window, share in zip(backwards, fit, strict=True) if share <= allowed + _ROUNDING]
+    enough = len(kept) >= _FEWEST_WINDOWS and sum(window.samples for window in kept) >= _FEWEST_SAMPLES
+    return kept[-1] if enough else None
+
+
+def rising_fit(windows: Sequence[Counts]) -> list[float]:
+    """Return the shares above that never fall and lie nearest to those of *windows*, weighted by their samples.
+
+    Pool adjacent violators: Ayer et al., Annals of Mathematical Statistics 26 (1955) 641.
+
+    :param windows: each with at least one sample
+    """
+    pools: list[tuple[int, int, int]] = []  # samples, above, windows
+    for window in windows:
+        samples, above, joined = window.samples, window.above, 1
+        while pools and pools[-1][1] * samples >= above * pools[-1][0]:
+            before = pools.pop()
+            samples, above, joined = samples + before[0], above + before[1], joined + before[2]
+        pools.append((samples, above, joined))
+    return [above / samples for samples, above, joined in pools for _ in range(joined)]
+
+
+def _is_beyond_chance(windows: Sequence[Counts], allowed: float) -> bool:
+    exact = precision([Stratum(tuple(Cluster(window.samples, window.above) for window in windows))])
+    share = sum(window.above for window in windows) / exact.samples
+    spread = math.sqrt(share * (1 - share) * exact.factor / exact.samples)
+    return share - allowed > t_quantile(_CONFIDENCE, len(windows) - 1) * spread
+
+
+def watched_in(windows: Sequence[Window], thresholds: Sequence[Threshold], error_rate: float) -> list[Watched]:
+    """Return what may break of *thresholds*, the upper limits of percentiles, and failed iterations, by *windows*."""
+    watched = [
+        Watched(str(limit), 1.0 - limit.quantile, [_above(window, limit) for window in windows])
+        for limit in thresholds
+        if limit.quantile is not None and limit.quantile < 1 and limit.operator in _UPPER
+        if limit.phase in {None, "ramp-up"}
+    ]
+    allowed = max(error_rate, _LEAST_FAILED)
+    failed = Watched(
+        f"{builtin.ITERATION_FAILED.name} rate<{allowed:g}", allowed, [_failed(window) for window in windows]
+    )
+    return [*watched, failed]
+
+
+def _above(window: Window, limit: Threshold) -> Counts:
+    state = window.snapshot.select(limit.metric, dict(limit.tags))
+    if not isinstance(state, Histogram):
+        return Counts(window.start_s, window.end_s, 0, 0)
+    return Counts(window.start_s, window.end_s, state.count, state.count_above(limit.limit))
+
+
+def _failed(window: Window) -> Counts:
+    state = window.snapshot.select(builtin.ITERATION_FAILED.name)
+    total, hits = (state.total, state.hits) if isinstance(state, RateState) else (0, 0)
+    return Counts(window.start_s, window.end_s, total, hits)
+
+
+def _rises(phases: Sequence[PhaseSpan]) -> list[tuple[float, float]]:
+    """Return the spans in which the load rises, with the holds between two rises."""
+    rises: list[tuple[float, float]] = []
+    goes_on = False
+    for phase in phases:
+        if phase.name == "ramp-up":
+            begin_s = rises.pop()[0] if goes_on else phase.start_s
+            rises.append((begin_s, phase.end_s))
+        goes_on = phase.name != "ramp-down" and (goes_on or phase.name == "ramp-up")
+    return rises
+
+
+def _return_in_words(limit: Watched, windows: Sequence[Window], phases: Sequence[PhaseSpan], end_s: float) -> str:
+    falls = [phase.start_s for phase in phases if phase.name == "ramp-down" and phase.start_s >= end_s]
+    if not falls:
+        return ""
+    back = find_return(_between(limit.counts, falls[0], phases[-1].end_s), limit.allowed)
+    if back is None:
+        return "; it did not recover"
+    return f"; within the limit again from {back.start_s:.0f} s on, {_vus(windows, back.start_s)} VUs"
+
+
+_Timed = TypeVar("_Timed", Counts, Window)
+
+
+def _between(windows: Sequence[_Timed], start_s: float, end_s: float) -> list[_Timed]:
+    return [window for window in windows if start_s <= (window.start_s + window.end_s) / 2.0 < end_s]
+
+
+def _load_at(windows: Sequence[Window], at_s: float) -> str:
+    near = _between(windows, at_s - _AROUND_S, at_s + _AROUND_S)
+    span_s = sum(window.duration_s for window in near)
+    rate = sum(_iterations(window) for window in near) / span_s if span_s else 0.0
+    return f"{_vus(windows, at_s)} VUs, {rate:.4g} iterations/s"
+
+
+def _vus(windows: Sequence[Window], at_s: float) -> int:
+    return next((_most_vus(window) for window in windows if window.end_s > at_s), 0)
+
+
+def _most_vus(window: Window) -> int:
+    vus = window.snapshot.select(builtin.VUS.name)
+    return int(vus.max) if isinstance(vus, GaugeState) else 0
+
+
+def _iterations(window: Window) -> float:
+    count = window.snapshot.select(builtin.ITERATIONS.name)
+    return count.total if isinstance(count, CounterState) else 0.0

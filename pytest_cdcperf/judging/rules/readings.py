@@ -1,0 +1,104 @@
+"""What a rule reads of a run: one metric, window by window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pytest_cdcperf.errors import ConfigError, UnitError, shown
+from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.recorder import definition
+from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.metrics.snapshot import Kind, SeriesKey
+from pytest_cdcperf.units import duration_s
+
+P95 = 0.95
+_MOST_LOGARITHM = 709.0
+_MOST_SHARE = 1000
+
+
+class TrendWindow(NamedTuple):
+    """The samples of one window, in seconds from the start of the run. Windows may be left out between two."""
+
+    start_s: float
+    end_s: float
+    samples: Histogram
+
+    @property
+    def middle_s(self) -> float:
+        """The middle of the window, which tells the span that it belongs to."""
+        return (self.start_s + self.end_s) / 2.0
+
+
+def trend_windows(windows: Iterable[Window], metric: str) -> list[TrendWindow]:
+    """Return the windows of *metric*, an empty histogram where a window has no sample of it."""
+    read = []
+    for window in windows:
+        state = window.snapshot.select(metric)
+        read.append(TrendWindow(window.start_s, window.end_s, state if isinstance(state, Histogram) else Histogram()))
+    return read
+
+
+def merged(windows: Sequence[TrendWindow]) -> Histogram:
+    """Return the samples of all *windows* in one histogram."""
+    if len(windows) == 1:
+        return windows[0].samples
+    total = Histogram()
+    for window in windows:
+        total.merge(window.samples)
+    return total
+
+
+def exp(value: float) -> float:
+    """Return e to the *value*, infinity where that is beyond the floats."""
+    return math.exp(value) if value < _MOST_LOGARITHM else math.inf
+
+
+def kind_fault(metric: str, allowed: Sequence[Kind]) -> str:
+    """Return why *metric* cannot be judged, as far as its definition tells; "" where nothing speaks against it."""
+    known = definition(metric)
+    if known is None or known.kind in allowed:
+        return ""
+    return f"{shown(metric)} is a {known.kind}; allowed: a {' or a '.join(allowed)}"
+
+
+def absence(windows: Sequence[Window], metric: str, allowed: Sequence[Kind]) -> str:
+    """Return why *windows* hold nothing of *metric* to judge, with the names that they do hold; "" where they do."""
+    keys: set[SeriesKey] = {key for window in windows for key in window.snapshot.series}
+    name = known.name if (known := definition(metric)) is not None else metric
+    kinds = {key.kind for key in keys if key.name == name}
+    if kinds & set(allowed):
+        return ""
+    names = ", ".join(sorted({key.name for key in keys if key.kind in allowed})) or "none"
+    reason = f"it is a {kinds.pop()}" if kinds else "no samples"
+    return f"{reason}; the {' and '.join(f'{kind}s' for kind in allowed)} of the run: {names}"
+
+
+def unit_of(metric: str) -> str:
+    """Return " ms" for a metric of milliseconds, to stand behind its figures."""
+    known = definition(metric)
+    return f" {known.unit}" if known is not None and known.unit else ""
+
+
+def check_metric(rule: object, value: object) -> None:
+    """Refuse what is not the name of a metric."""
+    if not isinstance(value, str) or not value:
+        allowed = "the name of a metric, such as 'response_time'"
+        raise ConfigError(f"{type(rule).__name__}: metric={shown(value)}; allowed: {allowed}")
+
+
+def check_share(rule: object, name: str, value: object) -> None:
+    """Refuse what is not a share, of 0 to 1000."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _MOST_SHARE:
+        raise ConfigError(
+            f"{type(rule).__name__}: {name}={shown(value)}; allowed: a share of 0 to {_MOST_SHARE}, such as 0.5"
+        )
+
+
+def check_duration(rule: object, name: str, value: str) -> None:
+    """Refuse what is not a duration."""
+    try:
+        duration_s(value)
+    except UnitError as error:
+        raise ConfigError(f"{type(rule).__name__}: {name}={error}") from None

@@ -1,0 +1,281 @@
+"""Recovery: after the load has come down, the latency is what it was before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from pytest_cdcperf.checked import checked
+from pytest_cdcperf.judging.intervals import Cluster, Precision, Stratum, interval_ranks, precision
+from pytest_cdcperf.judging.rules.readings import (
+    P95,
+    TrendWindow,
+    absence,
+    check_duration,
+    check_metric,
+    check_share,
+    exp,
+    kind_fault,
+    merged,
+    trend_windows,
+    unit_of,
+)
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
+from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.series import PhaseSpan, Window
+from pytest_cdcperf.metrics.snapshot import Kind
+from pytest_cdcperf.units import duration_s, format_duration
+
+_SIXTHS = 6
+_TOLD = 0.95  # two-sided: both ends of the interval that is told, the upper one of which a recovery must keep
+_PROVEN = 0.98  # two-sided: 99 % for the lower end, which must lie above the tolerance for a failure
+_MOST_TIMES = 100.0
+
+
+@checked
+@dataclass(frozen=True)
+class Recovery:
+    """After the load has come down, *metric*'s p95 is back within *tolerance* of what it was before, in time.
+
+    Judged is the ratio of the p95 in the hold after the ramps to that in the hold before them, by its interval.
+
+    PASSED: in the last part of the hold after, which begins at the latest *within* after the load came down, the
+    ratio is at most ``1 + tolerance`` and the upper end of its 95 % interval at most ``1 + 2 * tolerance``. FAILED:
+    the 99 % lower bound of the ratio lies above ``1 + tolerance``, in the last third of *within* or in all that
+    follows it. Anything else is "not judged", which makes a run INVALID that was not shortened. The hold before
+    should last a minute, the hold after a minute longer than *within*.
+
+    :param metric: a trend
+    :param tolerance: a share: 0.5 allows half as much again
+    :param within: a duration such as "60s"
+    :raises ConfigError: when a value is not valid
+    """
+
+    metric: str = "response_time"
+    tolerance: float = 0.5
+    within: str = "60s"
+
+    def __post_init__(self) -> None:
+        check_metric(self, self.metric)
+        check_share(self, "tolerance", self.tolerance)
+        check_duration(self, "within", self.within)
+
+    @property
+    def selector(self) -> str:
+        """The metric."""
+        return self.metric
+
+    @property
+    def expression(self) -> str:
+        """The rule in words."""
+        return f"p(95) back within {self.tolerance:.0%} in {self.within}"
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.expression}"
+
+    @property
+    def fault(self) -> str:
+        """Why the metric cannot be judged, where its definition tells, "" otherwise."""
+        return kind_fault(self.metric, [Kind.TREND])
+
+    def judge(self, windows: Sequence[Window], phases: Sequence[PhaseSpan]) -> ThresholdResult:
+        """Judge the rule on the windows of a run; *observed* is the ratio of the p95 after to that before."""
+        names = [phase.name for phase in phases]
+        if "ramp-down" not in names or names[0] != "hold" or names[-1] != "hold":
+            return ThresholdResult(self, Outcome.NOT_JUDGED, note="needs a hold before and after the ramps")
+        if missing := absence(windows, self.metric, [Kind.TREND]):
+            return ThresholdResult(self, Outcome.NO_SAMPLES, note=missing)
+        read = trend_windows(windows, self.metric)
+        before = [window for window in read if window.middle_s < phases[0].end_s]
+        after = [window for window in read if phases[-1].start_s <= window.middle_s < phases[-1].end_s]
+        found = judge_recovery(before, after, phases[-1].start_s, self.tolerance, duration_s(self.within))
+        if found.ratio is None:
+            return ThresholdResult(self, found.outcome, note=found.needs)
+        span = f"{format_duration(round(found.from_s))} to {format_duration(round(found.to_s))}"
+        unit = unit_of(self.metric)
+        note = f"p(95) {found.before:.4g}{unit} before, {found.after:.4g}{unit} from {span} after the load came down"
+        note += f"; {found.needs}" if found.needs else ""
+        ends = (found.ratio.low, found.ratio.high)
+        return ThresholdResult(self, found.outcome, found.ratio.point, note, ends, str(found.ratio))
+
+
+class Ratio(NamedTuple):
+    """A ratio with the ends of its interval: 0 and infinity where the samples tell no end."""
+
+    point: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        high = f"{self.high:.3g}" if math.isfinite(self.high) else "?"
+        return f"{self.point:.3g} times [{self.low:.3g} to {high}]"
+
+
+class RecoveryFinding(NamedTuple):
+    """What was found: the ratio, with the two levels and the seconds after the load came down; what it needs."""
+
+    outcome: Outcome
+    ratio: Ratio | None = None
+    before: float = math.nan
+    after: float = math.nan
+    from_s: float = math.nan
+    to_s: float = math.nan
+    needs: str = ""
+
+
+def judge_recovery(
+    before: Sequence[TrendWindow], after: Sequence[TrendWindow], down_s: float, tolerance: float, within_s: float
+) -> RecoveryFinding:
+    """Judge by the windows of the hold *before* the ramps, and of that *after* them, which begins at *down_s*.
+
+    The parts of the hold after that may show the recovery all last to its end, and begin 0 to 6 sixths of *within_s*
+    after *down_s*; the shortest is tried first.
+    """
+    level = _Part(tuple(before))
+    if not level.samples.count or level.p95 <= 0:
+        return RecoveryFinding(Outcome.NOT_JUDGED, needs="needs samples above 0 in the hold before the ramps")
+    hold = _Hold(after, down_s)
+
+    def finding(outcome: Outcome, part: _Part, needs: str = "") -> RecoveryFinding:
+        ratio = _ratio(level, part, _TOLD)
+        from_s, to_s = part.windows[0].start_s - down_s, part.windows[-1].end_s - down_s
+        return RecoveryFinding(outcome, ratio, level.p95, part.p95, from_s, to_s, needs)
+
+    for late in hold.late_parts(within_s):
+        if _ratio(level, late, _PROVEN).low > 1 + tolerance:
+            return finding(Outcome.FAILED, late)
+    parts = hold.parts(within_s)
+    if not parts:
+        needs = f"a hold of {format_duration(within_s * 4 / 3)} after the ramps, with samples"
+        return RecoveryFinding(Outcome.NOT_JUDGED, needs=f"needs {needs}; it lasted {format_duration(hold.lasted_s)}")
+    open_part = parts[0]
+    for part in parts:
+        ratio = _ratio(level, part, _TOLD)
+        if ratio.point > 1 + tolerance:
+            break
+        if ratio.high <= 1 + 2 * tolerance:
+            return finding(Outcome.PASSED, part)
+        open_part = part
+    return finding(Outcome.NOT_JUDGED, open_part, _needs(level, open_part, tolerance))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some windows that are judged as one."""
+
+    windows: tuple[TrendWindow, ...]
+
+    @cached_property
+    def samples(self) -> Histogram:
+        return merged(self.windows)
+
+    @cached_property
+    def p95(self) -> float:
+        return self.samples.interpolated(P95)
+
+    @cached_property
+    def factor(self) -> float:
+        edge = self.samples.edge_at(P95)
+        clusters = (Cluster(window.samples.count, window.samples.count_above(edge)) for window in self.windows)
+        return precision([Stratum(tuple(clusters))]).factor
+
+
+class _Hold:
+    """The windows of the hold after the ramps, and its parts."""
+
+    def __init__(self, windows: Sequence[TrendWindow], down_s: float) -> None:
+        self._windows = windows
+        self._down_s = down_s
+        self._parts: dict[tuple[float, float], _Part] = {}
+
+    @property
+    def lasted_s(self) -> float:
+        """How long it was seen."""
+        return self._windows[-1].end_s - self._down_s if self._windows else 0.0
+
+    def late_parts(self, within_s: float) -> list[_Part]:
+        """Return what tells of a failure: the last third of *within_s*, and all that follows it."""
+        if not self._lasts(within_s):
+            return []
+        return _with_samples([self._part(within_s * 2 / 3, within_s), self._part(within_s)])
+
+    def parts(self, within_s: float) -> list[_Part]:
+        """Return what may show a recovery, the shortest first."""
+        begins = [within_s * number / _SIXTHS for number in range(_SIXTHS, -1, -1)]
+        return _with_samples([self._part(begin) for begin in begins if self._lasts(begin + within_s / 3)])
+
+    def _lasts(self, seconds: float) -> bool:
+        # Windows end a little early or late: half of the last one may be missing.
+        last_s = self._windows[-1].end_s - self._windows[-1].start_s if self._windows else 0.0
+        return bool(self._windows) and self.lasted_s >= seconds - last_s / 2
+
+    def _part(self, begin_s: float, end_s: float = math.inf) -> _Part:
+        if (begin_s, end_s) not in self._parts:
+            inside = tuple(w for w in self._windows if begin_s <= w.middle_s - self._down_s < end_s)
+            self._parts[begin_s, end_s] = _Part(inside)
+        return self._parts[begin_s, end_s]
+
+
+def _with_samples(parts: Iterable[_Part]) -> list[_Part]:
+    return [part for part in parts if any(window.samples.count for window in part.windows)]
+
+
+def _ratio(before: _Part, after: _Part, confidence: float) -> Ratio:
+    """Return the ratio of two p95 with the ends of its interval, of *confidence* on both sides together.
+
+    The logarithms of the two are independent: their distances to the ends add up by squares (MOVER: Zou and Donner,
+    Statistics in Medicine 27 (2008) 1693). Both sides are taken for as dependent as the more dependent one.
+    """
+    if after.p95 <= 0:
+        return Ratio(0.0, 0.0, 0.0)
+    factor = max(before.factor, after.factor)
+    (before_low, before_high), (after_low, after_high) = (_ends(part, factor, confidence) for part in (before, after))
+    x = _ln(after.p95) - _ln(before.p95)
+    low = x - math.hypot(_ln(after.p95) - _ln(after_low), _ln(before_high) - _ln(before.p95))
+    high = x + math.hypot(_ln(after_high) - _ln(after.p95), _ln(before.p95) - _ln(before_low))
+    return Ratio(exp(x), exp(low), exp(high))
+
+
+def _ends(part: _Part, factor: float, confidence: float) -> tuple[float, float]:
+    """Return the ends of the interval of the p95 of *part*: 0 and infinity where they do not exist."""
+    count = part.samples.count
+    if len(part.windows) < 2:
+        return 0.0, math.inf
+    exact = Precision(count, factor, len(part.windows) - 1.0)
+    low, high = interval_ranks(count, P95, exact, confidence)
+    lowest, highest = part.samples.values_at(max(1, low), min(high, count))
+    return lowest if low >= 1 else 0.0, highest if count >= factor * _effective_needed(confidence) else math.inf
+
+
+def _effective_needed(confidence: float) -> float:
+    """Return how many independent samples an upper end of the p95 needs: 72 at 95 % on both sides, 90 at 98 %."""
+    return math.log((1 - confidence) / 2) / math.log(P95)
+
+
+def _ln(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
+
+
+def _needs(before: _Part, after: _Part, tolerance: float) -> str:
+    """Say how many times the samples would tell: the width of an interval falls with the square root of them."""
+    ratio = _ratio(before, after, _TOLD)
+    x = _ln(ratio.point)
+    if ratio.low <= 0 or not math.isfinite(ratio.high):
+        needed = _effective_needed(_TOLD) * max(before.factor, after.factor)
+        least = max(2, math.ceil(needed / min(before.samples.count, after.samples.count)))
+        return f"needs at least {least} times the rate or longer holds"
+    if ratio.point > 1 + tolerance:
+        times = _times(x - math.log(ratio.low), x - math.log1p(tolerance))
+    else:
+        times = _times(math.log(ratio.high) - x, math.log1p(2 * tolerance) - x)
+    if times is None:
+        return f"it lies too near {1 + tolerance:.3g} times to be told from it"
+    return f"needs about {times} times the rate or longer holds"
+
+
+def _times(width: float, room: float) -> int | None:
+    times = (width / room) ** 2 if room > 0 else math.inf
+    return max(2, math.ceil(times)) if times <= _MOST_TIMES else None

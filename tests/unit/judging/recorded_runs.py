@@ -1,0 +1,64 @@
+"""Runs that were recorded, second by second, in histograms of 2 %: what each worker sent, and the true p95."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_cdcperf.judging.cause import DelayEvidence
+from pytest_cdcperf.judging.fitness import Fitness, assess, measured
+from pytest_cdcperf.judging.live import Judging
+from pytest_cdcperf.judging.threshold import parse_thresholds
+from pytest_cdcperf.judging.worker_delay import WorkerDelay
+from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.series import Window, phase_of
+from pytest_cdcperf.metrics.snapshot import CounterState, Kind, SeriesKey, Snapshot
+from pytest_cdcperf.model.load import Phase
+
+RECORDED = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+_TRENDS = ("response_time", "generator_delay", "generator_lag")
+
+
+@dataclass
+class RecordedRun:
+    """One of them, by its name."""
+
+    name: str
+
+    @property
+    def true_p95_ms(self):
+        return RECORDED[self.name]["true_p95_ms"]
+
+    def judged(self, **limits) -> Fitness:
+        """Judge it by *limits*, as the coordinator does."""
+        run = RECORDED[self.name]
+        phases = [Phase(*phase) for phase in run["phases"]]
+        judging = Judging(parse_thresholds(limits), phases)
+        workers = [WorkerDelay(f"gw{number}", "here") for number in range(len(run["workers"]))]
+        for together in zip(*run["workers"], strict=False):
+            merged = Snapshot()
+            windows = [_window(recorded) for recorded in together]
+            for worker, window, recorded in zip(workers, windows, together, strict=True):
+                worker.add(window, phase_of(window, phases), _evidence(recorded.get("seen")))
+                merged.merge(window.snapshot)
+            judging.add(Window(windows[0].start_s, windows[0].end_s, merged))
+        found = []
+        for result in judging.results():
+            delays, seconds = judging.delays(result.threshold)
+            found.append(measured(result, delays, seconds * len(workers)))
+        return assess(found, workers)
+
+
+def _window(recorded) -> Window:
+    snapshot = Snapshot({SeriesKey("iterations", Kind.COUNTER): CounterState(recorded["iterations"])})
+    snapshot.series[SeriesKey("generator_lost_s", Kind.COUNTER)] = CounterState(recorded["lost_s"])
+    for name in _TRENDS:
+        if name in recorded:
+            snapshot.series[SeriesKey(name, Kind.TREND)] = Histogram.from_wire(recorded[name])
+    return Window(recorded["from_s"], recorded["to_s"], snapshot)
+
+
+def _evidence(seen) -> DelayEvidence | None:
+    return None if seen is None else DelayEvidence(**seen | {"blocked": Counter(seen["blocked"])})
