@@ -49,6 +49,13 @@ class _Cuttable:
         with suppress(psycopg.Error):
             shut_down(self.pgconn.socket)
 
+    def _close_if_ended(self) -> None:
+        # The server has ended the session where its call has failed and it is not ready for another. psycopg notices
+        # that only once the socket is closed, which may be a moment later: the next call would fail as well.
+        busy = self.pgconn.transaction_status in {pq.TransactionStatus.ACTIVE, pq.TransactionStatus.UNKNOWN}
+        if busy and self.pgconn.pipeline_status == pq.PipelineStatus.OFF:
+            self.pgconn.finish()
+
     def _give_up(self) -> None:
         self.cut()
         self.pgconn.finish()
@@ -61,6 +68,9 @@ class Connection(_Cuttable, psycopg.Connection[Row]):
         """Wait as psycopg does; but where Ctrl-C ends it, do not wait for the server."""
         try:
             return waiting.wait(gen, self.pgconn.socket, *args, **more)
+        except psycopg.OperationalError:
+            self._close_if_ended()
+            raise
         except (KeyboardInterrupt, SystemExit):
             self._give_up()
             raise
@@ -73,6 +83,9 @@ class AsyncConnection(_Cuttable, psycopg.AsyncConnection[Row]):
         """Wait as psycopg does; but where the task is cancelled, do not wait for the server."""
         try:
             return await waiting.wait_async(gen, self.pgconn.socket, *args, **more)
+        except psycopg.OperationalError:
+            self._close_if_ended()
+            raise
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             self._give_up()
             raise

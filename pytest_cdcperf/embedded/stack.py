@@ -30,7 +30,7 @@ from pytest_cdcperf.model.services import MongoAddress, PostgresAddress, Service
 # The keeper keeps its own limit; this one is for a keeper that hangs.
 _KEEPER_PATIENCE_S = START_TIMEOUT_S + 30.0
 _STOP_PATIENCE_S = 30.0
-_NEWS_PATIENCE_S = 0.5
+_NEWS_PATIENCE_S = 1.0
 _LOOK_EVERY_S = 0.005
 
 

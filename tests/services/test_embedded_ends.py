@@ -137,6 +137,7 @@ class TestTheEnd:
             process = psutil.Process(stack.pids["mongo"])
             os.kill(stack.pids["keeper"], signal.SIGSTOP)
             process.kill()
+            assert until(lambda: process.status() == psutil.STATUS_ZOMBIE)
             assert stack.deaths() == []  # nobody is there to say how
             threading.Timer(0.1, os.kill, [stack.pids["keeper"], signal.SIGCONT]).start()
             (death,) = stack.deaths()
