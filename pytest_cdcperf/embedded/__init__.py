@@ -7,7 +7,7 @@
                                     └───────────── postgres.py ── postgres_launcher.py
 
 Beside them: directory.py (whose the data is, and that nothing of it stays), interpreter.py (what a process may know
-of the session) and obituary.py (what killed one).
+of the session) and exit_reason.py (what killed one).
 
 The parent holds the writing end of a pipe to the keeper, the keeper one to each Python part. Nobody writes
 to them after the start: their end is the order to stop, and the kernel gives it even to the children of

@@ -148,7 +148,7 @@ class Keeper:
         while (part := self._news.get()) is not None:
             if part is not self._parts[part.name]:
                 continue  # a PostgreSQL whose port was taken, and that another one has replaced
-            words = str(part.obituary())
+            words = str(part.exit_error())
             _log.error("%s", words)
             tell_parent(ended=part.name, words=words)
 
@@ -156,7 +156,7 @@ class Keeper:
         """Say why the start failed with *error*: more often than not because a part has just ended."""
         for part in self._parts.values():
             if part.wait(_NEWS_PATIENCE_S):
-                return part.obituary()
+                return part.exit_error()
         return StackError(f"the embedded stack: {type(error).__name__}: {' '.join(str(error).split())}")
 
     def stop(self) -> None:
@@ -188,9 +188,9 @@ class Keeper:
             if (part := self._news.get(timeout=_LOOK_EVERY_S)) is None:
                 raise StopRequestedError
             if part.name != "postgres":  # which may have another go at another port
-                raise part.obituary()
+                raise part.exit_error()
         if self._postgres is not None and self._postgres.part.ended:
-            raise self._postgres.part.obituary()
+            raise self._postgres.part.exit_error()
         if time.monotonic() > self._deadline:
             raise StackError(
                 f"the embedded stack: waited {START_TIMEOUT_S:.0f} s in vain for {self._waiting_for} "

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from pytest_cdcperf.embedded.obituary import obituary
+from pytest_cdcperf.embedded.exit_reason import exit_reason
 from pytest_cdcperf.errors import StackError
 
 _KILL_PATIENCE_S = 5.0
@@ -78,9 +78,9 @@ class Part:
         """Wait for the end of the process; return whether it came within *timeout_s*."""
         return self._ended.wait(timeout_s)
 
-    def obituary(self) -> StackError:
+    def exit_error(self) -> StackError:
         """Say in one line how the process ended, with the cause from its log."""
-        return StackError(obituary(self.name, self._process.returncode, self.log))
+        return StackError(exit_reason(self.name, self._process.returncode, self.log))
 
     def _watch(self, on_end: Callable[[Part], None]) -> None:
         self._process.wait()

@@ -23,7 +23,7 @@ import psycopg
 
 from pytest_cdcperf.embedded import postgres_launcher
 from pytest_cdcperf.embedded.directory import OtherUser, other_user
-from pytest_cdcperf.embedded.obituary import obituary
+from pytest_cdcperf.embedded.exit_reason import exit_reason
 from pytest_cdcperf.embedded.packages import package_directory
 from pytest_cdcperf.embedded.parts import Part
 from pytest_cdcperf.errors import StackError
@@ -140,7 +140,7 @@ def start_postgres(
             return PostgresServer(part, tests, admin, debezium, _populate(admin, tests, debezium), binaries, data)
         if _PORT_TAKEN not in log.read_text(errors="replace"):
             break
-    raise part.obituary()
+    raise part.exit_error()
 
 
 def connect(address: PostgresAddress) -> psycopg.Connection[tuple[Any, ...]]:
@@ -277,7 +277,7 @@ def _initdb(
         except (OSError, subprocess.TimeoutExpired) as error:
             raise StackError(f"the embedded stack: initdb failed: {error} (log: {log})") from None
     if status != 0:
-        raise StackError(obituary("initdb", status, log))
+        raise StackError(exit_reason("initdb", status, log))
 
 
 def _server_command(binaries: Path, data: Path, port: int, user: OtherUser | None) -> list[str | Path]:

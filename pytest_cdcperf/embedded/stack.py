@@ -20,9 +20,9 @@ from typing import IO, Any, Self, cast
 import psutil
 
 from pytest_cdcperf.embedded.directory import remove_directory
+from pytest_cdcperf.embedded.exit_reason import exit_reason, log_reason
 from pytest_cdcperf.embedded.interpreter import environment, python_command
 from pytest_cdcperf.embedded.keeper import START_TIMEOUT_S, KeeperConfig, Ready
-from pytest_cdcperf.embedded.obituary import last_words, obituary
 from pytest_cdcperf.embedded.packages import require_packages
 from pytest_cdcperf.errors import StackError
 from pytest_cdcperf.model.services import MongoAddress, PostgresAddress, Services
@@ -178,7 +178,7 @@ class _KeeperProcess:
         if "ready" in message:
             return Ready(**message["ready"])
         raise StackError(
-            message.get("error") or f"the embedded stack: its keeper ended: {last_words(self._log)} (log: {self._log})"
+            message.get("error") or f"the embedded stack: its keeper ended: {log_reason(self._log)} (log: {self._log})"
         )
 
     @property
@@ -224,7 +224,7 @@ class _KeeperProcess:
                     started = "ready" in message
                     self._first_words.put(message)
         if started and not self._stopped:
-            self._note("keeper", obituary("keeper", self._process.wait(), self._log))
+            self._note("keeper", exit_reason("keeper", self._process.wait(), self._log))
         self._first_words.put({})
 
     def _note(self, part: str, words: str) -> None:

@@ -72,6 +72,17 @@ def definition(name: str) -> Metric | None:
     return _definitions.get(ALIASES.get(name, name))
 
 
+def unit_of(metric: str) -> str:
+    """Return the unit of *metric*, "" where it has none or is not known in this process."""
+    known = definition(metric)
+    return known.unit if known is not None else ""
+
+
+def with_unit(value: float, metric: str) -> str:
+    """Return *value* with four digits and the unit of *metric*: "12.34 ms"."""
+    return f"{value:.4g} {unit_of(metric)}".rstrip()
+
+
 def is_defined(metric: Metric) -> bool:
     """Whether *metric* is known by its name: it is not where there were :data:`MAX_DEFINITIONS` before it."""
     return _definitions.get(metric.name) is metric

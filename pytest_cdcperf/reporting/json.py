@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.recorder import unit_of
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
 from pytest_cdcperf.reporting.printable import printable, short_name
-from pytest_cdcperf.reporting.result import RunResult, figures_of, unit_of
+from pytest_cdcperf.reporting.result import RunResult, figures_of
 
 SCHEMA_VERSION = 1
 _LONGEST_STEM = 150

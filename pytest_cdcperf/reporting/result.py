@@ -9,7 +9,6 @@ from pytest_cdcperf.engine.failures import FailureKind
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, aggregate_of
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.recorder import definition
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
 
@@ -168,12 +167,6 @@ class Live:
     iterations_per_s: float
     p95_ms: float
     failed: int
-
-
-def unit_of(metric: str) -> str:
-    """Return the unit of *metric*, "" where it has none or is not known in this process."""
-    known = definition(metric)
-    return known.unit if known is not None else ""
 
 
 def shown_aggregates(state: State) -> tuple[str, ...]:

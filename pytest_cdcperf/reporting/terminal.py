@@ -9,9 +9,10 @@ from pytest_cdcperf.judging.own_delay import own_delay_ms
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.recorder import unit_of
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
 from pytest_cdcperf.reporting.printable import one_line, printable, short_name
-from pytest_cdcperf.reporting.result import Live, RunResult, figures_of, unit_of
+from pytest_cdcperf.reporting.result import Live, RunResult, figures_of
 from pytest_cdcperf.units import format_duration
 
 MARKS = {

@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, cast
 
+from pytest_cdcperf.embedded.exit_reason import log_reason
 from pytest_cdcperf.embedded.interpreter import environment, python_command
-from pytest_cdcperf.embedded.obituary import last_words
 from pytest_cdcperf.errors import StackError
 
 _ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ class Launched:
         hung.cancel()
         if not line:
             raise StackError(
-                f"the service {self._module} did not start: {last_words(self._log)} (log: {self._log}); "
+                f"the service {self._module} did not start: {log_reason(self._log)} (log: {self._log}); "
                 "it may want: pip install '.[embedded,grpc]' aiohttp"
             )
         where: dict[str, str] = json.loads(line)

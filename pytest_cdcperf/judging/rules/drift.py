@@ -23,10 +23,10 @@ from pytest_cdcperf.judging.rules.readings import (
     kind_fault,
     merged,
     trend_windows,
-    unit_of,
 )
 from pytest_cdcperf.judging.student import t_quantile
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
+from pytest_cdcperf.metrics.recorder import with_unit
 from pytest_cdcperf.metrics.series import PhaseSpan, Window
 from pytest_cdcperf.metrics.snapshot import GaugeState, Kind
 from pytest_cdcperf.units import duration_s, format_duration
@@ -111,8 +111,8 @@ class Drift:
         span_s = min(duration_s(self.every), (end_s - begin_s) / 2)
         first = fmean(point.level for point in points if point.start_s < begin_s + span_s)
         last = fmean(point.level for point in points if point.end_s > end_s - span_s)
-        unit, span = unit_of(self.metric), format_duration(round(span_s))
-        return f"{first:.4g}{unit} in the first {span}, {last:.4g}{unit} in the last"
+        span = format_duration(round(span_s))
+        return f"{with_unit(first, self.metric)} in the first {span}, {with_unit(last, self.metric)} in the last"
 
 
 class Checkpoint(NamedTuple):

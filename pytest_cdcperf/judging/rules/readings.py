@@ -75,12 +75,6 @@ def absence(windows: Sequence[Window], metric: str, allowed: Sequence[Kind]) -> 
     return f"{reason}; the {' and '.join(f'{kind}s' for kind in allowed)} of the run: {names}"
 
 
-def unit_of(metric: str) -> str:
-    """Return " ms" for a metric of milliseconds, to stand behind its figures."""
-    known = definition(metric)
-    return f" {known.unit}" if known is not None and known.unit else ""
-
-
 def check_metric(rule: object, value: object) -> None:
     """Refuse what is not the name of a metric."""
     if not isinstance(value, str) or not value:

@@ -21,10 +21,10 @@ from pytest_cdcperf.judging.rules.readings import (
     kind_fault,
     merged,
     trend_windows,
-    unit_of,
 )
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.recorder import with_unit
 from pytest_cdcperf.metrics.series import PhaseSpan, Window
 from pytest_cdcperf.metrics.snapshot import Kind
 from pytest_cdcperf.units import duration_s, format_duration
@@ -95,8 +95,8 @@ class Recovery:
         if found.ratio is None:
             return ThresholdResult(self, found.outcome, note=found.needs)
         span = f"{format_duration(round(found.from_s))} to {format_duration(round(found.to_s))}"
-        unit = unit_of(self.metric)
-        note = f"p(95) {found.before:.4g}{unit} before, {found.after:.4g}{unit} from {span} after the load came down"
+        earlier, later = (with_unit(level, self.metric) for level in (found.before, found.after))
+        note = f"p(95) {earlier} before, {later} from {span} after the load came down"
         note += f"; {found.needs}" if found.needs else ""
         ends = (found.ratio.low, found.ratio.high)
         return ThresholdResult(self, found.outcome, found.ratio.point, note, ends, str(found.ratio))

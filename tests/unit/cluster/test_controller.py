@@ -21,10 +21,9 @@ from pytest_cdcperf.cluster.messages import (
 )
 from pytest_cdcperf.judging.threshold import Limit
 from pytest_cdcperf.judging.verdict import Verdict
-from pytest_cdcperf.metrics.recorder import Definition
+from pytest_cdcperf.metrics.recorder import Definition, unit_of
 from pytest_cdcperf.metrics.snapshot import GaugeMerge, Kind
 from pytest_cdcperf.model.share import Share
-from pytest_cdcperf.reporting.result import unit_of
 from tests.unit.cluster.cluster import A, Cluster, RecordingHost, done, plan, second_of, to_all
 from tests.unit.metrics.windows import window
 

@@ -14,11 +14,11 @@ from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.recorder import Definition
+from pytest_cdcperf.metrics.recorder import Definition, unit_of
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeMerge, GaugeState, Kind, RateState, SeriesKey, Snapshot
 from pytest_cdcperf.model.load import Phase
-from pytest_cdcperf.reporting.result import RunFacts, WorkerPart, unit_of
+from pytest_cdcperf.reporting.result import RunFacts, WorkerPart
 
 FACTS = RunFacts(run_id="r1", test="t.py::test", load="1 VU for 20s", planned_s=20.0, error_rate=0.1)
 

@@ -22,16 +22,16 @@ _WORDS_KEPT = 300
 _LOG_TAIL_BYTES = 262_144
 
 
-def obituary(name: str, returncode: int | None, log: Path) -> str:
+def exit_reason(name: str, returncode: int | None, log: Path) -> str:
     """Say in one line how the process *name* ended, with the cause from its *log*."""
     if returncode is not None and returncode < 0:
         # A complaint in its log is of something else, unless it is of what ends any server.
         words = _find(log, causes_only=True)
         return f"the embedded stack: {name} was killed by {_named(-returncode)}{words and ': '}{words} (log: {log})"
-    return f"the embedded stack: {name} ended with exit status {returncode}: {last_words(log)} (log: {log})"
+    return f"the embedded stack: {name} ended with exit status {returncode}: {log_reason(log)} (log: {log})"
 
 
-def last_words(log: Path) -> str:
+def log_reason(log: Path) -> str:
     """Return the line of *log* that says why its process ended, shortened.
 
     The first that names a resource that ran out, such as "No space left on device", or an order to stop; else the last

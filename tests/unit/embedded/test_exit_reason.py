@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_cdcperf.embedded.obituary import last_words, obituary
+from pytest_cdcperf.embedded.exit_reason import exit_reason, log_reason
 
 FULL_DISK = """\
 creating configuration files ... ok
@@ -60,11 +60,11 @@ CRASHED = """\
 )
 def test_the_line_that_tells_why(tmp_path: Path, log: str, words: str) -> None:
     (tmp_path / "part.log").write_text(log)
-    assert last_words(tmp_path / "part.log") == words
+    assert log_reason(tmp_path / "part.log") == words
 
 
 def test_a_log_that_cannot_be_read_says_so(tmp_path: Path) -> None:
-    assert last_words(tmp_path / "none.log").startswith("no log: ")
+    assert log_reason(tmp_path / "none.log").startswith("no log: ")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals")
@@ -86,7 +86,7 @@ def test_a_log_that_cannot_be_read_says_so(tmp_path: Path) -> None:
 def test_what_killed_it_is_named(tmp_path: Path, returncode: int, log: str, how: str) -> None:
     path = tmp_path / "part.log"
     path.write_text(log)
-    said = obituary("debezium", returncode, path)
+    said = exit_reason("debezium", returncode, path)
     assert said.startswith(f"the embedded stack: debezium {how}")
     assert said.endswith(f" (log: {path})")
     assert "\n" not in said
