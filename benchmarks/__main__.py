@@ -1,7 +1,7 @@
 """Print every benchmark, or those named: ``python -m benchmarks iterations stall``.
 
-``verdicts`` simulates: ``--runs`` is the number of runs a cell, ``--seed`` repeats what was printed with it. The
-options of ``fitness`` are told there.
+``coverage`` and ``verdicts`` simulate: ``--runs`` is the number of runs a cell, ``--seed`` repeats what was printed
+with it. The options of ``fitness`` are told there.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ BENCHMARKS = (
     *("iterations", "arrivals", "crowds", "stall", "recording", "memory", "startup"),
     *("postgres", "grpc", "http", "scaling", "coverage", "verdicts", "fitness"),
 )
-OPTIONS = {"verdicts": ("runs", "seed"), "fitness": ("runs", "only", "cost", "baseline")}
+OPTIONS = {
+    "coverage": ("runs", "seed"),
+    "verdicts": ("runs", "seed"),
+    "fitness": ("runs", "only", "cost", "baseline"),
+}
 
 
 def main() -> None:
     """Run the benchmarks that the command line names, all without any, each with the options that it has."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", argument_default=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all without")
-    parser.add_argument("--runs", type=int, help="verdicts: simulated runs a cell; fitness --baseline: runs of each")
-    parser.add_argument("--seed", type=int, help="verdicts: the seed to repeat")
+    parser.add_argument("--runs", type=int, help="of coverage and verdicts: a cell; fitness --baseline: of each")
+    parser.add_argument("--seed", type=int, help="coverage, verdicts: the seed to repeat")
     parser.add_argument("--only", metavar="TEXT", help="fitness: the situations whose name has it")
     parser.add_argument("--cost", action="store_true", help="fitness: what the beats cost")
     parser.add_argument("--baseline", action="store_true", help="fitness: the scenario baseline beside busy processes")

@@ -1,12 +1,14 @@
-"""How often the 95 % intervals of percentiles hold the truth, on simulated queues."""
+"""Coverage of the 95 % intervals of percentiles: in which share of simulated runs they hold the true value."""
 
 from __future__ import annotations
 
+import math
+import secrets
 import statistics
 
 import numpy as np
 
-from benchmarks.queues import Floats, mm1, mm1_quantile
+from benchmarks.latencies import MEAN_MS, System
 from pytest_cdcperf.judging.intervals import (
     PhaseWindows,
     needed_samples,
@@ -22,11 +24,10 @@ LENGTHS_S = (60, 300)
 QUANTILES = (0.5, 0.95, 0.99)
 # The least coverage of all quantiles that a run can carry, by load and length.
 WANTED = {(0.5, 60): 0.94, (0.5, 300): 0.94, (0.8, 300): 0.90}
-_BATCH = 250
 
 
 class _Cell:
-    """What was seen of one quantile at one load and length."""
+    """The runs of one load and length, for one quantile."""
 
     def __init__(self) -> None:
         self.runs = 0
@@ -40,36 +41,38 @@ class _Cell:
         return self.held / len(self.widths) if self.widths else float("nan")
 
 
-def main() -> None:
+def main(runs: int = RUNS, seed: int | None = None) -> None:
     """Print coverage, width and variance factor for each load, length and quantile."""
-    draw = np.random.default_rng()
-    print(f"M/M/1, {SERVED_PER_S:.0f} served a second, windows of 1 s, {RUNS} runs a row; 'carried': n/d is enough")
+    seed = secrets.randbits(32) if seed is None else seed
+    draw = np.random.default_rng(seed)
+    print(f"M/M/1, {SERVED_PER_S:.0f} served a second, windows of 1 s, {runs} runs a row, seed {seed}")
+    print("carried: the share of the runs in which n/d is enough for the percentile")
     print("load  length  quantile  coverage  carried  width of the interval  factor d  wanted")
     for load in LOADS:
         for seconds in LENGTHS_S:
-            for q, cell in _cells(draw, load, seconds).items():
+            for q, cell in _cells(draw, runs, load, seconds).items():
                 wanted = WANTED.get((load, seconds))
                 said = "" if wanted is None else f"{wanted:.0%} {'met' if cell.coverage >= wanted else 'NOT MET'}"
                 width = f"{statistics.median(cell.widths):.0%}" if cell.widths else "-"
                 print(
                     f"{load:4.0%}  {seconds:4d} s  p{q * 100:<7g}  {cell.coverage:8.1%}  "
-                    f"{len(cell.widths) / cell.runs:7.0%}  {width:>21}  {statistics.median(cell.factors):8.1f}  {said}"
+                    f"{len(cell.widths) / cell.runs:7.0%}  {width:>21}  {statistics.median(cell.factors):8.1f}  {said}",
+                    flush=True,
                 )
 
 
-def _cells(draw: np.random.Generator, load: float, seconds: int) -> dict[float, _Cell]:
+def _cells(draw: np.random.Generator, runs: int, load: float, seconds: int) -> dict[float, _Cell]:
+    queue, per_s = System("M/M/1", utilisation=load), SERVED_PER_S * load
     cells = {q: _Cell() for q in QUANTILES}
-    for _ in range(RUNS // _BATCH):
-        arrivals, responses = mm1(draw, runs=_BATCH, load=load, per_s=SERVED_PER_S, seconds=seconds)
-        for at, took in zip(arrivals, responses, strict=True):
-            inside = at < seconds
-            _judge(cells, at[inside], took[inside] * 1000, load, seconds)
+    for _ in range(runs):
+        arrivals, took_ms = queue.arrivals(draw, per_s * seconds)
+        _judge(cells, np.split(took_ms, np.searchsorted(arrivals / per_s, np.arange(1, seconds))))
     return cells
 
 
-def _judge(cells: dict[float, _Cell], at: Floats, took_ms: Floats, load: float, seconds: int) -> None:
+def _judge(cells: dict[float, _Cell], seconds: list[np.ndarray]) -> None:
     total, windows = Histogram(), []
-    for values in np.split(took_ms, np.searchsorted(at, np.arange(1, seconds))):
+    for values in seconds:
         window = Histogram()
         window.record(values.tolist())
         total.merge(window)
@@ -82,6 +85,6 @@ def _judge(cells: dict[float, _Cell], at: Floats, took_ms: Floats, load: float, 
         interval = quantile_interval(total, q, exact)
         if interval is None or exact.effective < needed_samples(q):
             continue
-        truth = mm1_quantile(q, load=load, per_s=SERVED_PER_S) * 1000
+        truth = -math.log(1 - q) * MEAN_MS  # response times of such a queue are exponential
         cell.held += interval[0] <= truth <= interval[1]
         cell.widths.append((interval[1] - interval[0]) / truth)

@@ -57,7 +57,7 @@ ASKED = {
 
 @dataclass
 class Acceptance:
-    """What was seen of that which is asked."""
+    """The acceptance numbers, each with the figures of the cells that it holds for."""
 
     seen: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""What goes on beside a generator: other processes, or a generator that is stopped for a while."""
+"""Disturbances of a generator: other processes that use the CPU, or a stop of the generator itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an iteration does, and how long it would take a generator that is never late: recorded as ``true_ms``."""
+"""Bodies of iterations. Each records as ``true_ms`` how long it would take if the generator were never late."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rule makes of a situation: each figure against limits around the truth."""
+"""Judges the figures of a situation against limits around their true values, by the product's rule."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _rule(warnings: Sequence[str], limit: str) -> str:
 
 @dataclass
 class Count:
-    """How often something that must not be was."""
+    """The number of wrong verdicts of one kind, and how many are allowed."""
 
     words: str
     allowed: float | None

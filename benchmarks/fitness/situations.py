@@ -1,4 +1,4 @@
-"""What generators meet: loads whose service time is known, and what goes on beside them."""
+"""Situations of a generator: a load whose service time is known, and a disturbance beside it."""
 
 from __future__ import annotations
 
