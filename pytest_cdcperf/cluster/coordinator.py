@@ -185,7 +185,9 @@ class Coordinator:
         ]
 
     def _ended_early(self) -> list[str]:
-        return [f"stopped early: {self._cut_short}"] if self._cut_short else []
+        cut = [f"stopped early: {self._cut_short}"] if self._cut_short else []
+        # Also where what was under way has brought the figure back within its limit.
+        return cut + ([f"ended before its time: {self.abort_reason}"] if self.abort_reason else [])
 
     def _parts(self) -> list[WorkerPart]:
         return [
@@ -211,13 +213,12 @@ class Coordinator:
         return breaking_point(watched, windows, self._plan.phases)
 
     def _notes(self, broke: BreakingPoint) -> list[str]:
-        reason = "what it needs is gone" if self._broken else self.abort_reason
-        aborted = [f"ended before its time: {reason}"] if reason else []
+        lost = ["ended before its time: what it needs is gone"] if self._broken else []
         held = [broke.words] if broke.words and not broke.found else []
         mix = [f"operations: {realised}"] if (realised := shares(self._timeline.series)) else []
         said = self._said(lambda share: share.notes)
         capped = [note for note in self._timeline.notes() if not any(line.endswith(note) for line in said)]
-        return [*aborted, *held, *mix, *said, *capped]
+        return [*lost, *held, *mix, *said, *capped]
 
     def _live(self) -> Live:
         span_s = sum(window.duration_s for window in self._recent)

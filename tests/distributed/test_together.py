@@ -162,7 +162,7 @@ def test_percentiles_are_those_of_all_samples_pooled(session):
 def test_what_all_have_done_ends_a_run_before_its_time(session):
     result = session.results["test_aborted"]
     assert result["iterations"] in range(62, 124)  # one of them alone gets there when both have 124
-    assert result["notes"] == ["ended before its time: iterations count<62 failed"]
+    assert result["reasons"][0] == "ended before its time: iterations count<62 failed"
 
 
 def test_runs_that_a_test_drives_itself_give_the_merged_result_to_every_worker(session):

@@ -11,7 +11,7 @@ from pytest_cdcperf.engine.failures import FailureKind
 from pytest_cdcperf.engine.heartbeat import filled_in
 from pytest_cdcperf.judging.cause import DelayEvidence
 from pytest_cdcperf.judging.rules.recovery import Recovery
-from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
+from pytest_cdcperf.judging.threshold import Limit, Outcome, parse_thresholds
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import Definition, unit_of
@@ -130,8 +130,22 @@ def test_a_threshold_that_wants_to_ends_the_run_once_and_says_so():
     assert reasons == ["", "response_time avg<15 failed", "response_time avg<15 failed"]
     feed(coordinator, "main", done(3.0, notes=("n",)))
     result = coordinator.result()
-    assert result.notes == ("ended before its time: response_time avg<15 failed", "n")
+    assert result.notes == ("n",)
     assert result.verdict is Verdict.FAILED
+    assert result.reasons[0] == "ended before its time: response_time avg<15 failed"
+
+
+def test_a_run_that_a_threshold_ended_has_failed_also_where_the_figure_comes_back_within_its_limit():
+    coordinator = coordinated(thresholds={"response_time": Limit("avg<15", abort_on_fail=True)})
+    feed(coordinator, "main", window(0, 10, response_ms=20.0))
+    feed(coordinator, "main", window(1, 1000, response_ms=1.0))
+    feed(coordinator, "main", done(2.0))
+    result = coordinator.result()
+    assert result.thresholds[0].outcome is Outcome.PASSED
+    assert (result.verdict, result.reasons) == (
+        Verdict.FAILED,
+        ("ended before its time: response_time avg<15 failed",),
+    )
 
 
 def late(start_s, iterations, lost_s, **more):
