@@ -56,6 +56,10 @@ def test_plain():
 def test_load():
     pass
 
+@pytest.mark.parametrize("n", ["a::b", "c"])
+def test_each(n):
+    pass
+
 class TestMore(__import__("unittest").TestCase):
     def test_more(self):
         pass
@@ -86,8 +90,9 @@ SOUND = "checks/test_health.py::test_sound"
         (["test_named.py::test_one", "checks/test_health.py::test_plain"], ["*::test_one", "*::test_plain"]),
         (["checks/test_health.py::TestMore", "test_named.py::test_one"], ["*::TestMore::test_more", "*::test_one"]),
         ([SOUND, "test_named.py::test_one"], ["*::test_one"]),
+        (["checks/test_health.py::test_each[a::b]", "test_named.py::test_one"], ["*::test_each*a::b*", "*::test_one"]),
         (["--pyargs", "checks.test_health", "-k", "load"], ["checks/test_health.py::test_load"]),
-        (["checks"], ["*::test_plain", "*::test_load", "*::test_more"]),
+        (["checks"], ["*::test_plain", "*::test_load", "*::test_each*a::b*", "*::test_each*c*", "*::test_more"]),
     ],
 )
 def test_it_runs_once_and_first_and_of_its_file_only_what_was_named(pytester, write, arguments, expected):
