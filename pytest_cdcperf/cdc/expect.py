@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,8 @@ from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import Document, Mongo, ReadError
 from pytest_cdcperf.engine.vu import check, current_vu, refuse_blocking
 from pytest_cdcperf.errors import ConfigError, ExpectationError
+from pytest_cdcperf.identity.keys import key_text
+from pytest_cdcperf.identity.values import same
 from pytest_cdcperf.metrics.recorder import Counter, Rate, Trend
 from pytest_cdcperf.units import duration_s, format_duration
 
@@ -61,7 +61,7 @@ class Wanted:
         """Whether *document* is what is wanted."""
         if document is None or self.gone:
             return document is None and self.gone
-        return all(name in document and _same(value, document[name]) for name, value in self.fields.items())
+        return all(name in document and same(value, document[name]) for name, value in self.fields.items())
 
     def explain(self, document: Document | None) -> str:
         """Say what the sink had instead."""
@@ -72,7 +72,7 @@ class Wanted:
         wrong = [
             f"{name}={document[name]!r} instead of {value!r}" if name in document else f"no field {name!r}"
             for name, value in self.fields.items()
-            if name not in document or not _same(value, document[name])
+            if name not in document or not same(value, document[name])
         ]
         return "the sink had " + ", ".join(wrong)
 
@@ -112,6 +112,8 @@ class Cdc:
     ) -> AbstractContextManager[Arrival]:
         """Write inside the block; on leaving it, wait until document *key* shows all the fields given.
 
+        :param key: the value of the key's column as it was written; a tuple for a key of several, in their order
+        :param fields: the values that were written, of the types that were written
         :param operation: "create", "update" or "delete": which counter a success goes to
         :raises ExpectationError: on leaving, when the sink did not show it within *timeout*
         """
@@ -340,31 +342,7 @@ def _wanted(
 ) -> Wanted:
     if operation not in OPERATIONS:
         raise ConfigError(f"cdc.expect: operation={operation!r}; allowed: {', '.join(OPERATIONS)}")
-    return Wanted(collection, str(key), fields, gone, operation, duration_s(timeout))
-
-
-def _same(expected: Any, actual: Any) -> bool:
-    # The sink has JSON's types: what JSON cannot hold arrives as text.
-    if expected == actual:
-        return True
-    if isinstance(expected, Decimal):
-        try:
-            return Decimal(str(actual)) == expected
-        except InvalidOperation:
-            return False
-    if isinstance(expected, datetime) and isinstance(actual, str):
-        try:
-            seen = datetime.fromisoformat(actual)  # with a Z also where the column has no zone
-            return (seen if expected.tzinfo else seen.replace(tzinfo=None)) == expected
-        except (TypeError, ValueError):
-            return False
-    if isinstance(expected, date) and isinstance(actual, str):
-        return actual.removesuffix("Z") == expected.isoformat()
-    return (
-        isinstance(actual, str)
-        and not isinstance(expected, bool | int | float | str | None)
-        and str(expected) == actual
-    )
+    return Wanted(collection, key_text(key), fields, gone, operation, duration_s(timeout))
 
 
 def _short(document: Document) -> str:

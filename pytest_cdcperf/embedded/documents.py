@@ -5,10 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateOne
+
+from pytest_cdcperf.identity.keys import stored_key
+
+_SCHEMA = '{"schema":'
+_PAYLOAD = ',"payload":'
 
 Document = dict[str, Any]
 Write = ReplaceOne[Document] | UpdateOne | DeleteOne | DeleteMany
@@ -33,6 +39,7 @@ class Change:
     operation: str
     key: Mapping[str, Any] | None
     row: Mapping[str, Any] | None
+    types: Mapping[str, str] = field(default_factory=dict)  # Debezium's names of the key's columns' types
 
 
 def read_change(key: str | None, value: str | None) -> Change | None:
@@ -45,11 +52,9 @@ def read_change(key: str | None, value: str | None) -> Change | None:
     event = json.loads(value)
     if event.get("op") not in ("c", "r", "u", "d", "t"):
         return None
+    columns, types = _read_key(key)
     return Change(
-        table=event["source"]["table"],
-        operation=event["op"],
-        key=None if key is None else json.loads(key),
-        row=event.get("after"),
+        table=event["source"]["table"], operation=event["op"], key=columns, row=event.get("after"), types=types
     )
 
 
@@ -67,7 +72,7 @@ def write_for(change: Change) -> Write:
         raise ValueError(
             f"table {change.table!r} has no primary key; the sink needs one for _id: add one to the schema"
         )
-    document_id = ":".join(_id_part(value) for value in change.key.values())
+    document_id = stored_key(change.key, change.types)
     if change.operation == "d":
         return DeleteOne({"_id": document_id})
     row = change.row or {}
@@ -89,5 +94,16 @@ def writes_by_collection(changes: Iterable[Change], collections: Mapping[str, st
     return writes
 
 
-def _id_part(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+def _read_key(key: str | None) -> tuple[Mapping[str, Any] | None, Mapping[str, str]]:
+    """Return the key's columns, and their types where it comes with its schema: ``{"schema":...,"payload":...}``."""
+    if key is None:
+        return None, {}
+    schema, separator, payload = key.partition(_PAYLOAD)
+    if not separator or not schema.startswith(_SCHEMA):
+        return json.loads(key), {}
+    return json.loads(payload[:-1]), _column_types(schema[len(_SCHEMA) :])
+
+
+@lru_cache(maxsize=4096)
+def _column_types(schema: str) -> Mapping[str, str]:
+    return {column["field"]: column.get("name", "") for column in json.loads(schema)["fields"]}

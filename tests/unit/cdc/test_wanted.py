@@ -19,9 +19,9 @@ KEY = uuid.UUID(int=7)
     [
         ("a", "a", True),
         ("5", 5, False),
-        (5, "5", False),
+        (5, "5", True),
         (5, 5.0, True),
-        (True, 1, True),
+        (True, 1, False),
         (True, "True", False),
         (None, None, True),
         (Decimal("19.90"), "19.9", True),
