@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pytest_cdcperf.cluster.alignment import Alignment
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
-from pytest_cdcperf.engine.failures import merge_kinds
+from pytest_cdcperf.engine.failures import merge_kinds, most_frequent
 from pytest_cdcperf.engine.mix import shares
 from pytest_cdcperf.judging.cause import DelayEvidence
 from pytest_cdcperf.judging.fitness import Measured, assess, measured
@@ -111,6 +111,7 @@ class Coordinator:
         windows = self._timeline.history
         broke = self._breaking_point()
         done = [member.done for member in self._members.values() if member.done is not None]
+        failures = merge_kinds(kind for share in done for kind in share.failures)
         results = self._judging.results()
         fitness = assess([self._measured(result) for result in results], [m.delay for m in self._members.values()])
         tolerant = self._facts.on_unfit == "warn"
@@ -123,6 +124,7 @@ class Coordinator:
             ],
             windows=windows,
             error_rate=self._facts.error_rate,
+            error=most_frequent(failures),
             shortened=self._facts.shortened,
             broken=tuple({**self._broken, **dict.fromkeys(faults)}),
             faults=[*self._lost(), *self._ended_early(), *self._said(lambda share: share.faults)],
@@ -137,7 +139,7 @@ class Coordinator:
             total=self._timeline.total,
             series=self._timeline.series,
             history=tuple(windows),
-            failures=merge_kinds(kind for share in done for kind in share.failures),
+            failures=failures,
             notes=(*self._notes(broke), *fitness.notes),
             breaking_point=broke.words if broke.found else "",
             workers=tuple(self._parts()),
