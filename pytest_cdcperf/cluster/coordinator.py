@@ -220,7 +220,7 @@ class Coordinator:
         mix = [f"operations: {realised}"] if (realised := shares(self._timeline.series)) else []
         said = self._said(lambda share: share.notes)
         capped = [note for note in self._timeline.notes() if not any(line.endswith(note) for line in said)]
-        return [*lost, *held, *mix, *said, *capped]
+        return [*lost, *self._facts.notes, *held, *mix, *said, *capped]
 
     def _live(self) -> Live:
         span_s = sum(window.duration_s for window in self._recent)

@@ -101,8 +101,8 @@ def test_too_few_samples_for_a_percentile_make_it_invalid(pytester, write):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "INVALID: p(99) of response_time * ms, limit 10,000 ms (p(99)<10000): 20 samples; p(99) needs 299, which *; "
-            "run longer"
+            "INVALID: p(99) of response_time * ms, limit 10,000 ms (p(99)<10000): 20 samples; p(99) needs 299, "
+            "which *; run longer"
         ]
     )
 
