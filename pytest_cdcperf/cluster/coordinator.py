@@ -16,6 +16,7 @@ from pytest_cdcperf.judging.live import Judging
 from pytest_cdcperf.judging.rules.breaking_point import BreakingPoint, breaking_point, watched_in
 from pytest_cdcperf.judging.threshold import Threshold, ThresholdResult
 from pytest_cdcperf.judging.verdict import judge
+from pytest_cdcperf.judging.words import reason
 from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
@@ -164,7 +165,7 @@ class Coordinator:
             whole = self._judging.add(window)
             self._recent.append(Window(whole.start_s, whole.end_s, whole.snapshot.only(_LIVE_METRICS)))
             if not self.abort_reason and (crossed := self._judging.reason_to_abort()) is not None:
-                self.abort_reason = f"{crossed.threshold} failed"
+                self.abort_reason = reason(crossed)
         if windows and self._on_live is not None:
             self._on_live(self._live())
 

@@ -127,12 +127,13 @@ def test_a_threshold_that_wants_to_ends_the_run_once_and_says_so():
     for second in range(3):
         feed(coordinator, "main", window(second, 10, response_ms=20.0))
         reasons.append(coordinator.abort_reason)
-    assert reasons == ["", "response_time avg<15 failed", "response_time avg<15 failed"]
+    crossed = "avg of response_time 20 ms, limit 15 ms (avg<15)"
+    assert reasons == ["", crossed, crossed]
     feed(coordinator, "main", done(3.0, notes=("n",)))
     result = coordinator.result()
     assert result.notes == ("n",)
     assert result.verdict is Verdict.FAILED
-    assert result.reasons[0] == "ended before its time: response_time avg<15 failed"
+    assert result.reasons[0] == f"ended before its time: {crossed}"
 
 
 def test_a_run_that_a_threshold_ended_has_failed_also_where_the_figure_comes_back_within_its_limit():
@@ -144,7 +145,7 @@ def test_a_run_that_a_threshold_ended_has_failed_also_where_the_figure_comes_bac
     assert result.thresholds[0].outcome is Outcome.PASSED
     assert (result.verdict, result.reasons) == (
         Verdict.FAILED,
-        ("ended before its time: response_time avg<15 failed",),
+        ("ended before its time: avg of response_time 20 ms, limit 15 ms (avg<15)",),
     )
 
 
