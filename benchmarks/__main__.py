@@ -1,7 +1,7 @@
 """Print every benchmark, or those named: ``python -m benchmarks iterations stall``.
 
 ``coverage`` and ``verdicts`` simulate: ``--runs`` is the number of runs a cell, ``--seed`` repeats what was printed
-with it. The options of ``fitness`` are told there.
+with it. The options of ``fitness`` and ``scenarios`` are told there.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from importlib import import_module
 
 BENCHMARKS = (
     *("iterations", "arrivals", "crowds", "stall", "recording", "memory", "startup"),
-    *("postgres", "grpc", "http", "scaling", "coverage", "verdicts", "fitness"),
+    *("postgres", "grpc", "http", "scaling", "coverage", "verdicts", "fitness", "scenarios"),
 )
 OPTIONS = {
     "coverage": ("runs", "seed"),
     "verdicts": ("runs", "seed"),
     "fitness": ("runs", "only", "cost", "baseline"),
+    "scenarios": ("seconds", "only"),
 }
 
 
@@ -27,7 +28,8 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all without")
     parser.add_argument("--runs", type=int, help="of coverage and verdicts: a cell; fitness --baseline: of each")
     parser.add_argument("--seed", type=int, help="coverage, verdicts: the seed to repeat")
-    parser.add_argument("--only", metavar="TEXT", help="fitness: the situations whose name has it")
+    parser.add_argument("--only", metavar="TEXT", help="fitness, scenarios: those whose name has it")
+    parser.add_argument("--seconds", type=int, help="scenarios: how long each is run")
     parser.add_argument("--cost", action="store_true", help="fitness: what the beats cost")
     parser.add_argument("--baseline", action="store_true", help="fitness: the scenario baseline beside busy processes")
     asked = vars(parser.parse_args())

@@ -13,6 +13,8 @@ _PART = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(us|ms|s|m|h|d)")
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 _PERCENTILE = re.compile(r"p\((\d+(?:\.\d+)?)\)")
 
+_SMALLEST_SIZE, _LARGEST_SIZE = -4, 14  # powers of ten that are written without an exponent
+
 LONGEST_S = 30 * 86400.0
 DURATION_FORM = "a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
 
@@ -57,6 +59,36 @@ def percentile(text: str) -> float:
     if match is not None and 0 < float(match[1]) <= 100:
         return float(match[1]) / 100.0
     raise UnitError(f"{shown(text)} is no percentile; allowed: p(N) with N above 0 and at most 100")
+
+
+def figure(value: float, unit: str = "", digits: int = 4) -> str:
+    """Return *value* for people, with at least *digits* digits, all those before the point, and its *unit*.
+
+    Of the unit "%" the value is a share, 0 to 1.
+
+    >>> figure(2412.4, "ms"), figure(0.98765, "%"), figure(12.5, "/s"), figure(1e300)
+    ('2,412 ms', '98.77%', '12.5/s', '1e+300')
+    """
+    if not math.isfinite(value):
+        return "-"
+    if unit == "%":
+        value *= 100
+    gap = " " if unit[:1].isalnum() else ""
+    size = math.floor(math.log10(abs(value))) if value else 0
+    if not _SMALLEST_SIZE <= size <= _LARGEST_SIZE:
+        return f"{value:.{digits}g}{gap}{unit}"
+    text = f"{value:,.{max(0, digits - 1 - size)}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text}{gap}{unit}"
+
+
+def figures_apart(value: float, other: float, unit: str = "") -> tuple[str, str]:
+    """Return both as :func:`figure` does, with as many digits as tell them apart where they differ.
+
+    >>> figures_apart(2000.04, 2000, "ms")
+    ('2,000.04 ms', '2,000 ms')
+    """
+    shown = [(figure(value, unit, digits), figure(other, unit, digits)) for digits in range(4, 18)]
+    return next((pair for pair in shown if pair[0] != pair[1]), shown[0])
 
 
 def format_duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pytest_cdcperf.cluster.alignment import Alignment
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
-from pytest_cdcperf.engine.failures import merge_kinds
+from pytest_cdcperf.engine.failures import merge_kinds, most_frequent
 from pytest_cdcperf.engine.mix import shares
 from pytest_cdcperf.judging.cause import DelayEvidence
 from pytest_cdcperf.judging.fitness import Measured, assess, measured
@@ -16,6 +16,7 @@ from pytest_cdcperf.judging.live import Judging
 from pytest_cdcperf.judging.rules.breaking_point import BreakingPoint, breaking_point, watched_in
 from pytest_cdcperf.judging.threshold import Threshold, ThresholdResult
 from pytest_cdcperf.judging.verdict import judge
+from pytest_cdcperf.judging.words import reason
 from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
@@ -111,6 +112,7 @@ class Coordinator:
         windows = self._timeline.history
         broke = self._breaking_point()
         done = [member.done for member in self._members.values() if member.done is not None]
+        failures = merge_kinds(kind for share in done for kind in share.failures)
         results = self._judging.results()
         fitness = assess([self._measured(result) for result in results], [m.delay for m in self._members.values()])
         tolerant = self._facts.on_unfit == "warn"
@@ -123,6 +125,7 @@ class Coordinator:
             ],
             windows=windows,
             error_rate=self._facts.error_rate,
+            error=most_frequent(failures),
             shortened=self._facts.shortened,
             broken=tuple({**self._broken, **dict.fromkeys(faults)}),
             faults=[*self._lost(), *self._ended_early(), *self._said(lambda share: share.faults)],
@@ -137,7 +140,7 @@ class Coordinator:
             total=self._timeline.total,
             series=self._timeline.series,
             history=tuple(windows),
-            failures=merge_kinds(kind for share in done for kind in share.failures),
+            failures=failures,
             notes=(*self._notes(broke), *fitness.notes),
             breaking_point=broke.words if broke.found else "",
             workers=tuple(self._parts()),
@@ -162,7 +165,7 @@ class Coordinator:
             whole = self._judging.add(window)
             self._recent.append(Window(whole.start_s, whole.end_s, whole.snapshot.only(_LIVE_METRICS)))
             if not self.abort_reason and (crossed := self._judging.reason_to_abort()) is not None:
-                self.abort_reason = f"{crossed.threshold} failed"
+                self.abort_reason = reason(crossed)
         if windows and self._on_live is not None:
             self._on_live(self._live())
 
@@ -218,7 +221,7 @@ class Coordinator:
         mix = [f"operations: {realised}"] if (realised := shares(self._timeline.series)) else []
         said = self._said(lambda share: share.notes)
         capped = [note for note in self._timeline.notes() if not any(line.endswith(note) for line in said)]
-        return [*lost, *held, *mix, *said, *capped]
+        return [*lost, *self._facts.notes, *held, *mix, *said, *capped]
 
     def _live(self) -> Live:
         span_s = sum(window.duration_s for window in self._recent)

@@ -6,7 +6,7 @@ import os
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -15,6 +15,7 @@ from types import TracebackType
 from pytest_cdcperf.errors import NeverAwaitedError
 
 MAX_KINDS = 50
+_LONGEST_ERROR = 300
 _FURTHER = ("further kinds", f"beyond the {MAX_KINDS} shown")
 
 
@@ -45,6 +46,12 @@ class FailureKind:
     where: str
     count: int
     sample: str
+
+    @property
+    def error(self) -> str:
+        """The line of the sample that says what was raised, without which it is the type alone."""
+        said = (line for line in self.sample.splitlines() if line.partition(":")[0].rpartition(".")[2] == self.type)
+        return next(said, self.type)[:_LONGEST_ERROR]
 
 
 class Failures:
@@ -94,6 +101,11 @@ def merge_kinds(kinds: Iterable[FailureKind]) -> tuple[FailureKind, ...]:
     by_count = sorted(merged.values(), key=lambda kind: -kind.count)
     further.count += sum(kind.count for kind in by_count[MAX_KINDS:])
     return (*by_count[:MAX_KINDS], *([further] if further.count else []))
+
+
+def most_frequent(kinds: Sequence[FailureKind]) -> str:
+    """Return the first of *kinds* in a line: where, what and how often; "" without any."""
+    return next((f"{kind.where}: {kind.error} ({kind.count:,} of them)" for kind in kinds), "")
 
 
 _OURS = str(Path(__file__).parent.parent) + os.sep

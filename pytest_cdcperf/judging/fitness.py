@@ -20,10 +20,12 @@ from dataclasses import dataclass, replace
 from pytest_cdcperf.judging.cause import cause
 from pytest_cdcperf.judging.own_delay import SMALLEST_MS, lost_s, own_delay_ms, tolerance_ms
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
+from pytest_cdcperf.judging.words import reason, subject
 from pytest_cdcperf.judging.worker_delay import WHOLE_RUN, WorkerDelay
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import definition
 from pytest_cdcperf.metrics.snapshot import Kind, Snapshot
+from pytest_cdcperf.units import figure
 
 MOST_LOST = 0.15
 SMALLEST_SHARE_OF_LIMIT = 0.05
@@ -58,7 +60,7 @@ class Fitness:
     @property
     def lines(self) -> list[str]:
         """All that cannot be judged, a line each."""
-        return [*self.reasons, *(f"{r.threshold}: observed {r.observed:.6g}, {r.note}" for r in self.undecided)]
+        return [*self.reasons, *(reason(r) for r in self.undecided)]
 
     @property
     def undecided(self) -> list[ThresholdResult]:
@@ -114,13 +116,14 @@ def _doubt(measured: Measured) -> str:
         return f"the generator's own delay, {_ms(own_ms)}, is above the limit"
     large = own_ms > SMALLEST_SHARE_OF_LIMIT * limit
     if threshold.is_upper and crossed and large and threshold.holds(observed - own_ms):
-        own = f"of which up to {_ms(min(own_ms, observed))} is the generator's own delay"
-        return f"{own}: it cannot be told whether the limit was kept"
+        own = f"up to {_ms(min(own_ms, observed))} of that is the generator's own delay"
+        return f"{own}, so it cannot be told whether the limit was kept"
     if threshold.is_lower and crossed and _counts(threshold) and 0 < measured.lost < 1:
         without = observed / (1 - measured.lost)
         if threshold.holds(without):
-            lost = f"the generator could not run for {measured.lost:.1%} of the time, without which it is {without:.4g}"
-            return f"{lost}: it cannot be told whether the limit was kept"
+            share, would_be = figure(measured.lost, "%"), figure(without, threshold.unit)
+            lost = f"the generator could not run for {share} of the time, without which it is {would_be}"
+            return f"{lost}, so it cannot be told whether the limit was kept"
     return ""
 
 
@@ -131,10 +134,9 @@ def _note(measured: Measured, why: str) -> list[str]:
         return []
     if own_ms <= tolerance_ms(observed):
         return []
-    figure = f"{threshold.selector} {threshold.aggregate}{threshold.scope} {_ms(observed)}"
     because = f" ({why})" if why else ""
     share = f"up to {_ms(min(own_ms, observed))} of it is the generator's own delay"
-    return [f"{figure}: {share}{because}; the verdict holds"]
+    return [f"{subject(threshold)} {figure(observed, threshold.unit)}: {share}{because}; the verdict holds"]
 
 
 def _cannot_run(workers: Sequence[WorkerDelay], phase: str) -> str:
@@ -185,7 +187,7 @@ def _counts(threshold: Threshold) -> bool:
 
 
 def _ms(value: float) -> str:
-    return f"{value:.3g} ms" if value < 1000 else f"{value:.0f} ms"
+    return figure(value, "ms", digits=3)
 
 
 def _sentence(text: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pytest_cdcperf.judging.intervals import PhaseWindows, Precision, quantile_precision
+from pytest_cdcperf.judging.names import absence
 from pytest_cdcperf.judging.own_delay import GENERATORS, only_delays
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult, evaluate
 from pytest_cdcperf.metrics.histogram import Histogram
@@ -42,7 +44,13 @@ class Judging:
 
     def results(self) -> list[ThresholdResult]:
         """Return what each threshold says of the run so far, with how exactly it is known."""
-        return [self._result(threshold, self._precision(threshold)) for threshold in self._thresholds]
+        found = (self._result(threshold, self._precision(threshold)) for threshold in self._thresholds)
+        return [self._with_names(result) for result in found]
+
+    def _with_names(self, result: ThresholdResult) -> ThresholdResult:
+        if result.outcome is not Outcome.NO_SAMPLES or not isinstance(result.threshold, Threshold):
+            return result
+        return replace(result, note=absence(result.threshold, self.timeline.series))
 
     def delays(self, threshold: Threshold) -> tuple[Snapshot, float]:
         """Return the figures of the windows by which *threshold* is judged, and their seconds, for its own delay.

@@ -19,7 +19,7 @@ from pytest_cdcperf.judging.intervals import Precision, needed_samples, quantile
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import definition
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, Kind, RateState, Snapshot, State, Tags
-from pytest_cdcperf.units import duration_s, format_duration, limit_ms, percentile
+from pytest_cdcperf.units import duration_s, figures_apart, format_duration, limit_ms, percentile
 
 AGGREGATES: Mapping[Kind, tuple[str, ...]] = {
     Kind.TREND: ("p(N)", "med", "avg", "min", "max", "count"),
@@ -93,6 +93,16 @@ class Threshold:
         if self.aggregate == "med":
             return 0.5
         return percentile(self.aggregate) if self.aggregate.startswith("p(") else None
+
+    @property
+    def unit(self) -> str:
+        """The unit of the figure, as :func:`pytest_cdcperf.units.figure` takes it: "ms", "%", "/s"."""
+        metric = definition(self.metric)
+        if metric is None or (self.aggregate == "count" and metric.kind is Kind.TREND):
+            return ""
+        if metric.kind is Kind.RATE:
+            return "%"
+        return f"{metric.unit}/s" if self.aggregate == "rate" else metric.unit
 
     @property
     def is_upper(self) -> bool:
@@ -176,6 +186,12 @@ def parse_threshold(selector: str, expression: str) -> Threshold:
     return Threshold(name, aggregate, compare, _parse_number(name, aggregate, number), tags)
 
 
+def kinds_of(aggregate: str) -> list[Kind]:
+    """Return the kinds of metric that have *aggregate*."""
+    plain = "p(N)" if aggregate.startswith("p(") else aggregate
+    return [kind for kind, names in AGGREGATES.items() if plain in names]
+
+
 def _parse_tags(selector: str, text: str) -> Tags:
     pairs = [part.partition(":") for part in text.split(",") if part.strip()]
     if any(not (name.strip() and colon and value.strip()) for name, colon, value in pairs):
@@ -189,8 +205,7 @@ def _check_aggregate(name: str, aggregate: str) -> None:
     elif aggregate not in _PLAIN:
         raise ConfigError(f"{shown(aggregate)} is no aggregate; allowed: p(N), {', '.join(sorted(_PLAIN))}")
     metric = definition(name)
-    plain = "p(N)" if aggregate.startswith("p(") else aggregate
-    if metric is not None and plain not in AGGREGATES[metric.kind]:
+    if metric is not None and metric.kind not in kinds_of(aggregate):
         allowed = ", ".join(AGGREGATES[metric.kind])
         raise ConfigError(
             f"{shown(aggregate)} is no aggregate of {shown(name)}, which is a {metric.kind}; allowed: {allowed}"
@@ -306,11 +321,10 @@ def evaluate(
     if state is None and metric is not None and metric.kind is Kind.RATE and threshold.operator in {"<", "<="}:
         return ThresholdResult(threshold, Outcome.PASSED, note="no samples, so nothing exceeded it")
     if state is None or (isinstance(state, Histogram) and not state.count):
-        known = "" if metric is not None else "; nothing recorded a metric of this name"
-        return ThresholdResult(threshold, Outcome.NO_SAMPLES, note=f"no samples{known}")
+        return ThresholdResult(threshold, Outcome.NO_SAMPLES)
     observed = aggregate_of(state, threshold.aggregate, elapsed_s)
     if observed is None:
-        return ThresholdResult(threshold, Outcome.FAILED, note=f"{threshold.aggregate} is no aggregate of it")
+        return ThresholdResult(threshold, Outcome.FAILED, note=f"{threshold.aggregate} is not an aggregate of it")
     outcome = Outcome.PASSED if threshold.holds(observed) else Outcome.FAILED
     q = threshold.quantile
     if q is None or not isinstance(state, Histogram):
@@ -348,17 +362,22 @@ def aggregate_of(state: State, aggregate: str, elapsed_s: float) -> float | None
 
 def _too_few(aggregate: str, q: float, exact: Precision, elapsed_s: float) -> str:
     needed = needed_samples(q)
-    note = f"{exact.samples} samples; {aggregate} needs {needed}"
+    note = f"{exact.samples:,} samples; {aggregate} needs {needed:,}"
     if exact.factor > 1:
-        note = f"{exact.samples} samples are worth {exact.effective:.0f} independent ones; {aggregate} needs {needed}"
+        worth = f"{exact.samples:,} samples are worth {exact.effective:,.0f} independent ones"
+        note = f"{worth}; {aggregate} needs {needed:,}"
     longer_s = math.ceil(elapsed_s * needed / exact.effective) if exact.effective else 0
     return f"{note}, which takes about {format_duration(longer_s)}" if longer_s else note
+
+
+def _span(low: float, high: float, unit: str) -> str:
+    return " to ".join(figures_apart(low, high, unit))
 
 
 def _near(threshold: Threshold, q: float, state: Histogram, interval: tuple[float, float] | None) -> str:
     low, high = state.quantile_bounds(q)
     if low < threshold.limit < high:
-        return f"the limit lies within the bucket of the percentile, {low:.4g} to {high:.4g}"
+        return f"the limit lies within the bucket of the percentile, {_span(low, high, threshold.unit)}"
     if interval is not None and interval[0] < threshold.limit < interval[1]:
-        return f"the limit lies within the 95 % confidence interval, {interval[0]:.4g} to {interval[1]:.4g}"
+        return f"the limit lies within the 95 % confidence interval, {_span(*interval, threshold.unit)}"
     return ""

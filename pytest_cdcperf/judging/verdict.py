@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
+from pytest_cdcperf.judging.words import reason
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, Snapshot
+from pytest_cdcperf.units import figure, figures_apart
 
 _UNDECIDED = {Outcome.TOO_FEW, Outcome.INCONCLUSIVE, Outcome.NOT_JUDGED}
 
@@ -37,6 +39,7 @@ def judge(
     *,
     windows: Sequence[Window] = (),
     error_rate: float,
+    error: str = "",
     shortened: bool,
     broken: Sequence[str] = (),
     faults: Sequence[str] = (),
@@ -46,6 +49,7 @@ def judge(
 
     :param windows: the course of the run: where starts were dropped, it tells at what rate
     :param error_rate: the highest share of failed iterations that is tolerated, 0 to 1
+    :param error: what most of the failed iterations failed by
     :param shortened: the user asked for a shorter run than the test states: what that run cannot tell is then not
         judged, instead of making the run INVALID
     :param broken: what the run needed and lost, such as a server: it is FAILED, whatever the generator did
@@ -55,11 +59,11 @@ def judge(
     """
     if shortened:
         results = [replace(r, outcome=Outcome.NOT_JUDGED) if r.outcome is Outcome.TOO_FEW else r for r in results]
-    failed, mostly = _too_many_failures(total, error_rate), _mostly_fails(total)
+    failed, mostly = _too_many_failures(total, error_rate, error), _mostly_fails(total)
     first = [*broken, *faults, *(failed if mostly else ())]
     failing = [*(() if mostly else failed), *_saturated(total, windows)]
-    failing += [_crossed(r) for r in results if r.outcome in {Outcome.FAILED, Outcome.NO_SAMPLES}]
-    untold = [_crossed(r) for r in results if r.outcome is Outcome.UNFIT]
+    failing += [reason(r) for r in results if r.outcome in {Outcome.FAILED, Outcome.NO_SAMPLES}]
+    untold = [reason(r) for r in results if r.outcome is Outcome.UNFIT]
     if first:
         weak = () if broken else unfit
         return Judgement(Verdict.FAILED, (*first, *weak, *failing, *untold), tuple(results))
@@ -67,7 +71,7 @@ def judge(
         return Judgement(Verdict.INVALID, (*unfit, *failing, *untold), tuple(results))
     if failing:
         return Judgement(Verdict.FAILED, (*failing, *untold), tuple(results))
-    undecided = [] if shortened else [_undecided(r) for r in results if r.outcome in _UNDECIDED]
+    undecided = [] if shortened else [reason(r) for r in results if r.outcome in _UNDECIDED]
     invalid = (*untold, *undecided)
     return Judgement(Verdict.INVALID if invalid else Verdict.PASSED, invalid, tuple(results))
 
@@ -78,13 +82,14 @@ def _mostly_fails(total: Snapshot) -> bool:
     return not isinstance(failed, RateState) or not failed.total or failed.rate > 0.5
 
 
-def _too_many_failures(snapshot: Snapshot, error_rate: float) -> list[str]:
+def _too_many_failures(snapshot: Snapshot, error_rate: float, error: str) -> list[str]:
     failed = snapshot.select(builtin.ITERATION_FAILED.name)
     if not isinstance(failed, RateState) or not failed.total:
         return ["no iteration was completed"]
     if failed.rate > error_rate:
-        share = f"{failed.hits} of {failed.total} iterations failed ({failed.rate:.2%})"
-        return [f"{share}; tolerated: error_rate={error_rate:g}"]
+        share, tolerated = figures_apart(failed.rate, error_rate, "%")
+        count = f"{failed.hits:,} of {failed.total:,} iterations failed ({share})"
+        return [f"{count}, tolerated {tolerated} (error_rate={error_rate:g}){f': {error}' if error else ''}"]
     return []
 
 
@@ -94,8 +99,8 @@ def _saturated(total: Snapshot, windows: Sequence[Window]) -> list[str]:
     full = [window for window in windows if _dropped_by_load(window.snapshot)]
     done = sum(_count(window.snapshot) for window in full)
     span_s = sum(window.duration_s for window in full)
-    rate = f"saturated at {done / span_s:.4g}/s" if span_s > 0 else "saturated"
-    return [f"{rate}: {dropped:.0f} starts were dropped because every VU was busy; raise max_vus or lower the rate"]
+    rate = f"saturated at {figure(done / span_s, '/s')}" if span_s > 0 else "saturated"
+    return [f"{rate}: {figure(dropped)} starts were dropped because every VU was busy; raise max_vus or lower the rate"]
 
 
 def _dropped_by_load(snapshot: Snapshot) -> float:
@@ -109,17 +114,3 @@ def _dropped_by_load(snapshot: Snapshot) -> float:
 def _count(snapshot: Snapshot) -> float:
     state = snapshot.select(builtin.ITERATIONS.name)
     return state.total if isinstance(state, CounterState) else 0.0
-
-
-def _undecided(result: ThresholdResult) -> str:
-    if result.outcome is Outcome.TOO_FEW:
-        return f"{result.threshold}: {result.note}; run longer"
-    return f"{result.outcome}: {_crossed(result)}"
-
-
-def _crossed(result: ThresholdResult) -> str:
-    observed = "" if result.observed is None else f": observed {result.words or f'{result.observed:.6g}'}"
-    if result.outcome is Outcome.UNFIT:
-        return f"{result.threshold}{observed}, {result.note}"
-    note = f" ({result.note})" if result.note else ""
-    return f"{result.threshold}{observed}{note}"

@@ -18,6 +18,7 @@ from typing import Any, Self, cast
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics.caps import MAX_DEFINITIONS, OVERFLOW, Caps
 from pytest_cdcperf.metrics.snapshot import ALIASES, GaugeMerge, Kind, SeriesKey, Snapshot, Tags, new_state
+from pytest_cdcperf.units import figure
 
 _MOST_KEPT = 10_000  # lookups of a recorder: beyond, they are made again each time
 
@@ -80,7 +81,7 @@ def unit_of(metric: str) -> str:
 
 def with_unit(value: float, metric: str) -> str:
     """Return *value* with four digits and the unit of *metric*: "12.34 ms"."""
-    return f"{value:.4g} {unit_of(metric)}".rstrip()
+    return figure(value, unit_of(metric))
 
 
 def is_defined(metric: Metric) -> bool:

@@ -21,6 +21,8 @@ from pytest_cdcperf.units import LONGEST_S, duration_s
 
 Loads = Mapping[str, Load]
 
+_COUNTED = "a load counts its iterations; change vus and iterations in the test"
+
 
 @dataclass(frozen=True)
 class Overrides:
@@ -44,6 +46,12 @@ class Overrides:
         if faults:
             raise ConfigError(*faults)
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Those that were given, as they are written: "--perf-vus=5"."""
+        given = {"vus": self.vus, "rate": self.rate, "duration": self.duration}
+        return tuple(f"--perf-{name}={value}" for name, value in given.items() if value is not None)
+
     def apply(self, loads: Loads) -> dict[str, Load]:
         """Return *loads* as the command line wants them.
 
@@ -62,6 +70,22 @@ class Overrides:
             or (isinstance(load, OpenLoad) and _peak_rate(applied[name]) < _peak_rate(load))
             for name, load in loads.items()
         )
+
+    def without_effect(self, loads: Loads) -> tuple[str, ...]:
+        """Return a line for each of them that *loads* have nothing for, with what would change these.
+
+        One that asks for what a load states anyway has its effect.
+        """
+        counted = all(isinstance(load, PerVUIterations) for load in loads.values())
+        said = []
+        if self.vus is not None and counted:
+            said.append(f"--perf-vus={self.vus} changes nothing where {_COUNTED}")
+        if self.rate is not None and not any(isinstance(load, OpenLoad) for load in loads.values()):
+            closed = "the VUs of a closed loop start as they can; change --perf-vus"
+            said.append(f"--perf-rate={self.rate} changes nothing where {_COUNTED if counted else closed}")
+        if self.duration is not None and counted:
+            said.append(f"--perf-duration={self.duration} changes nothing where {_COUNTED}")
+        return tuple(said)
 
     def time_scale(self, loads: Loads) -> float:
         """Return how many times as long they make *loads*."""

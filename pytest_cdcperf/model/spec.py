@@ -67,6 +67,7 @@ class PerfSpec:
     tags: Mapping[str, str]
     drain_s: float = 0.0
     shortened: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def planned_s(self) -> float:

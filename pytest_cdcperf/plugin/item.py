@@ -26,6 +26,8 @@ from pytest_cdcperf.units import format_duration
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.session import PerfSession
 
+_OURS_OR_PYTESTS = ("_pytest.", "pytest_cdcperf.")
+
 
 class PerfFunction(pytest.Function):
     """A test function whose body is an iteration."""
@@ -46,6 +48,18 @@ class PerfFunction(pytest.Function):
     def arguments(self) -> dict[str, Any]:
         """What the body is called with: its fixtures, set up once for all VUs."""
         return {name: self.funcargs[name] for name in self._fixtureinfo.argnames}
+
+    @property
+    def may_ask_for_any_fixture(self) -> bool:
+        """Whether it, or a fixture of it that is not pytest's or ours, has ``request`` and so ``getfixturevalue``."""
+        info = self._fixtureinfo
+        makers = (
+            made.func.__module__
+            for defined in info.name2fixturedefs.values()
+            for made in defined
+            if "request" in made.argnames
+        )
+        return "request" in info.argnames or any(not maker.startswith(_OURS_OR_PYTESTS) for maker in makers)
 
     def as_load_test(self, index: int) -> LoadTest:
         """Return what the controller has to know of it; *index* is its place in the collection."""

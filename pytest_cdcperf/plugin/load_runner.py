@@ -12,6 +12,7 @@ import pytest
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics.recorder import current_scope
 from pytest_cdcperf.model.load import Load
+from pytest_cdcperf.model.overrides import Overrides
 from pytest_cdcperf.model.profiles import canonical
 from pytest_cdcperf.model.spec import thresholds_of
 from pytest_cdcperf.reporting.result import RunResult
@@ -62,15 +63,17 @@ class LoadRunner:
             raise ConfigError(f"load.run: error_rate={shown(error_rate)}; allowed: the tolerated share, 0 to 1")
         if not self._item.runs_load:
             self._run_once(body)
-        loads, profile, shortened = self._loads(load)
+        loads, profile = self._stated(load)
+        overrides = self._item.perf_session.settings.overrides if profile else Overrides()
         spec = replace(
             self._item.spec,
-            loads=loads,
+            loads=overrides.apply(loads),
             profile=profile,
             thresholds=thresholds_of(thresholds or {}),
             course=(),
             error_rate=error_rate,
-            shortened=shortened,
+            shortened=overrides.shorten(loads),
+            notes=overrides.without_effect(loads) if profile else self._idle_options(),
         )
         if faults := load_faults(self._item, spec):
             raise ConfigError(*(f"load.run: {fault}" for fault in faults))
@@ -83,21 +86,27 @@ class LoadRunner:
             running.fail_unless_passed(self._item, result)
         return result
 
-    def _loads(self, load: Load | str | Mapping[str, Load]) -> tuple[Mapping[str, Load], str | None, bool]:
+    def _idle_options(self) -> tuple[str, ...]:
+        """Return a note on the options that change no executor, with the first run of the test."""
+        options = self._item.perf_session.settings.overrides.options
+        if not options or self._names:
+            return ()
+        return (f"{', '.join(options)}: load.run changes profiles only, not executors; give it the name of a profile",)
+
+    def _stated(self, load: Load | str | Mapping[str, Load]) -> tuple[Mapping[str, Load], str | None]:
         settings = self._item.perf_session.settings
         if isinstance(load, str):
             if canonical(load) not in settings.profiles:
                 raise ConfigError(
                     f"load.run: no profile {shown(load)}; allowed: {', '.join(sorted(settings.profiles))}"
                 )
-            stated = {"": settings.profiles[canonical(load)]}
-            return settings.overrides.apply(stated), canonical(load), settings.overrides.shorten(stated)
+            return {"": settings.profiles[canonical(load)]}, canonical(load)
         loads = load if isinstance(load, Mapping) else {"": load}
         if not loads or not all(isinstance(part, Load) for part in loads.values()):
             raise ConfigError(
                 f"load.run: load={shown(load)}; allowed: an executor, a mapping of executors, or a profile"
             )
-        return loads, None, False
+        return loads, None
 
     def _run_once(self, body: Callable[[], Any]) -> NoReturn:
         __tracebackhide__ = True

@@ -198,6 +198,7 @@ def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
         on_unfit=session.settings.on_unfit,
         tags=dict(spec.tags),
         services=session.services.describe(),
+        notes=spec.notes,
     )
     phases = sorted((phase for load in spec.loads.values() for phase in load.phases), key=lambda phase: phase.start_s)
     return Plan(item.nodeid, call, facts, spec.thresholds, spec.course, tuple(phases), definitions())

@@ -20,6 +20,7 @@ from pytest_cdcperf.model.profiles import canonical
 from pytest_cdcperf.plugin import item as items_module
 from pytest_cdcperf.plugin.driver import runs_load
 from pytest_cdcperf.plugin.health import HealthFiles
+from pytest_cdcperf.plugin.hints import hints
 from pytest_cdcperf.plugin.host import SessionHost
 from pytest_cdcperf.plugin.interruption import Interruption
 from pytest_cdcperf.plugin.item import PerfFunction
@@ -230,6 +231,7 @@ class PerfSession:
             lines.append("cdcperf: --perf-duration, --perf-vus and --perf-rate change nothing without --perf-run or -m")
         if self._plain:
             lines += plain
+        lines += [f"cdcperf: {hint}" for hint in hints(loaded, self.settings.overrides)]
         unlimited = sum(not item.marker.gate and item.spec.profile not in self.settings.thresholds for item in loaded)
         if self.settings.thresholds and unlimited:
             lines.append(

@@ -13,7 +13,8 @@ from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState
 from pytest_cdcperf.reporting.result import RunResult
-from pytest_cdcperf.reporting.terminal import number, summary, verdict_lines
+from pytest_cdcperf.reporting.terminal import summary, verdict_lines
+from pytest_cdcperf.units import figure
 
 _WIDTH, _HEIGHT = 640, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 12, 26, 24
@@ -84,7 +85,7 @@ def _chart(title: str, lines: Sequence[_Line]) -> str:
     ]
     for step in range(5):
         y = _TOP + inner_h * step / 4
-        label = number(top_y * (1 - step / 4))
+        label = figure(top_y * (1 - step / 4))
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
     parts.append(f'<text x="{_LEFT}" y="{_HEIGHT - 6}">0 s</text>')

@@ -29,6 +29,7 @@ class RunFacts:
     on_unfit: str = "fail"
     tags: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 from pytest_cdcperf.judging.own_delay import own_delay_ms
-from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
+from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
+from pytest_cdcperf.judging.words import observed
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import unit_of
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
 from pytest_cdcperf.reporting.printable import one_line, printable, short_name
 from pytest_cdcperf.reporting.result import Live, RunResult, figures_of
-from pytest_cdcperf.units import format_duration
+from pytest_cdcperf.units import figure, figures_apart, format_duration
 
 MARKS = {
     Outcome.PASSED: "✓",
@@ -50,25 +50,12 @@ _SAMPLE_LINES = 12
 _WIDEST = 60  # a column is no wider, whatever names are in it
 
 
-def number(value: float, unit: str = "") -> str:
-    """Return *value* in a form for people: four digits, with its unit."""
-    if not math.isfinite(value):
-        return "-"
-    if value == int(value) and abs(value) < 1e7:
-        text = str(int(value))
-    elif abs(value) >= 1000:
-        text = f"{value:.0f}"
-    else:
-        text = f"{value:.4g}" if abs(value) >= 0.01 or value == 0 else f"{value:.2g}"
-    return f"{text} {unit}".rstrip()
-
-
 def progress_line(name: str, live: Live) -> str:
     """Return one line on a run that is under way."""
     return (
         f"{short_name(name)}: {format_duration(round(live.elapsed_s))}/{format_duration(live.planned_s)}"
         f"  {live.vus} VUs  {live.iterations} iterations, {live.iterations_per_s:.1f}/s"
-        f"  p95 {number(live.p95_ms, 'ms')}  {live.failed} failed"
+        f"  p95 {figure(live.p95_ms, 'ms')}  {live.failed} failed"
     )
 
 
@@ -132,13 +119,13 @@ def _figures(name: str, state: State, elapsed_s: float) -> str:
     figures = figures_of(state, elapsed_s)
     match state:
         case RateState():
-            return f"{state.rate:.2%}  {state.hits} of {state.total}"
+            return f"{figure(state.rate, '%')}  {state.hits:,} of {state.total:,}"
         case CounterState():
-            return f"{number(figures['count'])}  {number(figures['rate'])}/s"
+            return f"{figure(figures['count'])}  {figure(figures['rate'], '/s')}"
         case _:
             unit = unit_of(name)
             return "  ".join(
-                f"{aggregate}={number(value)}" for aggregate, value in figures.items()
+                f"{aggregate}={figure(value)}" for aggregate, value in figures.items()
             ) + f"  {unit}" * bool(unit)
 
 
@@ -149,12 +136,12 @@ def _threshold_lines(results: Iterable[ThresholdResult]) -> list[str]:
 
 def threshold_line(result: ThresholdResult) -> str:
     """Return one threshold with its mark, what was observed, and why it was not judged where it was not."""
-    observed = "" if result.observed is None else f"  observed {result.words or number(result.observed)}"
-    if result.interval is not None and not result.words:
-        observed += f" [{number(result.interval[0])} to {number(result.interval[1])}]"
+    seen = f"  observed {observed(result)}" if result.observed is not None else ""
+    if result.interval is not None and isinstance(result.threshold, Threshold):
+        seen += f" [{' to '.join(figures_apart(*result.interval, result.threshold.unit))}]"
     outcome = f"  {result.outcome}" if result.outcome not in {Outcome.PASSED, Outcome.FAILED} else ""
-    note = f" ({result.note})" if result.note and result.note != result.outcome else ""
-    return one_line(f"{MARKS[result.outcome]} {result.threshold}{observed}{outcome}{note}")
+    note = f" ({result.note})" if result.note else ""
+    return one_line(f"{MARKS[result.outcome]} {result.threshold}{seen}{outcome}{note}")
 
 
 def _worker_lines(result: RunResult) -> list[str]:
@@ -168,8 +155,8 @@ def _worker_lines(result: RunResult) -> list[str]:
             str(part.iterations),
             format_duration(part.elapsed_s),
             f"{part.core:.0%}",
-            "-" if part.generator_lag_p99_ms is None else number(part.generator_lag_p99_ms, "ms"),
-            "-" if part.own_delay_p95_ms is None else number(part.own_delay_p95_ms, "ms"),
+            "-" if part.generator_lag_p99_ms is None else figure(part.generator_lag_p99_ms, "ms"),
+            "-" if part.own_delay_p95_ms is None else figure(part.own_delay_p95_ms, "ms"),
             f"{part.lost:.1%}",
             part.fate,
         )

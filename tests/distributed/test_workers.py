@@ -54,6 +54,28 @@ TOGETHER: dict[str, Callable[[str], str]] = {
 }
 
 
+def test_what_will_have_no_effect_is_said_once_over_several_workers(project):
+    project.tests("""
+@perf(load=PerVUIterations(vus=2), thresholds={"respons_time": "avg<5"})
+def test_it():
+    pass
+
+def test_by_hand(load):
+    load.run(lambda: None, PerVUIterations(vus=2))
+""")
+    session = project.run("-n", "2", "--perf-run", "--perf-rate=5")
+    words = (
+        "cdcperf: --perf-rate=5 changes nothing where a load counts its iterations; change vus and iterations in the "
+        "test: test_it",
+        "cdcperf: metric 'respons_time' is not known (did you mean response_time?); unless the test records it, its "
+        "limit fails: test_it",
+        "  note: --perf-rate=5: load.run changes profiles only, not executors; give it the name of a profile",
+    )
+    assert [session.output.count(f"\n{line}\n") for line in words] == [1, 1, 1]
+    absent = "avg of respons_time: no samples, limit 5 (avg<5): the run recorded no respons_time; it has response_time"
+    assert f"{absent}, " in session.output
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_totals_are_exact_over_any_number_of_workers_also_where_there_are_fewer_vus(project, workers):
     project.tests(COUNTS)

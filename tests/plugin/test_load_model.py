@@ -99,7 +99,7 @@ def test_it():
 """)
     result = run(pytester)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*FAILED: ended before its time: response_time avg<1 failed"])
+    result.stdout.fnmatch_lines(["*FAILED: ended before its time: avg of response_time * ms, limit 1 ms (avg<1)"])
     assert result_of("test_it-test_it")["elapsed_s"] < 30
 
 
@@ -262,7 +262,7 @@ def test_it(begun):
     assert short["note"].startswith("needs a hold of 1m20s after the ramps, with samples; it lasted ")
     assert (absent["outcome"], absent["note"]) == (
         "no samples",
-        "no samples; the trends of the run: generator_delay, iteration_duration, response_time",
+        "the run recorded no nobody; the trends of the run: generator_delay, iteration_duration, response_time",
     )
 
 
@@ -292,5 +292,5 @@ def test_it(vu):
 """)
     result = run(pytester)
     result.stdout.fnmatch_lines(
-        ["  breaking point at * s, * VUs, * iterations/s: response_time p(95)<40 is crossed and stays above to the *"]
+        ["  breaking point at * s, * VUs, * iterations/s: the limit of 40 ms on p(95) of response_time is crossed *"]
     )

@@ -230,6 +230,99 @@ def test_an_override_that_changes_nothing_is_said_to(pytester, write):
     assert line not in pytester.runpytest().outlines
 
 
+def said(result: pytest.RunResult, word: str) -> list[str]:
+    return [line for line in result.outlines if line.startswith("cdcperf: ") and word in line]
+
+
+def test_an_override_that_a_load_has_nothing_for_is_said_once_before_it_runs(pytester, write):
+    write("""
+@perf(gate=True, load=PerVUIterations())
+def test_gate():
+    pass
+
+@pytest.mark.parametrize("n", range(5))
+@perf(load=PerVUIterations())
+def test_counted(n):
+    pass
+
+@perf(vus=1, duration="1s")
+def test_closed():
+    time.sleep(0.01)
+
+@perf(load=ConstantArrivalRate(rate=20, duration="1s", vus=1, max_vus=1))
+def test_open():
+    pass
+""")
+    result = pytester.runpytest("--perf-run", "--perf-rate=10", "--perf-vus=1", "-k", "not test_closed or test_gate")
+    counts = "changes nothing where a load counts its iterations; change vus and iterations in the test"
+    tests = "test_counted[0], test_counted[1], test_counted[2] and 2 more"
+    assert said(result, "changes nothing") == [
+        f"cdcperf: --perf-vus=1 {counts}: {tests}",
+        f"cdcperf: --perf-rate=10 {counts}: {tests}",
+    ]
+    closed = pytester.runpytest("--perf-run", "--perf-rate=10", "-k", "test_closed or test_open")
+    assert said(closed, "changes nothing") == [
+        "cdcperf: --perf-rate=10 changes nothing where the VUs of a closed loop start as they can; change --perf-vus: "
+        "test_closed"
+    ]
+    assert said(pytester.runpytest("--perf-run", "--perf-rate=10", "-k", "test_open"), "changes nothing") == []
+
+
+def test_an_override_that_load_run_has_nothing_for_is_a_note_of_its_first_run(pytester, write):
+    write("""
+def test_it(load):
+    load.run(lambda: None, PerVUIterations(), name="first")
+    load.run(lambda: None, PerVUIterations(), name="second")
+
+def test_profile(load):
+    load.run(lambda: time.sleep(0.01), "baseline")
+""")
+    result = pytester.runpytest("--perf-run", "--perf-duration=1s", "--perf-rate=5")
+    result.assert_outcomes(passed=2)
+    words = "load.run changes profiles only, not executors; give it the name of a profile"
+    closed = "the VUs of a closed loop start as they can; change --perf-vus"
+    notes = [line for line in result.outlines if line.startswith("  note: ")]
+    assert notes == [
+        f"  note: --perf-rate=5, --perf-duration=1s: {words}",
+        f"  note: --perf-rate=5 changes nothing where {closed}",
+    ]
+
+
+def test_a_limit_on_a_metric_that_nobody_knows_is_said_before_the_load(pytester, write):
+    write("""
+LATE = Trend("mine", unit="ms")
+
+@perf(load=PerVUIterations(), thresholds={"respons_time": "avg<5", "mine": "avg<5"}, drift=Drift("nobody"))
+def test_typo():
+    LATE.add(1)
+
+@perf(load=PerVUIterations(), thresholds={"pg_write_duration": "avg<5", "http_reqs": "count>=0"})
+def test_client(http_client):
+    pass
+
+@perf(load=PerVUIterations(), thresholds={"pg_write_duration": "avg<5"})
+def test_any(request):
+    pass
+""")
+    fails = "unless the test records it, its limit fails"
+    # In a process of its own: here all clients are imported already.
+    result = pytester.runpytest_subprocess("--perf-run", "-p", "no:xdist")
+    assert said(result, ": metric ") == [
+        f"cdcperf: metric 'respons_time' is not known (did you mean response_time?); {fails}: test_typo",
+        f"cdcperf: metric 'nobody' is not known; {fails}: test_typo",
+        f"cdcperf: metric pg_write_duration is recorded by pg, which no fixture of the test uses; {fails}: test_client",
+    ]
+    assert said(pytester.runpytest_subprocess("-p", "no:xdist"), ": metric ") == []
+
+
+def test_many_hints_are_cut(pytester, write):
+    limits = {f"unknown_{number}": "avg<5" for number in range(14)}
+    write(f"@perf(load=PerVUIterations(), thresholds={limits})\ndef test_it():\n    pass\n")
+    result = pytester.runpytest("--perf-run")
+    assert len(said(result, "is not known")) == 10
+    assert "cdcperf: and 4 further lines of this kind" in result.outlines
+
+
 ASYNC_FIXTURES = {
     "pytest-asyncio": """
 import pytest_asyncio

@@ -90,6 +90,34 @@ def test_it(name):
     assert "&lt;img src=x&gt;" in extra["content"]
 
 
+def test_the_reasons_are_the_same_text_wherever_they_stand(pytester, write, result_of):
+    write("""
+@perf(
+    load=PerVUIterations(vus=1, iterations=60), p95="1us",
+    thresholds={"odd": "rate>0.99", "respons_time": "p(95)<5"},
+)
+def test_it(vu):
+    Rate("odd").add(vu.iteration % 2)
+    if vu.iteration % 2:
+        raise ValueError(f"lost order {vu.iteration}")
+""")
+    result = pytester.runpytest("--perf-run", "--html=report.html", "--self-contained-html", "--junitxml=junit.xml")
+    failed, odd, absent, slow = reasons = result_of("test_it-test_it")["reasons"]
+    assert failed == (
+        "30 of 60 iterations failed (50%), tolerated 0% (error_rate=0): "
+        "test_it.py:11: ValueError: lost order 1 (30 of them)"
+    )
+    assert odd == "rate of odd 50%, limit 99% (rate>0.99)"
+    assert absent.startswith("p(95) of respons_time: no samples, limit 5 (p(95)<5): the run recorded no respons_time; ")
+    assert slow.startswith("p(95) of response_time ")
+    assert ", limit 0.001 ms (p(95)<0.001)" in slow
+    (failure,) = ET.parse(pytester.path / "junit.xml").getroot().iter("failure")
+    (row,) = _data_blob(pytester)["tests"].values()
+    page = "\n".join(html.unescape(extra["content"]) for extra in row[0]["extras"])
+    for text in (result.stdout.str(), failure.text, page):
+        assert [reason for reason in reasons if reason not in text] == []
+
+
 def _data_blob(pytester: pytest.Pytester) -> dict:
     page = (pytester.path / "report.html").read_text()
     start = page.index('data-jsonblob="') + len('data-jsonblob="')

@@ -18,7 +18,12 @@ def test_it():
 """)
     result = run(pytester)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["FAILED: mine count<20: observed 20", "    and: response_time avg<0.001: observed *"])
+    result.stdout.fnmatch_lines(
+        [
+            "FAILED: count of mine 20, limit 20 (count<20)",
+            "    and: avg of response_time * ms, limit 0.001 ms (avg<0.001)",
+        ]
+    )
     assert "Traceback" not in result.stdout.str()
     document = result_of("test_it-test_it")
     assert document["verdict"] == "FAILED"
@@ -95,7 +100,10 @@ def test_too_few_samples_for_a_percentile_make_it_invalid(pytester, write):
     result = run(pytester)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["INVALID: response_time p(99)<10000: 20 samples; p(99) needs 299, which takes about *; run longer"]
+        [
+            "INVALID: p(99) of response_time * ms, limit 10,000 ms (p(99)<10000): 20 samples; p(99) needs 299, "
+            "which *; run longer"
+        ]
     )
 
 
@@ -147,10 +155,12 @@ def test_it():
 
 
 def test_a_threshold_on_a_metric_without_samples_fails(pytester, write):
-    write(f"@perf({LOAD}, thresholds={{'pg_wrte': 'avg<5'}})\ndef test_it():\n    pass\n")
+    write(f"@perf({LOAD}, thresholds={{'respons_time': 'avg<5'}})\ndef test_it():\n    pass\n")
     result = run(pytester)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*pg_wrte avg<5 (no samples; nothing recorded a metric of this name)"])
+    result.stdout.fnmatch_lines(
+        ["*avg of respons_time: no samples, limit 5 (avg<5): the run recorded no respons_time; it has response_time, *"]
+    )
 
 
 def test_a_blocking_client_in_an_async_body_is_refused(pytester, write):

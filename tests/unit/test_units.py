@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_cdcperf.errors import UnitError
-from pytest_cdcperf.units import duration_s, format_duration, limit_ms, percentile
+from pytest_cdcperf.units import duration_s, figure, figures_apart, format_duration, limit_ms, percentile
 
 
 @pytest.mark.parametrize(
@@ -94,3 +96,52 @@ def test_what_is_written_can_be_read_again(seconds):
 @pytest.mark.parametrize("seconds", [0.9995, 0.9999])
 def test_just_below_a_second_is_no_power_of_ten(seconds):
     assert duration_s(format_duration(seconds)) == pytest.approx(seconds, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0, "ms", "0 ms"),
+        (1.0, "", "1"),
+        (12.3456, "ms", "12.35 ms"),
+        (999.96, "", "1,000"),
+        (1234.5678, "ms", "1,235 ms"),
+        (0.00123456, "", "0.001235"),
+        (0.0000123456, "ms", "1.235e-05 ms"),
+        (-5, "", "-5"),
+        (-1234.5, "", "-1,234"),
+        (123456.7, "", "123,457"),
+        (12345678.0, "", "12,345,678"),
+        (1e300, "ms", "1e+300 ms"),
+        (5e-324, "", "4.941e-324"),
+        (0.98765, "%", "98.77%"),
+        (1.0, "%", "100%"),
+        (12.5, "/s", "12.5/s"),
+        (12.5, "bytes/s", "12.5 bytes/s"),
+        (math.nan, "ms", "-"),
+        (math.inf, "", "-"),
+    ],
+)
+def test_a_figure_is_written_for_people(value, unit, text):
+    assert figure(value, unit) == text
+
+
+@given(st.floats(-1e300, 1e300))
+def test_a_figure_is_short_and_keeps_four_digits(value):
+    text = figure(value, "ms")
+    assert len(text) < 30
+    assert float(text.removesuffix(" ms").replace(",", "")) == pytest.approx(value, rel=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("value", "other", "unit", "texts"),
+    [
+        (2412.3, 2000, "ms", ("2,412 ms", "2,000 ms")),
+        (2000.04, 2000, "ms", ("2,000.04 ms", "2,000 ms")),
+        (0.989996, 0.99, "%", ("98.9996%", "99%")),
+        (20, 20, "", ("20", "20")),
+        (math.nan, 20, "", ("-", "20")),
+    ],
+)
+def test_two_figures_that_differ_are_told_apart(value, other, unit, texts):
+    assert figures_apart(value, other, unit) == texts

@@ -9,10 +9,12 @@ from typing import NamedTuple, TypeVar
 from pytest_cdcperf.judging.intervals import Cluster, Stratum, precision
 from pytest_cdcperf.judging.student import t_quantile
 from pytest_cdcperf.judging.threshold import Threshold
+from pytest_cdcperf.judging.words import limit_in_words
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.series import PhaseSpan, Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState
+from pytest_cdcperf.units import figure
 
 _CONFIDENCE = 0.995
 _ROUNDING = 1e-12  # of 1 - 0.95
@@ -75,9 +77,10 @@ def breaking_point(watched: Sequence[Watched], windows: Sequence[Window], phases
     if certain:
         found, limit, (_, end_s) = min(certain, key=lambda one: one[0].at.start_s)
         at_s = found.at.start_s
+        share, allowed = figure(found.share, "%", 3), figure(limit.allowed, "%", 3)
         words = (
             f"breaking point at {at_s:.0f} s, {_load_at(windows, at_s)}: {limit.words} is crossed and stays above to "
-            f"the end of the ramp ({found.share:.1%} of the samples, {limit.allowed * 100:.3g}% allowed)"
+            f"the end of the ramp ({share} of the samples, {allowed} allowed)"
         )
         return BreakingPoint(words + _return_in_words(limit, windows, phases, end_s), found=True)
     if broken:
@@ -141,14 +144,14 @@ def _is_beyond_chance(windows: Sequence[Counts], allowed: float) -> bool:
 def watched_in(windows: Sequence[Window], thresholds: Sequence[Threshold], error_rate: float) -> list[Watched]:
     """Return what may break of *thresholds*, the upper limits of percentiles, and failed iterations, by *windows*."""
     watched = [
-        Watched(str(limit), 1.0 - limit.quantile, [_above(window, limit) for window in windows])
+        Watched(limit_in_words(limit), 1.0 - limit.quantile, [_above(window, limit) for window in windows])
         for limit in thresholds
         if limit.quantile is not None and limit.quantile < 1 and limit.operator in _UPPER
         if limit.phase in {None, "ramp-up"}
     ]
     allowed = max(error_rate, _LEAST_FAILED)
     failed = Watched(
-        f"{builtin.ITERATION_FAILED.name} rate<{allowed:g}", allowed, [_failed(window) for window in windows]
+        f"the limit of {figure(allowed, '%')} on failed iterations", allowed, [_failed(window) for window in windows]
     )
     return [*watched, failed]
 
@@ -199,7 +202,7 @@ def _load_at(windows: Sequence[Window], at_s: float) -> str:
     near = _between(windows, at_s - _AROUND_S, at_s + _AROUND_S)
     span_s = sum(window.duration_s for window in near)
     rate = sum(_iterations(window) for window in near) / span_s if span_s else 0.0
-    return f"{_vus(windows, at_s)} VUs, {rate:.4g} iterations/s"
+    return f"{_vus(windows, at_s)} VUs, {figure(rate)} iterations/s"
 
 
 def _vus(windows: Sequence[Window], at_s: float) -> int:

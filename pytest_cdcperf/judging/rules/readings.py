@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pytest_cdcperf.errors import ConfigError, UnitError, shown
+from pytest_cdcperf.judging.names import names_for
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import definition
 from pytest_cdcperf.metrics.series import Window
@@ -70,8 +71,8 @@ def absence(windows: Sequence[Window], metric: str, allowed: Sequence[Kind]) -> 
     kinds = {key.kind for key in keys if key.name == name}
     if kinds & set(allowed):
         return ""
-    names = ", ".join(sorted({key.name for key in keys if key.kind in allowed})) or "none"
-    reason = f"it is a {kinds.pop()}" if kinds else "no samples"
+    names = names_for(metric, {key.name for key in keys if key.kind in allowed})
+    reason = f"it is a {kinds.pop()}" if kinds else f"the run recorded no {metric}"
     return f"{reason}; the {' and '.join(f'{kind}s' for kind in allowed)} of the run: {names}"
 
 

@@ -132,7 +132,7 @@ def test_a_crossed_threshold_ends_the_run_on_all_once():
     cluster.start(plan(response_time=Limit("avg<15", abort_on_fail=True)))
     for second in range(2):
         cluster.send(WindowDone(A, window(float(second), ms=[90.0])))
-    assert cluster.all_posted() == to_all(Stop("response_time avg<15 failed"))
+    assert cluster.all_posted() == to_all(Stop("avg of response_time 90 ms, limit 15 ms (avg<15)"))
 
 
 def test_what_ends_the_run_on_one_worker_ends_it_on_all_at_once():

@@ -275,7 +275,7 @@ def test_a_stop_at_once_follows_one_that_was_not():
     cluster.start(plan(response_time=Limit("avg<15", abort_on_fail=True)))
     cluster.send(WindowDone(A, window(0.0, ms=[90.0])))
     cluster.controller.interrupt("Ctrl-C")
-    assert cluster.posted("gw0") == [Stop("response_time avg<15 failed"), Interrupted("Ctrl-C")]
+    assert cluster.posted("gw0") == [Stop("avg of response_time 90 ms, limit 15 ms (avg<15)"), Interrupted("Ctrl-C")]
 
 
 def test_what_has_not_ended_in_time_is_concluded_as_it_is():

@@ -80,7 +80,7 @@ def test_thresholds_and_faults_are_judged():
     ).result()
     assert result.verdict is Verdict.FAILED
     assert result.reasons[0] == "a server died"
-    assert result.reasons[1].startswith("response_time p(95)<5: observed 10")
+    assert result.reasons[1] == "p(95) of response_time 10 ms, limit 5 ms (p(95)<5)"
     assert [str(crossed.threshold) for crossed in result.crossed] == ["response_time p(95)<5"]
 
 
@@ -127,12 +127,13 @@ def test_a_threshold_that_wants_to_ends_the_run_once_and_says_so():
     for second in range(3):
         feed(coordinator, "main", window(second, 10, response_ms=20.0))
         reasons.append(coordinator.abort_reason)
-    assert reasons == ["", "response_time avg<15 failed", "response_time avg<15 failed"]
+    crossed = "avg of response_time 20 ms, limit 15 ms (avg<15)"
+    assert reasons == ["", crossed, crossed]
     feed(coordinator, "main", done(3.0, notes=("n",)))
     result = coordinator.result()
     assert result.notes == ("n",)
     assert result.verdict is Verdict.FAILED
-    assert result.reasons[0] == "ended before its time: response_time avg<15 failed"
+    assert result.reasons[0] == f"ended before its time: {crossed}"
 
 
 def test_a_run_that_a_threshold_ended_has_failed_also_where_the_figure_comes_back_within_its_limit():
@@ -144,7 +145,7 @@ def test_a_run_that_a_threshold_ended_has_failed_also_where_the_figure_comes_bac
     assert result.thresholds[0].outcome is Outcome.PASSED
     assert (result.verdict, result.reasons) == (
         Verdict.FAILED,
-        ("ended before its time: response_time avg<15 failed",),
+        ("ended before its time: avg of response_time 20 ms, limit 15 ms (avg<15)",),
     )
 
 
@@ -189,7 +190,7 @@ def test_a_limit_that_the_generator_may_have_crossed_is_untold_and_with_a_warnin
     feed(coordinator, "main", late(0, 100, 0.1, response_ms=10.0), done(1.0))
     result = coordinator.result()
     assert result.verdict is verdict
-    said = "response_time p(95)<5: observed 10, the generator's own delay, 200 ms, is above the limit"
+    said = "p(95) of response_time 10 ms, limit 5 ms (p(95)<5): the generator's own delay, 200 ms, is above the limit"
     assert said in (result.reasons if on_unfit == "fail" else result.warnings)
 
 
@@ -259,8 +260,8 @@ def test_phases_course_and_breaking_point_are_judged():
     result = coordinator.result()
     assert [str(r.outcome) for r in result.thresholds] == ["failed", "passed", "not judged"]
     assert result.breaking_point == (
-        "breaking point at 15 s, 15 VUs, 20 iterations/s: response_time p(95)<50 is crossed and stays above to the end "
-        "of the ramp (100.0% of the samples, 5% allowed)"
+        "breaking point at 15 s, 15 VUs, 20 iterations/s: the limit of 50 ms on p(95) of response_time is crossed and "
+        "stays above to the end of the ramp (100% of the samples, 5% allowed)"
     )
     assert result.notes == ()
 
@@ -271,7 +272,9 @@ def test_a_ramp_that_may_have_broken_something_says_so_in_a_note():
         feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 8 else 90.0, vus=second))
     result = coordinator.result()
     assert result.breaking_point == ""
-    assert result.notes == ("it may break from 8 VUs on, by response_time p(95)<50; needs a longer ramp to tell",)
+    assert result.notes == (
+        "it may break from 8 VUs on, by the limit of 50 ms on p(95) of response_time; needs a longer ramp to tell",
+    )
 
 
 def test_a_level_load_has_no_breaking_point():

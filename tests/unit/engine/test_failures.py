@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from pytest_cdcperf.engine.failures import MAX_KINDS, FailureKind, Failures, merge_kinds, user_line
+from pytest_cdcperf.engine.failures import MAX_KINDS, FailureKind, Failures, merge_kinds, most_frequent, user_line
 from tests.unit.harness import RULES
 
 
@@ -147,3 +147,24 @@ def test_the_kinds_of_several_workers_are_no_more_than_those_of_one():
     assert merged[-1].type == "further kinds"
     assert sum(kind.count for kind in merged) == 4 * MAX_KINDS + 10
     assert merge_kinds([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("type_", "sample", "error"),
+    [
+        ("ValueError", 'Traceback\n  File "x", line 1\n    raise\nValueError: number 0\n', "ValueError: number 0"),
+        ("AssertionError", "Traceback\nAssertionError: 2 is 1\nassert 2 == 1\n", "AssertionError: 2 is 1"),
+        ("Lost", "Traceback\nshop.errors.Lost: order 7\n", "shop.errors.Lost: order 7"),
+        ("Lost", "", "Lost"),
+        ("KeyError", "KeyError\n", "KeyError"),
+        ("ValueError", f"ValueError: {'x' * 10_000}", f"ValueError: {'x' * 288}"),
+    ],
+)
+def test_a_kind_says_in_a_line_what_was_raised(type_, sample, error):
+    assert FailureKind(type_, "test_it.py:7", 1, sample).error == error
+
+
+def test_the_most_frequent_kind_is_said_in_a_line():
+    kinds = merge_kinds([FailureKind("A", "a.py:1", 2, "A: first"), FailureKind("B", "b.py:2", 1200, "B: second")])
+    assert most_frequent(kinds) == "b.py:2: B: second (1,200 of them)"
+    assert most_frequent(()) == ""

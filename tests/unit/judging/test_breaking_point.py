@@ -51,8 +51,9 @@ def said(levels, thresholds=None, error_rate=0.05, phases=RAMP, failed=()):
 
 def test_it_says_the_load_from_which_on_a_limit_is_crossed_to_the_end_of_the_ramp():
     assert said([10] * 30 + [90] * 30 + [10] * 60) == BreakingPoint(
-        "breaking point at 30 s, 30 VUs, 129.5 iterations/s: response_time p(95)<50 is crossed and stays above to the "
-        "end of the ramp (100.0% of the samples, 5% allowed); within the limit again from 60 s on, 60 VUs",
+        "breaking point at 30 s, 30 VUs, 129.5 iterations/s: the limit of 50 ms on p(95) of response_time is crossed "
+        "and stays above to the end of the ramp (100% of the samples, 5% allowed); within the limit again "
+        "from 60 s on, 60 VUs",
         found=True,
     )
 
@@ -71,7 +72,7 @@ def test_it_says_from_when_on_the_limit_is_kept_once_the_load_has_fallen(fall, w
 
 
 def test_a_load_that_never_falls_has_nothing_to_recover_from():
-    assert said([10] * 30 + [90] * 30, phases=RAMP[:1]).words.endswith("(100.0% of the samples, 5% allowed)")
+    assert said([10] * 30 + [90] * 30, phases=RAMP[:1]).words.endswith("(100% of the samples, 5% allowed)")
 
 
 def test_a_ramp_that_broke_nothing_says_how_far_it_came():
@@ -84,7 +85,7 @@ def test_a_stall_is_no_breaking_point():
 
 def test_a_break_at_the_very_end_needs_a_longer_ramp():
     assert said([10] * 55 + [90] * 65) == BreakingPoint(
-        "it may break from 55 VUs on, by response_time p(95)<50; needs a longer ramp to tell"
+        "it may break from 55 VUs on, by the limit of 50 ms on p(95) of response_time; needs a longer ramp to tell"
     )
 
 
@@ -114,7 +115,7 @@ def test_of_several_limits_the_first_to_break_is_named():
     levels = [10] * 20 + [60] * 20 + [90] * 20 + [10] * 60
     both = said(levels, {"response_time": ["p(95)<80", "p(90)<50"]})
     assert both.words.startswith(
-        "breaking point at 20 s, 20 VUs, 119.5 iterations/s: response_time p(90)<50 is crossed"
+        "breaking point at 20 s, 20 VUs, 119.5 iterations/s: the limit of 50 ms on p(90) of response_time is crossed"
     )
 
 
@@ -128,8 +129,8 @@ def test_other_limits_do_not_break(limit):
 def test_failed_iterations_break_it_as_well():
     failed = [0] * 30 + [10] * 30 + [0] * 60
     assert said([10] * 120, failed=failed, error_rate=0.1).words.startswith(
-        "breaking point at 30 s, 30 VUs, 129.5 iterations/s: iteration_failed rate<0.1 is crossed and stays above to "
-        "the end of the ramp (50.0% of the samples, 10% allowed)"
+        "breaking point at 30 s, 30 VUs, 129.5 iterations/s: the limit of 10% on failed iterations is crossed and "
+        "stays above to the end of the ramp (50% of the samples, 10% allowed)"
     )
 
 

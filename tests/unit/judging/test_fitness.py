@@ -123,7 +123,7 @@ def test_an_upper_limit_that_the_figure_less_the_own_delay_keeps_is_untold(opera
 
 def test_it_says_how_much_of_the_figure_may_be_its_own():
     note = judged(result("p(95)<100", 144.0), own_ms=78.4)[1]
-    assert note.startswith(f"of which up to 78.4 ms is the generator's own delay: {HIDES}. Its own code used 0.9 of")
+    assert note.startswith(f"up to 78.4 ms of that is the generator's own delay, so {HIDES}. Its own code used 0.9 of")
     assert judged(result("p(95)<100", 144.0), own_ms=78.4, because=None)[1].endswith(HIDES)
 
 
@@ -149,7 +149,7 @@ def test_a_lower_limit_on_a_count_that_would_be_kept_without_the_lost_time_is_un
 
 def test_it_says_how_much_would_have_come():
     note = judged(result("rate>=200", 161.0, metric="iterations"), lost=0.22, because=None)[1]
-    assert note == f"the generator could not run for 22.0% of the time, without which it is 206.4: {HIDES}"
+    assert note == f"the generator could not run for 22% of the time, without which it is 206.4/s, so {HIDES}"
 
 
 @pytest.mark.parametrize("outcome", [Outcome.TOO_FEW, Outcome.NO_SAMPLES, Outcome.NOT_JUDGED])
@@ -170,7 +170,8 @@ def test_a_large_own_delay_is_told_beside_a_figure_whose_verdict_holds(observed,
 def test_the_note_names_the_figure_the_share_and_the_cause():
     of = result("p(95)<1000", 16.0, over="2s")
     assert assess([Measured(of, 24.0)], [worker(0.1, evidence=CPU)]).notes == (
-        f"{WRITE} p(95) over 2s 16 ms: up to 16 ms of it is the generator's own delay ({BECAUSE}); the verdict holds",
+        f"p(95) of {WRITE} over 2s 16 ms: up to 16 ms of it is the generator's own delay ({BECAUSE}); "
+        "the verdict holds",
     )
 
 
@@ -183,7 +184,7 @@ def test_in_an_unfit_run_the_cause_is_said_once_and_no_verdict_holds():
     both = [Measured(result("p(95)<100", 144.0), 78.4), Measured(result("p(99)<1000", 144.0), 78.4)]
     fitness = assess(both, [worker(0.31, evidence=CPU)])
     assert [BECAUSE in line for line in fitness.lines] == [True, False]
-    assert fitness.lines[1].endswith(f"observed 144, of which up to 78.4 ms is the generator's own delay: {HIDES}")
+    assert fitness.lines[1].endswith(f"(p(95)<100): up to 78.4 ms of that is the generator's own delay, so {HIDES}")
     assert fitness.notes == ()
 
 

@@ -87,7 +87,7 @@ def test_samples_that_resemble_their_neighbours_are_fewer_than_they_look():
     result = only(judging_of({"response_time": "p(95)<50"}, in_bursts(20)))
     assert result.outcome is Outcome.TOO_FEW
     assert result.interval is None
-    assert "2000 samples are worth" in result.note
+    assert "2,000 samples are worth" in result.note
     assert "independent ones; p(95) needs 59, which takes about" in result.note
     longer = only(judging_of({"response_time": "p(95)<50"}, in_bursts(200)))
     assert longer.outcome is Outcome.PASSED

@@ -55,8 +55,8 @@ def test_a_limit_that_moments_of_starving_crossed_is_untold_and_a_kept_one_has_a
     fitness = RecordedRun("starved for moments").judged(response_time=["p(95)<30", "p(95)<100"])
     assert [result.outcome for result in fitness.results] == [UNFIT, PASSED]
     assert fitness.notes == (
-        "response_time p(95) 42.4 ms: up to 19.4 ms of it is the generator's own delay (other processes had the CPUs "
-        "(host 100%, ours 2%): use a quieter host; more workers do not help); the verdict holds",
+        "p(95) of response_time 42.42 ms: up to 19.4 ms of it is the generator's own delay (other processes had "
+        "the CPUs (host 100%, ours 2%): use a quieter host; more workers do not help); the verdict holds",
     )
 
 

@@ -188,7 +188,8 @@ def test_recovery_needs_a_hold_on_both_sides_of_a_fall(phases):
 
 def test_a_metric_that_the_run_does_not_have_fails_it_with_those_that_it_has():
     result = judged([10] * 120, Recovery("t_recovery_nobody"))
-    assert (result.outcome, result.note) == (Outcome.NO_SAMPLES, "no samples; the trends of the run: response_time")
+    note = "the run recorded no t_recovery_nobody; the trends of the run: response_time"
+    assert (result.outcome, result.note) == (Outcome.NO_SAMPLES, note)
 
 
 def test_a_metric_of_another_kind_cannot_be_judged():

@@ -34,8 +34,8 @@ def judged(snapshot, spec=None, *, error_rate=0.0, shortened=False, **more):
     [
         (0, 0.0, ()),
         (1, 0.01, ()),
-        (1, 0.0, ("1 of 100 iterations failed (1.00%); tolerated: error_rate=0",)),
-        (2, 0.01, ("2 of 100 iterations failed (2.00%); tolerated: error_rate=0.01",)),
+        (1, 0.0, ("1 of 100 iterations failed (1%), tolerated 0% (error_rate=0)",)),
+        (2, 0.01, ("2 of 100 iterations failed (2%), tolerated 1% (error_rate=0.01)",)),
         (100, 1.0, ()),
     ],
 )
@@ -74,7 +74,8 @@ def test_a_percentile_of_too_few_samples_is_invalid_and_in_a_shortened_run_not_j
 def test_invalid_says_what_to_do():
     judgement = judged(figures(samples=50), {RESPONSE: "p(99)<100"})
     assert judgement.reasons == (
-        "response_time p(99)<100: 50 samples; p(99) needs 299, which takes about 1m; run longer",
+        "p(99) of response_time 10 ms, limit 100 ms (p(99)<100): 50 samples; p(99) needs 299, which takes "
+        "about 1m; run longer",
     )
 
 
@@ -94,9 +95,9 @@ def test_every_reason_is_given_with_what_was_observed():
     assert judgement.verdict is Verdict.FAILED
     assert judgement.reasons == (
         "the server died",
-        "5 of 100 iterations failed (5.00%); tolerated: error_rate=0",
-        "response_time max<100: observed 512",
-        "t_verdict_nobody avg<1 (no samples; nothing recorded a metric of this name)",
+        "5 of 100 iterations failed (5%), tolerated 0% (error_rate=0)",
+        "max of response_time 512 ms, limit 100 ms (max<100)",
+        "avg of t_verdict_nobody: no samples, limit 1 (avg<1)",
     )
     assert len(judgement.thresholds) == 3
 
@@ -104,9 +105,7 @@ def test_every_reason_is_given_with_what_was_observed():
 def test_a_reason_says_in_words_what_is_no_figure_of_the_metric():
     late = ThresholdResult(Recovery(), Outcome.FAILED, 2.00034, "it was slow", words="2 times [1.7 to 2.4]")
     judgement = judge(figures(), [late], error_rate=0, shortened=False)
-    assert judgement.reasons == (
-        "response_time p(95) back within 50% in 60s: observed 2 times [1.7 to 2.4] (it was slow)",
-    )
+    assert judgement.reasons == ("response_time p(95) back within 50% in 60s: 2 times [1.7 to 2.4] (it was slow)",)
 
 
 def test_a_fault_of_the_run_fails_it_by_itself():
@@ -122,8 +121,8 @@ def test_an_unfit_generator_makes_it_invalid_whatever_crossed_and_lists_it_all_t
     assert judgement.verdict is Verdict.INVALID
     assert judgement.reasons == (
         UNFIT,
-        "5 of 100 iterations failed (5.00%); tolerated: error_rate=0",
-        "response_time max<100: observed 512",
+        "5 of 100 iterations failed (5%), tolerated 0% (error_rate=0)",
+        "max of response_time 512 ms, limit 100 ms (max<100)",
     )
     assert [result.outcome for result in judgement.thresholds] == [Outcome.FAILED, Outcome.PASSED]
 
@@ -135,19 +134,19 @@ def test_an_unfit_generator_alone_is_enough():
 def test_a_body_that_mostly_fails_and_a_fault_are_said_before_an_unfit_generator():
     judgement = judged(figures(failed=51), unfit=[UNFIT], faults=["died"])
     assert judgement.verdict is Verdict.FAILED
-    assert judgement.reasons == ("died", "51 of 100 iterations failed (51.00%); tolerated: error_rate=0", UNFIT)
+    assert judgement.reasons == ("died", "51 of 100 iterations failed (51%), tolerated 0% (error_rate=0)", UNFIT)
     assert judged(figures(failed=50), unfit=[UNFIT]).verdict is Verdict.INVALID
     assert judged(figures(failed=100), error_rate=1.0, unfit=[UNFIT]).verdict is Verdict.INVALID
 
 
 def test_a_limit_that_an_unfit_generator_leaves_untold_is_invalid_and_a_crossed_one_beside_it_fails():
-    untold = ThresholdResult(parse_thresholds({RESPONSE: "max<100"})[0], Outcome.UNFIT, 144.0, "of which most is ours")
+    untold = ThresholdResult(parse_thresholds({RESPONSE: "max<100"})[0], Outcome.UNFIT, 144.0, "most of that is ours")
     alone = judge(figures(), [untold], error_rate=0.0, shortened=False)
-    said = "response_time max<100: observed 144, of which most is ours"
+    said = "max of response_time 144 ms, limit 100 ms (max<100): most of that is ours"
     assert (alone.verdict, alone.reasons) == (Verdict.INVALID, (said,))
     crossed = ThresholdResult(parse_thresholds({RESPONSE: "min<1"})[0], Outcome.FAILED, 10.0)
     both = judge(figures(), [untold, crossed], error_rate=0.0, shortened=False)
-    assert (both.verdict, both.reasons) == (Verdict.FAILED, ("response_time min<1: observed 10", said))
+    assert (both.verdict, both.reasons) == (Verdict.FAILED, ("min of response_time 10 ms, limit 1 ms (min<1)", said))
 
 
 def test_drops_fail_the_run_and_say_at_what_rate_it_was_saturated():
@@ -201,6 +200,50 @@ def test_what_a_rule_could_not_tell_is_said_with_what_it_saw_and_needs():
     unseen = ThresholdResult(Recovery(), Outcome.NOT_JUDGED, note="needs a hold before and after the ramps")
     judgement = judge(figures(), [seen, unseen], error_rate=0, shortened=False)
     assert judgement.reasons == (
-        "inconclusive: response_time rises at most 10% an hour: observed +3.0% an hour (needs about 3h20m)",
+        "inconclusive: response_time rises at most 10% an hour: +3.0% an hour (needs about 3h20m)",
         "not judged: response_time p(95) back within 50% in 60s (needs a hold before and after the ramps)",
     )
+
+
+def test_the_reasons_stand_in_the_order_in_which_they_are_to_be_mended():
+    """What the run lost, faults and a body that fails everywhere; the generator; failures; what could not be told."""
+    snapshot = figures(failed=60)
+    snapshot.series[SeriesKey("dropped_iterations", Kind.COUNTER)] = CounterState(40)
+    crossed, untold, unseen, few = (
+        ThresholdResult(parse_thresholds({RESPONSE: limit})[0], outcome, 10.0)
+        for limit, outcome in (
+            ("max<1", Outcome.FAILED),
+            ("max<2", Outcome.UNFIT),
+            ("max<3", Outcome.NO_SAMPLES),
+            ("max<4", Outcome.TOO_FEW),
+        )
+    )
+    both = {"results": [few, untold, crossed, unseen], "error_rate": 0.0, "shortened": False, "unfit": [UNFIT]}
+    whole = judge(snapshot, broken=["the server died"], faults=["a VU is stuck"], error="at line 7", **both)
+    assert [reason.partition(" ")[0] for reason in whole.reasons] == [
+        "the",
+        "a",
+        "60",
+        "saturated:",
+        "max",
+        "max",
+        "max",
+    ]
+    mostly = judge(snapshot, error="at line 7", **both)
+    assert mostly.verdict is Verdict.FAILED
+    assert mostly.reasons[:3] == (
+        "60 of 100 iterations failed (60%), tolerated 0% (error_rate=0): at line 7",
+        UNFIT,
+        SATURATED.format("saturated", 40),
+    )
+    assert [reason.rpartition("(")[2] for reason in mostly.reasons[3:]] == ["max<1)", "max<3)", "max<2)"]
+    sometimes = judge(figures(failed=5), **both)
+    assert sometimes.verdict is Verdict.INVALID
+    assert sometimes.reasons[:2] == (UNFIT, "5 of 100 iterations failed (5%), tolerated 0% (error_rate=0)")
+    fit = judge(figures(), **{**both, "unfit": []})
+    assert (fit.verdict, len(fit.reasons)) == (Verdict.FAILED, 3)
+
+
+def test_a_share_of_failed_iterations_is_told_apart_from_what_is_tolerated():
+    judgement = judged(figures(failed=10_001, total=1_000_000), error_rate=0.01)
+    assert judgement.reasons == ("10,001 of 1,000,000 iterations failed (1.0001%), tolerated 1% (error_rate=0.01)",)

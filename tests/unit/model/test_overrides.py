@@ -161,3 +161,35 @@ def test_overrides_that_cannot_be_are_refused_by_the_names_of_their_options(keys
     with pytest.raises(ConfigError) as refused:
         Overrides(**keys)
     assert list(refused.value.faults) == faults
+
+
+COUNTS = "a load counts its iterations; change vus and iterations in the test"
+CLOSED = "the VUs of a closed loop start as they can; change --perf-vus"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "loads", "said"),
+    [
+        (Overrides(), [LONG], []),
+        (Overrides(rate=5), [LONG], [f"--perf-rate=5 changes nothing where {CLOSED}"]),
+        (Overrides(rate=2.5), [STRESS, COUNTED], [f"--perf-rate=2.5 changes nothing where {CLOSED}"]),
+        (Overrides(rate=5), [LONG, OPEN], []),
+        (Overrides(rate=100, vus=100, duration="5m"), [OPEN], []),  # what it states anyway
+        (Overrides(vus=10, duration="5m"), [LONG], []),
+        (Overrides(vus=7, duration="1s"), [ADDER], []),
+        (Overrides(vus=7, duration="1s"), [LONG, COUNTED], []),
+        (
+            Overrides(vus=7, rate=5, duration="1s"),
+            [COUNTED, SharedIterations(iterations=3)],
+            [f"--perf-{option} changes nothing where {COUNTS}" for option in ("vus=7", "rate=5", "duration=1s")],
+        ),
+    ],
+)
+def test_what_changes_nothing_says_so_and_what_would(overrides, loads, said):
+    stated = {str(number): load for number, load in enumerate(loads)}
+    assert list(overrides.without_effect(stated)) == said
+    assert (overrides.apply(stated) == stated) or not said
+
+
+def test_options_are_told_as_they_are_written():
+    assert Overrides(vus=7, duration="1s").options == ("--perf-vus=7", "--perf-duration=1s")

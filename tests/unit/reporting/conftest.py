@@ -60,7 +60,7 @@ def result():
         facts=FACTS,
         elapsed_s=3.0,
         verdict=Verdict.FAILED,
-        reasons=("response_time max<50: observed 102", NASTY),
+        reasons=("max of response_time 102 ms, limit 50 ms (max<50)", NASTY),
         thresholds=tuple(evaluate(threshold, total, 3.0, Precision(300, 1.0, 2.0, 3)) for threshold in thresholds),
         total=total,
         history=tuple(history),

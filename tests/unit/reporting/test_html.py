@@ -30,7 +30,7 @@ def test_the_fragment_is_well_formed_and_shows_the_names_as_they_are(result):
     tree = ET.fromstring(fragment(result))
     text = tree.find("pre").text
     assert NASTY in text
-    assert "FAILED: response_time max<50: observed 102" in text
+    assert "FAILED: max of response_time 102 ms, limit 50 ms (max<50)" in text
     assert len(tree.findall(f"{SVG}svg")) == 2
     assert "script" not in {element.tag for element in tree.iter()}
 

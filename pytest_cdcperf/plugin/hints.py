@@ -1,0 +1,110 @@
+"""What can be said of tests under load before they begin: options and limits that will have no effect on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_cdcperf.errors import shown
+from pytest_cdcperf.judging.names import alike
+from pytest_cdcperf.metrics.recorder import definition, definitions
+from pytest_cdcperf.model.overrides import Overrides
+from pytest_cdcperf.plugin.driver import drives_load
+from pytest_cdcperf.reporting.printable import short_name
+
+if TYPE_CHECKING:
+    from pytest_cdcperf.plugin.item import PerfFunction
+
+_MOST_HINTS, _MOST_TESTS = 10, 3
+
+
+class Client(NamedTuple):
+    """The metrics that a client records: its fixture, the private ones behind it, and their names."""
+
+    fixture: str
+    private: tuple[str, ...]
+    metrics: tuple[str, ...]
+
+
+# By name: the modules that define them import drivers, which collection does without.
+CLIENTS = (
+    Client(
+        "pg",
+        ("_cdcperf_pg",),
+        (
+            *("pg_write_duration", "pg_read_duration", "pg_write_errors", "pg_read_errors", "pg_records_inserted"),
+            "pg_pool_wait",
+        ),
+    ),
+    Client(
+        "mongo",
+        ("_cdcperf_mongo",),
+        ("mongo_read_duration", "mongo_read_errors", "mongo_documents_found", "mongo_documents_not_found"),
+    ),
+    Client(
+        "cdc",
+        ("_cdcperf_cdc",),
+        (
+            *("cdc_e2e_latency", "cdc_propagation", "cdc_success_rate", "cdc_replication_success"),
+            *("cdc_creates", "cdc_updates", "cdc_deletes", "cdc_pipeline_active", "cdc_consumer_lag_estimate"),
+        ),
+    ),
+    Client(
+        "grpc_client",
+        ("_cdcperf_grpc",),
+        (
+            *("grpc_req_duration", "grpc_stream_duration", "grpc_errors", "grpc_streams"),
+            *("grpc_streams_msgs_sent", "grpc_streams_msgs_received"),
+        ),
+    ),
+    Client(
+        "http_client",
+        ("_cdcperf_http", "_cdcperf_requests"),
+        (
+            *("http_reqs", "http_req_failed", "http_req_duration", "http_req_connecting"),
+            *("http_req_tls_handshaking", "http_req_waiting", "http_req_receiving"),
+        ),
+    ),
+)
+
+
+def hints(items: Sequence[PerfFunction], overrides: Overrides) -> list[str]:
+    """Return a line for each option that changes nothing and each limit whose metric nobody knows, with the tests."""
+    about: dict[str, list[str]] = {}
+    for item in items:
+        if not drives_load(item):  # else its loads and limits are not known yet
+            idle = () if item.marker.gate else overrides.without_effect(item.spec.loads)
+            for hint in (*idle, *_unknown_metrics(item)):
+                about.setdefault(hint, []).append(item.name)
+    lines = [f"{hint}: {_few(tests)}" for hint, tests in about.items()]
+    more = [f"and {len(lines) - _MOST_HINTS} further lines of this kind"] if len(lines) > _MOST_HINTS else []
+    return lines[:_MOST_HINTS] + more
+
+
+def _few(tests: Sequence[str]) -> str:
+    more = f" and {len(tests) - _MOST_TESTS} more" if len(tests) > _MOST_TESTS else ""
+    return ", ".join(map(short_name, tests[:_MOST_TESTS])) + more
+
+
+def _unknown_metrics(item: PerfFunction) -> Iterator[str]:
+    """Yield a line for each limit on a metric that is not defined and that no client of the test records.
+
+    A body or a fixture may still define it, so that this is no error yet.
+    """
+    recorded = _recorded_by_clients(item)
+    for name in dict.fromkeys(limit.metric for limit in (*item.spec.thresholds, *item.spec.course)):
+        if definition(name) is None and name not in recorded:
+            yield f"{_unknown(name, recorded)}; unless the test records it, its limit fails"
+
+
+def _unknown(name: str, recorded: set[str]) -> str:
+    client = next((client for client in CLIENTS if name in client.metrics), None)
+    if client is not None:
+        return f"metric {name} is recorded by {client.fixture}, which no fixture of the test uses"
+    close = alike(name, {*recorded, *(known.name for known in definitions())})
+    return f"metric {shown(name)} is not known{f' (did you mean {close[0]}?)' if close else ''}"
+
+
+def _recorded_by_clients(item: PerfFunction) -> set[str]:
+    used, any_of_them = {*item.fixturenames}, item.may_ask_for_any_fixture
+    return {name for client in CLIENTS if any_of_them or used & {*client.private} for name in client.metrics}

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pytest_cdcperf.plugin.hints import CLIENTS
+
+MODULES = {
+    "pg": ("clients.postgres",),
+    "mongo": ("clients.mongo",),
+    "cdc": ("cdc.expect", "cdc.lag"),
+    "grpc_client": ("clients.grpc",),
+    "http_client": ("clients.http", "clients.requests_session"),
+}
+DEFINED = """
+import sys
+from importlib import import_module
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.recorder import definitions
+
+before = definitions()
+for module in sys.argv[1:]:
+    import_module(f"pytest_cdcperf.{module}")
+print(*(made.name for made in definitions() if made not in before))
+"""
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.fixture)
+def test_the_metrics_of_a_client_are_those_that_its_modules_define(client):
+    others = {name for other in CLIENTS if other is not client for name in other.metrics}
+    command = [sys.executable, "-c", DEFINED, *MODULES[client.fixture]]
+    made = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert {*made} - others - {"operations", "operations_skipped"} == {*client.metrics}
