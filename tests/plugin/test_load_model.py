@@ -294,3 +294,23 @@ def test_it(vu):
     result.stdout.fnmatch_lines(
         ["  breaking point at * s, * VUs, * iterations/s: response_time p(95)<40 is crossed and stays above to the *"]
     )
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_an_iteration_is_judged_in_the_phase_in_which_it_began(pytester, write, result_of, workers):
+    """The last iterations of the hold end after the plan does: without them every one of the hold would be fast."""
+    write("""
+@perf(
+    load=RampingArrivalRate(stages=[("500ms", 200), ("500ms", 200)], vus=40, max_vus=80),
+    thresholds={"response_time": [Limit("max<600", phase="hold"), Limit("max<600", phase="ramp-up")],
+                "iterations": Limit("count>=100", phase="hold")},
+)
+def test_it():
+    STARTS.append(time.monotonic())
+    time.sleep(0.7 if STARTS[-1] - STARTS[0] > 0.8 else 0.01)
+
+STARTS = []
+""")
+    run(pytester, "-n", workers).assert_outcomes(failed=1)
+    outcomes = [threshold["outcome"] for threshold in result_of("test_it-test_it")["thresholds"]]
+    assert outcomes == ["failed", "passed", "passed"]
