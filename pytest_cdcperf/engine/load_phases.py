@@ -22,7 +22,8 @@ class LoadPhases(NamedTuple):
     def of(cls, load: str, plan: Sequence[Phase]) -> LoadPhases:
         """Return those of the load of that name."""
         own = [(number, phase) for number, phase in enumerate(plan) if phase.load == load]
-        return cls(tuple(number for number, _ in own), tuple(round(phase.end_s * 1e9) for _, phase in own[:-1]))
+        numbers = tuple(number for number, _ in own) or (BY_TIME,)
+        return cls(numbers, tuple(round(phase.end_s * 1e9) for _, phase in own[:-1]))
 
     def at(self, elapsed_ns: int) -> tuple[int, int]:
         """Return the number of the phase at a time after the common start, and when the next one begins."""

@@ -25,4 +25,4 @@ def test_a_time_lies_in_one_phase_of_a_load(load, at_s, number, until_ns):
 
 
 def test_without_phases_samples_go_by_time():
-    assert LoadPhases().at(7) == (BY_TIME, FOREVER_NS)
+    assert LoadPhases().at(7) == LoadPhases.of("c", PLAN).at(7) == (BY_TIME, FOREVER_NS)
