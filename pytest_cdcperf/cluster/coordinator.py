@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from pytest_cdcperf.cluster.alignment import Alignment
@@ -20,8 +20,9 @@ from pytest_cdcperf.judging.words import reason
 from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.phases import phases_at
 from pytest_cdcperf.metrics.recorder import define
-from pytest_cdcperf.metrics.series import Window, phase_of
+from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot
 from pytest_cdcperf.redaction import hide
 from pytest_cdcperf.reporting.result import Live, RunResult, WorkerPart
@@ -40,10 +41,10 @@ class _Member:
     done: ShareDone | None = None
     fate: str = ""
 
-    def take(self, window: Window, phase: str, evidence: DelayEvidence | None) -> None:
+    def take(self, window: Window, phases: Collection[str], evidence: DelayEvidence | None) -> None:
         self.iterations += _counted(window.snapshot)
         self.elapsed_s = window.end_s
-        self.delay.add(window, phase, evidence)
+        self.delay.add(window, phases, evidence)
 
 
 class Coordinator:
@@ -55,7 +56,7 @@ class Coordinator:
         self._plan = plan
         self._facts = plan.facts
         self._on_live = on_live
-        self._judging = Judging(plan.thresholds, plan.phases)
+        self._judging = Judging(plan.thresholds, plan.phases, {rule.metric for rule in plan.course})
         self._timeline = self._judging.timeline
         self._recent: deque[Window] = deque(maxlen=_LIVE_WINDOWS)
         self._alignment = Alignment(workers)
@@ -76,7 +77,7 @@ class Coordinator:
 
     def take_window(self, worker: str, window: Window, delays: DelayEvidence | None = None) -> None:
         """Take a second of *worker*'s figures, with what it saw where its generator was late."""
-        self._members[worker].take(window, phase_of(window, self._plan.phases), delays)
+        self._members[worker].take(window, phases_at(window, self._plan.phases), delays)
         self._judge(self._alignment.add(worker, window))
 
     def take_done(self, worker: str, done: ShareDone) -> None:

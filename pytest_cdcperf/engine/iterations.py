@@ -68,31 +68,33 @@ class Iterations:
         self.running = False
         self.here = False  # its thread or task is there
         self._cut = 0  # the number of the iteration that was interrupted
+        self._context = context
         self._now_ns = context.clock.now_ns
         self._stop = context.stop
         self._failures = context.failures
         self._classify = context.rules.classify
-        appends = vu.scope.appends
-        self._response_time = appends[builtin.RESPONSE_TIME]
-        self._duration = appends[builtin.ITERATION_DURATION]
-        self._count = appends[builtin.ITERATIONS]
-        self._failed = appends[builtin.ITERATION_FAILED]
         self._recorder = vu.scope.recorder
         self._begin_ns = 0
         self._intended_ns = 0
+        self._turn_to(context.start_ns)
 
     def begin(self, intended_ns: int | None = None) -> None:
         """Note that the iteration starts; in a closed loop this is its intended start."""
         vu = self.vu
-        if self._cut and vu.scope.recorder is not self._recorder:
-            vu.scope.divert(self._recorder)
         vu.iteration = self.started
         vu.think_ns = 0
         vu.fault = None
         self.started += 1
-        self.running = True
         self._begin_ns = now_ns = self._now_ns()
-        self._intended_ns = now_ns if intended_ns is None else intended_ns
+        self._intended_ns = intended_ns = now_ns if intended_ns is None else intended_ns
+        if intended_ns >= self._until_ns:
+            self._turn_to(intended_ns)
+        self.running = True
+
+    def belongs_to(self, intended_ns: int) -> None:
+        """Let what is recorded from now on count in the phase of a start, also before it begins."""
+        if intended_ns >= self._until_ns:
+            self._turn_to(intended_ns)
 
     def end(self, error: BaseException | None = None) -> int:
         """Note that the iteration is over, and how; return the time."""
@@ -116,12 +118,24 @@ class Iterations:
             return False
         self._cut = self.started
         self.vu.scope.divert(Recorder())  # what cancelling makes its clients record is our doing
+        self._until_ns = 0  # the next one records again
         return True
 
     @property
     def was_cut(self) -> bool:
         """Whether the iteration that is under way was disowned."""
         return self._cut == self.started
+
+    def _turn_to(self, intended_ns: int) -> None:
+        start_ns = self._context.start_ns
+        phase, until_ns = self.vu.phases.at(intended_ns - start_ns)
+        self._until_ns = start_ns + until_ns  # first: who cuts an iteration short meanwhile has the last word
+        self.vu.scope.divert(self._recorder, phase)
+        appends = self.vu.scope.appends
+        self._response_time = appends[builtin.RESPONSE_TIME]
+        self._duration = appends[builtin.ITERATION_DURATION]
+        self._count = appends[builtin.ITERATIONS]
+        self._failed = appends[builtin.ITERATION_FAILED]
 
     def _counts(self, error: BaseException) -> bool:
         if is_thread_limit(error):

@@ -159,6 +159,7 @@ class OpenLoop:
         if now_ns - intended_ns > self._max_lateness_ns:
             self.drop()
             return False
+        member.belongs_to(intended_ns)
         appends = member.vu.scope.appends
         appends[builtin.VU_WAIT](max(0, free_since_ns - intended_ns) * 1e-6)
         appends[builtin.GENERATOR_LAG](max(0, now_ns - max(intended_ns, free_since_ns)) * 1e-6)

@@ -14,6 +14,7 @@ from pytest_cdcperf.engine.failures import ExceptionRules, FailureKind, Failures
 from pytest_cdcperf.engine.heartbeat import Heartbeat
 from pytest_cdcperf.engine.iterations import Iterations, RunContext, StopSignal
 from pytest_cdcperf.engine.latecomers import Latecomers
+from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, NewVU, OpenLoop, new_loop
 from pytest_cdcperf.engine.sampling import sampling
 from pytest_cdcperf.engine.thread_start import thread_limits
@@ -26,6 +27,7 @@ from pytest_cdcperf.metrics.recorder import Recorder, Scope
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import Tags
 from pytest_cdcperf.model.load import Load
+from pytest_cdcperf.model.phases import plan_phases
 from pytest_cdcperf.model.share import WHOLE, Share
 
 TICK_S = 1.0
@@ -112,7 +114,8 @@ class Run:
         self._share = share
         self._samplers = samplers
         self._clock = clock or MonotonicClock()
-        self._recorder = Recorder()
+        self._recorder = Recorder(self._elapsed_s)
+        self._phases = plan_phases(loads)
         self._failures = Failures(rules.describe)
         self._shared = Resources()
         self._loops: list[Loop] = []
@@ -178,6 +181,9 @@ class Run:
             self._patience_is_over = True
             self._last_s = min(self._last_s, self._context.elapsed_s() + seconds)
 
+    def _elapsed_s(self) -> float:
+        return self._context.elapsed_s()
+
     def _new_context(self) -> RunContext:
         return RunContext(self._clock, self._clock.now_ns(), self.stop, self._failures, self._rules)
 
@@ -192,6 +198,7 @@ class Run:
     def _new_vu(self, name: str, load: Load, first: int) -> NewVU:
         tags = {**load.tags, "scenario": name} if name else dict(load.tags)
         shared_tags = tuple(sorted(tags.items()))
+        phases = LoadPhases.of(name, self._phases)
         most = sum(self._share.part(other.most_vus) for other in self._loads.values())
 
         def new_vu(number: int) -> VU:
@@ -202,6 +209,7 @@ class Run:
                 vus=most,
                 shared=self._shared,
                 is_async=self._body.is_async,
+                phases=phases,
             )
 
         return new_vu
@@ -264,7 +272,7 @@ class Run:
 
     def _sample_vus(self) -> None:
         now_s = self._context.elapsed_s()
-        self._recorder.pending(builtin.VUS).append(float(sum(loop.active(now_s) for loop in self._loops)))
+        self._recorder.append_to(builtin.VUS)(sum(loop.active(now_s) for loop in self._loops))
 
     def _vus_there(self) -> int:
         return sum(member.here for loop in self._loops for member in loop.members)
@@ -279,7 +287,7 @@ class Run:
         )
 
     def _hand_on_window(self) -> None:
-        self._recorder.pending(builtin.VUS_MAX).append(float(self._vus_there()))
+        self._recorder.append_to(builtin.VUS_MAX)(self._vus_there())
         for loop in self._loops:
             if isinstance(loop, OpenLoop):
                 self._count_dropped(loop.take_dropped())

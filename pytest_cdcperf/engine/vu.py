@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.errors import ConfigError, WrongFaceError, shown
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Scope, current_scope, recording
@@ -93,6 +94,7 @@ class VU:
         vus: int = 1,
         shared: Resources | None = None,
         is_async: bool = False,
+        phases: LoadPhases | None = None,
     ) -> None:
         self.id = number
         self.iteration = 0
@@ -104,6 +106,7 @@ class VU:
         self.own = Resources()
         self.shared = Resources() if shared is None else shared
         self.scope = scope
+        self.phases = phases or LoadPhases()
         self.think_ns = 0
         self.fault: BaseException | None = None  # why the iteration failed although its body raises nothing
         self.task: asyncio.Task[None] | None = None

@@ -18,11 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pytest_cdcperf.judging.cause import cause
-from pytest_cdcperf.judging.own_delay import SMALLEST_MS, lost_s, own_delay_ms, tolerance_ms
+from pytest_cdcperf.judging.own_delay import SMALLEST_MS, is_time, lost_s, own_delay_ms, tolerance_ms
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.judging.words import reason, subject
 from pytest_cdcperf.judging.worker_delay import WHOLE_RUN, WorkerDelay
-from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import definition
 from pytest_cdcperf.metrics.snapshot import Kind, Snapshot
 from pytest_cdcperf.units import figure
@@ -30,7 +29,6 @@ from pytest_cdcperf.units import figure
 MOST_LOST = 0.15
 SMALLEST_SHARE_OF_LIMIT = 0.05
 _JUDGED = {Outcome.PASSED, Outcome.FAILED}
-_ITS_OWN = {builtin.GENERATOR_DELAY.name, builtin.GENERATOR_LAG.name}
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def measured(result: ThresholdResult, delays: Snapshot, worker_seconds: float) -
     """
     lost = lost_s(delays) / worker_seconds if worker_seconds > 0 else 0.0
     threshold = result.threshold
-    if not isinstance(threshold, Threshold) or not _is_time(threshold):
+    if not isinstance(threshold, Threshold) or threshold.aggregate == "count" or not is_time(threshold.metric):
         return Measured(result, lost=lost)
     return Measured(result, own_delay_ms(delays, threshold.aggregate), lost)
 
@@ -169,13 +167,6 @@ def _most_lost(workers: Sequence[WorkerDelay], phase: str) -> float:
 def _phase(result: ThresholdResult) -> str:
     threshold = result.threshold
     return (threshold.phase or WHOLE_RUN) if isinstance(threshold, Threshold) else WHOLE_RUN
-
-
-def _is_time(threshold: Threshold) -> bool:
-    metric = definition(threshold.metric)
-    if metric is None or metric.kind is not Kind.TREND or metric.unit != "ms" or metric.name in _ITS_OWN:
-        return False
-    return threshold.aggregate != "count"
 
 
 def _counts(threshold: Threshold) -> bool:

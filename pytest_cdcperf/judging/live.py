@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from pytest_cdcperf.judging.intervals import PhaseWindows, Precision, quantile_precision
@@ -12,27 +12,36 @@ from pytest_cdcperf.judging.names import absence
 from pytest_cdcperf.judging.own_delay import GENERATORS, only_delays
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult, evaluate
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.series import HOLD, PhaseSpan, Timeline, Window, join, phase_at
-from pytest_cdcperf.metrics.snapshot import ALIASES, Snapshot
+from pytest_cdcperf.metrics.phases import PhaseOf, PhaseSpan, Span, seconds_in, spans_of
+from pytest_cdcperf.metrics.series import Timeline, Window, join
+from pytest_cdcperf.metrics.snapshot import ALIASES, BY_TIME, Snapshot
 
 _UPPER = {"<", "<="}
 _EQUAL = {"==", "===", "!="}
 _MOST_PIECES = 120
+LOAD_TAG = "scenario"  # of what one of several loads measured
 _PIECES_S = (1, 2, 3, 5, 6, 10, 15, 20, 30, 60)  # whole minutes are whole numbers of the one that is chosen
 
 
 class Judging:
-    """Takes the windows of a run in the order of time and knows at any time what its thresholds say."""
+    """Takes the windows of a run in the order of time and knows at any time what its thresholds say.
 
-    def __init__(self, thresholds: Sequence[Threshold], phases: Sequence[PhaseSpan] = ()) -> None:
-        apart: dict[str, set[tuple[str, str]]] = {}
+    :param phases: all phases of the plan
+    :param course: the metrics that rules about the course of the run judge
+    """
+
+    def __init__(
+        self, thresholds: Sequence[Threshold], phases: Sequence[PhaseSpan] = (), course: Collection[str] = ()
+    ) -> None:
+        apart: dict[str, set[tuple[str, str]]] = {ALIASES.get(metric, metric): set() for metric in course}
         for threshold in thresholds:
             apart.setdefault(_metric(threshold), set()).update(threshold.tags)
         in_phases = {_metric(threshold) for threshold in thresholds if threshold.phase is not None}
-        in_phases |= GENERATORS if in_phases else set()
         self.timeline = Timeline(phases, apart=apart, in_phases=in_phases)
         self._thresholds = thresholds
         self._phases = phases
+        self._spans = spans_of(phases)
+        self._delays = {t.phase: _Delays(PhaseOf(t.phase, phases)) for t in thresholds if t.phase is not None}
         self._sliding = {t: _WorstWindow(t, t.over_s) for t in thresholds if t.over_s is not None}
 
     def add(self, window: Window) -> Window:
@@ -40,6 +49,8 @@ class Judging:
         whole = self.timeline.add(window)
         for sliding in self._sliding.values():
             sliding.add(whole)
+        for delays in self._delays.values():
+            delays.add(whole)
         return whole
 
     def results(self) -> list[ThresholdResult]:
@@ -56,13 +67,13 @@ class Judging:
         """Return the figures of the windows by which *threshold* is judged, and their seconds, for its own delay.
 
         With ``over=`` these are the worst windows and the one before: a late beat is counted where it comes, and may
-        have hurt those before it.
+        have hurt those before it. With ``phase=`` they are those of the phase, and those in which its last iterations
+        ended.
         """
         if threshold in self._sliding:
             return self._sliding[threshold].delays
         if threshold.phase is not None:
-            by_phase, seconds = self.timeline.by_phase, self.timeline.phase_s
-            return by_phase.get(threshold.phase, Snapshot()), seconds.get(threshold.phase, 0.0)
+            return self._delays[threshold.phase].seen
         return self.timeline.total, self.timeline.elapsed_s
 
     def reason_to_abort(self) -> ThresholdResult | None:
@@ -75,23 +86,58 @@ class Judging:
             return self._sliding[threshold].result()
         if threshold.phase is not None:
             snapshot = self.timeline.by_phase.get(threshold.phase, Snapshot())
-            return evaluate(threshold, snapshot, self.timeline.phase_s.get(threshold.phase, 0.0), exact)
+            return evaluate(threshold, snapshot, self._phase_s(threshold), exact)
         return evaluate(threshold, self.timeline.total, self.timeline.elapsed_s, exact)
+
+    def _phase_s(self, threshold: Threshold) -> float:
+        """Return how long the run was in the phase of *threshold*: of its own load, where its tags name one."""
+        phases = [phase for phase in self._phases if phase.name == threshold.phase]
+        own = [phase for phase in phases if phase.load == dict(threshold.tags).get(LOAD_TAG)]
+        return seconds_in(own or phases, self.timeline.elapsed_s)
 
     def _precision(self, threshold: Threshold) -> Precision | None:
         if threshold.quantile is None or threshold in self._sliding:
             return None
-        by_phase: dict[PhaseSpan | None, list[Histogram]] = {}
+        tags = dict(threshold.tags)
+        by_span: dict[Span | None, list[Histogram]] = {}
         for window in self.timeline.history:
-            phase = phase_at(window, self._phases)
-            state = window.snapshot.select(threshold.metric, dict(threshold.tags))
-            if isinstance(state, Histogram) and threshold.phase in {None, phase and phase.name}:
-                by_phase.setdefault(phase, []).append(state)
+            for span, numbers in self._by_span(window, threshold).items():
+                state = window.snapshot.select(threshold.metric, tags, numbers)
+                if isinstance(state, Histogram):
+                    by_span.setdefault(span, []).append(state)
         phases = [
-            PhaseWindows(tuple(windows), ramp=phase is not None and phase.name != HOLD)
-            for phase, windows in by_phase.items()
+            PhaseWindows(tuple(windows), ramp=span is not None and span.is_ramp) for span, windows in by_span.items()
         ]
         return quantile_precision(phases, threshold.quantile)
+
+    def _by_span(self, window: Window, threshold: Threshold) -> dict[Span | None, set[int]]:
+        """Return the phases of the samples of *window* by which *threshold* is judged, by the span that they are in.
+
+        So what several loads measured in the same seconds is one cluster: it depends on the same system.
+        """
+        found = window.snapshot.phases(threshold.metric)
+        if threshold.phase is not None:
+            found &= PhaseOf(threshold.phase, self._phases).belonging(window)
+        by_span: dict[Span | None, set[int]] = {}
+        for number in found:
+            in_it = (s for s in self._spans if (s.covers(window) if number == BY_TIME else number in s.numbers))
+            by_span.setdefault(next(in_it, None), set()).add(number)
+        return by_span
+
+
+class _Delays:
+    """What the generator recorded of itself in the windows of a phase, and in those in which its iterations ended."""
+
+    def __init__(self, phase: PhaseOf) -> None:
+        self._phase = phase
+        self.seen: tuple[Snapshot, float] = (Snapshot(), 0.0)
+
+    def add(self, window: Window) -> None:
+        belonging = self._phase.belonging(window)
+        if BY_TIME in belonging or any(key.phase in belonging for key in window.snapshot.series):
+            merged, seconds = self.seen
+            merged.extend(only_delays(window.snapshot).over_phases())
+            self.seen = merged, seconds + window.duration_s
 
 
 def _metric(threshold: Threshold) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from pytest_cdcperf.judging.threshold import aggregate_of
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.snapshot import CounterState, Snapshot
+from pytest_cdcperf.metrics.recorder import definition
+from pytest_cdcperf.metrics.snapshot import CounterState, Kind, Snapshot
 
 WAKES = 2  # of one iteration
 SMALLEST_MS = 10.0
@@ -32,9 +33,15 @@ def tolerance_ms(figure_ms: float) -> float:
     return max(SMALLEST_MS, TOLERATED_SHARE * figure_ms)
 
 
+def is_time(metric: str) -> bool:
+    """Whether *metric* is a measured time, which the generator's own delay adds to, and none of its own delays."""
+    known = definition(metric)
+    return known is not None and known.kind is Kind.TREND and known.unit == "ms" and known.name not in GENERATORS
+
+
 def distorts(snapshot: Snapshot, metric: str, aggregate: str = "p(95)") -> bool:
     """Whether the generator's own delay is too large for *aggregate* of *metric* to be judged from this window."""
-    return own_delay_ms(snapshot, aggregate) > tolerance_ms(_at(snapshot, metric, aggregate))
+    return is_time(metric) and own_delay_ms(snapshot, aggregate) > tolerance_ms(_at(snapshot, metric, aggregate))
 
 
 def lost_s(snapshot: Snapshot) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pytest_cdcperf.judging.cause import DelayEvidence
 from pytest_cdcperf.judging.own_delay import lost_s, only_delays, own_delay_ms
 from pytest_cdcperf.metrics import builtin
@@ -24,10 +26,10 @@ class WorkerDelay:
         self._time_s: dict[str, float] = {}
         self._evidence: dict[str, DelayEvidence] = {}
 
-    def add(self, window: Window, phase: str = "", evidence: DelayEvidence | None = None) -> None:
-        """Take a window of the worker's, that lies in *phase*, with what it saw where it was late."""
-        self._delays.extend(only_delays(window.snapshot))
-        for scope in {WHOLE_RUN, phase}:
+    def add(self, window: Window, phases: Collection[str] = (), evidence: DelayEvidence | None = None) -> None:
+        """Take a window of the worker's, that lies in *phases*, with what it saw where it was late."""
+        self._delays.extend(only_delays(window.snapshot).over_phases())
+        for scope in {WHOLE_RUN, *phases}:
             self._lost_s[scope] = self._lost_s.get(scope, 0.0) + lost_s(window.snapshot)
             self._time_s[scope] = self._time_s.get(scope, 0.0) + window.duration_s
             if evidence is not None:

@@ -8,6 +8,7 @@ nanoseconds where it is taken, and memory does not grow with the length of the r
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +18,10 @@ from typing import Any, Self, cast
 
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics.caps import MAX_DEFINITIONS, OVERFLOW, Caps
-from pytest_cdcperf.metrics.snapshot import ALIASES, GaugeMerge, Kind, SeriesKey, Snapshot, Tags, new_state
+from pytest_cdcperf.metrics.snapshot import ALIASES, BY_TIME, GaugeMerge, Kind, SeriesKey, Snapshot, Tags, new_state
 from pytest_cdcperf.units import figure
 
-_MOST_KEPT = 10_000  # lookups of a recorder: beyond, they are made again each time
+_MOST_KEPT = 10_000  # lookups of a recorder in one phase: beyond, they are made again each time
 
 _definitions: dict[str, Metric] = {}
 
@@ -156,29 +157,44 @@ _NOWHERE: deque[float] = deque(maxlen=0)
 
 
 class Recorder:
-    """All series of one run in one worker."""
+    """All series of one run in one worker.
 
-    def __init__(self) -> None:
-        self._pending: dict[SeriesKey, tuple[Metric, list[float]]] = {}
+    :param elapsed_s: the seconds since the common start of all workers, for the readings of gauges
+    """
+
+    def __init__(self, elapsed_s: Callable[[], float] = time.perf_counter) -> None:
+        self._elapsed_s = elapsed_s
+        self._pending: dict[SeriesKey, tuple[Metric, list[Any]]] = {}
         self._caps = Caps()
         self._lock = threading.Lock()
         self._left_out: dict[str, int] = {}
-        self._lookups: dict[Tags, Lookups] = {}
-        self.kept = 0  # in all lookups together
+        self._lookups: dict[tuple[Tags, int], Lookups] = {}
+        self.kept: dict[int, int] = {}  # in all lookups of a phase together
 
-    def pending(self, metric: Metric, tags: Tags = ()) -> list[float] | deque[float]:
-        """Return the list that samples of *metric* with *tags* are appended to. It is never replaced."""
+    def pending(self, metric: Metric, tags: Tags = (), phase: int = BY_TIME) -> list[Any] | deque[Any]:
+        """Return the list that samples of *metric* with *tags* are appended to. It is never replaced.
+
+        Samples are numbers; of a gauge they are pairs of a time, in seconds since the start, and a number.
+        """
         with self._lock:
             if not is_defined(metric):
                 self._caps.leave_out(metric.name)
                 return _NOWHERE
             key = self._caps.series(SeriesKey(metric.name, metric.kind, tags))
-            return _NOWHERE if key is None else self._pending.setdefault(key, (metric, []))[1]
+            return _NOWHERE if key is None else self._pending.setdefault(key.in_phase(phase), (metric, []))[1]
 
-    def lookups(self, tags: Tags) -> Lookups:
-        """Return what all scopes with *tags* have looked up."""
-        known = self._lookups.get(tags)
-        return self._lookups.setdefault(tags, Lookups(self, tags)) if known is None else known
+    def append_to(self, metric: Metric, tags: Tags = (), phase: int = BY_TIME) -> Append:
+        """Return what records a sample of *metric* with *tags*."""
+        append = self.pending(metric, tags, phase).append
+        if metric.kind is not Kind.GAUGE:
+            return append
+        elapsed_s = self._elapsed_s
+        return lambda value: append((elapsed_s(), value))
+
+    def lookups(self, tags: Tags, phase: int = BY_TIME) -> Lookups:
+        """Return what all scopes with *tags* have looked up in *phase*."""
+        known = self._lookups.get((tags, phase))
+        return self._lookups.setdefault((tags, phase), Lookups(self, tags, phase)) if known is None else known
 
     def group(self, tags: Tags) -> Tags:
         """Return the tags that samples of a group carry: *tags*, or those of all further groups."""
@@ -212,12 +228,13 @@ class Recorder:
 
 
 class Lookups:
-    """What was looked up for one set of tags of a recorder: shared by all scopes that have these tags."""
+    """What was looked up for one set of tags and one phase of a recorder: shared by all scopes that have these."""
 
-    __slots__ = ("_recorder", "appends", "found", "tags")
+    __slots__ = ("_phase", "_recorder", "appends", "found", "tags")
 
-    def __init__(self, recorder: Recorder, tags: Tags) -> None:
+    def __init__(self, recorder: Recorder, tags: Tags, phase: int = BY_TIME) -> None:
         self._recorder = recorder
+        self._phase = phase
         self.tags = tags
         self.appends = _Appends(self)
         self.found: dict[Hashable, Any] = {}
@@ -229,15 +246,16 @@ class Lookups:
 
     def _resolve(self, metric: Metric, tags: Tags) -> Append:
         merged = tuple(sorted({**dict(self.tags), **dict(tags)}.items())) if tags else self.tags
-        append = self._recorder.pending(metric, merged).append
+        append = self._recorder.append_to(metric, merged, self._phase)
         if is_defined(metric):  # others are made again with each iteration
             self.keep((metric, tags), append)
         return append
 
     def keep(self, key: Hashable, value: Any) -> None:
         """Keep *value* in *found* while there is room: else it is made again each time."""
-        if self._recorder.kept < _MOST_KEPT:
-            self._recorder.kept += 1  # of several threads now and then one is not counted
+        kept = self._recorder.kept.get(self._phase, 0)
+        if kept < _MOST_KEPT:
+            self._recorder.kept[self._phase] = kept + 1  # of several threads now and then one is not counted
             self.found[key] = value
 
 
@@ -255,17 +273,17 @@ class _Appends(dict[Metric, Append]):
 
 
 class Scope:
-    """A recorder with the tags that every sample taken in it carries. Each VU has its own.
+    """A recorder with the tags and the phase of every sample taken in it. Each VU has its own.
 
     *appends* and *sink* give the append for samples of a metric, without and with tags beside the scope's own.
     """
 
-    __slots__ = ("_children", "appends", "lookups", "recorder", "sink", "tags")
+    __slots__ = ("_children", "_phase", "appends", "lookups", "recorder", "sink", "tags")
 
-    def __init__(self, recorder: Recorder, tags: Tags = ()) -> None:
+    def __init__(self, recorder: Recorder, tags: Tags = (), phase: int = BY_TIME) -> None:
         self.tags = tags
         self._children: dict[Tags, Scope] = {}
-        self.divert(recorder)
+        self.divert(recorder, phase)
 
     def tagged(self, metric: Metric, tags: Mapping[str, str]) -> Append:
         """Return the append for samples of *metric* with *tags* as users write them.
@@ -279,14 +297,15 @@ class Scope:
             raise ConfigError(f"{shown(metric)}: the tags {shown(tags)} are no mapping; {words}") from None
         return self.sink(metric, tuple(sorted((str(name), str(value)) for name, value in pairs)))
 
-    def divert(self, recorder: Recorder) -> None:
-        """Send samples to *recorder* from now on."""
+    def divert(self, recorder: Recorder, phase: int = BY_TIME) -> None:
+        """Send samples to *recorder* from now on, as those of *phase*."""
         self.recorder = recorder
-        self.lookups = recorder.lookups(self.tags)
+        self._phase = phase
+        self.lookups = recorder.lookups(self.tags, phase)
         self.appends = self.lookups.appends
         self.sink = self.lookups.sink
         for child in list(self._children.values()):
-            child.divert(recorder)
+            child.divert(recorder, phase)
 
     def child(self, tags: Tags) -> Scope:
         """Return the scope of a group: its samples carry *tags* as well."""
@@ -296,7 +315,7 @@ class Scope:
             kept = self.recorder.group(merged)
             if kept != merged:
                 tags = OVERFLOW  # one scope for all further groups: their names are not kept
-            known = self._children.get(tags) or self._children.setdefault(tags, Scope(self.recorder, kept))
+            known = self._children.get(tags) or self._children.setdefault(tags, Scope(self.recorder, kept, self._phase))
         return known
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from pytest_cdcperf.metrics.caps import Caps
-from pytest_cdcperf.metrics.snapshot import FEW_BUCKETS, SeriesKey, Snapshot, State, merge_states
+from pytest_cdcperf.metrics.phases import PhaseOf, PhaseSpan
+from pytest_cdcperf.metrics.snapshot import BY_TIME, FEW_BUCKETS, SeriesKey, Snapshot, State, merge_states
 
-HOLD = "hold"
 MAX_HISTORY = 600
 MAX_HISTORY_STATES = 30_000  # in all windows together: 50 metrics in each of 600
 
@@ -31,31 +30,17 @@ class Window:
         return self.end_s - self.start_s
 
 
-class PhaseSpan(Protocol):
-    """A named span of the plan; seconds from the start."""
-
-    @property
-    def name(self) -> str:
-        """Its kind: "ramp-up", "hold" or "ramp-down"."""
-
-    @property
-    def start_s(self) -> float:
-        """When it begins."""
-
-    @property
-    def end_s(self) -> float:
-        """When it ends."""
-
-
 class Timeline:
     """The windows of a run as they come in: totals, one a phase, a history. Its memory does not grow with time.
 
     *total* has each metric, and each sub-metric that is to be told apart, in full. *series* has each set of
     tags; there a trend is less exact the wider its values are spread. The history is coarse (2.2 %), and where
-    it would pass :data:`MAX_HISTORY` windows, or :data:`MAX_HISTORY_STATES`, neighbours are joined two by two.
+    it would pass :data:`MAX_HISTORY` windows, or :data:`MAX_HISTORY_STATES`, neighbours are joined two by two. In the
+    windows the phases of the metrics in *apart* are told apart.
 
+    :param phases: all phases of the plan
     :param apart: the (tag, value) pairs, by metric, of the sub-metrics to be told apart
-    :param in_phases: the metrics that have a total for each phase
+    :param in_phases: the metrics that have a total by the name of the phase: each of them is in *apart*
     """
 
     def __init__(
@@ -68,10 +53,9 @@ class Timeline:
         self.total = Snapshot()
         self.series = Snapshot()
         self.by_phase: dict[str, Snapshot] = {}
-        self.phase_s: dict[str, float] = {}
         self.elapsed_s = 0.0
         self.history: list[Window] = []
-        self._phases = phases
+        self._phases = [PhaseOf(name, phases) for name in dict.fromkeys(phase.name for phase in phases)]
         self._apart = apart or {}
         self._in_phases = in_phases
         self._caps = Caps()
@@ -79,15 +63,17 @@ class Timeline:
         self._filling = 0
 
     def add(self, window: Window) -> Window:
-        """Take the next window, in the order of time; return it by metric and sub-metric."""
+        """Take the next window, in the order of time; return it by metric, sub-metric and phase."""
         snapshot = Snapshot(dict(self._capped(window.snapshot)))
         whole = snapshot.told_apart(self._apart)
-        _extend(self.series, snapshot, FEW_BUCKETS)
-        _extend(self.total, whole, _TOTAL_BUCKETS)
+        _extend(self.series, snapshot.over_phases(), FEW_BUCKETS)
+        _extend(self.total, whole.over_phases(), _TOTAL_BUCKETS)
         self.elapsed_s = max(self.elapsed_s, window.end_s)
-        if phase := phase_of(window, self._phases):
-            _extend(self.by_phase.setdefault(phase, Snapshot()), whole.only(self._in_phases), _TOTAL_BUCKETS)
-            self.phase_s[phase] = self.phase_s.get(phase, 0.0) + window.duration_s
+        if self._in_phases:
+            in_phases = whole.only(self._in_phases)
+            for phase in self._phases:
+                if (belonging := in_phases.over_phases(phase.belonging(window))).series:
+                    _extend(self.by_phase.setdefault(phase.name, Snapshot()), belonging, _TOTAL_BUCKETS)
         self._remember(Window(window.start_s, window.end_s, whole.coarse()))
         return Window(window.start_s, window.end_s, whole)
 
@@ -99,8 +85,8 @@ class Timeline:
         # Each worker keeps to the caps, and so must all of them together.
         merged: dict[SeriesKey, list[State]] = {}
         for key, state in snapshot.series.items():
-            if (kept := self._caps.series(key)) is not None:
-                merged.setdefault(kept, []).append(state)
+            if (kept := self._caps.series(key.in_phase(BY_TIME))) is not None:
+                merged.setdefault(kept.in_phase(key.phase), []).append(state)
         return ((key, merge_states(key, states)) for key, states in merged.items())
 
     def _remember(self, coarse: Window) -> None:
@@ -121,18 +107,6 @@ class Timeline:
         self.history = [_join_coarse(first, second) for first, second in pairs] + odd
         self._filling = (self._filling or self._joined) if odd else 0
         self._joined *= 2
-
-
-def phase_at(window: Window, phases: Sequence[PhaseSpan]) -> PhaseSpan | None:
-    """Return the phase that the middle of *window* lies in, None outside all."""
-    middle_s = (window.start_s + window.end_s) / 2
-    return next((phase for phase in phases if phase.start_s <= middle_s < phase.end_s), None)
-
-
-def phase_of(window: Window, phases: Sequence[PhaseSpan]) -> str:
-    """Return the name of the phase that the middle of *window* lies in, "" outside all."""
-    phase = phase_at(window, phases)
-    return "" if phase is None else phase.name
 
 
 def join(first: Window, second: Window) -> Window:

@@ -13,6 +13,7 @@ from pytest_cdcperf.metrics.histogram import NOT_A_NUMBER, Histogram, finite_num
 Tags = tuple[tuple[str, str], ...]
 
 FEW_BUCKETS = 160  # of a histogram that is not judged: OpenTelemetry's default
+BY_TIME = -1  # in place of a phase's number
 
 
 # The names that other tools' plans have for what we measure under a name of our own.
@@ -97,43 +98,44 @@ class RateState:
 
 @dataclass
 class GaugeState:
-    """The last reading, with the lowest and the highest."""
+    """The last reading, taken *at_s* seconds after the start of the run, with the lowest and the highest."""
 
     merging: GaugeMerge = GaugeMerge.LAST
     value: float = math.nan
     min: float = math.inf
     max: float = -math.inf
+    at_s: float = -math.inf
 
-    def record(self, values: Sequence[float]) -> int:
-        """Take *values* as readings, in their order."""
-        finite = finite_numbers(values)
-        if finite:
-            self.value = finite[-1]
-            self.min = min(self.min, *finite)
-            self.max = max(self.max, *finite)
-        return len(values) - len(finite)
+    def record(self, readings: Sequence[tuple[float, float]]) -> int:
+        """Take *readings*, a time in seconds and a value each; return how many were left out: no finite numbers."""
+        finite = [(at_s, value) for at_s, reading in readings for value in finite_numbers((reading,))]
+        for at_s, value in finite:
+            self.follow(GaugeState(self.merging, value, value, value, at_s))
+        return len(readings) - len(finite)
 
-    def follow(self, later: GaugeState) -> None:
-        """Take a later reading of the same worker."""
-        if not math.isnan(later.value):
-            self.value = later.value
-        self.min = min(self.min, later.min)
-        self.max = max(self.max, later.max)
+    def follow(self, other: GaugeState) -> None:
+        """Take another reading of the same series: the later one is the value."""
+        if not math.isnan(other.value) and other.at_s >= self.at_s:
+            self.value, self.at_s = other.value, other.at_s
+        self.min = min(self.min, other.min)
+        self.max = max(self.max, other.max)
 
     def merge(self, other: GaugeState) -> None:
-        """Take another worker's reading of the same time, as the gauge declares."""
-        if math.isnan(other.value):
+        """Take the reading of another worker, or of another set of tags, as the gauge declares."""
+        if self.merging is GaugeMerge.LAST or math.isnan(self.value):
+            self.follow(other)
+        elif math.isnan(other.value):
             return
-        if math.isnan(self.value):
-            self.value, self.min, self.max = other.value, other.min, other.max
         elif self.merging is GaugeMerge.SUM:
             self.value += other.value
             self.min += other.min
             self.max += other.max
+            self.at_s = max(self.at_s, other.at_s)
         else:
-            self.value = max(self.value, other.value) if self.merging is GaugeMerge.MAX else other.value
+            self.value = max(self.value, other.value)
             self.min = min(self.min, other.min)
             self.max = max(self.max, other.max)
+            self.at_s = max(self.at_s, other.at_s)
 
 
 def _truth(value: object) -> bool | None:
@@ -170,13 +172,16 @@ def _empty(key: SeriesKey, like: State) -> State:
     return new_state(key.kind, like.merging if isinstance(like, GaugeState) else GaugeMerge.LAST)
 
 
-def merge_states(key: SeriesKey, states: Sequence[State]) -> State:
-    """Return what *states* of one span are together: the only one itself where there is one."""
+def merge_states(key: SeriesKey, states: Sequence[State], *, later: bool = False) -> State:
+    """Return what *states* are together: the only one itself where there is one.
+
+    :param later: they are of one series at several times, in place of several series at one time
+    """
     if len(states) == 1:
         return states[0]
     merged = _empty(key, states[0])
     for state in states:
-        _merge(merged, state, later=False)
+        _merge(merged, state, later=later)
     return merged
 
 
@@ -190,11 +195,20 @@ def _coarse(state: State) -> State:
 
 @dataclass(frozen=True, order=True)
 class SeriesKey:
-    """One metric with one set of tags, sorted by name."""
+    """One metric with one set of tags, sorted by name.
+
+    *phase* is the number, in the run's plan, of the phase in which the iterations began that the samples are of;
+    :data:`BY_TIME` for what no iteration measured.
+    """
 
     name: str
     kind: Kind
     tags: Tags = ()
+    phase: int = BY_TIME
+
+    def in_phase(self, phase: int) -> SeriesKey:
+        """Return the same series of another phase."""
+        return self if phase == self.phase else SeriesKey(self.name, self.kind, self.tags, phase)
 
     def carries(self, tags: Mapping[str, str]) -> bool:
         """Whether the series belongs to the sub-metric with *tags*."""
@@ -234,17 +248,27 @@ class Snapshot:
     def told_apart(self, by: Mapping[str, Collection[tuple[str, str]]]) -> Snapshot:
         """Return the same with series merged that do not differ in the (tag, value) pairs of *by*, by metric.
 
-        So each metric, and each sub-metric whose tags are in *by*, is whole. Gauges are left as they are: what
-        one reads over several sets of tags is told by the latest reading of each. States may be shared.
+        So each metric, and each sub-metric whose tags are in *by*, is whole; phases are told apart of the metrics in
+        *by*. Of gauges each set of tags is left as it is: what one reads over several of them is told by the latest
+        reading of each. States may be shared.
         """
         alike: dict[SeriesKey, list[State]] = {}
         for key, state in self.series.items():
-            told = key
-            if key.tags and key.kind is not Kind.GAUGE:
-                pairs = by.get(key.name, ())
-                told = SeriesKey(key.name, key.kind, tuple(pair for pair in key.tags if pair in pairs))
+            pairs = by.get(key.name)
+            tags = key.tags
+            if tags and key.kind is not Kind.GAUGE:
+                tags = tuple(pair for pair in tags if pair in (pairs or ()))
+            told = SeriesKey(key.name, key.kind, tags, BY_TIME if pairs is None else key.phase)
             alike.setdefault(told, []).append(state)
-        return Snapshot({key: merge_states(key, states) for key, states in alike.items()})
+        return _snapshot_of(alike)
+
+    def over_phases(self, phases: Collection[int] | None = None) -> Snapshot:
+        """Return the series of *phases*, of all without, merged where they differ in the phase only."""
+        alike: dict[SeriesKey, list[State]] = {}
+        for key, state in self.series.items():
+            if phases is None or key.phase in phases:
+                alike.setdefault(key.in_phase(BY_TIME), []).append(state)
+        return _snapshot_of(alike)
 
     def limit(self, buckets: int, keys: Iterable[SeriesKey]) -> None:
         """Let no histogram of *keys* have more than *buckets* buckets."""
@@ -274,16 +298,38 @@ class Snapshot:
         self._named("")
         return sorted(self._by_name)
 
-    def select(self, name: str, tags: Mapping[str, str] | None = None) -> State | None:
+    def phases(self, name: str) -> set[int]:
+        """The phases that there are series of metric *name* of."""
+        return {key.phase for key in self._named(ALIASES.get(name, name))}
+
+    def select(
+        self, name: str, tags: Mapping[str, str] | None = None, phases: Collection[int] | None = None
+    ) -> State | None:
         """Return the state of metric *name* over all its series that carry *tags*, None without any.
 
         It is to be read only: where it is of one series, it is that series' own.
+
+        :param phases: only of these, by their numbers
         """
-        keys = [key for key in self._named(ALIASES.get(name, name)) if not tags or key.carries(tags)]
+        keys = [
+            key
+            for key in self._named(ALIASES.get(name, name))
+            if (not tags or key.carries(tags)) and (phases is None or key.phase in phases)
+        ]
         kinds = sorted({key.kind for key in keys})
         if len(kinds) > 1:
             raise ConfigError(f"metric {name!r} is a {kinds[0]} on one worker and a {kinds[1]} on another")
-        return merge_states(keys[0], [self.series[key] for key in keys]) if keys else None
+        return self._merged(keys) if keys else None
+
+    def _merged(self, keys: Sequence[SeriesKey]) -> State:
+        """Return what the series of *keys* are together: first each over its phases, then these."""
+        if len(keys) == 1:
+            return self.series[keys[0]]
+        by_tags: dict[Tags, list[State]] = {}
+        for key in keys:
+            by_tags.setdefault(key.tags, []).append(self.series[key])
+        whole = [merge_states(keys[0], states, later=True) for states in by_tags.values()]
+        return merge_states(keys[0], whole)
 
     def by_tag(self, name: str, tag: str) -> Iterator[tuple[str, State]]:
         """Yield (value, state) for each value that *tag* has in the series of *name*."""
@@ -293,4 +339,9 @@ class Snapshot:
                 if known == tag:
                     by_value.setdefault(value, []).append(key)
         for value, keys in sorted(by_value.items()):
-            yield value, merge_states(keys[0], [self.series[key] for key in keys])
+            yield value, self._merged(keys)
+
+
+def _snapshot_of(alike: Mapping[SeriesKey, Sequence[State]]) -> Snapshot:
+    # Gauges that are alike differ in the phase only: the later reading counts, whatever they declare for workers.
+    return Snapshot({key: merge_states(key, states, later=key.kind is Kind.GAUGE) for key, states in alike.items()})

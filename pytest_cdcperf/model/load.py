@@ -37,11 +37,15 @@ class Stage(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """A span of a run in which the load rises, holds or falls; seconds from the common start."""
+    """A span of a run in which the load rises, holds or falls; seconds from the common start.
+
+    *load* is the name of the load, "" where a test has one.
+    """
 
     name: str
     start_s: float
     end_s: float
+    load: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from pytest_cdcperf.errors import RefusedError
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.recorder import Recorder, Scope, definitions
 from pytest_cdcperf.metrics.snapshot import RateState
+from pytest_cdcperf.model.phases import plan_phases
 from pytest_cdcperf.model.spec import PerfSpec
 from pytest_cdcperf.plugin.interruption import Place
 from pytest_cdcperf.plugin.junit import belongs_to_case
@@ -200,8 +201,8 @@ def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
         services=session.services.describe(),
         notes=spec.notes,
     )
-    phases = sorted((phase for load in spec.loads.values() for phase in load.phases), key=lambda phase: phase.start_s)
-    return Plan(item.nodeid, call, facts, spec.thresholds, spec.course, tuple(phases), definitions())
+    phases = plan_phases(spec.loads)
+    return Plan(item.nodeid, call, facts, spec.thresholds, spec.course, phases, definitions())
 
 
 def _audit(session: PerfSession, drain_s: float) -> Callable[[Callable[[], object]], Audited]:

@@ -294,3 +294,20 @@ def test_it(vu):
     result.stdout.fnmatch_lines(
         ["  breaking point at * s, * VUs, * iterations/s: the limit of 40 ms on p(95) of response_time is crossed *"]
     )
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_an_iteration_that_ends_after_the_plan_is_judged_in_the_phase_in_which_it_began(
+    pytester, write, result_of, workers
+):
+    write("""
+@perf(
+    vus=2, duration="1s",
+    thresholds={"response_time": Limit("min<2500", phase="hold"), "iterations": Limit("count==2", phase="hold")},
+)
+def test_it():
+    time.sleep(2.5)
+""")
+    run(pytester, "-n", workers)
+    outcomes = [threshold["outcome"] for threshold in result_of("test_it-test_it")["thresholds"]]
+    assert outcomes == ["failed", "passed"]

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from pytest_cdcperf.judging.intervals import Cluster, Stratum, precision
+from pytest_cdcperf.judging.own_delay import distorts
+from pytest_cdcperf.judging.rules.readings import left_out_in_words
 from pytest_cdcperf.judging.student import t_quantile
 from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.judging.words import limit_in_words
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.series import PhaseSpan, Window
+from pytest_cdcperf.metrics.phases import RAMP_DOWN, RAMP_UP, PhaseSpan, Span, middle_s, spans_of
+from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState
 from pytest_cdcperf.units import figure
 
@@ -28,12 +31,16 @@ _UPPER = {"<", "<="}
 
 
 class Counts(NamedTuple):
-    """How many samples one window has, and how many of them lie above a limit, or failed."""
+    """How many samples one window has, and how many of them lie above a limit, or failed.
+
+    It is *left_out*, and none of its samples counted, where the generator's own delay distorts it.
+    """
 
     start_s: float
     end_s: float
     samples: int
     above: int
+    left_out: bool = False
 
 
 class Watched(NamedTuple):
@@ -64,7 +71,8 @@ def breaking_point(watched: Sequence[Watched], windows: Sequence[Window], phases
 
     :param windows: any that tell the VUs and the iterations over time; they need not be those of the counts
     """
-    rises = _rises(phases)
+    spans = spans_of(phases)
+    rises = _rises(spans)
     if not rises:
         return BreakingPoint()
     broken = [
@@ -82,13 +90,17 @@ def breaking_point(watched: Sequence[Watched], windows: Sequence[Window], phases
             f"breaking point at {at_s:.0f} s, {_load_at(windows, at_s)}: {limit.words} is crossed and stays above to "
             f"the end of the ramp ({share} of the samples, {allowed} allowed)"
         )
-        return BreakingPoint(words + _return_in_words(limit, windows, phases, end_s), found=True)
+        words += _return_in_words(limit, windows, spans, end_s)
+        return BreakingPoint(words + _left_out_in_words([limit], rises), found=True)
     if broken:
         found, limit, _ = min(broken, key=lambda one: one[0].at.start_s)
         vus = _vus(windows, found.at.start_s)
-        return BreakingPoint(f"it may break from {vus} VUs on, by {limit.words}; needs a longer ramp to tell")
-    most = max((_most_vus(window) for rise in rises for window in _between(windows, *rise)), default=0)
-    return BreakingPoint(f"no breaking point up to {most} VUs")
+        words = f"it may break from {vus} VUs on, by {limit.words}; needs a longer ramp to tell"
+        return BreakingPoint(words + _left_out_in_words([limit], rises))
+    left_out = {(counts.start_s, counts.end_s) for limit in watched for counts in limit.counts if counts.left_out}
+    rising = [window for rise in rises for window in _between(windows, *rise)]
+    most = max((_most_vus(window) for window in rising if (window.start_s, window.end_s) not in left_out), default=0)
+    return BreakingPoint(f"no breaking point up to {most} VUs" + _left_out_in_words(watched, rises))
 
 
 def find_break(ramp: Sequence[Counts], allowed: float) -> Break | None:
@@ -160,6 +172,8 @@ def _above(window: Window, limit: Threshold) -> Counts:
     state = window.snapshot.select(limit.metric, dict(limit.tags))
     if not isinstance(state, Histogram):
         return Counts(window.start_s, window.end_s, 0, 0)
+    if distorts(window.snapshot, limit.metric):
+        return Counts(window.start_s, window.end_s, 0, 0, left_out=True)
     return Counts(window.start_s, window.end_s, state.count, state.count_above(limit.limit))
 
 
@@ -169,23 +183,35 @@ def _failed(window: Window) -> Counts:
     return Counts(window.start_s, window.end_s, total, hits)
 
 
-def _rises(phases: Sequence[PhaseSpan]) -> list[tuple[float, float]]:
-    """Return the spans in which the load rises, with the holds between two rises."""
+def _rises(spans: Sequence[Span]) -> list[tuple[float, float]]:
+    """Return when the load rises, with the holds between two rises."""
     rises: list[tuple[float, float]] = []
     goes_on = False
-    for phase in phases:
-        if phase.name == "ramp-up":
-            begin_s = rises.pop()[0] if goes_on else phase.start_s
-            rises.append((begin_s, phase.end_s))
-        goes_on = phase.name != "ramp-down" and (goes_on or phase.name == "ramp-up")
+    for span in spans:
+        if span.name == RAMP_UP:
+            begin_s = rises.pop()[0] if goes_on else span.start_s
+            rises.append((begin_s, span.end_s))
+        goes_on = span.name != RAMP_DOWN and (goes_on or span.name == RAMP_UP)
     return rises
 
 
-def _return_in_words(limit: Watched, windows: Sequence[Window], phases: Sequence[PhaseSpan], end_s: float) -> str:
-    falls = [phase.start_s for phase in phases if phase.name == "ramp-down" and phase.start_s >= end_s]
+def _left_out_in_words(watched: Sequence[Watched], rises: Sequence[tuple[float, float]]) -> str:
+    seen = {
+        (counts.start_s, counts.left_out)
+        for limit in watched
+        for rise in rises
+        for counts in _between(limit.counts, *rise)
+    }
+    of = len({start_s for start_s, _ in seen})
+    words = left_out_in_words(sum(left_out for _, left_out in seen), of)
+    return f"; {words}" if words else ""
+
+
+def _return_in_words(limit: Watched, windows: Sequence[Window], spans: Sequence[Span], end_s: float) -> str:
+    falls = [span.start_s for span in spans if span.name == RAMP_DOWN and span.start_s >= end_s]
     if not falls:
         return ""
-    back = find_return(_between(limit.counts, falls[0], phases[-1].end_s), limit.allowed)
+    back = find_return(_between(limit.counts, falls[0], spans[-1].end_s), limit.allowed)
     if back is None:
         return "; it did not recover"
     return f"; within the limit again from {back.start_s:.0f} s on, {_vus(windows, back.start_s)} VUs"
@@ -195,7 +221,7 @@ _Timed = TypeVar("_Timed", Counts, Window)
 
 
 def _between(windows: Sequence[_Timed], start_s: float, end_s: float) -> list[_Timed]:
-    return [window for window in windows if start_s <= (window.start_s + window.end_s) / 2.0 < end_s]
+    return [window for window in windows if start_s <= middle_s(window) < end_s]
 
 
 def _load_at(windows: Sequence[Window], at_s: float) -> str:

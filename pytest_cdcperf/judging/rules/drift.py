@@ -15,6 +15,7 @@ from pytest_cdcperf.judging.intervals import FEWEST_CLUSTERS
 from pytest_cdcperf.judging.rules.readings import (
     P95,
     TrendWindow,
+    Undisturbed,
     absence,
     check_duration,
     check_metric,
@@ -26,8 +27,9 @@ from pytest_cdcperf.judging.rules.readings import (
 )
 from pytest_cdcperf.judging.student import t_quantile
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
+from pytest_cdcperf.metrics.phases import PhaseSpan, spans_of
 from pytest_cdcperf.metrics.recorder import with_unit
-from pytest_cdcperf.metrics.series import PhaseSpan, Window
+from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import GaugeState, Kind
 from pytest_cdcperf.units import duration_s, format_duration
 
@@ -48,7 +50,8 @@ class Drift:
     Judged is the slope of a trend's p95, or of a gauge's mean, over checkpoints of one minute of the longest hold, by
     its 95 % interval, which counts how much neighbouring checkpoints resemble each other. PASSED: the upper end lies
     below *per_hour*. FAILED: the lower end lies above it. Anything else is "inconclusive", or "not judged" below 30
-    checkpoints or below 5 samples in one; either makes a run INVALID that was not shortened.
+    checkpoints or below 5 samples in one; either makes a run INVALID that was not shortened. Windows that the load
+    generator's own delay distorts are left out.
 
     :param metric: a trend or a gauge
     :param per_hour: a share: 0.1 allows a tenth more an hour
@@ -89,14 +92,15 @@ class Drift:
         """Judge the rule on the windows of a run; *observed* is the rise an hour, as a share."""
         if missing := absence(windows, self.metric, _KINDS):
             return ThresholdResult(self, Outcome.NO_SAMPLES, note=missing)
-        points = self._checkpoints(_longest_hold(windows, phases))
+        judged = Undisturbed.of(_longest_hold(windows, phases), self.metric)
+        points = self._checkpoints(judged.windows)
         found = judge_drift(points, self.per_hour)
         if found.rise is None:
-            return ThresholdResult(self, found.outcome, note=found.needs)
+            return ThresholdResult(self, found.outcome, note=judged.note(found.needs))
         note = self._levels(points)
         note += f"; {found.needs}" if found.needs else ""
         ends = (found.rise.low, found.rise.high)
-        return ThresholdResult(self, found.outcome, found.rise.per_hour, note, ends, str(found.rise))
+        return ThresholdResult(self, found.outcome, found.rise.per_hour, judged.note(note), ends, str(found.rise))
 
     def _checkpoints(self, windows: Sequence[Window]) -> list[Checkpoint]:
         readings = [
@@ -246,12 +250,16 @@ def _minutes(windows: Sequence[_Timed]) -> Iterator[list[_Timed]]:
 
 
 def _longest_hold(windows: Sequence[Window], phases: Sequence[PhaseSpan]) -> Sequence[Window]:
-    """Return the windows of the longest hold, all without any: a level that follows the load is not drift."""
-    holds = [phase for phase in phases if phase.name == "hold"]
+    """Return the windows of the longest hold, all without any: a level that follows the load is not drift.
+
+    They are those in which samples ended, as in every minute: what begins in the hold and ends after it would have
+    the last minute hold more long iterations than the others.
+    """
+    holds = [span for span in spans_of(phases) if not span.is_ramp]
     if not holds:
         return windows
-    longest = max(holds, key=lambda phase: phase.end_s - phase.start_s)
-    return [w for w in windows if longest.start_s <= (w.start_s + w.end_s) / 2 < longest.end_s]
+    longest = max(holds, key=lambda span: span.end_s - span.start_s)
+    return [window for window in windows if longest.covers(window)]
 
 
 def _roughly(seconds: float) -> str:

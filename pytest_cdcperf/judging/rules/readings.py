@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 from pytest_cdcperf.errors import ConfigError, UnitError, shown
 from pytest_cdcperf.judging.names import names_for
+from pytest_cdcperf.judging.own_delay import distorts
 from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.phases import Span, middle_s
 from pytest_cdcperf.metrics.recorder import definition
 from pytest_cdcperf.metrics.series import Window
-from pytest_cdcperf.metrics.snapshot import Kind, SeriesKey
+from pytest_cdcperf.metrics.snapshot import BY_TIME, Kind, SeriesKey
 from pytest_cdcperf.units import duration_s
 
 P95 = 0.95
@@ -29,7 +31,7 @@ class TrendWindow(NamedTuple):
     @property
     def middle_s(self) -> float:
         """The middle of the window, which tells the span that it belongs to."""
-        return (self.start_s + self.end_s) / 2.0
+        return middle_s(self)
 
 
 def trend_windows(windows: Iterable[Window], metric: str) -> list[TrendWindow]:
@@ -41,13 +43,57 @@ def trend_windows(windows: Iterable[Window], metric: str) -> list[TrendWindow]:
     return read
 
 
+def trend_windows_of(span: Span, windows: Sequence[Window], metric: str) -> list[TrendWindow]:
+    """Return the windows of *span* with the samples of *metric* whose iterations began in it.
+
+    What ended after it is counted in its last window.
+    """
+    inside = [number for number, window in enumerate(windows) if span.covers(window)]
+    if not inside:
+        return []
+    parts: dict[int, list[Histogram]] = {number: [] for number in inside}
+    for number, window in enumerate(windows):
+        phases = span.numbers | {BY_TIME} if number in parts else span.numbers
+        state = window.snapshot.select(metric, phases=phases)
+        if isinstance(state, Histogram):
+            parts[min(max(number, inside[0]), inside[-1])].append(state)
+    return [TrendWindow(windows[at].start_s, windows[at].end_s, _merged(samples)) for at, samples in parts.items()]
+
+
+class Undisturbed(NamedTuple):
+    """The windows that can be judged, and how many were *left_out* since the generator's own delay distorts them."""
+
+    windows: Sequence[Window]
+    left_out: int = 0
+
+    @classmethod
+    def of(cls, windows: Sequence[Window], metric: str) -> Undisturbed:
+        """Take the *windows* by which *metric* would be judged."""
+        kept = [window for window in windows if not distorts(window.snapshot, metric)]
+        return cls(kept, len(windows) - len(kept))
+
+    def note(self, said: str) -> str:
+        """Return *said*, with how many windows were left out where there are any."""
+        return "; ".join(filter(None, (said, left_out_in_words(self.left_out, self.left_out + len(self.windows)))))
+
+
+def left_out_in_words(left_out: int, of: int) -> str:
+    """Say that *left_out* of some windows are not judged, "" where all are."""
+    were = "window was" if of == 1 else "windows were"
+    return f"{left_out} of {of} {were} left out, in which the load generator itself was late" if left_out else ""
+
+
 def merged(windows: Sequence[TrendWindow]) -> Histogram:
     """Return the samples of all *windows* in one histogram."""
-    if len(windows) == 1:
-        return windows[0].samples
+    return _merged([window.samples for window in windows])
+
+
+def _merged(samples: Sequence[Histogram]) -> Histogram:
+    if len(samples) == 1:
+        return samples[0]
     total = Histogram()
-    for window in windows:
-        total.merge(window.samples)
+    for part in samples:
+        total.merge(part)
     return total
 
 

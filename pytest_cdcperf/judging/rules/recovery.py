@@ -13,6 +13,7 @@ from pytest_cdcperf.judging.intervals import Cluster, Precision, Stratum, interv
 from pytest_cdcperf.judging.rules.readings import (
     P95,
     TrendWindow,
+    Undisturbed,
     absence,
     check_duration,
     check_metric,
@@ -20,12 +21,13 @@ from pytest_cdcperf.judging.rules.readings import (
     exp,
     kind_fault,
     merged,
-    trend_windows,
+    trend_windows_of,
 )
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.phases import RAMP_DOWN, PhaseSpan, spans_of
 from pytest_cdcperf.metrics.recorder import with_unit
-from pytest_cdcperf.metrics.series import PhaseSpan, Window
+from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import Kind
 from pytest_cdcperf.units import duration_s, format_duration
 
@@ -40,7 +42,8 @@ _MOST_TIMES = 100.0
 class Recovery:
     """After the load has come down, *metric*'s p95 is back within *tolerance* of what it was before, in time.
 
-    Judged is the ratio of the p95 in the hold after the ramps to that in the hold before them, by its interval.
+    Judged is the ratio of the p95 in the hold after the ramps to that in the hold before them, by its interval. An
+    iteration belongs to the hold in which it began. Windows that the load generator's own delay distorts are left out.
 
     PASSED: in the last part of the hold after, which begins at the latest *within* after the load came down, the
     ratio is at most ``1 + tolerance`` and the upper end of its 95 % interval at most ``1 + 2 * tolerance``. FAILED:
@@ -83,23 +86,24 @@ class Recovery:
 
     def judge(self, windows: Sequence[Window], phases: Sequence[PhaseSpan]) -> ThresholdResult:
         """Judge the rule on the windows of a run; *observed* is the ratio of the p95 after to that before."""
-        names = [phase.name for phase in phases]
-        if "ramp-down" not in names or names[0] != "hold" or names[-1] != "hold":
+        spans = spans_of(phases)
+        if all(s.name != RAMP_DOWN for s in spans) or spans[0].is_ramp or spans[-1].is_ramp:
             return ThresholdResult(self, Outcome.NOT_JUDGED, note="needs a hold before and after the ramps")
         if missing := absence(windows, self.metric, [Kind.TREND]):
             return ThresholdResult(self, Outcome.NO_SAMPLES, note=missing)
-        read = trend_windows(windows, self.metric)
-        before = [window for window in read if window.middle_s < phases[0].end_s]
-        after = [window for window in read if phases[-1].start_s <= window.middle_s < phases[-1].end_s]
-        found = judge_recovery(before, after, phases[-1].start_s, self.tolerance, duration_s(self.within))
+        holds = spans[0], spans[-1]
+        of_holds = [w for w in windows if any(s.covers(w) or s.numbers & w.snapshot.phases(self.metric) for s in holds)]
+        judged = Undisturbed.of(of_holds, self.metric)
+        before, after = (trend_windows_of(hold, judged.windows, self.metric) for hold in holds)
+        found = judge_recovery(before, after, spans[-1].start_s, self.tolerance, duration_s(self.within))
         if found.ratio is None:
-            return ThresholdResult(self, found.outcome, note=found.needs)
+            return ThresholdResult(self, found.outcome, note=judged.note(found.needs))
         span = f"{format_duration(round(found.from_s))} to {format_duration(round(found.to_s))}"
         earlier, later = (with_unit(level, self.metric) for level in (found.before, found.after))
         note = f"p(95) {earlier} before, {later} from {span} after the load came down"
         note += f"; {found.needs}" if found.needs else ""
         ends = (found.ratio.low, found.ratio.high)
-        return ThresholdResult(self, found.outcome, found.ratio.point, note, ends, str(found.ratio))
+        return ThresholdResult(self, found.outcome, found.ratio.point, judged.note(note), ends, str(found.ratio))
 
 
 class Ratio(NamedTuple):

@@ -74,7 +74,8 @@ def concluded(*seconds, phases=(), notes=()):
     for second, samples in enumerate(seconds):
         recorder = Recorder()
         for (metric, tags), values in samples.items():
-            recorder.pending(metric, tags).extend(values)
+            for value in values:
+                recorder.append_to(metric, tags)(value)
         coordinator.take_window("main", Window(second, second + 1.0, recorder.drain()))
     coordinator.take_done("main", ShareDone("t", float(len(seconds)), notes=notes))
     return coordinator.result()

@@ -60,7 +60,8 @@ THRESHOLDS = tuple(
 )
 PHASES = RampingVUs(start_vus=1, stages=[("2s", 5), ("3s", 5)]).phases
 FULL = window(0.0, ms=[1.5, -3.0, 0.0], iterations=3, iteration_failed=(1, 3))
-FULL.snapshot.series[SeriesKey("vus", Kind.GAUGE, (("scenario", "a"),))] = GaugeState(GaugeMerge.SUM, 1.0, 1.0, 2.0)
+GAUGED = SeriesKey("vus", Kind.GAUGE, (("scenario", "a"),), 2)
+FULL.snapshot.series[GAUGED] = GaugeState(GaugeMerge.SUM, 1.0, 1.0, 2.0, 0.5)
 FAILURES = (FailureKind("ValueError", "t.py:1", 2, "Traceback"),)
 RESULT = RunResult(
     FACTS,

@@ -5,17 +5,19 @@ import pytest
 from pytest_cdcperf.clock import FakeClock
 from pytest_cdcperf.engine.failures import Failures
 from pytest_cdcperf.engine.iterations import Iterations, RunContext, StopSignal
+from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
+from pytest_cdcperf.model.load import Phase
 from tests.unit.harness import RULES, Exit, Skip
 
 
 class Subject:
-    def __init__(self):
+    def __init__(self, phases=None):
         self.clock = FakeClock(10**12)
         self.recorder = Recorder()
-        self.vu = VU(1, run_id="r1", scope=Scope(self.recorder))
+        self.vu = VU(1, run_id="r1", scope=Scope(self.recorder), phases=phases)
         self.stop = StopSignal()
         self.failures = Failures(RULES.describe)
         self.context = RunContext(self.clock, self.clock.now_ns(), self.stop, self.failures, RULES)
@@ -156,3 +158,76 @@ def test_the_first_reason_to_stop_is_kept():
     assert not stop.aborted.is_set()
     stop.abort("second")
     assert (stop.reason, stop.aborted.is_set()) == ("first", True)
+
+
+PLAN = (Phase("ramp-up", 0, 10), Phase("hold", 0, 15, "other"), Phase("hold", 10, 15))
+
+
+@pytest.fixture
+def phased():
+    return Subject(LoadPhases.of("", PLAN))
+
+
+def by_phase(subject, metric="iterations"):
+    drained = subject.recorder.drain()
+    return {phase: drained.select(metric, phases={phase}).total for phase in drained.phases(metric)}
+
+
+def test_an_iteration_belongs_to_the_phase_of_its_load_in_which_it_began(phased):
+    for seconds in (4, 7, 3, 60):  # from 0, 4, 11 and 14 s on
+        phased.iterate(seconds)
+    assert by_phase(phased) == {0: 2, 2: 2}
+
+
+def test_a_start_belongs_to_the_phase_in_which_it_was_intended(phased):
+    start_ns = phased.context.start_ns
+    phased.clock.advance(12)
+    phased.iterations.begin(start_ns + 9 * 10**9)
+    phased.iterations.end()
+    assert by_phase(phased) == {0: 1}
+    phased.iterations.begin(start_ns + 10 * 10**9)
+    phased.iterations.end()
+    assert by_phase(phased) == {2: 1}
+
+
+def test_the_next_iteration_after_one_that_was_cut_short_is_in_its_phase(phased):
+    phased.clock.advance(9)
+    phased.iterations.begin()
+    assert phased.iterations.cut_short()
+    phased.clock.advance(2)
+    phased.iterations.end()
+    phased.iterate(1)
+    phased.iterations.begin()
+    assert phased.iterations.cut_short()
+    phased.iterations.end()
+    phased.iterate(1)
+    assert by_phase(phased) == {2: 2}
+
+
+def test_what_is_recorded_after_an_iteration_that_was_cut_short_counts_again(phased):
+    for checked in (False, True):
+        phased.iterations.begin()
+        phased.vu.scope.appends[builtin.CHECKS](True)
+        if checked:
+            phased.iterations.end()
+        else:
+            assert phased.iterations.cut_short()
+            phased.vu.scope.appends[builtin.CHECKS](False)  # what cancelling has a client record
+            phased.iterations.end()
+    assert by_phase(phased, "checks") == {0: 2}
+
+
+def test_what_the_body_records_is_in_the_phase_of_its_iteration(phased):
+    phased.clock.advance(9.5)
+    phased.iterations.begin()
+    phased.clock.advance(1)
+    phased.vu.scope.appends[builtin.CHECKS](True)
+    phased.iterations.end(Skip("x"))
+    assert by_phase(phased, "checks") == {0: 1}
+
+
+def test_a_start_that_waits_counts_in_its_phase_before_it_begins(phased):
+    phased.clock.advance(12)
+    phased.iterations.belongs_to(phased.clock.now_ns())
+    phased.vu.scope.appends[builtin.ITERATIONS_SKIPPED](1)
+    assert by_phase(phased, "iterations_skipped") == {2: 1}

@@ -7,6 +7,7 @@ import pytest
 from pytest_cdcperf.clock import FakeClock
 from pytest_cdcperf.engine.failures import Failures
 from pytest_cdcperf.engine.iterations import RunContext, StopSignal
+from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.loops import ClosedLoop, OpenLoop, new_loop
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
@@ -27,12 +28,14 @@ class Subject:
     def __init__(self, load):
         self.clock = FakeClock(10**12)
         self.recorder = Recorder()
+        self.phases = load.phases
         self.stop = StopSignal()
         self.context = RunContext(self.clock, self.clock.now_ns(), self.stop, Failures(RULES.describe), RULES)
         self.loop = new_loop(load, WHOLE, self.context, self.new_vu)
 
     def new_vu(self, number):
-        return VU(number + 1, run_id="r", scope=Scope(self.recorder))
+        phases = LoadPhases.of("", self.phases)
+        return VU(number + 1, run_id="r", scope=Scope(self.recorder), phases=phases)
 
     def at(self, seconds):
         return self.context.start_ns + round(seconds * S)
@@ -72,6 +75,18 @@ def test_two_lags_never_one(open_loop, intended_s, free_since_s, now_s, vu_wait_
     assert open_loop.loop.on_time(member, open_loop.at(intended_s), open_loop.at(free_since_s))
     assert lags(open_loop) == (pytest.approx(vu_wait_ms), pytest.approx(generator_lag_ms))
     assert open_loop.loop.take_dropped() == 0
+
+
+def test_how_late_a_start_is_counts_in_the_phase_of_the_start():
+    ramp = Subject(RampingArrivalRate(stages=[("5s", 10), ("5s", 10)], vus=1, max_lateness="2s"))
+    (member,) = ramp.loop.first_members()
+    ramp.go_to(6)
+    for intended_s in (4.5, 5.5):
+        assert ramp.loop.on_time(member, ramp.at(intended_s), ramp.at(4))
+    drained = ramp.recorder.drain()
+    for metric in ("vu_wait", "generator_lag"):
+        assert drained.phases(metric) == {0, 1}
+    assert [drained.select("generator_lag", phases={phase}).sum for phase in (0, 1)] == [1500, 500]
 
 
 def test_a_start_that_is_taken_too_late_is_dropped_and_measured_nowhere(open_loop):

@@ -13,7 +13,8 @@ from pytest_cdcperf.judging.live import Judging
 from pytest_cdcperf.judging.threshold import parse_thresholds
 from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.series import Window, phase_of
+from pytest_cdcperf.metrics.phases import phases_at
+from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, Kind, SeriesKey, Snapshot
 from pytest_cdcperf.model.load import Phase
 
@@ -31,6 +32,16 @@ class RecordedRun:
     def true_p95_ms(self):
         return RECORDED[self.name]["true_p95_ms"]
 
+    def windows(self) -> list[Window]:
+        """The seconds of the run, of all workers together."""
+        return [self._together(parts) for parts in zip(*RECORDED[self.name]["workers"], strict=False)]
+
+    def _together(self, parts) -> Window:
+        merged = Snapshot()
+        for part in parts:
+            merged.merge(_window(part).snapshot)
+        return Window(parts[0]["from_s"], parts[0]["to_s"], merged)
+
     def judged(self, **limits) -> Fitness:
         """Judge it by *limits*, as the coordinator does."""
         run = RECORDED[self.name]
@@ -38,12 +49,10 @@ class RecordedRun:
         judging = Judging(parse_thresholds(limits), phases)
         workers = [WorkerDelay(f"gw{number}", "here") for number in range(len(run["workers"]))]
         for together in zip(*run["workers"], strict=False):
-            merged = Snapshot()
-            windows = [_window(recorded) for recorded in together]
-            for worker, window, recorded in zip(workers, windows, together, strict=True):
-                worker.add(window, phase_of(window, phases), _evidence(recorded.get("seen")))
-                merged.merge(window.snapshot)
-            judging.add(Window(windows[0].start_s, windows[0].end_s, merged))
+            for worker, recorded in zip(workers, together, strict=True):
+                window = _window(recorded)
+                worker.add(window, phases_at(window, phases), _evidence(recorded.get("seen")))
+            judging.add(self._together(together))
         found = []
         for result in judging.results():
             delays, seconds = judging.delays(result.threshold)

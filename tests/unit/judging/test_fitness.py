@@ -26,9 +26,9 @@ def result(expression, observed, outcome=None, *, metric=WRITE, **where):
     return ThresholdResult(threshold, outcome or held, observed)
 
 
-def worker(lost_s=0.0, *, seconds=1.0, name="main", phase="", evidence=None, host="h"):
+def worker(lost_s=0.0, *, seconds=1.0, name="main", phases=(), evidence=None, host="h"):
     delay = WorkerDelay(name, host)
-    delay.add(window(4, seconds=seconds, generator_lost_s=lost_s), phase, evidence)
+    delay.add(window(4, seconds=seconds, generator_lost_s=lost_s), phases, evidence)
     return delay
 
 
@@ -71,8 +71,8 @@ def test_workers_of_one_host_that_share_its_cpus_are_counted():
 @pytest.mark.parametrize(("judged_phase", "reasons"), [("ramp-up", 1), ("hold", 0), (None, 0)])
 def test_a_phase_counts_for_the_limits_on_it(judged_phase, reasons):
     delay = WorkerDelay("main")
-    delay.add(window(0, generator_lost_s=0.3), "ramp-up", CPU)
-    delay.add(window(1, seconds=9.0), "hold")
+    delay.add(window(0, generator_lost_s=0.3), {"ramp-up"}, CPU)
+    delay.add(window(1, seconds=9.0), {"hold"})
     of = result("p(95)<100", 20.0, phase=judged_phase)
     found = assess([Measured(of)], [delay]).reasons
     assert len(found) == reasons
@@ -80,7 +80,7 @@ def test_a_phase_counts_for_the_limits_on_it(judged_phase, reasons):
 
 
 def test_of_an_unfit_run_no_phase_is_told_beside():
-    delay = worker(0.4, phase="hold", evidence=CPU)
+    delay = worker(0.4, phases={"hold"}, evidence=CPU)
     of = Measured(result("p(95)<100", 20.0, phase="hold"))
     assert len(assess([of], [delay]).reasons) == 1
 

@@ -230,3 +230,40 @@ def test_a_value_that_cannot_be_meant_is_refused(keys, fault):
     with pytest.raises(ConfigError) as refused:
         Recovery(**keys)
     assert str(refused.value).startswith(fault)
+
+
+def began(second, phase, level, samples=20):
+    return window(second, ms=about(level, samples), phase=phase)
+
+
+def test_an_iteration_belongs_to_the_hold_in_which_it_began():
+    """What begins under the spike and ends after it is no sign of a system that is still slow, and the reverse."""
+    windows = [began(second, 0, 10) for second in range(60)] + [began(second, 1, 500) for second in range(60, 120)]
+    for second in range(120, 240):
+        windows.append(began(second, 3, 10))
+        windows[-1].snapshot.merge(began(second, 2, 500, samples=2).snapshot)
+    result = Recovery().judge(windows, SPIKE)
+    assert (result.outcome, result.observed) == (Outcome.PASSED, pytest.approx(1, rel=0.02))
+
+
+def test_what_ends_after_the_load_counts_in_the_hold_in_which_it_began():
+    hanging = [began(second, 0, 10) for second in range(60)] + [began(second, 3, 10, 1) for second in range(120, 240)]
+    assert Recovery().judge(hanging, SPIKE).outcome is not Outcome.FAILED
+    late = [began(second, 3, 60_000, 200) for second in range(241, 250)]
+    assert Recovery().judge(hanging + late, SPIKE).outcome is Outcome.FAILED
+
+
+def test_beside_another_load_the_holds_are_those_before_and_after_its_ramps():
+    """A load that is level throughout is a witness of the system before and after."""
+    edges = [(0, 60, "hold"), (60, 90, "ramp-up"), (90, 120, "ramp-down"), (120, 240, "hold")]
+    plan = [Phase(name if load == "spike" else "hold", *edge, load) for *edge, name in edges for load in ("spike", "b")]
+    windows = spiked([20] * 120)
+    result = Recovery().judge([began(w.start_s, _number(plan, w), 10, 1) for w in windows], plan)
+    assert result.outcome is not Outcome.FAILED
+    for part in windows:
+        part.snapshot.series = {key.in_phase(_number(plan, part)): of for key, of in part.snapshot.series.items()}
+    assert Recovery().judge(windows, plan).outcome is Outcome.FAILED
+
+
+def _number(plan, part):
+    return next(n for n, phase in enumerate(plan) if phase.start_s <= part.start_s < phase.end_s and phase.load == "b")

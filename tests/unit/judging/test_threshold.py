@@ -17,7 +17,7 @@ from pytest_cdcperf.judging.threshold import (
 )
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
-from pytest_cdcperf.metrics.snapshot import Kind, SeriesKey, Snapshot, new_state
+from pytest_cdcperf.metrics.snapshot import GaugeState, Kind, SeriesKey, Snapshot, new_state
 
 TIME = Trend("t_threshold_time", unit="ms")
 SIZE = Trend("t_threshold_size", unit="bytes")
@@ -29,7 +29,7 @@ METRICS = {Kind.TREND: TIME, Kind.COUNTER: COUNT, Kind.RATE: RATE, Kind.GAUGE: G
 
 def snapshot_of(metric, values, tags=(), kind=None):
     state = new_state(kind or metric.kind)
-    state.record(values)
+    state.record([*enumerate(values)] if isinstance(state, GaugeState) else values)
     return Snapshot({SeriesKey(getattr(metric, "name", metric), kind or metric.kind, tags): state})
 
 

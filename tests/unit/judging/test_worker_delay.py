@@ -9,19 +9,20 @@ from tests.unit.metrics.windows import window
 
 def test_what_was_lost_is_told_by_phase_and_over_the_run():
     worker = WorkerDelay("gw0")
-    worker.add(window(0, generator_lost_s=0.4), "ramp-up", DelayEvidence(span_s=1.0, late_s=0.4))
-    worker.add(window(1, generator_lost_s=0.2), "hold", DelayEvidence(span_s=1.0, late_s=0.2))
-    worker.add(window(2), "hold")
+    worker.add(window(0, generator_lost_s=0.4), {"ramp-up"}, DelayEvidence(span_s=1.0, late_s=0.4))
+    worker.add(window(1, generator_lost_s=0.2), {"hold", "ramp-down"}, DelayEvidence(span_s=1.0, late_s=0.2))
+    worker.add(window(2), {"hold"})
     worker.add(window(3))
     assert [worker.lost(phase) for phase in ("", "ramp-up", "hold", "ramp-down")] == [
         pytest.approx(0.15),
         pytest.approx(0.4),
         pytest.approx(0.1),
-        0.0,
+        pytest.approx(0.2),
     ]
     assert worker.evidence().late_s == pytest.approx(0.6)
     assert worker.evidence("hold").span_s == 1.0
-    assert worker.evidence("ramp-down").late_s == 0.0
+    assert worker.evidence("ramp-down").late_s == pytest.approx(0.2)
+    assert worker.evidence("other").late_s == worker.lost("other") == 0.0
 
 
 def test_a_run_of_an_instant_counts_as_a_second():

@@ -23,6 +23,7 @@ TREND = Trend("t_recorder_trend", unit="ms")
 COUNTER = Counter("t_recorder_counter")
 RATE = Rate("t_recorder_rate")
 GAUGE = Gauge("t_recorder_gauge", merging=GaugeMerge.SUM)
+LAST = Gauge("t_recorder_last")
 
 
 def test_every_kind_arrives_in_the_state_of_its_kind(recorder):
@@ -215,3 +216,40 @@ def test_a_tag_may_be_a_number_beside_a_text(recorder):
     COUNTER.add(1, {"status": "refused"})
     drained = recorder.drain()
     assert len(sorted(drained.series)) == len(list(drained.by_tag(COUNTER.name, "status"))) == 2
+
+
+def test_the_last_of_all_readings_of_a_gauge_counts_whatever_its_tags():
+    clock = iter(range(1, 10))
+    recorder = Recorder(lambda: next(clock))
+    with recording(Scope(recorder)):
+        for value, table in ((100, "a"), (5, "b"), (100, "a")):
+            LAST.add(value, {"table": table})
+    gauge = recorder.drain().select(LAST.name)
+    assert (gauge.value, gauge.at_s) == (100, 3)
+
+
+def test_what_a_scope_records_is_of_its_phase_in_groups_as_well():
+    recorder = Recorder()
+    scope = Scope(recorder, (("load", "a"),), 3)
+    with recording(scope):
+        COUNTER.add()
+        with recording(scope.child((("group", "g"),))):
+            COUNTER.add(2)
+        scope.divert(recorder, 4)
+        with recording(scope.child((("group", "g"),))):
+            COUNTER.add(4)
+        with recording(scope.child((("group", "new"),))):
+            COUNTER.add(8)
+    drained = recorder.drain()
+    assert [drained.select(COUNTER.name, phases={phase}).total for phase in (3, 4)] == [1 + 2, 4 + 8]
+    assert drained.select(COUNTER.name, {"group": "g"}).total == 2 + 4
+
+
+def test_each_phase_has_room_for_what_is_looked_up(monkeypatch):
+    monkeypatch.setattr("pytest_cdcperf.metrics.recorder._MOST_KEPT", 1)
+    recorder = Recorder()
+    for phase in range(3):
+        with recording(Scope(recorder, (), phase)):
+            COUNTER.add()
+            TREND.add(1)
+    assert recorder.kept == {0: 1, 1: 1, 2: 1}

@@ -85,8 +85,11 @@ def test_a_window_knows_its_length():
 PHASES = (Phase("ramp-up", 0, 3), Phase("hold", 3, 6), Phase("ramp-down", 6, 8), Phase("hold", 8, 9))
 
 
-def test_phases_have_their_own_totals_and_lengths():
-    timeline = Timeline(PHASES, in_phases={"c", "t"})
+TOLD = {"apart": {"c": (), "t": ()}, "in_phases": {"c", "t"}}
+
+
+def test_phases_have_their_own_totals():
+    timeline = Timeline(PHASES, **TOLD)
     for number in range(11):
         timeline.add(window(number))
     assert {name: snapshot.series[COUNT].total for name, snapshot in timeline.by_phase.items()} == {
@@ -94,20 +97,55 @@ def test_phases_have_their_own_totals_and_lengths():
         "hold": 4,
         "ramp-down": 2,
     }
-    assert timeline.phase_s == {"ramp-up": 3, "hold": 4, "ramp-down": 2}
     assert timeline.by_phase["hold"].series[TIME].schema == 7
     assert timeline.total.series[COUNT].total == 11
 
 
 @pytest.mark.parametrize(("start_s", "phase"), [(2.4, "ramp-up"), (2.5, "hold"), (2.6, "hold"), (5.4, "hold")])
 def test_a_window_belongs_to_the_phase_of_its_middle(start_s, phase):
-    timeline = Timeline(PHASES, in_phases={"c", "t"})
+    timeline = Timeline(PHASES, **TOLD)
     timeline.add(Window(start_s, start_s + 1, window(0).snapshot))
     assert list(timeline.by_phase) == [phase]
 
 
+def test_what_an_iteration_measured_belongs_to_the_phase_in_which_it_began():
+    timeline = Timeline(PHASES, **TOLD)
+    for second, phase, times in ((2, 0, 3), (2, 1, 2), (7, 1, 4), (12, 3, 5), (12, 1, 1)):
+        series = {COUNT.in_phase(phase): CounterState(times), VUS.in_phase(phase): window(second).snapshot.series[VUS]}
+        timeline.add(Window(second, second + 1, Snapshot(series)))
+    assert {name: snapshot.series for name, snapshot in timeline.by_phase.items()} == {
+        "ramp-up": {COUNT: CounterState(3)},
+        "hold": {COUNT: CounterState(2 + 4 + 5 + 1)},
+    }
+    assert set(timeline.total.series) == set(timeline.series.series) == {COUNT, VUS}
+    assert timeline.total.series[COUNT].total == 15
+    assert [{key.phase for key in part.snapshot.series if key.name == "c"} for part in timeline.history][:3] == [
+        {0},
+        {1},
+        {1},
+    ]
+
+
+def test_a_history_whose_windows_are_joined_still_tells_the_phases_apart():
+    timeline = Timeline(PHASES, **TOLD)
+    for number in range(MAX_HISTORY + 1):
+        timeline.add(Window(number, number + 1, Snapshot({COUNT.in_phase(number % 2): CounterState(1)})))
+    assert timeline.history[0].duration_s == 2
+    assert timeline.history[0].snapshot.phases("c") == {0, 1}
+    assert timeline.history[0].snapshot.select("c", phases={1}).total == 1
+
+
+def test_sets_of_tags_count_once_over_all_phases_towards_the_caps():
+    timeline = Timeline(PHASES, **TOLD)
+    for phase in range(4):
+        keys = [SeriesKey("c", Kind.COUNTER, (("id", str(number)),), phase) for number in range(MAX_SERIES_PER_METRIC)]
+        timeline.add(Window(phase, phase + 1, Snapshot({key: CounterState(1) for key in keys})))
+    assert timeline.notes() == []
+    assert len(timeline.series.series) == MAX_SERIES_PER_METRIC
+
+
 def test_without_phases_there_are_none():
-    assert (timeline_of(3).by_phase, timeline_of(3).phase_s) == ({}, {})
+    assert timeline_of(3).by_phase == {}
 
 
 def crowd(metrics, series, samples=10_000, seed=1):

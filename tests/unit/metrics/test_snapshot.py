@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.snapshot import (
+    BY_TIME,
     CounterState,
     GaugeMerge,
     GaugeState,
@@ -25,7 +26,7 @@ LAST, MAX, SUM = GaugeMerge.LAST, GaugeMerge.MAX, GaugeMerge.SUM
 
 def state_of(kind, *values, merging=LAST):
     state = new_state(kind, merging)
-    state.record(values)
+    state.record([*enumerate(values)] if kind is Kind.GAUGE else values)
     return state
 
 
@@ -74,7 +75,7 @@ def test_a_rate_counts_truth():
 )
 def test_a_gauge_keeps_the_last_reading_and_the_extremes(values, wanted, left_out):
     gauge = GaugeState()
-    assert gauge.record(values) == left_out
+    assert gauge.record([*enumerate(values)]) == left_out
     assert (gauge.value, gauge.min, gauge.max) == wanted
 
 
@@ -256,3 +257,47 @@ def test_what_comes_later_is_found():
     snapshot.series[SeriesKey("d", Kind.COUNTER)] = CounterState(7)
     assert snapshot.select("d").total == 7
     assert snapshot.names() == ["c", "d"]
+
+
+def readings(*readings, merging=LAST):
+    """A snapshot of a gauge, from (phase, tag, value, time) of each reading."""
+    snapshot = Snapshot()
+    for phase, tag, value, at_s in readings:
+        state = GaugeState(merging, value, value, value, at_s)
+        snapshot.merge(Snapshot({SeriesKey("g", Kind.GAUGE, (("table", tag),), phase): state}))
+    return snapshot
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_last_reading_in_time_is_the_value_whoever_took_it(order):
+    pair = [GaugeState(LAST, 100, 100, 100, 3.0), GaugeState(LAST, 5, 5, 5, 2.0)]
+    first, second = (pair[at] for at in order)
+    first.merge(second)
+    assert first == GaugeState(LAST, 100, 5, 100, 3.0)
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_the_last_reading_in_time_is_the_value_over_all_sets_of_tags(order):
+    at = {"a": (100, 3.0), "b": (5, 2.0)}
+    snapshot = readings(*((0, tag, *at[tag]) for tag in order))
+    assert (snapshot.select("g").value, snapshot.select("g", {"table": "b"}).value) == (100, 5)
+
+
+def test_a_gauge_that_adds_up_over_tags_does_not_over_phases():
+    snapshot = readings((0, "a", 3, 1.0), (1, "a", 4, 2.0), (0, "b", 7, 1.5), merging=SUM)
+    wanted = GaugeState(SUM, 4 + 7, 3 + 7, 4 + 7, 2.0)
+    assert snapshot.select("g") == snapshot.over_phases().select("g") == wanted
+    assert snapshot.told_apart({}).select("g") == wanted
+    assert snapshot.select("g", phases={0}).value == 3 + 7
+
+
+def test_phases_are_told_apart_of_what_is_asked_for_only():
+    snapshot = Snapshot(
+        {SeriesKey(name, Kind.COUNTER, (), phase): CounterState(1 + phase) for name in "cd" for phase in (0, 1)}
+    )
+    assert snapshot.told_apart({"c": ()}).phases("c") == {0, 1}
+    assert snapshot.told_apart({"c": ()}).phases("d") == {BY_TIME}
+    assert snapshot.over_phases().series == {SeriesKey(name, Kind.COUNTER): CounterState(3) for name in "cd"}
+    assert snapshot.over_phases({1}).select("c").total == snapshot.select("c", phases={1}).total == 2
+    assert snapshot.select("c", phases={7}) is None
+    assert snapshot.phases("x") == set()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.series import Window
-from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, Kind, RateState, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.snapshot import BY_TIME, CounterState, GaugeState, Kind, RateState, SeriesKey, Snapshot
 
 
-def window(start_s, *, ms=(), seconds=1.0, metric="response_time", gauges=None, **counts):
-    """A window with *ms* as samples of *metric*; counts by name, failed=(hits, total)."""
+def window(start_s, *, ms=(), seconds=1.0, metric="response_time", gauges=None, phase=BY_TIME, **counts):
+    """A window with *ms* as samples of *metric*; counts by name, failed=(hits, total); all of one *phase*."""
     series = {}
     if ms:
         histogram = Histogram()
@@ -21,4 +21,4 @@ def window(start_s, *, ms=(), seconds=1.0, metric="response_time", gauges=None, 
             series[SeriesKey(name, Kind.RATE)] = RateState(*value)
         else:
             series[SeriesKey(name, Kind.COUNTER)] = CounterState(value)
-    return Window(start_s, start_s + seconds, Snapshot(series))
+    return Window(start_s, start_s + seconds, Snapshot({key.in_phase(phase): of for key, of in series.items()}))
