@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from itertools import chain, islice, takewhile
+from typing import NamedTuple
 
 from pytest_cdcperf.engine.arrivals import planned_starts
 from pytest_cdcperf.engine.iterations import Iterations, RunContext
@@ -19,6 +20,14 @@ from pytest_cdcperf.units import duration_s
 NewVU = Callable[[int], VU]
 
 _MOST_COUNTED = 1_000_000  # which takes a second
+
+
+class Limit(NamedTuple):
+    """Until when an iteration may go on, in seconds from the common start, and how much of that is *grace_s*."""
+
+    at_s: float
+    grace_s: float
+    grace: str = "graceful_stop"
 
 
 class ClosedLoop:
@@ -35,7 +44,11 @@ class ClosedLoop:
             member: by_vu(number) for member, number in zip(self.members, numbers, strict=True)
         }
         self._spans = {member: vu_spans(load, number) for member, number in zip(self.members, numbers, strict=True)}
-        self._patience_s = duration_s(load.graceful_ramp_down) if isinstance(load, RampingVUs) else math.inf
+        self._stop_limit = _graceful_stop(load)
+        self._limits: dict[Iterations, list[tuple[float, Limit]]] = {}  # of those whom a ramp takes away
+        if isinstance(load, RampingVUs):
+            for member, number in zip(self.members, numbers, strict=True):
+                self._limits[member] = self._limits_of(load, number, self._spans[member])
         self.late_s = 0.0  # how long after its time a VU came, at most
 
     @property
@@ -85,17 +98,40 @@ class ClosedLoop:
             for member, spans in self._spans.items()
         )
 
-    def overdue(self, elapsed_s: float) -> list[Iterations]:
-        """The VUs whose iteration must be over by now."""
-        return [
-            member for member in self.members if member.running and elapsed_s >= self._must_end_s(member, elapsed_s)
-        ]
+    def under_way(self, elapsed_s: float) -> Iterator[tuple[Iterations, Limit]]:
+        """Yield the VUs that are in an iteration, each with its limit."""
+        stop_limit = self._stop_limit
+        for member in self.members:
+            if member.running:
+                limit = stop_limit
+                for begin_s, limit_of_span in self._limits.get(member, ()):
+                    if begin_s <= elapsed_s:
+                        limit = limit_of_span
+                yield member, min(limit, stop_limit)
 
-    def _must_end_s(self, member: Iterations, elapsed_s: float) -> float:
-        begun = [end for begin, end in self._spans[member] if begin <= elapsed_s]
-        if not begun or begun[-1] >= self.load.planned_s:
-            return self.load.last_s  # not the ramp took it away, but the end of the load
-        return min(self.load.last_s, begun[-1] + self._patience_s)
+    def next_limit_s(self, elapsed_s: float) -> float:
+        """Return when the next of those that are in an iteration by now reaches its limit."""
+        if not self._limits:
+            return self.last_s
+        limits_s = (limit.at_s for _, limit in self.under_way(elapsed_s))
+        return min((at_s for at_s in limits_s if at_s > elapsed_s), default=self.last_s)
+
+    @property
+    def last_s(self) -> float:
+        """When all of its iterations must have ended."""
+        return self._stop_limit.at_s
+
+    def end_now(self, elapsed_s: float) -> None:
+        """Let the graceful stop begin at once, where it has not begun."""
+        self._stop_limit = _graceful_stop(self.load, elapsed_s)
+
+    def _limits_of(self, load: RampingVUs, number: int, spans: list[tuple[float, float]]) -> list[tuple[float, Limit]]:
+        """Return when each of *spans* begins, with the limit of what is under way at its end."""
+        grace_s = duration_s(load.graceful_ramp_down)
+        limits = [(begin_s, Limit(end_s + grace_s, grace_s, "graceful_ramp_down")) for begin_s, end_s in spans]
+        if spans and spans[-1][1] >= load.planned_s and number < load.stages[-1][1]:
+            limits[-1] = (spans[-1][0], self._stop_limit)  # the load ends, and the ramp would leave it there
+        return limits
 
 
 class OpenLoop:
@@ -123,6 +159,7 @@ class OpenLoop:
         self._free = 0  # VUs that wait for a start, less starts that wait for a VU
         self._dropped = 0
         self._unstarted = 0
+        self._stop_limit = _graceful_stop(load)
 
     def first_members(self) -> list[Iterations]:
         """Return the VUs that are there from the start."""
@@ -208,9 +245,23 @@ class OpenLoop:
         """How many VUs there are."""
         return sum(member.here for member in self.members)
 
-    def overdue(self, elapsed_s: float) -> list[Iterations]:
-        """The VUs whose iteration must be over by now."""
-        return [member for member in self.members if member.running] if elapsed_s >= self.load.last_s else []
+    def under_way(self, _elapsed_s: float) -> Iterator[tuple[Iterations, Limit]]:
+        """Yield the VUs that are in an iteration, each with its limit."""
+        limit = self._stop_limit
+        return ((member, limit) for member in self.members if member.running)
+
+    def next_limit_s(self, _elapsed_s: float) -> float:
+        """Return when the next of those that are in an iteration by now reaches its limit."""
+        return self.last_s
+
+    @property
+    def last_s(self) -> float:
+        """When all of its iterations must have ended."""
+        return self._stop_limit.at_s
+
+    def end_now(self, elapsed_s: float) -> None:
+        """Let the graceful stop begin at once, where it has not begun."""
+        self._stop_limit = _graceful_stop(self.load, elapsed_s)
 
 
 Loop = ClosedLoop | OpenLoop
@@ -225,3 +276,9 @@ def new_loop(load: Load, share: Share, context: RunContext, new_vu: NewVU) -> Lo
             return ClosedLoop(load, share, context, new_vu)
         case _:
             raise TypeError(f"{type(load).__name__} is no executor")
+
+
+def _graceful_stop(load: Load, elapsed_s: float = math.inf) -> Limit:
+    """Return the limit of what is under way where *load* ends at *elapsed_s*, or as planned before that."""
+    grace_s = duration_s(load.graceful_stop)
+    return Limit(min(load.planned_s, elapsed_s) + grace_s, grace_s)

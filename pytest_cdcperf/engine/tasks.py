@@ -86,7 +86,7 @@ class TaskRuntime:
             Busy(number, frames_of_thread(self._ident))
             if task is running
             else Busy(number, frames_of_task(task), was_cancelled=True)
-            for number, task in sorted(self._tasks.items())
+            for number, task in sorted(self._tasks.copy().items())
             if not task.done()
         ]
 
@@ -254,9 +254,9 @@ class TaskRuntime:
             self._join(loop, member, due)
         await self._hand_out(loop, due)
         while not due.empty() and not self._stop.ended.is_set():
-            if self._context.elapsed_s() >= loop.load.last_s:
+            if (left_s := loop.last_s - self._context.elapsed_s()) <= 0:
                 break
-            await asyncio.sleep(_END_CHECK_S)
+            await asyncio.sleep(min(left_s, _END_CHECK_S))
         while not due.empty():  # planned, and nobody was free for them until the very end
             due.get_nowait()
             loop.drop_queued()

@@ -11,7 +11,7 @@ from pytest_cdcperf.engine.iterations import Iterations, RunContext
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.engine.vu import acting_as, refuse_awaitable
-from pytest_cdcperf.engine.whereabouts import Busy, frames_of_thread
+from pytest_cdcperf.engine.whereabouts import Busy, frames_by_thread
 from pytest_cdcperf.errors import ThreadLimitError
 
 _END_CHECK_S = 0.05
@@ -66,7 +66,9 @@ class ThreadRuntime:
     def busy(self) -> list[Busy]:
         """The VUs that are not through."""
         with self._lock:
-            return [Busy(number, frames_of_thread(ident)) for number, ident in sorted(self._busy.items())]
+            busy = sorted(self._busy.items())
+        frames = frames_by_thread()
+        return [Busy(number, frames.get(ident or 0, [])) for number, ident in busy]
 
     def left_behind(self) -> list[str]:
         """Return nothing: VUs are all that this runtime knows of."""
@@ -223,7 +225,7 @@ class ThreadRuntime:
 
     def _wait_until_taken(self, loop: OpenLoop, due: SimpleQueue[int | None]) -> None:
         while not due.empty() and not self._stop.ended.wait(_END_CHECK_S):
-            if self._context.elapsed_s() >= loop.load.last_s:
+            if self._context.elapsed_s() >= loop.last_s:
                 break
         while not due.empty():  # planned, and nobody was free for them until the very end
             self._drop_oldest(loop, due)

@@ -50,6 +50,10 @@ def open_loop():
     return Subject(ConstantArrivalRate(rate=10, duration="10s", vus=2, max_vus=3, max_lateness="2s"))
 
 
+def overdue(subject, elapsed_s):
+    return [member.vu.id for member, limit in subject.loop.under_way(elapsed_s) if limit.at_s <= elapsed_s]
+
+
 def lags(subject):
     figures = subject.figures()
     return figures["vu_wait"].sum, figures["generator_lag"].sum
@@ -145,8 +149,9 @@ def test_iterations_of_an_open_loop_are_overdue_after_the_graceful_stop_only(ope
     first, second = open_loop.loop.first_members()
     first.begin()
     assert second.running is False
-    assert open_loop.loop.overdue(39.9) == []
-    assert open_loop.loop.overdue(40.0) == [first]
+    assert overdue(open_loop, 39.9) == []
+    assert overdue(open_loop, 40.0) == [first.vu.id]
+    assert open_loop.loop.next_limit_s(0) == open_loop.loop.last_s == 40
 
 
 def test_a_closed_vu_waits_runs_and_stops():
@@ -214,10 +219,10 @@ def test_all_starts_are_counted_of_a_run_that_could_not_go_on():
 
 
 @pytest.mark.parametrize(
-    ("elapsed_s", "overdue"),
+    ("elapsed_s", "cut"),
     [(19.9, []), (20.1, []), (22.9, []), (23, [2]), (27.9, [2]), (28.1, [1, 2]), (31, [2]), (39, [1, 2])],
 )
-def test_whom_the_ramp_took_away_is_overdue_after_its_grace(elapsed_s, overdue):
+def test_whom_the_ramp_took_away_is_overdue_after_its_grace(elapsed_s, cut):
     """VU 2 leaves at 20 s and VU 1 at 25 s; VU 1 is back from 30 s on."""
     ramp = RampingVUs(
         start_at="5s",
@@ -229,24 +234,64 @@ def test_whom_the_ramp_took_away_is_overdue_after_its_grace(elapsed_s, overdue):
     subject = Subject(ramp)
     for member in subject.loop.members:
         member.begin()
-    assert [member.vu.id for member in subject.loop.overdue(elapsed_s)] == overdue
+    assert overdue(subject, elapsed_s) == cut
     for member in subject.loop.members:
         member.end()
-    assert subject.loop.overdue(elapsed_s) == []
+    assert overdue(subject, elapsed_s) == []
 
 
 def test_a_constant_load_is_overdue_after_the_graceful_stop():
     subject = Subject(ConstantVUs(start_at="1s", duration="10s", graceful_stop="4s"))
     subject.loop.members[0].begin()
-    assert subject.loop.overdue(14.9) == []
-    assert subject.loop.overdue(15) == subject.loop.members
+    assert overdue(subject, 14.9) == []
+    assert overdue(subject, 15) == [1]
+    assert subject.loop.next_limit_s(0) == 15
+
+
+def test_the_graceful_stop_begins_where_the_load_is_ended():
+    for load in (
+        ConstantVUs(duration="10s", graceful_stop="4s"),
+        RampingVUs(start_vus=1, stages=[("10s", 1)], graceful_stop="4s"),
+        ConstantArrivalRate(rate=1, duration="10s", vus=1, graceful_stop="4s"),
+    ):
+        subject = Subject(load)
+        (member,) = subject.loop.members or subject.loop.first_members()
+        member.begin()
+        subject.loop.end_now(12)
+        assert subject.loop.last_s == 14
+        subject.loop.end_now(3)
+        assert subject.loop.last_s == subject.loop.next_limit_s(3) == 7
+        assert (overdue(subject, 6.9), overdue(subject, 7)) == ([], [1])
 
 
 def test_vus_that_are_there_to_the_end_have_the_graceful_stop():
     subject = Subject(RampingVUs(start_vus=2, stages=[("10s", 2)], graceful_ramp_down="0s", graceful_stop="30s"))
     for member in subject.loop.members:
         member.begin()
-    assert subject.loop.overdue(10.5) == []
+    assert overdue(subject, 10.5) == []
+
+
+@pytest.mark.parametrize(
+    "stages", [[("10s", 0)], [("9s", 2), ("1s", 0)], [("10s", 2), ("0s", 0)]], ids=["ramp", "hold", "step"]
+)
+def test_a_vu_that_the_ramp_takes_away_at_its_very_end_has_the_ramps_grace(stages):
+    subject = Subject(RampingVUs(start_vus=2, stages=stages, graceful_ramp_down="1s", graceful_stop="30s"))
+    for member in subject.loop.members:
+        member.begin()
+    assert 1 not in overdue(subject, 10.9)
+    assert overdue(subject, 11) == [1, 2]
+
+
+def test_the_next_limit_is_that_of_an_iteration_under_way():
+    ramp = RampingVUs(start_vus=3, stages=[("3s", 0)], graceful_ramp_down="500ms")  # they leave at 1, 2 and 3 s
+    subject = Subject(ramp)
+    first, second, third = subject.loop.members
+    for member in (first, third):
+        member.begin()
+    assert second.running is False
+    assert [subject.loop.next_limit_s(now_s) for now_s in (0, 1.5, 3.4)] == pytest.approx([1.5, 3.5, 3.5])
+    third.end()
+    assert subject.loop.next_limit_s(0) == pytest.approx(3.5)
 
 
 def test_loops_are_closed_or_open():

@@ -109,7 +109,7 @@ def test_an_open_loop_ends_when_the_run_does(subject):
         ConstantArrivalRate(rate=10, duration="200ms", vus=2, graceful_stop="300ms"),
     ],
 )
-def test_iterations_are_interrupted_at_the_end_of_the_graceful_stop_and_do_not_fail(subject, load):
+def test_iterations_are_interrupted_at_the_end_of_the_graceful_stop_and_have_failed(subject, load):
     release = threading.Event()
     through = []
 
@@ -130,10 +130,16 @@ def test_iterations_are_interrupted_at_the_end_of_the_graceful_stop_and_do_not_f
 
     ran = subject.execute(body, load)
     assert sorted(through) == [1, 2]
-    assert (ran.outcome.interrupted, ran.outcome.stuck_vus, ran.outcome.failures) == (2, [], [])
+    assert (ran.outcome.interrupted, ran.outcome.timed_out, ran.outcome.stuck_vus) == (2, 2, [])
+    (kind,) = ran.outcome.failures
+    assert (kind.type, kind.count) == ("IterationTimeoutError", 2)
+    assert kind.where.startswith("test_open_run.py:")
+    assert kind.sample.endswith(f" s at the end of graceful_stop, at {kind.where}")
     assert ran.figure("iterations_interrupted") == 2
     assert ran.total.select("iterations") is None
-    assert ran.total.select("iteration_failed") is None
+    assert ran.figure("iteration_failed", "hits") == ran.figure("iteration_failed") == 2
+    assert ran.figure("response_time", "count") == ran.figure("iteration_duration", "count") == 2
+    assert ran.outcome.stop_reason == ""
 
 
 def test_whom_the_ramp_took_away_is_interrupted_and_the_others_go_on(subject, monkeypatch):
@@ -165,7 +171,8 @@ def test_whom_the_ramp_took_away_is_interrupted_and_the_others_go_on(subject, mo
     assert cut == [2]
     assert ran.outcome.interrupted >= 1  # the other one too, where the host is very slow
     assert ran.figure("iterations") >= 1
-    assert ran.figure("iteration_failed", "hits") == 0
+    assert ran.figure("iteration_failed", "hits") == ran.outcome.interrupted
+    assert "at the end of graceful_ramp_down, at test_open_run.py" in ran.outcome.failures[0].sample
 
 
 def test_several_loads_have_vus_and_a_tag_of_their_own(subject):
