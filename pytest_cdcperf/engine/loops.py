@@ -138,15 +138,15 @@ class OpenLoop:
     """Starts by the clock, taken by whichever VU is free.
 
     Two lags, never one: ``vu_wait`` is how long a start waited because every VU was busy, which is the
-    system under test being slow; ``generator_lag`` is how late it was although one was free, which is our
-    own fault. Both are part of response_time.
+    system under test being slow; ``generator_lag`` is how late it was although one was free, or because a new one had
+    to be started, which is our own fault. Both are part of response_time.
     """
 
     def __init__(self, load: OpenLoad, share: Share, context: RunContext, new_vu: NewVU) -> None:
-        self.load: Load = load
+        self.load = load
         self.members: list[Iterations] = []
-        planned = share.among(load.most_vus).filter(planned_starts(load))
-        self.starts = self._draw(load.start_s + start_s for start_s in planned)  # to draw one is to hand out the last
+        self._share = share.among(load.most_vus)
+        self.starts = self._draw(self._plan(load))  # to draw one is to hand out the last
         self._in_hand: tuple[float, ...] = ()
         self._context = context
         self._new_vu = new_vu
@@ -159,17 +159,21 @@ class OpenLoop:
         self._free = 0  # VUs that wait for a start, less starts that wait for a VU
         self._dropped = 0
         self._unstarted = 0
+        self._handed_on = 0  # of both, by now
+        self._for_new_vus: set[int] = set()  # the starts that one more VU was started for
         self._stop_limit = _graceful_stop(load)
 
     def first_members(self) -> list[Iterations]:
         """Return the VUs that are there from the start."""
         return [member for _ in range(self._first) if (member := self.grow()) is not None]
 
-    def grow(self) -> Iterations | None:
-        """Return one more VU, or None where there are as many as there may be."""
+    def grow(self, for_start_ns: int | None = None) -> Iterations | None:
+        """Return one more VU, for the start at *for_start_ns*, or None where there are as many as there may be."""
         number = next(self._numbers, None)
         if number is None:
             return None
+        if for_start_ns is not None:
+            self._for_new_vus.add(for_start_ns)
         member = Iterations(self._new_vu(number), self._context)
         self.members.append(member)
         return member
@@ -191,18 +195,24 @@ class OpenLoop:
             return self._free < 0
 
     def on_time(self, member: Iterations, intended_ns: int, free_since_ns: int) -> bool:
-        """Record how late *member* takes a start; return whether it still counts, and drop it where not."""
-        now_ns = self._context.clock.now_ns()
-        if now_ns - intended_ns > self._max_lateness_ns:
+        """Record how late *member* takes a start; return whether it still counts, and drop it where not.
+
+        :param free_since_ns: 0 for a VU that takes its first start: it is not the one that was waited for
+        """
+        waited_ns = max(0, free_since_ns - intended_ns)
+        if self._for_new_vus and intended_ns in self._for_new_vus:
+            self._for_new_vus.discard(intended_ns)
+            waited_ns = 0
+        if waited_ns > self._max_lateness_ns:
             self.drop()
             return False
         appends = member.vu.scope.appends
-        appends[builtin.VU_WAIT](max(0, free_since_ns - intended_ns) * 1e-6)
-        appends[builtin.GENERATOR_LAG](max(0, now_ns - max(intended_ns, free_since_ns)) * 1e-6)
+        appends[builtin.VU_WAIT](waited_ns * 1e-6)
+        appends[builtin.GENERATOR_LAG](max(0, self._context.clock.now_ns() - intended_ns - waited_ns) * 1e-6)
         return True
 
     def drop(self) -> None:
-        """Count a start that was taken too late."""
+        """Count a start that waited too long for a VU."""
         with self._lock:
             self._dropped += 1
 
@@ -211,6 +221,18 @@ class OpenLoop:
         with self._lock:
             self._dropped += 1
             self._free += 1
+
+    def drop_untaken(self) -> None:
+        """Count a start that nobody had taken when the run ended."""
+        if not self._context.stop.reason:  # every VU was busy until the very end
+            self.drop_queued()
+            return
+        with self._lock:
+            self._unstarted += 1
+            self._free += 1
+
+    def _plan(self, load: OpenLoad) -> Iterator[float]:
+        return (load.start_s + start_s for start_s in self._share.filter(planned_starts(load)))
 
     def _draw(self, planned: Iterator[float]) -> Iterator[float]:
         for start_s in planned:
@@ -229,16 +251,26 @@ class OpenLoop:
         with self._lock:
             self._unstarted += unstarted
 
+    def drop_unaccounted(self) -> None:
+        """Count the starts that are due and came to nothing, where whoever hands them out is blocked for good."""
+        until_s = self._context.elapsed_s()
+        due = sum(1 for _ in takewhile(lambda due_s: due_s <= until_s, self._plan(self.load)))
+        with self._lock:
+            known = sum(member.started for member in self.members) + self._handed_on + self._dropped + self._unstarted
+            self._unstarted += max(0, due - known)
+
     def take_unstarted(self) -> int:
         """Return the starts since the last call that came to nothing because the run ended."""
         with self._lock:
             unstarted, self._unstarted = self._unstarted, 0
+            self._handed_on += unstarted
         return unstarted
 
     def take_dropped(self) -> int:
         """Return the starts since the last call that were dropped because every VU was busy."""
         with self._lock:
             dropped, self._dropped = self._dropped, 0
+            self._handed_on += dropped
         return dropped
 
     def active(self, _elapsed_s: float) -> int:

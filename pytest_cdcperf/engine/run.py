@@ -143,7 +143,12 @@ class Run:
         threads = threading.enumerate()
         self._starting = runtime.start(self._loops)
         self._supervise_until_through(runtime)
-        stuck = [] if runtime.wait(0) else runtime.busy()
+        stuck = []
+        if not runtime.wait(0):
+            stuck = runtime.busy()
+            for loop in self._loops:
+                if isinstance(loop, OpenLoop):
+                    loop.drop_unaccounted()
         self.stop.closed = True
         self._hand_on_window()
         late = Latecomers()

@@ -230,7 +230,7 @@ class TaskRuntime:
 
     async def _iterate_open(self, loop: OpenLoop, member: Iterations, due: asyncio.Queue[int | None]) -> None:
         body, begin, end = self._body, member.begin, member.end
-        free_since_ns = self._context.clock.now_ns()
+        free_since_ns = 0
         while True:
             intended_ns = await due.get()
             if intended_ns is None:
@@ -257,9 +257,9 @@ class TaskRuntime:
             if (left_s := loop.last_s - self._context.elapsed_s()) <= 0:
                 break
             await asyncio.sleep(min(left_s, _END_CHECK_S))
-        while not due.empty():  # planned, and nobody was free for them until the very end
+        while not due.empty():
             due.get_nowait()
-            loop.drop_queued()
+            loop.drop_untaken()
         for _ in loop.members:
             due.put_nowait(None)
 
@@ -276,7 +276,7 @@ class TaskRuntime:
             if ended():
                 loop.drop_rest()
                 return
-            if loop.offers() and (member := loop.grow()) is not None:
+            if loop.offers() and (member := loop.grow(intended_ns)) is not None:
                 self._join(loop, member, due)
             if due.qsize() >= loop.most_queued:
                 due.get_nowait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from pytest_cdcperf.engine.iterations import Iterations, RunContext
@@ -160,7 +161,7 @@ class ThreadRuntime:
 
     def _iterate_open(self, loop: OpenLoop, member: Iterations, due: SimpleQueue[int | None]) -> None:
         body, begin, end = self._body, member.begin, member.end
-        free_since_ns = self._context.clock.now_ns()
+        free_since_ns = 0
         while True:
             intended_ns = due.get()
             if intended_ns is None:
@@ -210,22 +211,20 @@ class ThreadRuntime:
             if ended.is_set():
                 loop.drop_rest()
                 return
-            if loop.offers() and (member := loop.grow()) is not None:
+            if loop.offers() and (member := loop.grow(intended_ns)) is not None:
                 self._join(loop, member, due)
             if due.qsize() >= loop.most_queued:
-                self._drop_oldest(loop, due)
+                self._drop_oldest(due, loop.drop_queued)
             due.put(intended_ns)
 
-    def _drop_oldest(self, loop: OpenLoop, due: SimpleQueue[int | None]) -> None:
-        try:
+    def _drop_oldest(self, due: SimpleQueue[int | None], drop: Callable[[], None]) -> None:
+        with suppress(Empty):  # taken meanwhile
             due.get_nowait()
-        except Empty:
-            return
-        loop.drop_queued()
+            drop()
 
     def _wait_until_taken(self, loop: OpenLoop, due: SimpleQueue[int | None]) -> None:
         while not due.empty() and not self._stop.ended.wait(_END_CHECK_S):
             if self._context.elapsed_s() >= loop.last_s:
                 break
-        while not due.empty():  # planned, and nobody was free for them until the very end
-            self._drop_oldest(loop, due)
+        while not due.empty():
+            self._drop_oldest(due, loop.drop_untaken)

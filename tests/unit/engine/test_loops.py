@@ -78,13 +78,54 @@ def test_two_lags_never_one(open_loop, intended_s, free_since_s, now_s, vu_wait_
     assert open_loop.loop.take_dropped() == 0
 
 
-def test_a_start_that_is_taken_too_late_is_dropped_and_measured_nowhere(open_loop):
+def test_a_start_that_waited_too_long_for_a_vu_is_dropped_and_measured_nowhere(open_loop):
     (member, _) = open_loop.loop.first_members()
-    open_loop.go_to(7.000001)
-    assert not open_loop.loop.on_time(member, open_loop.at(5), open_loop.at(4))
+    open_loop.go_to(8)
+    assert not open_loop.loop.on_time(member, open_loop.at(5), open_loop.at(7) + 1)
     assert open_loop.loop.take_dropped() == 1
     assert open_loop.loop.take_dropped() == 0
     assert open_loop.figures() == {}
+
+
+@pytest.mark.parametrize("max_lateness", ["0s", "2s"])
+def test_a_start_that_found_a_free_vu_is_not_dropped_however_late_the_generator_is(max_lateness):
+    subject = Subject(ConstantArrivalRate(rate=10, duration="10s", vus=1, max_lateness=max_lateness))
+    (member,) = subject.loop.first_members()
+    subject.go_to(8)
+    assert subject.loop.on_time(member, subject.at(5), subject.at(5))
+    assert lags(subject) == (0, pytest.approx(3000))
+    assert subject.loop.take_dropped() == 0
+
+
+def test_without_any_lateness_what_finds_every_vu_busy_is_dropped():
+    subject = Subject(ConstantArrivalRate(rate=10, duration="10s", vus=1, max_lateness="0s"))
+    (member,) = subject.loop.first_members()
+    subject.go_to(8)
+    assert not subject.loop.on_time(member, subject.at(5), subject.at(5) + 1)
+    assert subject.loop.take_dropped() == 1
+
+
+def test_a_start_that_waits_for_a_new_vu_waits_for_the_generator(open_loop):
+    loop = open_loop.loop
+    old, _ = loop.first_members()
+    new = loop.grow(open_loop.at(5))
+    open_loop.go_to(5.5)
+    assert loop.on_time(new, open_loop.at(5), 0)  # its first start
+    assert lags(open_loop) == (0, pytest.approx(500))
+    assert loop.on_time(new, open_loop.at(5), open_loop.at(5.25))  # the next one is as any other's
+    assert lags(open_loop) == (pytest.approx(250), pytest.approx(250))
+    assert loop.grow(open_loop.at(6)) is None
+    assert loop.on_time(old, open_loop.at(5), open_loop.at(5.25))
+    assert lags(open_loop) == (pytest.approx(250), pytest.approx(250))
+
+
+def test_a_start_that_a_vu_was_started_for_waits_for_the_generator_whoever_takes_it(open_loop):
+    loop = open_loop.loop
+    old, _ = loop.first_members()
+    loop.grow(open_loop.at(5))
+    open_loop.go_to(5.5)
+    assert loop.on_time(old, open_loop.at(5), open_loop.at(5.25))
+    assert lags(open_loop) == (0, pytest.approx(500))
 
 
 def test_it_grows_to_its_most_vus_and_no_further(open_loop):
@@ -209,6 +250,32 @@ def test_starts_that_are_due_when_the_run_ends_are_counted_and_later_ones_are_no
     subject.loop.drop_rest()
     assert (subject.loop.take_unstarted(), subject.loop.take_unstarted()) == (3, 0)
     assert subject.loop.take_dropped() == 0
+
+
+@pytest.mark.parametrize(("reason", "dropped", "unstarted"), [("", 1, 0), ("Ctrl-C", 0, 1)])
+def test_a_start_that_nobody_had_taken_at_the_end_is_dropped_for_what_ended_the_run(reason, dropped, unstarted):
+    subject = Subject(ConstantArrivalRate(rate=10, duration="1s", vus=1))
+    subject.stop.end(reason)
+    assert subject.loop.offers()
+    subject.loop.drop_untaken()
+    assert (subject.loop.take_dropped(), subject.loop.take_unstarted()) == (dropped, unstarted)
+    subject.loop.waits()
+    assert not subject.loop.offers()
+
+
+def test_starts_that_are_due_and_that_nobody_accounts_for_came_to_nothing():
+    """Ten are due by 0.95 s: one ran, one was dropped before and one since, and the event loop is blocked for good."""
+    subject = Subject(ConstantArrivalRate(rate=10, duration="10s", start_at="1s", vus=1))
+    (member,) = subject.loop.first_members()
+    member.begin()
+    subject.loop.drop()
+    subject.loop.take_dropped()
+    subject.loop.drop()
+    subject.go_to(1.95)
+    subject.loop.drop_unaccounted()
+    assert subject.loop.take_unstarted() == 7
+    subject.loop.drop_unaccounted()
+    assert subject.loop.take_unstarted() == 0
 
 
 def test_all_starts_are_counted_of_a_run_that_could_not_go_on():

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine.vu import CurrentVU
+from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.model.load import (
     ConstantArrivalRate,
     PerVUIterations,
@@ -79,6 +80,49 @@ def test_a_blocked_open_loop_grows_to_its_most_vus_and_accounts_for_every_start(
     assert ran.figure("iteration_failed", "hits") == 0
     assert ran.figure("vus_max", "max") == 5
     assert ran.figure("vu_wait", "count") == done
+
+
+def test_without_any_lateness_starts_that_find_a_free_vu_are_run(subject):
+    load = ConstantArrivalRate(rate=100, duration="100ms", vus=10, max_vus=20, max_lateness="0s")
+    ran = subject.execute(lambda: None, load)
+    assert ran.figure("iterations") == 10
+    assert ran.total.select("dropped_iterations") is None
+
+
+def test_a_start_that_waits_for_the_thread_of_a_vu_waits_for_the_generator(monkeypatch):
+    start = threading.Thread.start
+
+    def slow(thread):
+        if thread.name.startswith("cdcperf-vu"):
+            threading.Event().wait(0.05)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", slow)
+    load = ConstantArrivalRate(rate=1000, duration="3ms", vus=1, max_vus=3)
+    release = threading.Event()
+    ran = Subject("threads").execute(lambda: release.wait(0.3), load)
+    assert ran.figure("vu_wait", "max") == 0
+    assert ran.figure("generator_lag", "max") >= 50
+
+
+def test_starts_that_a_blocked_event_loop_never_hands_out_are_counted(monkeypatch):
+    monkeypatch.setattr(run_module, "CANCEL_GRACE_S", 0.2)
+    release = threading.Event()
+    tasks = Subject("tasks")
+
+    async def body():
+        if VU.iteration:
+            release.wait(20)
+
+    load = ConstantArrivalRate(rate=50, duration="400ms", vus=1, graceful_stop="100ms")
+    ran = tasks.execute(body, load)
+    release.set()
+    dropped = ran.total.select("dropped_iterations")
+    assert ran.outcome.stuck_vus == [1]
+    assert ran.figure("iterations") == 1
+    assert ran.outcome.interrupted == 1
+    assert dropped.total == 18
+    assert ran.total.select("dropped_iterations", dict(builtin.RUN_ENDED)).total == 18
 
 
 def test_the_workers_of_an_open_loop_run_the_plan_between_them():
