@@ -141,6 +141,7 @@ class Run:
             for (name, load), first in zip(self._loads.items(), firsts, strict=False)
         ]
         threads = threading.enumerate()
+        self._context.start()  # the last: what is built or imported after it makes the first starts late
         self._starting = runtime.start(self._loops)
         self._supervise_until_through(runtime)
         stuck = []

@@ -54,10 +54,10 @@ class TaskRuntime:
         self._shared = shared
         self._thinking: set[asyncio.Future[None]] = set()
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._done = threading.Event()
         self._latest: Iterations | None = None  # whose iteration was the last to begin
         self._executor = DaemonExecutor()
+        self._loop = new_event_loop(self._executor)
         self._ident: int | None = None
         self._abandoned: list[str] = []
 
@@ -67,6 +67,7 @@ class TaskRuntime:
             start_thread("the event loop", "cdcperf-loop", self._run_loop, loops)
         except ThreadLimitError as error:
             self._stop.fail(str(error))
+            self._loop.close()
             self._done.set()
             return
         for loop in loops:
@@ -81,7 +82,7 @@ class TaskRuntime:
 
     def busy(self) -> list[Busy]:
         """The VUs that are not through."""
-        running = None if self._loop is None else asyncio.current_task(self._loop)
+        running = asyncio.current_task(self._loop)
         return [
             Busy(number, frames_of_thread(self._ident))
             if task is running
@@ -112,12 +113,9 @@ class TaskRuntime:
 
     def interrupt(self, members: Iterable[Iterations]) -> None:
         """Cancel the iterations that *members* are in."""
-        loop, members = self._loop, list(members)
-        if loop is not None and not self._done.is_set():
-            try:
-                loop.call_soon_threadsafe(self._cancel, members)
-            except RuntimeError:  # closed meanwhile
-                return
+        if not self._done.is_set():
+            with suppress(RuntimeError):  # closed meanwhile
+                self._loop.call_soon_threadsafe(self._cancel, list(members))
 
     def _cancel(self, members: list[Iterations]) -> None:
         for member in members:
@@ -127,7 +125,7 @@ class TaskRuntime:
 
     def _run_loop(self, loops: Sequence[Loop]) -> None:
         self._ident = threading.get_ident()
-        loop = self._loop = new_event_loop(self._executor)
+        loop = self._loop
         asyncio.set_event_loop(loop)
         try:
             loop.run_until_complete(self._main(loops))

@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
-from pytest_cdcperf.clock import FakeClock
+from pytest_cdcperf.clock import FakeClock, MonotonicClock
 from pytest_cdcperf.engine import run as run_module
+from pytest_cdcperf.engine import tasks as tasks_module
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.engine.vu import CurrentVU, check, current_vu, think
 from pytest_cdcperf.engine.whereabouts import Busy
@@ -247,6 +248,25 @@ def test_an_interrupt_wakes_those_who_think(threads):
     )
     assert ran.outcome.interrupted == 0
     assert ran.figure("iterations") <= 2
+
+
+def test_all_is_built_before_the_common_start(subject, monkeypatch):
+    """What is built after it, or imported for it, makes the first starts late."""
+    built_ns = []
+
+    def noting(build):
+        def noted(*arguments):
+            made = build(*arguments)
+            built_ns.append(MonotonicClock().now_ns())
+            return made
+
+        return noted
+
+    monkeypatch.setattr(run_module, "new_loop", noting(run_module.new_loop))
+    monkeypatch.setattr(tasks_module, "new_event_loop", noting(tasks_module.new_event_loop))
+    subject.execute(lambda: None)
+    assert len(built_ns) == 1 + subject.is_async
+    assert max(built_ns) <= subject.run._context.start_ns
 
 
 def test_tasks_that_never_wait_take_turns(tasks):
