@@ -160,20 +160,17 @@ class OpenLoop:
         self._dropped = 0
         self._unstarted = 0
         self._handed_on = 0  # of both, by now
-        self._for_new_vus: set[int] = set()  # the starts that one more VU was started for
         self._stop_limit = _graceful_stop(load)
 
     def first_members(self) -> list[Iterations]:
         """Return the VUs that are there from the start."""
         return [member for _ in range(self._first) if (member := self.grow()) is not None]
 
-    def grow(self, for_start_ns: int | None = None) -> Iterations | None:
-        """Return one more VU, for the start at *for_start_ns*, or None where there are as many as there may be."""
+    def grow(self) -> Iterations | None:
+        """Return one more VU, or None where there are as many as there may be."""
         number = next(self._numbers, None)
         if number is None:
             return None
-        if for_start_ns is not None:
-            self._for_new_vus.add(for_start_ns)
         member = Iterations(self._new_vu(number), self._context)
         self.members.append(member)
         return member
@@ -188,21 +185,35 @@ class OpenLoop:
         with self._lock:
             self._free += 1
 
+    def hand_out(self) -> tuple[Iterations | None, int]:
+        """Note that a start is due, as :meth:`offers` does.
+
+        Return the VU that is to be started for it, where there is none free and there may be more, and since when it
+        waits for a busy one, as the clock's nanoseconds: 0 where it does not.
+        """
+        if not self.offers():
+            return None, 0
+        member = self.grow()
+        return member, 0 if member is not None else self._context.clock.now_ns()
+
     def offers(self) -> bool:
         """Note that a start is due; return whether every VU is busy."""
         with self._lock:
             self._free -= 1
             return self._free < 0
 
-    def on_time(self, member: Iterations, intended_ns: int, free_since_ns: int) -> bool:
+    @property
+    def too_many_wait(self) -> bool:
+        """Whether more starts wait for a VU than come while one may wait."""
+        return -self._free > self.most_queued
+
+    def on_time(self, member: Iterations, intended_ns: int, waits_from_ns: int, free_since_ns: int) -> bool:
         """Record how late *member* takes a start; return whether it still counts, and drop it where not.
 
-        :param free_since_ns: 0 for a VU that takes its first start: it is not the one that was waited for
+        :param waits_from_ns: since when the start has waited for a busy VU, as :meth:`hand_out` says
+        :param free_since_ns: when *member* ended its last iteration, 0 where this is its first
         """
-        waited_ns = max(0, free_since_ns - intended_ns)
-        if self._for_new_vus and intended_ns in self._for_new_vus:
-            self._for_new_vus.discard(intended_ns)
-            waited_ns = 0
+        waited_ns = max(0, free_since_ns - waits_from_ns) if waits_from_ns else 0
         if waited_ns > self._max_lateness_ns:
             self.drop()
             return False

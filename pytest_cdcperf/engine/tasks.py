@@ -25,6 +25,9 @@ _CANCEL_S = 0.5
 _CLOSE_S = 1.0
 
 
+_Due = asyncio.Queue[tuple[int, int] | None]  # when each start is meant to be, and since when it waits for a busy VU
+
+
 def new_event_loop(executor: DaemonExecutor | None = None) -> asyncio.AbstractEventLoop:
     """Return a new event loop, uvloop's where it is installed, whose threads keep no process from ending."""
     try:
@@ -226,14 +229,15 @@ class TaskRuntime:
                 error = RuntimeError("the body was cancelled from within")
         return member.end(error)
 
-    async def _iterate_open(self, loop: OpenLoop, member: Iterations, due: asyncio.Queue[int | None]) -> None:
+    async def _iterate_open(self, loop: OpenLoop, member: Iterations, due: _Due) -> None:
         body, begin, end = self._body, member.begin, member.end
         free_since_ns = 0
         while True:
-            intended_ns = await due.get()
-            if intended_ns is None:
+            start = await due.get()
+            if start is None:
                 return
-            if loop.on_time(member, intended_ns, free_since_ns):
+            intended_ns, waits_from_ns = start
+            if loop.on_time(member, intended_ns, waits_from_ns, free_since_ns):
                 self._latest = member
                 begin(intended_ns)
                 try:
@@ -247,7 +251,7 @@ class TaskRuntime:
             loop.waits()
 
     async def _dispatch(self, loop: OpenLoop) -> None:
-        due: asyncio.Queue[int | None] = asyncio.Queue()
+        due: _Due = asyncio.Queue()
         for member in loop.first_members():
             self._join(loop, member, due)
         await self._hand_out(loop, due)
@@ -261,11 +265,11 @@ class TaskRuntime:
         for _ in loop.members:
             due.put_nowait(None)
 
-    def _join(self, loop: OpenLoop, member: Iterations, due: asyncio.Queue[int | None]) -> None:
+    def _join(self, loop: OpenLoop, member: Iterations, due: _Due) -> None:
         loop.joins(member)
         self._spawn(member, self._iterate_open(loop, member, due))
 
-    async def _hand_out(self, loop: OpenLoop, due: asyncio.Queue[int | None]) -> None:
+    async def _hand_out(self, loop: OpenLoop, due: _Due) -> None:
         start_ns, now_ns, ended = self._context.start_ns, self._context.clock.now_ns, self._stop.ended.is_set
         for start_s in loop.starts:
             intended_ns = start_ns + round(start_s * 1e9)
@@ -274,12 +278,13 @@ class TaskRuntime:
             if ended():
                 loop.drop_rest()
                 return
-            if loop.offers() and (member := loop.grow(intended_ns)) is not None:
+            member, waits_from_ns = loop.hand_out()
+            if member is not None:
                 self._join(loop, member, due)
-            if due.qsize() >= loop.most_queued:
+            if loop.too_many_wait:
                 due.get_nowait()
                 loop.drop_queued()
-            due.put_nowait(intended_ns)
+            due.put_nowait((intended_ns, waits_from_ns))
 
 
 @types.coroutine

@@ -60,20 +60,25 @@ def lags(subject):
 
 
 @pytest.mark.parametrize(
-    ("intended_s", "free_since_s", "now_s", "vu_wait_ms", "generator_lag_ms"),
+    ("waits_from_s", "free_since_s", "now_s", "vu_wait_ms", "generator_lag_ms"),
     [
-        (5.0, 4.0, 5.0, 0, 0),  # free and on time
-        (5.0, 4.0, 5.25, 0, 250),  # free, and we were late
+        (None, 4.0, 5.0, 0, 0),  # free and on time
+        (None, 4.0, 5.25, 0, 250),  # free, and we were late
         (5.0, 5.5, 5.5, 500, 0),  # every VU was busy
         (5.0, 5.5, 5.75, 500, 250),  # both, one after the other
+        (5.25, 5.5, 5.5, 250, 250),  # the other way round
         (5.0, 5.0, 5.0, 0, 0),
-        (5.0, 4.0, 7.0, 0, 2000),  # as late as it may be
+        (5.0, 7.0, 7.0, 2000, 0),  # as long as it may wait
+        (None, 5.25, 5.5, 0, 500),  # another VU was free
+        (None, 4.0, 8.0, 0, 3000),  # what we are late by drops nothing
+        (5.0, None, 5.5, 0, 500),  # taken by a VU that was still to come
     ],
 )
-def test_two_lags_never_one(open_loop, intended_s, free_since_s, now_s, vu_wait_ms, generator_lag_ms):
+def test_two_lags_never_one(open_loop, waits_from_s, free_since_s, now_s, vu_wait_ms, generator_lag_ms):
     (member, _) = open_loop.loop.first_members()
     open_loop.go_to(now_s)
-    assert open_loop.loop.on_time(member, open_loop.at(intended_s), open_loop.at(free_since_s))
+    waits_from_ns, free_since_ns = (0 if at_s is None else open_loop.at(at_s) for at_s in (waits_from_s, free_since_s))
+    assert open_loop.loop.on_time(member, open_loop.at(5), waits_from_ns, free_since_ns)
     assert lags(open_loop) == (pytest.approx(vu_wait_ms), pytest.approx(generator_lag_ms))
     assert open_loop.loop.take_dropped() == 0
 
@@ -81,51 +86,30 @@ def test_two_lags_never_one(open_loop, intended_s, free_since_s, now_s, vu_wait_
 def test_a_start_that_waited_too_long_for_a_vu_is_dropped_and_measured_nowhere(open_loop):
     (member, _) = open_loop.loop.first_members()
     open_loop.go_to(8)
-    assert not open_loop.loop.on_time(member, open_loop.at(5), open_loop.at(7) + 1)
+    assert not open_loop.loop.on_time(member, open_loop.at(5), open_loop.at(5), open_loop.at(7) + 1)
     assert open_loop.loop.take_dropped() == 1
     assert open_loop.loop.take_dropped() == 0
     assert open_loop.figures() == {}
 
 
-@pytest.mark.parametrize("max_lateness", ["0s", "2s"])
-def test_a_start_that_found_a_free_vu_is_not_dropped_however_late_the_generator_is(max_lateness):
-    subject = Subject(ConstantArrivalRate(rate=10, duration="10s", vus=1, max_lateness=max_lateness))
-    (member,) = subject.loop.first_members()
-    subject.go_to(8)
-    assert subject.loop.on_time(member, subject.at(5), subject.at(5))
-    assert lags(subject) == (0, pytest.approx(3000))
-    assert subject.loop.take_dropped() == 0
-
-
-def test_without_any_lateness_what_finds_every_vu_busy_is_dropped():
+def test_without_any_lateness_only_what_finds_every_vu_busy_is_dropped():
     subject = Subject(ConstantArrivalRate(rate=10, duration="10s", vus=1, max_lateness="0s"))
     (member,) = subject.loop.first_members()
     subject.go_to(8)
-    assert not subject.loop.on_time(member, subject.at(5), subject.at(5) + 1)
+    assert subject.loop.on_time(member, subject.at(5), 0, subject.at(6))
+    assert not subject.loop.on_time(member, subject.at(5), subject.at(5), subject.at(6))
     assert subject.loop.take_dropped() == 1
 
 
-def test_a_start_that_waits_for_a_new_vu_waits_for_the_generator(open_loop):
+def test_a_start_waits_for_a_busy_vu_where_none_is_free_and_there_may_be_no_more(open_loop):
     loop = open_loop.loop
-    old, _ = loop.first_members()
-    new = loop.grow(open_loop.at(5))
-    open_loop.go_to(5.5)
-    assert loop.on_time(new, open_loop.at(5), 0)  # its first start
-    assert lags(open_loop) == (0, pytest.approx(500))
-    assert loop.on_time(new, open_loop.at(5), open_loop.at(5.25))  # the next one is as any other's
-    assert lags(open_loop) == (pytest.approx(250), pytest.approx(250))
-    assert loop.grow(open_loop.at(6)) is None
-    assert loop.on_time(old, open_loop.at(5), open_loop.at(5.25))
-    assert lags(open_loop) == (pytest.approx(250), pytest.approx(250))
-
-
-def test_a_start_that_a_vu_was_started_for_waits_for_the_generator_whoever_takes_it(open_loop):
-    loop = open_loop.loop
-    old, _ = loop.first_members()
-    loop.grow(open_loop.at(5))
-    open_loop.go_to(5.5)
-    assert loop.on_time(old, open_loop.at(5), open_loop.at(5.25))
-    assert lags(open_loop) == (0, pytest.approx(500))
+    open_loop.go_to(5)
+    for member in loop.first_members():
+        loop.joins(member)
+    assert [loop.hand_out() for _ in range(2)] == [(None, 0)] * 2
+    assert loop.hand_out() == (loop.members[2], 0)
+    loop.joins(loop.members[2])
+    assert loop.hand_out() == (None, open_loop.at(5))
 
 
 def test_it_grows_to_its_most_vus_and_no_further(open_loop):
@@ -179,6 +163,19 @@ def test_a_start_that_nobody_took_is_dropped_and_waits_no_longer(open_loop):
 )
 def test_no_more_wait_than_come_while_one_may_be_late(load, most):
     assert Subject(load).loop.most_queued == most
+
+
+def test_only_starts_that_no_vu_is_free_for_are_too_many():
+    loop = Subject(ConstantArrivalRate(rate=10, duration="10s", vus=3, max_vus=3, max_lateness="200ms")).loop
+    for member in loop.first_members():
+        loop.joins(member)
+    for _ in range(3 + loop.most_queued):
+        loop.hand_out()
+        assert not loop.too_many_wait
+    loop.hand_out()
+    assert loop.too_many_wait
+    loop.drop_queued()
+    assert not loop.too_many_wait
 
 
 def test_starts_count_from_the_common_start():

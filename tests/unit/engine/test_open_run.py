@@ -125,6 +125,21 @@ def test_starts_that_a_blocked_event_loop_never_hands_out_are_counted(monkeypatc
     assert ran.total.select("dropped_iterations", dict(builtin.RUN_ENDED)).total == 18
 
 
+def test_tasks_of_an_open_loop_that_never_wait_take_turns():
+    """The first start blocks until many are due."""
+    order = []
+
+    async def body():
+        if not order:
+            threading.Event().wait(0.06)
+        order.append(VU.id)
+
+    Subject("tasks").execute(body, ConstantArrivalRate(rate=1000, duration="50ms", vus=2))
+    assert len(order) == 50
+    assert set(order[1:5]) == {1, 2}
+    assert abs(order.count(1) - order.count(2)) <= 4
+
+
 def test_the_workers_of_an_open_loop_run_the_plan_between_them():
     load = ConstantArrivalRate(rate=1000, duration="50ms", vus=3)
     parts = [Subject("threads").execute(lambda: None, load, share=Share(index, 3)) for index in range(3)]

@@ -10,6 +10,7 @@ import pytest
 from pytest_cdcperf.clock import FakeClock, MonotonicClock
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine import tasks as tasks_module
+from pytest_cdcperf.engine import threads as threads_module
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.engine.vu import CurrentVU, check, current_vu, think
 from pytest_cdcperf.engine.whereabouts import Busy
@@ -250,6 +251,27 @@ def test_an_interrupt_wakes_those_who_think(threads):
     assert ran.figure("iterations") <= 2
 
 
+def test_who_thinks_is_woken_where_its_iteration_is_interrupted_and_thinks_again_later(threads, monkeypatch):
+    """Without waiting for the end of a slice of the pause."""
+    monkeypatch.setattr(threads_module, "_SLICE_S", 10.0)
+    pauses = []
+
+    def body():
+        begin_s = threads.run._context.elapsed_s()
+        think(0.05 if VU.iteration else 60)
+        pauses.append(threads.run._context.elapsed_s() - begin_s)
+
+    ramp = RampingVUs(
+        start_vus=1,
+        stages=[("100ms", 1), ("0s", 0), ("200ms", 0), ("0s", 1), ("600ms", 1)],
+        graceful_ramp_down="0s",
+    )
+    ran = threads.execute(body, ramp)
+    assert pauses[0] < 5
+    assert pauses[1] >= 0.05
+    assert (ran.outcome.interrupted >= 1, ran.outcome.timed_out) == (True, 0)
+
+
 def test_all_is_built_before_the_common_start(subject, monkeypatch):
     """What is built after it, or imported for it, makes the first starts late."""
     built_ns = []
@@ -407,13 +429,13 @@ def test_an_iteration_is_interrupted_at_its_very_limit(monkeypatch):
 
 
 def test_limits_that_lie_close_together_are_looked_at_together(monkeypatch):
-    ramp = RampingVUs(start_vus=1000, stages=[("1s", 0)], graceful_ramp_down="0s")
+    ramp = RampingVUs(start_vus=200, stages=[("1s", 0)], graceful_ramp_down="0s")
     fake = FakeRun(monkeypatch, ramp)
     fake.execute()
-    assert len(fake.runtime.interrupted) == 1000
+    assert len(fake.runtime.interrupted) == 200
     assert all(
         at_s - vu_leaves_s <= run_module.CUT_SLICE_S + 1e-6
-        for at_s, vu_leaves_s in ((at_s, (1001 - vu) / 1000) for vu, at_s in fake.runtime.interrupted)
+        for at_s, vu_leaves_s in ((at_s, (201 - vu) / 200) for vu, at_s in fake.runtime.interrupted)
     )
     assert len(fake.runtime.waits_s) <= 110
 
