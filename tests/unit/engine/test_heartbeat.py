@@ -111,6 +111,17 @@ def test_an_event_loop_beats_instead_of_the_thread(recorder, clock):
     assert heart.take(1.0).on_loop
 
 
+def test_the_thread_beside_an_event_loop_beats_every_fifty_milliseconds(recorder, clock):
+    with Heartbeat(recorder, clock) as heart:
+        heart.beat_on(FakeLoop())
+        assert heart._thread_beats.due_ns - clock.now_ns() == 50_000_000
+        heart.loop_ends()
+        clock.advance(0.05)  # in which the thread may still be asleep
+    beats, lost_s = delays(recorder)
+    assert (beats is None or beats.max == 0.0, lost_s) == (True, 0.0)
+    assert heart.take(1.0) is None
+
+
 def test_what_an_event_loop_left_overdue_at_its_end_counts(recorder, clock):
     with Heartbeat(recorder, clock) as heart:
         heart.beat_on(FakeLoop())
