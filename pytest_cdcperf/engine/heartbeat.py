@@ -7,6 +7,7 @@ a stopped process. So the lateness of beats tells how much of a measured time ca
 from __future__ import annotations
 
 import gc
+import math
 import os
 import sys
 import threading
@@ -66,9 +67,16 @@ class Beats:
 
     def beat(self) -> float:
         """Take the beat that was due; return how late it was, in milliseconds."""
-        now_ns = self._now_ns()
-        late_ns, self.due_ns = now_ns - self.due_ns, now_ns + self._every_ns
-        return late_ns * 1e-6 if late_ns > 0 else 0.0
+        return self.beat_within(math.inf)
+
+    def beat_within(self, most_ms: float) -> float:
+        """The same where it is at most *most_ms* late; else it stays due, and the answer is infinite."""
+        now_ns = self._now_ns()  # once: what comes between two readings would be lost
+        late_ms = (now_ns - self.due_ns) * 1e-6
+        if late_ms > most_ms:
+            return math.inf
+        self.due_ns = now_ns + self._every_ns
+        return late_ms if late_ms > 0 else 0.0
 
 
 class Heartbeat:
@@ -153,19 +161,22 @@ class Heartbeat:
 
     def _is_on_time(self, beats: Beats) -> bool:
         # Nearly all are, without a lock: each line more costs much where the caches are cold after a sleep.
-        if beats.overdue_ms > LATE_MS:
+        late_ms = beats.beat_within(LATE_MS)
+        if late_ms > LATE_MS:
             return False
-        self._delays.append(beats.beat())
+        self._delays.append(late_ms)
         return True
 
     def _beat_in_thread(self) -> None:
-        while not self._over:
+        while True:
             if self._beats is self._thread_beats:
                 time.sleep(_BEAT_S)
-                if self._beats is self._thread_beats and self._is_on_time(self._beats):
-                    continue
             else:
                 self._ended.wait(BESIDE_MS / 1e3)
+            if self._over:
+                return
+            if self._beats is self._thread_beats and self._is_on_time(self._beats):
+                continue
             with self._lock:
                 if self._over:
                     return

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import threading
 
 import pytest
@@ -66,6 +67,15 @@ def test_a_beat_is_due_ten_milliseconds_after_the_one_before(clock):
     assert beats.overdue_ms == pytest.approx(3.0)
     assert beats.beat() == pytest.approx(3.0)
     assert beats.beat() == 0.0
+
+
+def test_a_beat_that_is_too_late_stays_due(clock):
+    beats = Beats(clock)
+    clock.advance(0.015)
+    assert beats.beat_within(5.0) == pytest.approx(5.0)
+    clock.advance(0.0151)
+    assert beats.beat_within(5.0) == math.inf
+    assert beats.beat() == pytest.approx(5.1)
 
 
 def test_a_stop_counts_as_long_as_it_was_also_at_the_very_end(recorder, clock):
