@@ -16,6 +16,7 @@
     │                            HttpTLSError, HttpTimeoutError, HttpProtocolError, HttpCancelledError
     ├── WrongFaceError           a blocking call in an async body, or the reverse
     │   └── NeverAwaitedError    a coroutine that a body made and dropped
+    ├── IterationTimeoutError    an iteration was still under way at the end of its graceful stop
     ├── ThreadLimitError         the system allows no further thread
     ├── SharedError              what was to happen once for all workers failed on the one that did it
     ├── GoneError                the other processes of a run over several are not there any more
@@ -150,6 +151,18 @@ class NeverAwaitedError(WrongFaceError):
 
     def __init__(self, what: str, where: str) -> None:
         super().__init__(f"{what} (dropped at {where})")
+        self.where = where
+
+
+class IterationTimeoutError(CdcperfError):
+    """An iteration was still under way, at the user's line *where*, when its graceful stop was over.
+
+    :param after_s: how long it had been under way by then
+    :param grace: the name of what gave it the time, "graceful_stop" or "graceful_ramp_down"
+    """
+
+    def __init__(self, after_s: float, grace: str, where: str) -> None:
+        super().__init__(f"interrupted after {after_s:.3g} s at the end of {grace}" + f", at {where}" * bool(where))
         self.where = where
 
 

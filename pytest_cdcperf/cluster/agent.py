@@ -119,6 +119,13 @@ def _why_stuck(busy: Busy) -> str:
 
 
 def _notes(outcome: RunOutcome) -> list[str]:
-    if not outcome.interrupted:
-        return []
-    return [f"{outcome.interrupted} iterations were interrupted at the end of the graceful stop; counted nowhere else"]
+    notes = []
+    if outcome.timed_out:
+        notes.append(
+            f"{outcome.timed_out} iterations were interrupted at the end of the graceful stop: they count as failed, "
+            "and their time until then is in response_time as a lower bound"
+        )
+    if others := outcome.interrupted - outcome.timed_out:
+        why = outcome.stop_reason or "while thinking, or without a graceful stop"
+        notes.append(f"{others} iterations were interrupted by the end of the run ({why}); counted nowhere else")
+    return notes

@@ -157,7 +157,7 @@ class Coordinator:
 
     def skip_reason(self) -> str:
         """Why every iteration was skipped, "" where there was any other."""
-        if _counted(self._timeline.total):
+        if self._timeline.total.select(builtin.ITERATION_FAILED.name) is not None:  # any, passed or failed
             return ""
         return next((m.done.skipped for m in self._members.values() if m.done is not None and m.done.skipped), "")
 

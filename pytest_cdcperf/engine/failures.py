@@ -12,10 +12,11 @@ from enum import Enum
 from pathlib import Path
 from types import TracebackType
 
-from pytest_cdcperf.errors import NeverAwaitedError
+from pytest_cdcperf.errors import IterationTimeoutError, NeverAwaitedError
 
 MAX_KINDS = 50
 _LONGEST_ERROR = 300
+_KNOW_WHERE = (IterationTimeoutError, NeverAwaitedError)  # which nobody has raised at the user's line
 _FURTHER = ("further kinds", f"beyond the {MAX_KINDS} shown")
 
 
@@ -68,7 +69,7 @@ class Failures:
 
     def add(self, error: BaseException) -> None:
         """Count *error*."""
-        where = error.where if isinstance(error, NeverAwaitedError) else user_line(error.__traceback__)
+        where = error.where if isinstance(error, _KNOW_WHERE) else user_line(error.__traceback__)
         key = (type(error).__name__, where)
         with self._lock:
             kind = self._kinds.get(key)

@@ -44,7 +44,7 @@ class StopSignal:
         self.abort("the run could not go on")
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunContext:
     """What all VUs of a run in this process share."""
 
@@ -53,6 +53,11 @@ class RunContext:
     stop: StopSignal
     failures: Failures
     rules: ExceptionRules
+    cutting: threading.Lock = field(default_factory=threading.Lock)  # held while an iteration is cut short
+
+    def start(self) -> None:
+        """The common start is now."""
+        self.start_ns = self.clock.now_ns()
 
     def elapsed_s(self) -> float:
         """The seconds since the common start."""
@@ -69,6 +74,8 @@ class Iterations:
         self.here = False  # its thread or task is there
         self._cut = 0  # the number of the iteration that was interrupted
         self._context = context
+        self._to_cut = 0  # the number of the one that is to be
+        self._cutting = context.cutting
         self._now_ns = context.clock.now_ns
         self._stop = context.stop
         self._failures = context.failures
@@ -89,7 +96,7 @@ class Iterations:
         self._intended_ns = intended_ns = now_ns if intended_ns is None else intended_ns
         if intended_ns >= self._until_ns:
             self._turn_to(intended_ns)
-        self.running = True
+        self.running = True  # the last, since the supervisor looks at the others where it is set
 
     def belongs_to(self, intended_ns: int) -> None:
         """Let what is recorded from now on count in the phase of a start, also before it begins."""
@@ -100,7 +107,7 @@ class Iterations:
         """Note that the iteration is over, and how; return the time."""
         now_ns = self._now_ns()
         self.running = False
-        if self._stop.closed or self._cut == self.started:
+        if self._stop.closed or (self._to_cut == self.started and self._was_cut_meanwhile()):
             return now_ns
         if error is None:
             error = self.vu.fault
@@ -112,14 +119,37 @@ class Iterations:
         self._failed(error is not None)
         return now_ns
 
-    def cut_short(self) -> bool:
-        """Disown the iteration that is under way; return whether there is one that was not disowned before."""
-        if not self.running or self._cut == self.started:
-            return False
-        self._cut = self.started
-        self.vu.scope.divert(Recorder())  # what cancelling makes its clients record is our doing
-        self._until_ns = 0  # the next one records again
+    @property
+    def under_way_s(self) -> float:
+        """For how long the iteration has been under way by now, think time included."""
+        return (self._now_ns() - self._begin_ns) * 1e-9
+
+    def cut_short(self, failure: BaseException | None = None) -> bool:
+        """Disown the iteration that is under way; return whether there is one that was not disowned before.
+
+        With *failure* it counts as failed, and the time until now as the least that it took.
+        """
+        with self._cutting:
+            if not self.running or self._cut == self.started:
+                return False
+            self._to_cut = self.started
+            if not self.running:  # over before this: then its end writes it down
+                return False
+            self._cut = self.started
+            appends = self.vu.scope.appends  # those of its own phase
+            self.vu.scope.divert(Recorder())  # what cancelling makes its clients record is our doing
+            self._until_ns = 0  # the next one records again
+        if failure is not None:
+            now_ns = self._now_ns()
+            appends[builtin.ITERATION_DURATION]((now_ns - self._begin_ns) * 1e-6)
+            appends[builtin.RESPONSE_TIME]((now_ns - self._intended_ns - self.vu.think_ns) * 1e-6)
+            appends[builtin.ITERATION_FAILED](1)
+            self._failures.add(failure)
         return True
+
+    def _was_cut_meanwhile(self) -> bool:
+        with self._cutting:  # who cuts it has looked by now whether it was still running
+            return self._cut == self.started
 
     @property
     def was_cut(self) -> bool:

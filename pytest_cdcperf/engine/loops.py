@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from itertools import chain, islice, takewhile
+from typing import NamedTuple
 
 from pytest_cdcperf.engine.arrivals import planned_starts
 from pytest_cdcperf.engine.iterations import Iterations, RunContext
@@ -19,6 +20,14 @@ from pytest_cdcperf.units import duration_s
 NewVU = Callable[[int], VU]
 
 _MOST_COUNTED = 1_000_000  # which takes a second
+
+
+class Limit(NamedTuple):
+    """Until when an iteration may go on, in seconds from the common start, and how much of that is *grace_s*."""
+
+    at_s: float
+    grace_s: float
+    grace: str = "graceful_stop"
 
 
 class ClosedLoop:
@@ -35,7 +44,11 @@ class ClosedLoop:
             member: by_vu(number) for member, number in zip(self.members, numbers, strict=True)
         }
         self._spans = {member: vu_spans(load, number) for member, number in zip(self.members, numbers, strict=True)}
-        self._patience_s = duration_s(load.graceful_ramp_down) if isinstance(load, RampingVUs) else math.inf
+        self._stop_limit = _graceful_stop(load)
+        self._limits: dict[Iterations, list[tuple[float, Limit]]] = {}  # of those whom a ramp takes away
+        if isinstance(load, RampingVUs):
+            for member, number in zip(self.members, numbers, strict=True):
+                self._limits[member] = self._limits_of(load, number, self._spans[member])
         self.late_s = 0.0  # how long after its time a VU came, at most
 
     @property
@@ -85,32 +98,55 @@ class ClosedLoop:
             for member, spans in self._spans.items()
         )
 
-    def overdue(self, elapsed_s: float) -> list[Iterations]:
-        """The VUs whose iteration must be over by now."""
-        return [
-            member for member in self.members if member.running and elapsed_s >= self._must_end_s(member, elapsed_s)
-        ]
+    def under_way(self, elapsed_s: float) -> Iterator[tuple[Iterations, Limit]]:
+        """Yield the VUs that are in an iteration, each with its limit."""
+        stop_limit = self._stop_limit
+        for member in self.members:
+            if member.running:
+                limit = stop_limit
+                for begin_s, limit_of_span in self._limits.get(member, ()):
+                    if begin_s <= elapsed_s:
+                        limit = limit_of_span
+                yield member, min(limit, stop_limit)
 
-    def _must_end_s(self, member: Iterations, elapsed_s: float) -> float:
-        begun = [end for begin, end in self._spans[member] if begin <= elapsed_s]
-        if not begun or begun[-1] >= self.load.planned_s:
-            return self.load.last_s  # not the ramp took it away, but the end of the load
-        return min(self.load.last_s, begun[-1] + self._patience_s)
+    def next_limit_s(self, elapsed_s: float) -> float:
+        """Return when the next of those that are in an iteration by now reaches its limit."""
+        if not self._limits:
+            return self.last_s
+        limits_s = (limit.at_s for _, limit in self.under_way(elapsed_s))
+        return min((at_s for at_s in limits_s if at_s > elapsed_s), default=self.last_s)
+
+    @property
+    def last_s(self) -> float:
+        """When all of its iterations must have ended."""
+        return self._stop_limit.at_s
+
+    def end_now(self, elapsed_s: float) -> None:
+        """Let the graceful stop begin at once, where it has not begun."""
+        self._stop_limit = _graceful_stop(self.load, elapsed_s)
+
+    def _limits_of(self, load: RampingVUs, number: int, spans: list[tuple[float, float]]) -> list[tuple[float, Limit]]:
+        """Return when each of *spans* begins, with the limit of what is under way at its end."""
+        grace_s = duration_s(load.graceful_ramp_down)
+        limits = [(begin_s, Limit(end_s + grace_s, grace_s, "graceful_ramp_down")) for begin_s, end_s in spans]
+        if spans and spans[-1][1] >= load.planned_s and number < load.stages[-1][1]:
+            limits[-1] = (spans[-1][0], self._stop_limit)  # the load ends, and the ramp would leave it there
+        return limits
 
 
 class OpenLoop:
     """Starts by the clock, taken by whichever VU is free.
 
     Two lags, never one: ``vu_wait`` is how long a start waited because every VU was busy, which is the
-    system under test being slow; ``generator_lag`` is how late it was although one was free, which is our
-    own fault. Both are part of response_time.
+    system under test being slow; ``generator_lag`` is how late it was although one was free, or because a new one had
+    to be started, which is our own fault. Both are part of response_time.
     """
 
     def __init__(self, load: OpenLoad, share: Share, context: RunContext, new_vu: NewVU) -> None:
-        self.load: Load = load
+        self.load = load
         self.members: list[Iterations] = []
-        planned = share.among(load.most_vus).filter(planned_starts(load))
-        self.starts = self._draw(load.start_s + start_s for start_s in planned)  # to draw one is to hand out the last
+        self._share = share.among(load.most_vus)
+        self.starts = self._draw(self._plan(load))  # to draw one is to hand out the last
         self._in_hand: tuple[float, ...] = ()
         self._context = context
         self._new_vu = new_vu
@@ -123,6 +159,8 @@ class OpenLoop:
         self._free = 0  # VUs that wait for a start, less starts that wait for a VU
         self._dropped = 0
         self._unstarted = 0
+        self._handed_on = 0  # of both, by now
+        self._stop_limit = _graceful_stop(load)
 
     def first_members(self) -> list[Iterations]:
         """Return the VUs that are there from the start."""
@@ -147,26 +185,46 @@ class OpenLoop:
         with self._lock:
             self._free += 1
 
+    def hand_out(self) -> tuple[Iterations | None, int]:
+        """Note that a start is due, as :meth:`offers` does.
+
+        Return the VU that is to be started for it, where there is none free and there may be more, and since when it
+        waits for a busy one, as the clock's nanoseconds: 0 where it does not.
+        """
+        if not self.offers():
+            return None, 0
+        member = self.grow()
+        return member, 0 if member is not None else self._context.clock.now_ns()
+
     def offers(self) -> bool:
         """Note that a start is due; return whether every VU is busy."""
         with self._lock:
             self._free -= 1
             return self._free < 0
 
-    def on_time(self, member: Iterations, intended_ns: int, free_since_ns: int) -> bool:
-        """Record how late *member* takes a start; return whether it still counts, and drop it where not."""
-        now_ns = self._context.clock.now_ns()
-        if now_ns - intended_ns > self._max_lateness_ns:
+    @property
+    def too_many_wait(self) -> bool:
+        """Whether more starts wait for a VU than come while one may wait."""
+        return -self._free > self.most_queued
+
+    def on_time(self, member: Iterations, intended_ns: int, waits_from_ns: int, free_since_ns: int) -> bool:
+        """Record how late *member* takes a start; return whether it still counts, and drop it where not.
+
+        :param waits_from_ns: since when the start has waited for a busy VU, as :meth:`hand_out` says
+        :param free_since_ns: when *member* ended its last iteration, 0 where this is its first
+        """
+        waited_ns = max(0, free_since_ns - waits_from_ns) if waits_from_ns else 0
+        if waited_ns > self._max_lateness_ns:
             self.drop()
             return False
         member.belongs_to(intended_ns)
         appends = member.vu.scope.appends
-        appends[builtin.VU_WAIT](max(0, free_since_ns - intended_ns) * 1e-6)
-        appends[builtin.GENERATOR_LAG](max(0, now_ns - max(intended_ns, free_since_ns)) * 1e-6)
+        appends[builtin.VU_WAIT](waited_ns * 1e-6)
+        appends[builtin.GENERATOR_LAG](max(0, self._context.clock.now_ns() - intended_ns - waited_ns) * 1e-6)
         return True
 
     def drop(self) -> None:
-        """Count a start that was taken too late."""
+        """Count a start that waited too long for a VU."""
         with self._lock:
             self._dropped += 1
 
@@ -175,6 +233,18 @@ class OpenLoop:
         with self._lock:
             self._dropped += 1
             self._free += 1
+
+    def drop_untaken(self) -> None:
+        """Count a start that nobody had taken when the run ended."""
+        if not self._context.stop.reason:  # every VU was busy until the very end
+            self.drop_queued()
+            return
+        with self._lock:
+            self._unstarted += 1
+            self._free += 1
+
+    def _plan(self, load: OpenLoad) -> Iterator[float]:
+        return (load.start_s + start_s for start_s in self._share.filter(planned_starts(load)))
 
     def _draw(self, planned: Iterator[float]) -> Iterator[float]:
         for start_s in planned:
@@ -193,25 +263,49 @@ class OpenLoop:
         with self._lock:
             self._unstarted += unstarted
 
+    def drop_unaccounted(self) -> None:
+        """Count the starts that are due and came to nothing, where whoever hands them out is blocked for good."""
+        until_s = self._context.elapsed_s()
+        due = sum(1 for _ in takewhile(lambda due_s: due_s <= until_s, self._plan(self.load)))
+        with self._lock:
+            known = sum(member.started for member in self.members) + self._handed_on + self._dropped + self._unstarted
+            self._unstarted += max(0, due - known)
+
     def take_unstarted(self) -> int:
         """Return the starts since the last call that came to nothing because the run ended."""
         with self._lock:
             unstarted, self._unstarted = self._unstarted, 0
+            self._handed_on += unstarted
         return unstarted
 
     def take_dropped(self) -> int:
         """Return the starts since the last call that were dropped because every VU was busy."""
         with self._lock:
             dropped, self._dropped = self._dropped, 0
+            self._handed_on += dropped
         return dropped
 
     def active(self, _elapsed_s: float) -> int:
         """How many VUs there are."""
         return sum(member.here for member in self.members)
 
-    def overdue(self, elapsed_s: float) -> list[Iterations]:
-        """The VUs whose iteration must be over by now."""
-        return [member for member in self.members if member.running] if elapsed_s >= self.load.last_s else []
+    def under_way(self, _elapsed_s: float) -> Iterator[tuple[Iterations, Limit]]:
+        """Yield the VUs that are in an iteration, each with its limit."""
+        limit = self._stop_limit
+        return ((member, limit) for member in self.members if member.running)
+
+    def next_limit_s(self, _elapsed_s: float) -> float:
+        """Return when the next of those that are in an iteration by now reaches its limit."""
+        return self.last_s
+
+    @property
+    def last_s(self) -> float:
+        """When all of its iterations must have ended."""
+        return self._stop_limit.at_s
+
+    def end_now(self, elapsed_s: float) -> None:
+        """Let the graceful stop begin at once, where it has not begun."""
+        self._stop_limit = _graceful_stop(self.load, elapsed_s)
 
 
 Loop = ClosedLoop | OpenLoop
@@ -226,3 +320,9 @@ def new_loop(load: Load, share: Share, context: RunContext, new_vu: NewVU) -> Lo
             return ClosedLoop(load, share, context, new_vu)
         case _:
             raise TypeError(f"{type(load).__name__} is no executor")
+
+
+def _graceful_stop(load: Load, elapsed_s: float = math.inf) -> Limit:
+    """Return the limit of what is under way where *load* ends at *elapsed_s*, or as planned before that."""
+    grace_s = duration_s(load.graceful_stop)
+    return Limit(min(load.planned_s, elapsed_s) + grace_s, grace_s)

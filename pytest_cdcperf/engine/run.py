@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,14 +16,15 @@ from pytest_cdcperf.engine.heartbeat import Heartbeat
 from pytest_cdcperf.engine.iterations import Iterations, RunContext, StopSignal
 from pytest_cdcperf.engine.latecomers import Latecomers
 from pytest_cdcperf.engine.load_phases import LoadPhases
-from pytest_cdcperf.engine.loops import ClosedLoop, Loop, NewVU, OpenLoop, new_loop
+from pytest_cdcperf.engine.loops import ClosedLoop, Limit, Loop, NewVU, OpenLoop, new_loop
 from pytest_cdcperf.engine.sampling import sampling
 from pytest_cdcperf.engine.thread_start import thread_limits
 from pytest_cdcperf.engine.threads import ThreadRuntime
 from pytest_cdcperf.engine.vu import VU, Resources
 from pytest_cdcperf.engine.whereabouts import Busy, lasting_threads
-from pytest_cdcperf.errors import ThreadLimitError
+from pytest_cdcperf.errors import IterationTimeoutError, ThreadLimitError
 from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import Tags
@@ -31,7 +33,8 @@ from pytest_cdcperf.model.phases import plan_phases
 from pytest_cdcperf.model.share import WHOLE, Share
 
 TICK_S = 1.0
-SLICE_S = 0.2  # a wait is not woken by a signal that its handler took, nor by an iteration that is overdue
+SLICE_S = 0.2  # a wait is not woken by a signal that its handler took
+CUT_SLICE_S = 0.01  # where many VUs reach their limits one after the other, they are looked at together
 INTERRUPT_GRACE_S = 3.5  # of the 5 s in which Ctrl-C must have ended everything
 CANCEL_GRACE_S = 1.0
 CONNECT_GRACE_S = 5.0  # where nobody is in a hurry: clients connect for 4 s at most, and cannot be cut short in that
@@ -51,7 +54,8 @@ class RunOutcome:
 
     elapsed_s: float
     failures: list[FailureKind]
-    interrupted: int = 0
+    timed_out: int = 0  # iterations that were under way at the end of their graceful stop: they failed
+    interrupted: int = 0  # all that were cut short, those included
     missing: int = 0
     fault: str = ""  # why the run could not go on
     stuck: list[Busy] = field(default_factory=list)
@@ -121,10 +125,11 @@ class Run:
         self._loops: list[Loop] = []
         self._starting: Iterator[None] = iter(())
         self._window_start_s = 0.0
-        self._interrupted = 0
+        self._interrupted = self._timed_out = 0
+        self._longest_ms = 0.0
         self._last_s = max(load.last_s for load in loads.values())
         self._patience_is_over = False
-        self._was_interrupted = False
+        self._was_interrupted = self._was_ended = False
         self.stop = StopSignal()
         self.heartbeat = Heartbeat(self._recorder, self._clock)
         self._context = self._new_context()
@@ -139,9 +144,15 @@ class Run:
             for (name, load), first in zip(self._loads.items(), firsts, strict=False)
         ]
         threads = threading.enumerate()
+        self._context.start()  # the last: what is built or imported after it makes the first starts late
         self._starting = runtime.start(self._loops)
         self._supervise_until_through(runtime)
-        stuck = [] if runtime.wait(0) else runtime.busy()
+        stuck = []
+        if not runtime.wait(0):
+            stuck = runtime.busy()
+            for loop in self._loops:
+                if isinstance(loop, OpenLoop):
+                    loop.drop_unaccounted()
         self.stop.closed = True
         self._hand_on_window()
         late = Latecomers()
@@ -150,6 +161,7 @@ class Run:
         return RunOutcome(
             elapsed_s=self._context.elapsed_s(),
             failures=self._failures.kinds(),
+            timed_out=self._timed_out,
             interrupted=self._interrupted,
             missing=0
             if self.stop.reason
@@ -230,7 +242,7 @@ class Run:
     def _supervise(self, runtime: Runtime) -> None:
         tick_s, elapsed_s = TICK_S, self._context.elapsed_s
         while self._may_wait(runtime):
-            until_s = min(tick_s, elapsed_s() + SLICE_S)
+            until_s = min(tick_s, self._next_look_s())
             started = self._start_vus(until_s)
             self._sample_vus()
             if started and runtime.wait(until_s - elapsed_s()):
@@ -241,7 +253,23 @@ class Run:
                 tick_s = (self._window_start_s // TICK_S + 1) * TICK_S
             if self.stop.exit_request is not None or self.stop.fault:
                 self._allow_only(INTERRUPT_GRACE_S)
+            elif self.stop.ended.is_set() and not self._patience_is_over:
+                self._begin_graceful_stop()
             self._interrupt_overdue(runtime)
+
+    def _next_look_s(self) -> float:
+        """Return when the supervisor must be awake next: at the latest when an iteration reaches its limit."""
+        now_s = self._context.elapsed_s()
+        limits_s = (self._last_s, *(loop.next_limit_s(now_s) for loop in self._loops))
+        next_s = min((limit_s for limit_s in limits_s if limit_s > now_s), default=math.inf)
+        return min(max(next_s, now_s + CUT_SLICE_S), now_s + SLICE_S)
+
+    def _begin_graceful_stop(self) -> None:
+        if not self._was_ended:
+            self._was_ended = True
+            for loop in self._loops:
+                loop.end_now(self._context.elapsed_s())
+            self._last_s = max(loop.last_s for loop in self._loops)
 
     def _start_vus(self, until_s: float) -> bool:
         """Start VUs until *until_s* at most; return whether all there can be are started."""
@@ -257,18 +285,39 @@ class Run:
 
     def _interrupt_overdue(self, runtime: Runtime) -> None:
         now_s = self._context.elapsed_s()
-        if now_s >= self._last_s:
-            self.stop.abort(self.stop.reason or "the graceful stop was over")
-            overdue = [member for loop in self._loops for member in loop.members if member.running]
-        else:
-            overdue = [member for loop in self._loops for member in loop.overdue(now_s)]
+        is_over = now_s >= self._last_s
+        if is_over:
+            self.stop.abort("")  # nobody's order: the graceful stop is over
+        overdue = [
+            (member, limit)
+            for loop in self._loops
+            for member, limit in loop.under_way(now_s)
+            if is_over or now_s >= limit.at_s
+        ]
         if not overdue:
             return
-        cut = sum(member.cut_short() for member in overdue)
-        self._interrupted += cut
-        if cut:
-            self._recorder.pending(builtin.ITERATIONS_INTERRUPTED).append(float(cut))
-        runtime.interrupt(overdue)  # again each time: who waited for another's connection has it now
+        if not all(member.was_cut for member, _ in overdue):
+            where = {busy.vu: busy.line for busy in runtime.busy()}
+            failures = [self._failure(member, limit, now_s, where) for member, limit in overdue]
+            cut = [failure for (member, _), failure in zip(overdue, failures, strict=True) if member.cut_short(failure)]
+            self._interrupted += len(cut)
+            self._timed_out += sum(failure is not None for failure in cut)
+            self._recorder.pending(builtin.ITERATIONS_INTERRUPTED).append(float(len(cut)))
+        # Again each time: who waited for another's connection has it now.
+        runtime.interrupt(member for member, _ in overdue)
+
+    def _failure(
+        self, member: Iterations, limit: Limit, now_s: float, where: Mapping[int, str]
+    ) -> IterationTimeoutError | None:
+        """Return what the iteration of *member* failed by, None where it tells nothing of the system.
+
+        Of those that had no time to end, only what took twice as long as any before is known to hang.
+        """
+        after_s = member.under_way_s
+        hangs = limit.grace_s > 0 or after_s * 1e3 > 2 * self._longest_ms > 0
+        if now_s < limit.at_s or member.vu.is_thinking or not hangs:
+            return None
+        return IterationTimeoutError(after_s, limit.grace, where.get(member.vu.id, ""))
 
     def _sample_vus(self) -> None:
         now_s = self._context.elapsed_s()
@@ -293,7 +342,10 @@ class Run:
                 self._count_dropped(loop.take_dropped())
                 self._count_dropped(loop.take_unstarted(), builtin.RUN_ENDED)
         end_s = self._context.elapsed_s()
-        self._on_window(Window(self._window_start_s, end_s, self._recorder.drain()))
+        snapshot = self._recorder.drain()
+        if isinstance(took := snapshot.select(builtin.ITERATION_DURATION.name), Histogram):
+            self._longest_ms = max(self._longest_ms, took.max)
+        self._on_window(Window(self._window_start_s, end_s, snapshot))
         self._window_start_s = end_s
 
     def _count_dropped(self, starts: int, tags: Tags = ()) -> None:

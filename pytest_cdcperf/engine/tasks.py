@@ -25,6 +25,9 @@ _CANCEL_S = 0.5
 _CLOSE_S = 1.0
 
 
+_Due = asyncio.Queue[tuple[int, int] | None]  # when each start is meant to be, and since when it waits for a busy VU
+
+
 def new_event_loop(executor: DaemonExecutor | None = None) -> asyncio.AbstractEventLoop:
     """Return a new event loop, uvloop's where it is installed, whose threads keep no process from ending."""
     try:
@@ -54,10 +57,10 @@ class TaskRuntime:
         self._shared = shared
         self._thinking: set[asyncio.Future[None]] = set()
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._done = threading.Event()
         self._latest: Iterations | None = None  # whose iteration was the last to begin
         self._executor = DaemonExecutor()
+        self._loop = new_event_loop(self._executor)
         self._ident: int | None = None
         self._abandoned: list[str] = []
 
@@ -67,6 +70,7 @@ class TaskRuntime:
             start_thread("the event loop", "cdcperf-loop", self._run_loop, loops)
         except ThreadLimitError as error:
             self._stop.fail(str(error))
+            self._loop.close()
             self._done.set()
             return
         for loop in loops:
@@ -81,12 +85,12 @@ class TaskRuntime:
 
     def busy(self) -> list[Busy]:
         """The VUs that are not through."""
-        running = None if self._loop is None else asyncio.current_task(self._loop)
+        running = asyncio.current_task(self._loop)
         return [
             Busy(number, frames_of_thread(self._ident))
             if task is running
             else Busy(number, frames_of_task(task), was_cancelled=True)
-            for number, task in sorted(self._tasks.items())
+            for number, task in sorted(self._tasks.copy().items())
             if not task.done()
         ]
 
@@ -112,12 +116,9 @@ class TaskRuntime:
 
     def interrupt(self, members: Iterable[Iterations]) -> None:
         """Cancel the iterations that *members* are in."""
-        loop, members = self._loop, list(members)
-        if loop is not None and not self._done.is_set():
-            try:
-                loop.call_soon_threadsafe(self._cancel, members)
-            except RuntimeError:  # closed meanwhile
-                return
+        if not self._done.is_set():
+            with suppress(RuntimeError):  # closed meanwhile
+                self._loop.call_soon_threadsafe(self._cancel, list(members))
 
     def _cancel(self, members: list[Iterations]) -> None:
         for member in members:
@@ -127,7 +128,7 @@ class TaskRuntime:
 
     def _run_loop(self, loops: Sequence[Loop]) -> None:
         self._ident = threading.get_ident()
-        loop = self._loop = new_event_loop(self._executor)
+        loop = self._loop
         asyncio.set_event_loop(loop)
         try:
             loop.run_until_complete(self._main(loops))
@@ -228,14 +229,15 @@ class TaskRuntime:
                 error = RuntimeError("the body was cancelled from within")
         return member.end(error)
 
-    async def _iterate_open(self, loop: OpenLoop, member: Iterations, due: asyncio.Queue[int | None]) -> None:
+    async def _iterate_open(self, loop: OpenLoop, member: Iterations, due: _Due) -> None:
         body, begin, end = self._body, member.begin, member.end
-        free_since_ns = self._context.clock.now_ns()
+        free_since_ns = 0
         while True:
-            intended_ns = await due.get()
-            if intended_ns is None:
+            start = await due.get()
+            if start is None:
                 return
-            if loop.on_time(member, intended_ns, free_since_ns):
+            intended_ns, waits_from_ns = start
+            if loop.on_time(member, intended_ns, waits_from_ns, free_since_ns):
                 self._latest = member
                 begin(intended_ns)
                 try:
@@ -249,25 +251,25 @@ class TaskRuntime:
             loop.waits()
 
     async def _dispatch(self, loop: OpenLoop) -> None:
-        due: asyncio.Queue[int | None] = asyncio.Queue()
+        due: _Due = asyncio.Queue()
         for member in loop.first_members():
             self._join(loop, member, due)
         await self._hand_out(loop, due)
         while not due.empty() and not self._stop.ended.is_set():
-            if self._context.elapsed_s() >= loop.load.last_s:
+            if (left_s := loop.last_s - self._context.elapsed_s()) <= 0:
                 break
-            await asyncio.sleep(_END_CHECK_S)
-        while not due.empty():  # planned, and nobody was free for them until the very end
+            await asyncio.sleep(min(left_s, _END_CHECK_S))
+        while not due.empty():
             due.get_nowait()
-            loop.drop_queued()
+            loop.drop_untaken()
         for _ in loop.members:
             due.put_nowait(None)
 
-    def _join(self, loop: OpenLoop, member: Iterations, due: asyncio.Queue[int | None]) -> None:
+    def _join(self, loop: OpenLoop, member: Iterations, due: _Due) -> None:
         loop.joins(member)
         self._spawn(member, self._iterate_open(loop, member, due))
 
-    async def _hand_out(self, loop: OpenLoop, due: asyncio.Queue[int | None]) -> None:
+    async def _hand_out(self, loop: OpenLoop, due: _Due) -> None:
         start_ns, now_ns, ended = self._context.start_ns, self._context.clock.now_ns, self._stop.ended.is_set
         for start_s in loop.starts:
             intended_ns = start_ns + round(start_s * 1e9)
@@ -276,12 +278,13 @@ class TaskRuntime:
             if ended():
                 loop.drop_rest()
                 return
-            if loop.offers() and (member := loop.grow()) is not None:
+            member, waits_from_ns = loop.hand_out()
+            if member is not None:
                 self._join(loop, member, due)
-            if due.qsize() >= loop.most_queued:
+            if loop.too_many_wait:
                 due.get_nowait()
                 loop.drop_queued()
-            due.put_nowait(intended_ns)
+            due.put_nowait((intended_ns, waits_from_ns))
 
 
 @types.coroutine

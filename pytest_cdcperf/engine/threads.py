@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 
 from pytest_cdcperf.engine.iterations import Iterations, RunContext
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.engine.vu import acting_as, refuse_awaitable
-from pytest_cdcperf.engine.whereabouts import Busy, frames_of_thread
+from pytest_cdcperf.engine.whereabouts import Busy, frames_by_thread
 from pytest_cdcperf.errors import ThreadLimitError
 
 _END_CHECK_S = 0.05
@@ -19,11 +21,15 @@ _SLICE_S = 0.2
 _GATE_S = 1.0  # so long those who are there wait for the others
 
 
-def _sleep(seconds: float, unless: threading.Event) -> None:
+def _sleep(seconds: float, unless: threading.Event, wait: Callable[[float], object] = time.sleep) -> None:
     # Not Event.wait(): 500 threads in one event's list of waiters cost 200 us each time one times out.
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and not unless.is_set():
-        time.sleep(min(left, _SLICE_S))
+        if wait(min(left, _SLICE_S)):
+            return
+
+
+_Due = SimpleQueue[tuple[int, int] | None]  # when each start is meant to be, and since when it waits for a busy VU
 
 
 class ThreadRuntime:
@@ -38,6 +44,7 @@ class ThreadRuntime:
         self._context = context
         self._stop = context.stop
         self._busy: dict[int, int | None] = {}  # the thread of each VU, by the VU's id
+        self._awake: dict[int, threading.Event] = {}  # set where a VU's pause is to end at once
         self._dispatching = 0
         self._starting = True
         self._gate = threading.Event()  # threads that iterate keep others from being started
@@ -66,7 +73,9 @@ class ThreadRuntime:
     def busy(self) -> list[Busy]:
         """The VUs that are not through."""
         with self._lock:
-            return [Busy(number, frames_of_thread(ident)) for number, ident in sorted(self._busy.items())]
+            busy = sorted(self._busy.items())
+        frames = frames_by_thread()
+        return [Busy(number, frames.get(ident or 0, [])) for number, ident in busy]
 
     def left_behind(self) -> list[str]:
         """Return nothing: VUs are all that this runtime knows of."""
@@ -80,6 +89,7 @@ class ThreadRuntime:
         """Cut short what *members* are blocked in, as far as their clients can."""
         for member in members:
             member.vu.own.cancel_all()
+            self._awake[member.vu.id].set()
 
     def _start_dispatcher(self, loop: OpenLoop) -> None:
         with self._lock:
@@ -115,6 +125,7 @@ class ThreadRuntime:
         number = member.vu.id
         with self._lock:
             self._busy[number] = None
+        self._awake[number] = threading.Event()
         try:
             start_thread(f"VU {number}", f"cdcperf-vu-{number}", self._run, member, loop_body, *arguments)
         except ThreadLimitError:
@@ -125,7 +136,7 @@ class ThreadRuntime:
     def _run(self, member: Iterations, loop_body: Callable[..., None], *arguments: object) -> None:
         vu = member.vu
         self._busy[vu.id] = threading.get_ident()
-        vu.pause = lambda seconds: _sleep(seconds, self._stop.aborted)
+        vu.pause = partial(self._pause, member)
         try:
             with acting_as(vu):
                 loop_body(*arguments)
@@ -134,6 +145,12 @@ class ThreadRuntime:
             with self._lock:
                 self._busy.pop(vu.id)
             self._check_done()
+
+    def _pause(self, member: Iterations, seconds: float) -> None:
+        awake = self._awake[member.vu.id]
+        if not member.was_cut:
+            awake.clear()
+        _sleep(seconds, self._stop.aborted, awake.wait)
 
     def _check_done(self) -> None:
         with self._lock:
@@ -156,14 +173,15 @@ class ThreadRuntime:
             else:
                 end()
 
-    def _iterate_open(self, loop: OpenLoop, member: Iterations, due: SimpleQueue[int | None]) -> None:
+    def _iterate_open(self, loop: OpenLoop, member: Iterations, due: _Due) -> None:
         body, begin, end = self._body, member.begin, member.end
-        free_since_ns = self._context.clock.now_ns()
+        free_since_ns = 0
         while True:
-            intended_ns = due.get()
-            if intended_ns is None:
+            start = due.get()
+            if start is None:
                 return
-            if loop.on_time(member, intended_ns, free_since_ns):
+            intended_ns, waits_from_ns = start
+            if loop.on_time(member, intended_ns, waits_from_ns, free_since_ns):
                 begin(intended_ns)
                 try:
                     if (answer := body()) is not None:
@@ -175,7 +193,7 @@ class ThreadRuntime:
             loop.waits()
 
     def _dispatch(self, loop: OpenLoop) -> None:
-        due: SimpleQueue[int | None] = SimpleQueue()
+        due: _Due = SimpleQueue()
         try:
             for member in loop.first_members():
                 self._join(loop, member, due)
@@ -192,11 +210,11 @@ class ThreadRuntime:
                 due.put(None)
             self._stop_dispatching()
 
-    def _join(self, loop: OpenLoop, member: Iterations, due: SimpleQueue[int | None]) -> None:
+    def _join(self, loop: OpenLoop, member: Iterations, due: _Due) -> None:
         self._spawn(member, self._iterate_open, loop, member, due)
         loop.joins(member)
 
-    def _hand_out(self, loop: OpenLoop, due: SimpleQueue[int | None]) -> None:
+    def _hand_out(self, loop: OpenLoop, due: _Due) -> None:
         start_ns, now_ns, ended = self._context.start_ns, self._context.clock.now_ns, self._stop.ended
         for start_s in loop.starts:
             intended_ns = start_ns + round(start_s * 1e9)
@@ -208,22 +226,21 @@ class ThreadRuntime:
             if ended.is_set():
                 loop.drop_rest()
                 return
-            if loop.offers() and (member := loop.grow()) is not None:
+            member, waits_from_ns = loop.hand_out()
+            if member is not None:
                 self._join(loop, member, due)
-            if due.qsize() >= loop.most_queued:
-                self._drop_oldest(loop, due)
-            due.put(intended_ns)
+            if loop.too_many_wait:
+                self._drop_oldest(due, loop.drop_queued)
+            due.put((intended_ns, waits_from_ns))
 
-    def _drop_oldest(self, loop: OpenLoop, due: SimpleQueue[int | None]) -> None:
-        try:
+    def _drop_oldest(self, due: _Due, drop: Callable[[], None]) -> None:
+        with suppress(Empty):  # taken meanwhile
             due.get_nowait()
-        except Empty:
-            return
-        loop.drop_queued()
+            drop()
 
-    def _wait_until_taken(self, loop: OpenLoop, due: SimpleQueue[int | None]) -> None:
+    def _wait_until_taken(self, loop: OpenLoop, due: _Due) -> None:
         while not due.empty() and not self._stop.ended.wait(_END_CHECK_S):
-            if self._context.elapsed_s() >= loop.load.last_s:
+            if self._context.elapsed_s() >= loop.last_s:
                 break
-        while not due.empty():  # planned, and nobody was free for them until the very end
-            self._drop_oldest(loop, due)
+        while not due.empty():
+            self._drop_oldest(due, loop.drop_untaken)

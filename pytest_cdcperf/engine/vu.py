@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
 from contextlib import contextmanager, suppress
@@ -110,6 +111,8 @@ class VU:
         self.think_ns = 0
         self.fault: BaseException | None = None  # why the iteration failed although its body raises nothing
         self.task: asyncio.Task[None] | None = None
+        self.thread = 0  # its own; a body may start others
+        self.is_thinking = False  # in a pause of its own: it waits for no server
         self.pause: Callable[[float], object] = _no_pause
         self.pause_aio: Callable[[float], Awaitable[object]] = _no_pause_aio
 
@@ -134,6 +137,7 @@ def current_vu() -> VU | None:
 def acting_as(vu: VU) -> Iterator[VU]:
     """Make *vu* the current one inside the block, and record what is measured there."""
     token = _current.set(vu)
+    vu.thread = threading.get_ident()
     try:
         with recording(vu.scope):
             yield vu
@@ -180,16 +184,21 @@ class _Think:
     def __call__(self, at_least_s: float, at_most_s: float | None = None) -> None:
         """Pause for *at_least_s* seconds, or for a random time between it and *at_most_s*.
 
-        Outside a load run nothing is waited for.
+        Outside a load run nothing is waited for. In a thread of the body's own it pauses that thread, and stays part
+        of response_time.
 
         :raises ConfigError: for what is no such time
         """
         refuse_blocking("think()", "think.aio(...)")
         vu = _current.get(None)
-        if vu is not None:
-            begin = time.perf_counter_ns()
-            vu.pause(_draw(vu, at_least_s, at_most_s))
-            vu.think_ns += time.perf_counter_ns() - begin
+        if vu is None:
+            return
+        seconds = _draw(vu, at_least_s, at_most_s)
+        if threading.get_ident() == vu.thread:
+            with _thinking(vu):
+                vu.pause(seconds)
+        else:
+            vu.pause(seconds)
 
     async def aio(self, at_least_s: float, at_most_s: float | None = None) -> None:
         """The same in an async body.
@@ -199,11 +208,25 @@ class _Think:
         import asyncio  # noqa: PLC0415  # 30 ms, and only async bodies need it
 
         vu = _current.get(None)
-        if vu is not None:
-            begin = time.perf_counter_ns()
-            await vu.pause_aio(_draw(vu, at_least_s, at_most_s))
-            if asyncio.current_task() is vu.task:
-                vu.think_ns += time.perf_counter_ns() - begin
+        if vu is None:
+            return
+        seconds = _draw(vu, at_least_s, at_most_s)
+        if asyncio.current_task() is vu.task:
+            with _thinking(vu):
+                await vu.pause_aio(seconds)
+        else:
+            await vu.pause_aio(seconds)
+
+
+@contextmanager
+def _thinking(vu: VU) -> Iterator[None]:
+    begin = time.perf_counter_ns()
+    vu.is_thinking = True
+    try:
+        yield
+    finally:
+        vu.think_ns += time.perf_counter_ns() - begin
+        vu.is_thinking = False
 
 
 think = _Think()

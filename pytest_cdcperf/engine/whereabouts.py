@@ -40,12 +40,21 @@ class Busy:
 
 def frames_of_thread(ident: int | None) -> list[FrameType]:
     """Return the frames of a thread, the innermost first; none where it has ended."""
-    frame = sys._current_frames().get(ident or 0)  # noqa: SLF001  # documented: what debuggers use
-    frames = []
+    return frames_by_thread().get(ident or 0, [])
+
+
+def frames_by_thread() -> dict[int, list[FrameType]]:
+    """Return the frames of every thread by its ident, the innermost first."""
+    return {
+        ident: list(_outwards(frame))
+        for ident, frame in sys._current_frames().items()  # noqa: SLF001  # documented: what debuggers use
+    }
+
+
+def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
-        frames.append(frame)
+        yield frame
         frame = frame.f_back
-    return frames
 
 
 def frames_of_task(task: asyncio.Task[Any]) -> list[FrameType]:

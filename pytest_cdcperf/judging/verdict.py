@@ -96,11 +96,23 @@ def _too_many_failures(snapshot: Snapshot, error_rate: float, error: str) -> lis
 def _saturated(total: Snapshot, windows: Sequence[Window]) -> list[str]:
     if not (dropped := _dropped_by_load(total)):
         return []
-    full = [window for window in windows if _dropped_by_load(window.snapshot)]
+    full = _saturated_windows(windows)
     done = sum(_count(window.snapshot) for window in full)
     span_s = sum(window.duration_s for window in full)
     rate = f"saturated at {figure(done / span_s, '/s')}" if span_s > 0 else "saturated"
     return [f"{rate}: {figure(dropped)} starts were dropped because every VU was busy; raise max_vus or lower the rate"]
+
+
+def _saturated_windows(windows: Sequence[Window]) -> Sequence[Window]:
+    """Return the windows from the first to the last in which starts were dropped, but not the one the run ends in.
+
+    That one ends with an iteration of each VU, so that its rate is too high.
+    """
+    dropping = [number for number, window in enumerate(windows) if _dropped_by_load(window.snapshot)]
+    if not dropping:
+        return ()
+    full = windows[dropping[0] : dropping[-1] + 1]
+    return full[:-1] if len(full) > 1 and full[-1] is windows[-1] else full
 
 
 def _dropped_by_load(snapshot: Snapshot) -> float:

@@ -194,6 +194,50 @@ def test_next():
     assert result_of("test_it-test_it")["metrics"]["iterations_interrupted"]["values"]["count"] >= 1
 
 
+@pytest.mark.parametrize(
+    "load",
+    [
+        "ConstantVUs(vus=2, duration='600ms', graceful_stop='200ms')",
+        "ConstantArrivalRate(rate=50, duration='600ms', vus=50, graceful_stop='200ms')",
+    ],
+    ids=["closed", "open"],
+)
+def test_a_system_that_hangs_for_good_from_the_middle_on_has_failed(pytester, write, result_of, load):
+    write(f"""
+begun = []
+
+@perf(load={load}, thresholds={{"response_time": "max<100"}})
+async def test_it():
+    begun.append(1)
+    if len(begun) > 10:
+        await asyncio.Event().wait()
+    await asyncio.sleep(0.02)
+""")
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    document = result_of("test_it-test_it")
+    (kind,) = document["failures"]
+    interrupted = document["metrics"]["iterations_interrupted"]["values"]["count"]
+    assert (document["verdict"], kind["type"], kind["count"]) == ("FAILED", "IterationTimeoutError", interrupted)
+    assert document["iterations"] == 10
+    assert "at the end of graceful_stop, at test_it.py:10" in kind["sample"]
+    assert document["metrics"]["response_time"]["values"]["max"] >= 200
+    assert any(reason.startswith("response_time max<100: observed") for reason in document["reasons"])
+    assert any("is in response_time as a lower bound" in note for note in document["notes"])
+
+
+def test_a_counted_load_that_was_not_all_started_has_failed_whatever_cut_it_short(pytester, write, result_of):
+    write("""
+@perf(load=SharedIterations(vus=1, iterations=200, max_duration='300ms', graceful_stop='100ms'), error_rate=1)
+async def test_it(vu):
+    await asyncio.sleep(60 if vu.iteration else 0)
+""")
+    run(pytester).assert_outcomes(failed=1)
+    assert result_of("test_it-test_it")["reasons"] == [
+        "198 iterations were not started within max_duration; raise it, or the vus"
+    ]
+
+
 def test_a_warning_under_load_is_kept_once_a_line(pytester, write):
     write(f"""
 import warnings

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 
 import pytest
 
+from pytest_cdcperf.cluster import agent
 from pytest_cdcperf.cluster.agent import run_share
 from pytest_cdcperf.cluster.messages import ShareDone, Stop, WindowDone
 from pytest_cdcperf.engine import run as run_module
-from pytest_cdcperf.engine.run import Body
+from pytest_cdcperf.engine.run import Body, RunOutcome
 from pytest_cdcperf.engine.vu import CurrentVU, current_vu
 from pytest_cdcperf.metrics.recorder import definitions
-from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations
+from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations, SharedIterations
 from pytest_cdcperf.model.share import Share
 from tests.unit.harness import RULES, Exit, Skip
 
@@ -111,7 +112,7 @@ def test_iterations_cut_off_and_vus_that_are_stuck_are_named(monkeypatch):
         current_vu().own.keep("last", None, close=lambda _value: through.set())
         release.wait(10)
 
-    messages, _outcome = share(body, PerVUIterations(max_duration="300ms", graceful_stop="0s"))
+    messages, _outcome = share(body, PerVUIterations(max_duration="200ms", graceful_stop="100ms"))
     release.set()
     assert through.wait(10)
     line = body.__code__.co_firstlineno + 2
@@ -119,8 +120,37 @@ def test_iterations_cut_off_and_vus_that_are_stuck_are_named(monkeypatch):
         f"VU 1 could not be stopped: blocked in a call that has no timeout (test_agent.py:{line}); give it one",
     )
     assert messages[-1].notes == (
-        "1 iterations were interrupted at the end of the graceful stop; counted nowhere else",
+        "1 iterations were interrupted at the end of the graceful stop: they count as failed, "
+        "and their time until then is in response_time as a lower bound",
     )
+    assert [(kind.type, kind.where) for kind in messages[-1].failures] == [
+        ("IterationTimeoutError", f"test_agent.py:{line}")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "why"), [("", "while thinking, or without a graceful stop"), ("Ctrl-C", "Ctrl-C")], ids=["end", "Ctrl-C"]
+)
+def test_iterations_cut_off_that_tell_nothing_of_the_system_are_named(reason, why):
+    outcome = RunOutcome(elapsed_s=1, failures=[], interrupted=3, timed_out=1, stop_reason=reason)
+    assert agent._notes(outcome)[1:] == [
+        f"2 iterations were interrupted by the end of the run ({why}); counted nowhere else"
+    ]
+
+
+def test_all_that_a_counted_load_never_started_is_a_fault():
+    """The one iteration that is cut short at the end does not hide the others."""
+    release, through = threading.Event(), threading.Event()
+
+    def body():
+        current_vu().own.keep("last", release, close=lambda _value: through.set(), cancel=threading.Event.set)
+        release.wait(10)
+
+    load = SharedIterations(vus=1, iterations=20, max_duration="200ms", graceful_stop="100ms")
+    messages, outcome = share(body, load)
+    assert through.wait(10)
+    assert (outcome.interrupted, outcome.stop_reason) == (1, "")
+    assert messages[-1].faults == ("19 iterations were not started within max_duration; raise it, or the vus",)
 
 
 def test_the_recorders_notes_are_handed_on():

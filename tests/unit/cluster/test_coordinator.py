@@ -355,6 +355,8 @@ def test_iterations_were_skipped_only_where_all_of_them_were():
     assert several(gw0=[done()], gw1=[done(skipped="not today")]).skip_reason() == "not today"
     assert several(gw0=[window(0, 5), done()], gw1=[done(skipped="not today")]).skip_reason() == ""
     assert coordinated(done()).skip_reason() == ""
+    hung = Window(0, 1, Snapshot({SeriesKey("iteration_failed", Kind.RATE): RateState(1, 1)}))  # completed none
+    assert coordinated(hung, done(skipped="not today")).skip_reason() == ""
 
 
 def test_metrics_that_only_a_worker_defined_are_known_afterwards():

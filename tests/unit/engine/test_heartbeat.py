@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import threading
 
 import pytest
@@ -68,6 +69,15 @@ def test_a_beat_is_due_ten_milliseconds_after_the_one_before(clock):
     assert beats.beat() == 0.0
 
 
+def test_a_beat_that_is_too_late_stays_due(clock):
+    beats = Beats(clock)
+    clock.advance(0.015)
+    assert beats.beat_within(5.0) == pytest.approx(5.0)
+    clock.advance(0.0151)
+    assert beats.beat_within(5.0) == math.inf
+    assert beats.beat() == pytest.approx(5.1)
+
+
 def test_a_stop_counts_as_long_as_it_was_also_at_the_very_end(recorder, clock):
     with Heartbeat(recorder, clock):
         clock.advance(1.01)
@@ -109,6 +119,17 @@ def test_an_event_loop_beats_instead_of_the_thread(recorder, clock):
     beats, lost_s = delays(recorder)
     assert (beats.max, lost_s) == (pytest.approx(40.0), pytest.approx(0.04))
     assert heart.take(1.0).on_loop
+
+
+def test_the_thread_beside_an_event_loop_beats_every_fifty_milliseconds(recorder, clock):
+    with Heartbeat(recorder, clock) as heart:
+        heart.beat_on(FakeLoop())
+        assert heart._thread_beats.due_ns - clock.now_ns() == 50_000_000
+        heart.loop_ends()
+        clock.advance(0.05)  # in which the thread may still be asleep
+    beats, lost_s = delays(recorder)
+    assert (beats is None or beats.max == 0.0, lost_s) == (True, 0.0)
+    assert heart.take(1.0) is None
 
 
 def test_what_an_event_loop_left_overdue_at_its_end_counts(recorder, clock):

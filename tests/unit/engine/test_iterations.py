@@ -7,6 +7,7 @@ from pytest_cdcperf.engine.failures import Failures
 from pytest_cdcperf.engine.iterations import Iterations, RunContext, StopSignal
 from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.vu import VU
+from pytest_cdcperf.errors import IterationTimeoutError
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
 from pytest_cdcperf.model.load import Phase
@@ -81,6 +82,49 @@ def test_an_iteration_cut_short_is_written_down_nowhere_and_the_next_one_is(subj
     subject.iterate(0.1)
     assert subject.figures()["iterations"].total == 1
     assert not subject.iterations.was_cut
+
+
+def test_an_iteration_cut_short_that_failed_took_at_least_the_time_until_then(subject):
+    intended_ns = subject.clock.now_ns()
+    subject.clock.advance(1)
+    subject.iterations.begin(intended_ns)
+    subject.clock.advance(3)
+    subject.vu.think_ns = round(0.5e9)
+    assert subject.iterations.under_way_s == 3
+    assert subject.iterations.cut_short(IterationTimeoutError(3, "graceful_stop", "t.py:7"))
+    assert not subject.iterations.cut_short(IterationTimeoutError(4, "graceful_stop", "t.py:7"))
+    subject.clock.advance(1)
+    subject.iterations.end(ConnectionError("cancelled"))
+    figures = subject.figures()
+    assert figures["response_time"].sum == pytest.approx(3500)
+    assert figures["iteration_duration"].sum == pytest.approx(3000)
+    assert (figures["iteration_failed"].hits, figures["iteration_failed"].total) == (1, 1)
+    assert "iterations" not in figures
+    assert [(kind.type, kind.where, kind.count, kind.sample) for kind in subject.failures.kinds()] == [
+        ("IterationTimeoutError", "t.py:7", 1, "sample of interrupted after 3 s at the end of graceful_stop, at t.py:7")
+    ]
+
+
+def test_an_iteration_is_written_down_once_where_it_ends_while_it_is_cut(subject):
+    subject.iterations.begin()
+    looks = []
+
+    class Running:
+        """True at the first look, and then the iteration has ended."""
+
+        def __get__(self, _instance, _owner):
+            looks.append(1)
+            return len(looks) == 1
+
+        def __set__(self, _instance, _value):
+            pass
+
+    subject.iterations.__class__ = type("Ending", (Iterations,), {"running": Running()})
+    assert not subject.iterations.cut_short(IterationTimeoutError(3, "graceful_stop", ""))
+    subject.iterations.end()
+    figures = subject.figures()
+    assert figures["iterations"].total == figures["iteration_failed"].total == 1
+    assert figures["iteration_failed"].hits == 0
 
 
 def test_between_iterations_there_is_nothing_to_cut(subject):

@@ -53,26 +53,35 @@ def open_loop():
     return Subject(ConstantArrivalRate(rate=10, duration="10s", vus=2, max_vus=3, max_lateness="2s"))
 
 
+def overdue(subject, elapsed_s):
+    return [member.vu.id for member, limit in subject.loop.under_way(elapsed_s) if limit.at_s <= elapsed_s]
+
+
 def lags(subject):
     figures = subject.figures()
     return figures["vu_wait"].sum, figures["generator_lag"].sum
 
 
 @pytest.mark.parametrize(
-    ("intended_s", "free_since_s", "now_s", "vu_wait_ms", "generator_lag_ms"),
+    ("waits_from_s", "free_since_s", "now_s", "vu_wait_ms", "generator_lag_ms"),
     [
-        (5.0, 4.0, 5.0, 0, 0),  # free and on time
-        (5.0, 4.0, 5.25, 0, 250),  # free, and we were late
+        (None, 4.0, 5.0, 0, 0),  # free and on time
+        (None, 4.0, 5.25, 0, 250),  # free, and we were late
         (5.0, 5.5, 5.5, 500, 0),  # every VU was busy
         (5.0, 5.5, 5.75, 500, 250),  # both, one after the other
+        (5.25, 5.5, 5.5, 250, 250),  # the other way round
         (5.0, 5.0, 5.0, 0, 0),
-        (5.0, 4.0, 7.0, 0, 2000),  # as late as it may be
+        (5.0, 7.0, 7.0, 2000, 0),  # as long as it may wait
+        (None, 5.25, 5.5, 0, 500),  # another VU was free
+        (None, 4.0, 8.0, 0, 3000),  # what we are late by drops nothing
+        (5.0, None, 5.5, 0, 500),  # taken by a VU that was still to come
     ],
 )
-def test_two_lags_never_one(open_loop, intended_s, free_since_s, now_s, vu_wait_ms, generator_lag_ms):
+def test_two_lags_never_one(open_loop, waits_from_s, free_since_s, now_s, vu_wait_ms, generator_lag_ms):
     (member, _) = open_loop.loop.first_members()
     open_loop.go_to(now_s)
-    assert open_loop.loop.on_time(member, open_loop.at(intended_s), open_loop.at(free_since_s))
+    waits_from_ns, free_since_ns = (0 if at_s is None else open_loop.at(at_s) for at_s in (waits_from_s, free_since_s))
+    assert open_loop.loop.on_time(member, open_loop.at(5), waits_from_ns, free_since_ns)
     assert lags(open_loop) == (pytest.approx(vu_wait_ms), pytest.approx(generator_lag_ms))
     assert open_loop.loop.take_dropped() == 0
 
@@ -82,20 +91,40 @@ def test_how_late_a_start_is_counts_in_the_phase_of_the_start():
     (member,) = ramp.loop.first_members()
     ramp.go_to(6)
     for intended_s in (4.5, 5.5):
-        assert ramp.loop.on_time(member, ramp.at(intended_s), ramp.at(4))
+        assert ramp.loop.on_time(member, ramp.at(intended_s), 0, ramp.at(4))
     drained = ramp.recorder.drain()
     for metric in ("vu_wait", "generator_lag"):
         assert drained.phases(metric) == {0, 1}
     assert [drained.select("generator_lag", phases={phase}).sum for phase in (0, 1)] == [1500, 500]
 
 
-def test_a_start_that_is_taken_too_late_is_dropped_and_measured_nowhere(open_loop):
+def test_a_start_that_waited_too_long_for_a_vu_is_dropped_and_measured_nowhere(open_loop):
     (member, _) = open_loop.loop.first_members()
-    open_loop.go_to(7.000001)
-    assert not open_loop.loop.on_time(member, open_loop.at(5), open_loop.at(4))
+    open_loop.go_to(8)
+    assert not open_loop.loop.on_time(member, open_loop.at(5), open_loop.at(5), open_loop.at(7) + 1)
     assert open_loop.loop.take_dropped() == 1
     assert open_loop.loop.take_dropped() == 0
     assert open_loop.figures() == {}
+
+
+def test_without_any_lateness_only_what_finds_every_vu_busy_is_dropped():
+    subject = Subject(ConstantArrivalRate(rate=10, duration="10s", vus=1, max_lateness="0s"))
+    (member,) = subject.loop.first_members()
+    subject.go_to(8)
+    assert subject.loop.on_time(member, subject.at(5), 0, subject.at(6))
+    assert not subject.loop.on_time(member, subject.at(5), subject.at(5), subject.at(6))
+    assert subject.loop.take_dropped() == 1
+
+
+def test_a_start_waits_for_a_busy_vu_where_none_is_free_and_there_may_be_no_more(open_loop):
+    loop = open_loop.loop
+    open_loop.go_to(5)
+    for member in loop.first_members():
+        loop.joins(member)
+    assert [loop.hand_out() for _ in range(2)] == [(None, 0)] * 2
+    assert loop.hand_out() == (loop.members[2], 0)
+    loop.joins(loop.members[2])
+    assert loop.hand_out() == (None, open_loop.at(5))
 
 
 def test_it_grows_to_its_most_vus_and_no_further(open_loop):
@@ -151,6 +180,19 @@ def test_no_more_wait_than_come_while_one_may_be_late(load, most):
     assert Subject(load).loop.most_queued == most
 
 
+def test_only_starts_that_no_vu_is_free_for_are_too_many():
+    loop = Subject(ConstantArrivalRate(rate=10, duration="10s", vus=3, max_vus=3, max_lateness="200ms")).loop
+    for member in loop.first_members():
+        loop.joins(member)
+    for _ in range(3 + loop.most_queued):
+        loop.hand_out()
+        assert not loop.too_many_wait
+    loop.hand_out()
+    assert loop.too_many_wait
+    loop.drop_queued()
+    assert not loop.too_many_wait
+
+
 def test_starts_count_from_the_common_start():
     loop = Subject(ConstantArrivalRate(rate=2, duration="1s", start_at="1m")).loop
     assert list(loop.starts) == [60, 60.5]
@@ -160,8 +202,9 @@ def test_iterations_of_an_open_loop_are_overdue_after_the_graceful_stop_only(ope
     first, second = open_loop.loop.first_members()
     first.begin()
     assert second.running is False
-    assert open_loop.loop.overdue(39.9) == []
-    assert open_loop.loop.overdue(40.0) == [first]
+    assert overdue(open_loop, 39.9) == []
+    assert overdue(open_loop, 40.0) == [first.vu.id]
+    assert open_loop.loop.next_limit_s(0) == open_loop.loop.last_s == 40
 
 
 def test_a_closed_vu_waits_runs_and_stops():
@@ -221,6 +264,32 @@ def test_starts_that_are_due_when_the_run_ends_are_counted_and_later_ones_are_no
     assert subject.loop.take_dropped() == 0
 
 
+@pytest.mark.parametrize(("reason", "dropped", "unstarted"), [("", 1, 0), ("Ctrl-C", 0, 1)])
+def test_a_start_that_nobody_had_taken_at_the_end_is_dropped_for_what_ended_the_run(reason, dropped, unstarted):
+    subject = Subject(ConstantArrivalRate(rate=10, duration="1s", vus=1))
+    subject.stop.end(reason)
+    assert subject.loop.offers()
+    subject.loop.drop_untaken()
+    assert (subject.loop.take_dropped(), subject.loop.take_unstarted()) == (dropped, unstarted)
+    subject.loop.waits()
+    assert not subject.loop.offers()
+
+
+def test_starts_that_are_due_and_that_nobody_accounts_for_came_to_nothing():
+    """Ten are due by 0.95 s: one ran, one was dropped before and one since, and the event loop is blocked for good."""
+    subject = Subject(ConstantArrivalRate(rate=10, duration="10s", start_at="1s", vus=1))
+    (member,) = subject.loop.first_members()
+    member.begin()
+    subject.loop.drop()
+    subject.loop.take_dropped()
+    subject.loop.drop()
+    subject.go_to(1.95)
+    subject.loop.drop_unaccounted()
+    assert subject.loop.take_unstarted() == 7
+    subject.loop.drop_unaccounted()
+    assert subject.loop.take_unstarted() == 0
+
+
 def test_all_starts_are_counted_of_a_run_that_could_not_go_on():
     subject = Subject(ConstantArrivalRate(rate=10, duration="1s"))
     subject.stop.fail("no more threads")
@@ -229,10 +298,10 @@ def test_all_starts_are_counted_of_a_run_that_could_not_go_on():
 
 
 @pytest.mark.parametrize(
-    ("elapsed_s", "overdue"),
+    ("elapsed_s", "cut"),
     [(19.9, []), (20.1, []), (22.9, []), (23, [2]), (27.9, [2]), (28.1, [1, 2]), (31, [2]), (39, [1, 2])],
 )
-def test_whom_the_ramp_took_away_is_overdue_after_its_grace(elapsed_s, overdue):
+def test_whom_the_ramp_took_away_is_overdue_after_its_grace(elapsed_s, cut):
     """VU 2 leaves at 20 s and VU 1 at 25 s; VU 1 is back from 30 s on."""
     ramp = RampingVUs(
         start_at="5s",
@@ -244,24 +313,64 @@ def test_whom_the_ramp_took_away_is_overdue_after_its_grace(elapsed_s, overdue):
     subject = Subject(ramp)
     for member in subject.loop.members:
         member.begin()
-    assert [member.vu.id for member in subject.loop.overdue(elapsed_s)] == overdue
+    assert overdue(subject, elapsed_s) == cut
     for member in subject.loop.members:
         member.end()
-    assert subject.loop.overdue(elapsed_s) == []
+    assert overdue(subject, elapsed_s) == []
 
 
 def test_a_constant_load_is_overdue_after_the_graceful_stop():
     subject = Subject(ConstantVUs(start_at="1s", duration="10s", graceful_stop="4s"))
     subject.loop.members[0].begin()
-    assert subject.loop.overdue(14.9) == []
-    assert subject.loop.overdue(15) == subject.loop.members
+    assert overdue(subject, 14.9) == []
+    assert overdue(subject, 15) == [1]
+    assert subject.loop.next_limit_s(0) == 15
+
+
+def test_the_graceful_stop_begins_where_the_load_is_ended():
+    for load in (
+        ConstantVUs(duration="10s", graceful_stop="4s"),
+        RampingVUs(start_vus=1, stages=[("10s", 1)], graceful_stop="4s"),
+        ConstantArrivalRate(rate=1, duration="10s", vus=1, graceful_stop="4s"),
+    ):
+        subject = Subject(load)
+        (member,) = subject.loop.members or subject.loop.first_members()
+        member.begin()
+        subject.loop.end_now(12)
+        assert subject.loop.last_s == 14
+        subject.loop.end_now(3)
+        assert subject.loop.last_s == subject.loop.next_limit_s(3) == 7
+        assert (overdue(subject, 6.9), overdue(subject, 7)) == ([], [1])
 
 
 def test_vus_that_are_there_to_the_end_have_the_graceful_stop():
     subject = Subject(RampingVUs(start_vus=2, stages=[("10s", 2)], graceful_ramp_down="0s", graceful_stop="30s"))
     for member in subject.loop.members:
         member.begin()
-    assert subject.loop.overdue(10.5) == []
+    assert overdue(subject, 10.5) == []
+
+
+@pytest.mark.parametrize(
+    "stages", [[("10s", 0)], [("9s", 2), ("1s", 0)], [("10s", 2), ("0s", 0)]], ids=["ramp", "hold", "step"]
+)
+def test_a_vu_that_the_ramp_takes_away_at_its_very_end_has_the_ramps_grace(stages):
+    subject = Subject(RampingVUs(start_vus=2, stages=stages, graceful_ramp_down="1s", graceful_stop="30s"))
+    for member in subject.loop.members:
+        member.begin()
+    assert 1 not in overdue(subject, 10.9)
+    assert overdue(subject, 11) == [1, 2]
+
+
+def test_the_next_limit_is_that_of_an_iteration_under_way():
+    ramp = RampingVUs(start_vus=3, stages=[("3s", 0)], graceful_ramp_down="500ms")  # they leave at 1, 2 and 3 s
+    subject = Subject(ramp)
+    first, second, third = subject.loop.members
+    for member in (first, third):
+        member.begin()
+    assert second.running is False
+    assert [subject.loop.next_limit_s(now_s) for now_s in (0, 1.5, 3.4)] == pytest.approx([1.5, 3.5, 3.5])
+    third.end()
+    assert subject.loop.next_limit_s(0) == pytest.approx(3.5)
 
 
 def test_loops_are_closed_or_open():

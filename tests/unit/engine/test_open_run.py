@@ -9,6 +9,7 @@ import pytest
 
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine.vu import CurrentVU
+from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.model.load import (
     ConstantArrivalRate,
     PerVUIterations,
@@ -81,6 +82,64 @@ def test_a_blocked_open_loop_grows_to_its_most_vus_and_accounts_for_every_start(
     assert ran.figure("vu_wait", "count") == done
 
 
+def test_without_any_lateness_starts_that_find_a_free_vu_are_run(subject):
+    load = ConstantArrivalRate(rate=100, duration="100ms", vus=10, max_vus=20, max_lateness="0s")
+    ran = subject.execute(lambda: None, load)
+    assert ran.figure("iterations") == 10
+    assert ran.total.select("dropped_iterations") is None
+
+
+def test_a_start_that_waits_for_the_thread_of_a_vu_waits_for_the_generator(monkeypatch):
+    start = threading.Thread.start
+
+    def slow(thread):
+        if thread.name.startswith("cdcperf-vu"):
+            threading.Event().wait(0.05)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", slow)
+    load = ConstantArrivalRate(rate=1000, duration="3ms", vus=1, max_vus=3)
+    release = threading.Event()
+    ran = Subject("threads").execute(lambda: release.wait(0.3), load)
+    assert ran.figure("vu_wait", "max") == 0
+    assert ran.figure("generator_lag", "max") >= 50
+
+
+def test_starts_that_a_blocked_event_loop_never_hands_out_are_counted(monkeypatch):
+    monkeypatch.setattr(run_module, "CANCEL_GRACE_S", 0.2)
+    release = threading.Event()
+    tasks = Subject("tasks")
+
+    async def body():
+        if VU.iteration:
+            release.wait(20)
+
+    load = ConstantArrivalRate(rate=50, duration="400ms", vus=1, graceful_stop="100ms")
+    ran = tasks.execute(body, load)
+    release.set()
+    dropped = ran.total.select("dropped_iterations")
+    assert ran.outcome.stuck_vus == [1]
+    assert ran.figure("iterations") == 1
+    assert ran.outcome.interrupted == 1
+    assert dropped.total == 18
+    assert ran.total.select("dropped_iterations", dict(builtin.RUN_ENDED)).total == 18
+
+
+def test_tasks_of_an_open_loop_that_never_wait_take_turns():
+    """The first start blocks until many are due."""
+    order = []
+
+    async def body():
+        if not order:
+            threading.Event().wait(0.06)
+        order.append(VU.id)
+
+    Subject("tasks").execute(body, ConstantArrivalRate(rate=1000, duration="50ms", vus=2))
+    assert len(order) == 50
+    assert set(order[1:5]) == {1, 2}
+    assert abs(order.count(1) - order.count(2)) <= 4
+
+
 def test_the_workers_of_an_open_loop_run_the_plan_between_them():
     load = ConstantArrivalRate(rate=1000, duration="50ms", vus=3)
     parts = [Subject("threads").execute(lambda: None, load, share=Share(index, 3)) for index in range(3)]
@@ -109,7 +168,7 @@ def test_an_open_loop_ends_when_the_run_does(subject):
         ConstantArrivalRate(rate=10, duration="200ms", vus=2, graceful_stop="300ms"),
     ],
 )
-def test_iterations_are_interrupted_at_the_end_of_the_graceful_stop_and_do_not_fail(subject, load):
+def test_iterations_are_interrupted_at_the_end_of_the_graceful_stop_and_have_failed(subject, load):
     release = threading.Event()
     through = []
 
@@ -130,10 +189,16 @@ def test_iterations_are_interrupted_at_the_end_of_the_graceful_stop_and_do_not_f
 
     ran = subject.execute(body, load)
     assert sorted(through) == [1, 2]
-    assert (ran.outcome.interrupted, ran.outcome.stuck_vus, ran.outcome.failures) == (2, [], [])
+    assert (ran.outcome.interrupted, ran.outcome.timed_out, ran.outcome.stuck_vus) == (2, 2, [])
+    (kind,) = ran.outcome.failures
+    assert (kind.type, kind.count) == ("IterationTimeoutError", 2)
+    assert kind.where.startswith("test_open_run.py:")
+    assert kind.sample.endswith(f" s at the end of graceful_stop, at {kind.where}")
     assert ran.figure("iterations_interrupted") == 2
     assert ran.total.select("iterations") is None
-    assert ran.total.select("iteration_failed") is None
+    assert ran.figure("iteration_failed", "hits") == ran.figure("iteration_failed") == 2
+    assert ran.figure("response_time", "count") == ran.figure("iteration_duration", "count") == 2
+    assert ran.outcome.stop_reason == ""
 
 
 def test_whom_the_ramp_took_away_is_interrupted_and_the_others_go_on(subject, monkeypatch):
@@ -165,7 +230,8 @@ def test_whom_the_ramp_took_away_is_interrupted_and_the_others_go_on(subject, mo
     assert cut == [2]
     assert ran.outcome.interrupted >= 1  # the other one too, where the host is very slow
     assert ran.figure("iterations") >= 1
-    assert ran.figure("iteration_failed", "hits") == 0
+    assert ran.figure("iteration_failed", "hits") == ran.outcome.interrupted
+    assert "at the end of graceful_ramp_down, at test_open_run.py" in ran.outcome.failures[0].sample
 
 
 def test_several_loads_have_vus_and_a_tag_of_their_own(subject):

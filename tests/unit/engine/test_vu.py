@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from contextvars import copy_context
 
 import pytest
 
@@ -125,6 +127,29 @@ def test_in_once_mode_nobody_thinks_in_an_async_body_either():
         return thought
 
     assert asyncio.run(main())
+
+
+def test_thinking_counts_in_the_vus_own_thread_only():
+    vu, paused = make_vu(), []
+    vu.pause = lambda seconds: paused.append((seconds, vu.is_thinking))
+    with acting_as(vu):
+        beside = threading.Thread(target=copy_context().run, args=(think, 0.5))
+        beside.start()
+        beside.join(10)
+        assert vu.think_ns == 0
+        think(0.25)
+    assert vu.think_ns > 0
+    assert paused == [(0.5, False), (0.25, True)]
+    assert not vu.is_thinking
+
+
+def test_a_blocking_pause_in_a_thread_of_an_async_body_is_refused():
+    async def body():
+        with pytest.raises(WrongFaceError, match=r"^think\(\) blocks"):
+            await asyncio.to_thread(think, 0.5)
+
+    with acting_as(make_vu(is_async=True)):
+        asyncio.run(body())
 
 
 def test_thinking_in_an_async_body_counts_in_the_vus_own_task_only():

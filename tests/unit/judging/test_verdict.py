@@ -155,11 +155,15 @@ def test_drops_fail_the_run_and_say_at_what_rate_it_was_saturated():
     windows = [
         window(0, iterations=100),
         window(1, iterations=60, dropped_iterations=15),
-        window(2, iterations=40, dropped_iterations=25),
+        window(2, iterations=30),  # those who waited have not been dropped yet
+        window(3, iterations=60, dropped_iterations=20),
+        window(4, iterations=70, dropped_iterations=5),  # the last iterations of all VUs
     ]
     judgement = judged(snapshot, windows=windows)
     assert judgement.verdict is Verdict.FAILED
     assert judgement.reasons == (SATURATED.format("saturated at 50/s", 40),)
+    (reason,) = judged(snapshot, windows=windows[-1:]).reasons
+    assert reason == SATURATED.format("saturated at 70/s", 40)
     assert judged(snapshot).reasons == (SATURATED.format("saturated", 40),)
 
 
