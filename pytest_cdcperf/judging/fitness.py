@@ -6,7 +6,8 @@ and one that is crossed may be crossed by the generator alone. A run is INVALID 
 - (a) a worker could not run for more than 15 % of the time: load and figures are the generator's own;
 - (b) an upper limit is crossed, and the own delay is above 10 ms and above that limit itself;
 - (c) an upper limit is crossed that the figure less the own delay keeps, and the own delay is above 5 % of the limit;
-- (d) a lower limit on a count is missed that would be kept without the time that was lost.
+- (d) a lower limit on a count is missed that would be kept without the time that was lost, or in a closed loop without
+  the own delay of each iteration.
 
 Otherwise the verdict stands, and an own delay above 10 ms and a tenth of the figure is told beside it.
 """
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pytest_cdcperf.judging.cause import cause
-from pytest_cdcperf.judging.own_delay import SMALLEST_MS, is_time, lost_s, own_delay_ms, tolerance_ms
+from pytest_cdcperf.judging.own_delay import SMALLEST_MS, is_time, lost_s, own_delay_ms, slowed_share, tolerance_ms
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.judging.words import reason, subject
 from pytest_cdcperf.judging.worker_delay import WHOLE_RUN, WorkerDelay
@@ -36,12 +37,14 @@ class Measured:
     """A threshold's result with the generator's part in it.
 
     *own_ms* is the own delay at the threshold's aggregate over the windows that were judged, and *lost* the share of
-    their time in which the generator could not run, the mean of all workers.
+    their time in which the generator could not run, the mean of all workers. *slowed* is the share of an iteration of a
+    closed loop that may be the own delay.
     """
 
     result: ThresholdResult
     own_ms: float = 0.0
     lost: float = 0.0
+    slowed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def measured(result: ThresholdResult, delays: Snapshot, worker_seconds: float) -
     lost = lost_s(delays) / worker_seconds if worker_seconds > 0 else 0.0
     threshold = result.threshold
     if not isinstance(threshold, Threshold) or threshold.aggregate == "count" or not is_time(threshold.metric):
-        return Measured(result, lost=lost)
+        return Measured(result, lost=lost, slowed=slowed_share(delays))
     return Measured(result, own_delay_ms(delays, threshold.aggregate), lost)
 
 
@@ -116,13 +119,22 @@ def _doubt(measured: Measured) -> str:
     if threshold.is_upper and crossed and large and threshold.holds(observed - own_ms):
         own = f"up to {_ms(min(own_ms, observed))} of that is the generator's own delay"
         return f"{own}, so it cannot be told whether the limit was kept"
-    if threshold.is_lower and crossed and _counts(threshold) and 0 < measured.lost < 1:
-        without = observed / (1 - measured.lost)
-        if threshold.holds(without):
-            share, would_be = figure(measured.lost, "%"), figure(without, threshold.unit)
-            lost = f"the generator could not run for {share} of the time, without which it is {would_be}"
-            return f"{lost}, so it cannot be told whether the limit was kept"
+    if threshold.is_lower and crossed and _counts(threshold):
+        return _doubt_of_count(threshold, observed, measured)
     return ""
+
+
+def _doubt_of_count(threshold: Threshold, observed: float, measured: Measured) -> str:
+    share = max(measured.lost, measured.slowed)
+    if not 0 < share < 1 or not threshold.holds(without := observed / (1 - share)):
+        return ""
+    if share == measured.lost:
+        why = f"the generator could not run for {figure(share, '%')} of the time"
+    else:
+        why = f"up to {figure(share, '%')} of an iteration is the generator's own delay"
+    return (
+        f"{why}, without which it is {figure(without, threshold.unit)}, so it cannot be told whether the limit was kept"
+    )
 
 
 def _note(measured: Measured, why: str) -> list[str]:

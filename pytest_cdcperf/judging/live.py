@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pytest_cdcperf.judging.intervals import PhaseWindows, Precision, quantile_precision
 from pytest_cdcperf.judging.names import absence
-from pytest_cdcperf.judging.own_delay import GENERATORS, only_delays
+from pytest_cdcperf.judging.own_delay import TELLING, only_delays
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult, evaluate
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.phases import PhaseOf, PhaseSpan, Span, seconds_in, spans_of
@@ -163,7 +163,7 @@ class _WorstWindow:
         self.delays: tuple[Snapshot, float] = (Snapshot(), 0.0)
 
     def add(self, window: Window) -> None:
-        piece = Window(window.start_s, window.end_s, window.snapshot.only({_metric(self._threshold), *GENERATORS}))
+        piece = Window(window.start_s, window.end_s, window.snapshot.only({_metric(self._threshold), *TELLING}))
         if self._pieces and self._number(self._pieces[-1].start_s) == self._number(window.start_s):
             piece = join(self._pieces.pop(), piece)
         self._pieces.append(Window(piece.start_s, piece.end_s, piece.snapshot.packed()))

@@ -16,7 +16,9 @@ from pytest_cdcperf.metrics.snapshot import CounterState, Kind, Snapshot
 WAKES = 2  # of one iteration
 SMALLEST_MS = 10.0
 TOLERATED_SHARE = 0.1
+_MOST_SLOWED = 0.99  # the own delay is an upper bound, and may be above all that was measured
 GENERATORS = {builtin.GENERATOR_DELAY.name, builtin.GENERATOR_LAG.name, builtin.GENERATOR_LOST.name}
+TELLING = {*GENERATORS, builtin.ITERATION_DURATION.name}  # of the generator's part in a figure
 
 
 def own_delay_ms(snapshot: Snapshot, aggregate: str) -> float:
@@ -50,9 +52,20 @@ def lost_s(snapshot: Snapshot) -> float:
     return state.total if isinstance(state, CounterState) else 0.0
 
 
+def slowed_share(snapshot: Snapshot) -> float:
+    """Return the share of an iteration, 0 to 0.99, that may be the generator's own delay.
+
+    It lowers the rate of a closed loop. Where iterations start by the clock it does not: the share is 0.
+    """
+    took_ms = _at(snapshot, builtin.ITERATION_DURATION.name, "avg")
+    if took_ms <= 0 or snapshot.select(builtin.GENERATOR_LAG.name) is not None:
+        return 0.0
+    return min(_MOST_SLOWED, own_delay_ms(snapshot, "avg") / took_ms)
+
+
 def only_delays(snapshot: Snapshot) -> Snapshot:
-    """Return those series of *snapshot* that tell of the generator's own delay."""
-    return snapshot.only(GENERATORS)
+    """Return those series of *snapshot* that tell of the generator's part in a figure."""
+    return snapshot.only(TELLING)
 
 
 def _at(snapshot: Snapshot, metric: str, aggregate: str) -> float:

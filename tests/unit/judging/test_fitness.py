@@ -32,9 +32,9 @@ def worker(lost_s=0.0, *, seconds=1.0, name="main", phases=(), evidence=None, ho
     return delay
 
 
-def judged(of, *, own_ms=0.0, lost=0.0, because=CPU):
+def judged(of, *, own_ms=0.0, lost=0.0, slowed=0.0, because=CPU):
     """Return the outcome, and the note, of one threshold."""
-    fitness = assess([Measured(of, own_ms, lost)], [worker(0.1, evidence=because)])
+    fitness = assess([Measured(of, own_ms, lost, slowed)], [worker(0.1, evidence=because)])
     assert fitness.reasons == ()
     return fitness.results[0].outcome, fitness.results[0].note
 
@@ -152,6 +152,19 @@ def test_it_says_how_much_would_have_come():
     assert note == f"the generator could not run for 22% of the time, without which it is 206.4/s, so {HIDES}"
 
 
+@pytest.mark.parametrize(
+    ("observed", "lost", "slowed", "outcome"),
+    [(194.0, 0.0, 0.04, Outcome.UNFIT), (194.0, 0.0, 0.02, Outcome.FAILED), (161.0, 0.2, 0.04, Outcome.UNFIT)],
+)
+def test_the_own_delay_of_each_iteration_may_be_why_a_closed_loop_did_less(observed, lost, slowed, outcome):
+    of = result("rate>=200", observed, metric="iterations")
+    found, note = judged(of, lost=lost, slowed=slowed, because=None)
+    assert found is outcome
+    if not lost and found is Outcome.UNFIT:
+        delay = "up to 4% of an iteration is the generator's own delay"
+        assert note == f"{delay}, without which it is 202.1/s, so {HIDES}"
+
+
 @pytest.mark.parametrize("outcome", [Outcome.TOO_FEW, Outcome.NO_SAMPLES, Outcome.NOT_JUDGED])
 def test_what_was_not_judged_stays_so(outcome):
     fitness = assess([Measured(result("p(95)<100", 144.0, outcome), 500.0, 0.5)], [])
@@ -186,6 +199,16 @@ def test_in_an_unfit_run_the_cause_is_said_once_and_no_verdict_holds():
     assert [BECAUSE in line for line in fitness.lines] == [True, False]
     assert fitness.lines[1].endswith(f"(p(95)<100): up to 78.4 ms of that is the generator's own delay, so {HIDES}")
     assert fitness.notes == ()
+
+
+@pytest.mark.parametrize(("lag", "slowed"), [({}, 0.4), ({"generator_lag": [0.0]}, 0.0)])
+def test_only_in_a_closed_loop_the_own_delay_slows_iterations(lag, slowed):
+    delays = window(0, ms=[1.0] * 100, metric="generator_delay", generator_lost_s=0.5).snapshot
+    delays.merge(window(0, ms=[5.0] * 100, metric="iteration_duration").snapshot)
+    for metric, values in lag.items():
+        delays.merge(window(0, ms=values, metric=metric).snapshot)
+    found = measured(result("rate>=200", 161.0, metric="iterations"), delays, 2.0)
+    assert (found.lost, found.slowed) == (0.25, pytest.approx(slowed, rel=0.02))
 
 
 def test_only_times_have_an_own_delay():
