@@ -56,7 +56,7 @@ def _show(situation: Situation, sent: Sequence[Sent], found: Sequence[Case]) -> 
             if any(case.verdict == verdict for case in of)
         ]
         print(f"    {figure}: true {of[0].truth:.1f}, measured {of[0].measured:.1f}{own}; {'; '.join(said)} x true")
-    for line in result.warnings[:1]:
+    for line in result.reasons[:1]:
         print(f"    {line}")
-    if evidence and not result.warnings and lost > 0.005:
+    if evidence and not result.reasons and lost > 0.005:
         print(f"    {cause(max(evidence, key=lambda seen: seen.late_s))}")

@@ -12,7 +12,7 @@ from benchmarks.fitness.worker import Sent
 from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.judging.own_delay import tolerance_ms
-from pytest_cdcperf.judging.threshold import Limit, Outcome, parse_thresholds
+from pytest_cdcperf.judging.threshold import Limit, Outcome, Threshold, ThresholdResult, parse_thresholds
 from pytest_cdcperf.reporting.result import RunFacts, RunResult
 
 KEPT = (1.1, 1.2, 1.35, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)  # times the truth: a fit generator passes them
@@ -45,8 +45,8 @@ class Case:
 
 
 def replayed(sent: Sequence[Sent], limits: Mapping[str, Sequence[Limit]], situation: Situation) -> RunResult:
-    """Return the result of a run whose workers *sent* so, judged by *limits*, an unfit generator being told only."""
-    facts = RunFacts("r", "t", "load", 0.0, on_unfit="warn")
+    """Return the result of a run whose workers *sent* so, judged by *limits*."""
+    facts = RunFacts("r", "t", "load", 0.0)
     names = [f"gw{number}" for number in range(len(sent))]
     plan = Plan("t", 1, facts, parse_thresholds(limits), phases=situation.load.phases)
     coordinator = Coordinator(plan, names)
@@ -83,21 +83,22 @@ def cases(situation: Situation, sent: Sequence[Sent]) -> list[Case]:
 def _cases(run: str, figure: str, truth: float, result: RunResult, *, came: bool) -> Iterator[Case]:
     for threshold in result.thresholds:
         measured, limit = threshold.observed or 0.0, threshold.threshold
-        rule = _rule(result.warnings, f"{limit}: ")
+        rule = _rule(result, threshold)
         verdict = "INVALID" if rule else ("FAILED" if threshold.outcome is Outcome.FAILED else "PASSED")
         right = came and (figure == RATE or abs(measured - truth) <= tolerance_ms(truth))
         holds = limit.holds(truth), limit.holds(measured)
         yield Case(run, figure, truth, measured, limit.limit, *holds, came, right, verdict, rule)
 
 
-def _rule(warnings: Sequence[str], limit: str) -> str:
-    """Return which part of the rule leaves *limit* untold, "" where it is told."""
-    if any("(allowed" in warning for warning in warnings):
+def _rule(result: RunResult, of: ThresholdResult) -> str:
+    """Return which part of the rule leaves a limit untold, "" where it is told."""
+    if any("(allowed" in reason for reason in result.reasons):
         return "a"
-    words = next((warning for warning in warnings if warning.startswith(limit)), "")
-    if not words:
+    if of.outcome is not Outcome.UNFIT:
         return ""
-    return "b" if "is above the limit" in words else ("c" if "of which up to" in words else "d")
+    if isinstance(of.threshold, Threshold) and of.threshold.is_lower:
+        return "d"
+    return "b" if "is above the limit" in of.note else "c"
 
 
 @dataclass

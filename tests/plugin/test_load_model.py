@@ -256,8 +256,10 @@ def test_it(begun):
 """)
     run(pytester).assert_outcomes(failed=1)
     back, short, absent = result_of("test_it-test_it")["thresholds"]
-    assert (back["expression"], back["outcome"]) == ("p(95) back within 900% in 3s", "passed")
-    assert back["interval"][0] <= back["observed"] <= back["interval"][1]
+    assert back["expression"] == "p(95) back within 900% in 3s"
+    if "left out" not in back["note"]:  # on a machine that is busy otherwise too many seconds are distorted
+        assert back["outcome"] == "passed"
+        assert back["interval"][0] <= back["observed"] <= back["interval"][1]
     assert short["outcome"] == "not judged"
     assert short["note"].startswith("needs a hold of 1m20s after the ramps, with samples; it lasted ")
     assert (absent["outcome"], absent["note"]) == (

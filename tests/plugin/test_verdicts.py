@@ -222,7 +222,9 @@ async def test_it():
     assert document["iterations"] == 10
     assert "at the end of graceful_stop, at test_it.py:10" in kind["sample"]
     assert document["metrics"]["response_time"]["values"]["max"] >= 200
-    assert any(reason.startswith("response_time max<100: observed") for reason in document["reasons"])
+    assert any(
+        reason.startswith("max of response_time ") and "limit 100 ms" in reason for reason in document["reasons"]
+    )
     assert any("is in response_time as a lower bound" in note for note in document["notes"])
 
 
