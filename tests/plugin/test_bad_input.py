@@ -294,3 +294,79 @@ def test_a_mark_flaky_reruns_no_load(pytester, write):
     result = pytester.runpytest("--perf-run", "--reruns=2")
     result.assert_outcomes(failed=1)
     assert "rerun" not in result.outlines[-1]
+
+
+RERUNNERS = {  # the ways of pytest-retry, of flaky, and of what knows neither a mark nor a failure
+    "by its mark, once it is reported": """
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    while call.when == "call" and report.failed and item.get_closest_marker("flaky"):
+        report = pytest.TestReport.from_item_and_call(item, again(item))
+    return report
+""",
+    "once it is reported": """
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    return pytest.TestReport.from_item_and_call(item, again(item)) if call.when == "call" else report
+""",
+    "as a whole": """
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    done = yield
+    item._initrequest()
+    runner.runtestprotocol(item, nextitem=None, log=False)
+    return done
+""",
+}
+
+
+@pytest.mark.parametrize("rerunner", RERUNNERS)
+def test_however_a_plugin_reruns_tests_a_load_runs_once(pytester, write, rerunner):
+    pytester.makeconftest(f"""
+import pytest
+from _pytest import runner
+
+def again(item):
+    item.ihook.pytest_runtest_teardown(item=item, nextitem=None)
+    item._initrequest()
+    item.ihook.pytest_runtest_setup(item=item)
+    return pytest.CallInfo.from_call(lambda: item.ihook.pytest_runtest_call(item=item), when="call")
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "flaky")
+{RERUNNERS[rerunner]}""")
+    write("""
+pytestmark = pytest.mark.flaky
+ran = []
+
+@perf(iterations=3)
+def test_load():
+    ran.append("load")
+    assert len(ran) > 3
+
+def test_by_hand(load):
+    def body():
+        ran.append("by hand")
+        assert len(ran) > 6
+    load.run(body, PerVUIterations(vus=1, iterations=3))
+
+@perf(iterations=3)
+def test_passes():
+    ran.append("passes")
+
+def test_end():
+    assert (ran.count("load"), ran.count("by hand"), ran.count("passes")) == (3, 3, 3)
+""")
+    result = pytester.runpytest("--perf-run", "-rA", "-m", "flaky")
+    result.assert_outcomes(failed=2, passed=2)
+    result.stdout.fnmatch_lines(["PASSED *::test_passes", "PASSED *::test_end", "FAILED *::test_load *"])
+    assert len([*pytester.path.glob("perf-results/latest/*.json")]) == 3
+
+
+def test_a_test_that_is_there_twice_has_two_files(pytester, write, result_of):
+    write("@perf(iterations=2)\ndef test_it():\n    pass\n")
+    result = pytester.runpytest("--perf-run", "--keep-duplicates", "test_it.py", "test_it.py")
+    result.assert_outcomes(passed=2)
+    assert result_of("test_it-test_it")["test"] == result_of("test_it-test_it-2")["test"] == "test_it.py::test_it"
