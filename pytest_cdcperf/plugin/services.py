@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_cdcperf.cluster.messages import Serving
 from pytest_cdcperf.errors import CdcperfError
 from pytest_cdcperf.model.services import Services, services_from_environment
+from pytest_cdcperf.model.text_file import read_text
 from pytest_cdcperf.plugin.settings import Settings
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ class SessionServices:
         self._stack = EmbeddedStack.start(
             StackConfig(
                 log_dir=self._log_dir(),
-                schema_sql=None if schema is None else schema.read_text(encoding="utf-8"),
+                schema_sql=None if schema is None else read_text(schema),
+                schema_name=str(schema),
                 collections=self._settings.collections,
             ),
             self._on_death,
