@@ -127,7 +127,7 @@ def start_postgres(
     data.mkdir(mode=0o700)
     if user is not None and sys.platform != "win32":
         os.chown(data, user.uid, user.gid)
-    admin = PostgresAddress("127.0.0.1", 0, _ADMIN, SOURCE_DATABASE, _new_password())
+    admin = PostgresAddress("127.0.0.1", 0, _ADMIN, SOURCE_DATABASE, _new_password(), embedded=True)
     settings = {**_SETTINGS, "max_connections": str(max_connections), "hba_file": _hba_file(directory).as_posix()}
     with _readable_by(user, directory / "password", f"{admin.password}\n") as password:
         _initdb(binaries, data, log, user, settings, password)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,10 +58,13 @@ def _cdcperf_services(request: pytest.FixtureRequest, _cdcperf_session: PerfSess
 
 @pytest.fixture(scope="session")
 def _cdcperf_pg(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> Iterator[Postgres]:
+    from pytest_cdcperf.clients.libpq import shielded  # noqa: PLC0415  # the driver
     from pytest_cdcperf.clients.postgres import Postgres  # noqa: PLC0415  # a driver: 100 ms
 
     workers = 1 if _cdcperf_session.seat is None else _cdcperf_session.seat.workers
-    with _faults_in_one_line(), closing(Postgres(_cdcperf_services.postgres, workers=workers)) as client:
+    address = _cdcperf_services.postgres
+    surroundings = shielded() if address.embedded else nullcontext()
+    with _faults_in_one_line(), surroundings, closing(Postgres(address, workers=workers)) as client:
         _cdcperf_session.services.found("PostgreSQL", client.ping())
         yield client
 
