@@ -1,4 +1,4 @@
-"""How the stack's Python processes are started: with none of the session's secrets, and no module beside a test."""
+"""How our Python processes are started: with none of the session's secrets, and no module beside a test."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _KEPT = (
 )
 _KEPT_PREFIXES = ("LC_", "NSS_WRAPPER_")
 
-# The standard library first: a logging.py beside a test is in the parent's path as well.
+# The standard library first: a logging.py beside a test is in the parent's path as well. And site before that path is
+# there: it imports a sitecustomize.py.
 _RUN = (
-    "import os, sys; sys.path += os.environ['PYTHONPATH'].split(os.pathsep); "
-    "import site; site.main(); import runpy; "
+    "import os, sys; standard = len(sys.path); import site; site.main(); "
+    "sys.path[standard:standard] = os.environ['PYTHONPATH'].split(os.pathsep); import runpy; "
     "sys.argv = sys.argv[1:]; runpy.run_module(sys.argv[0], None, '__main__', True)"
 )
 
@@ -31,7 +32,7 @@ def python_command(module: str, *arguments: str | Path) -> list[str | Path]:
 
 
 def environment(of: Mapping[str, str], *import_path: str | Path) -> dict[str, str]:
-    """Return what a server may know of the environment *of*.
+    """Return what a process of ours may know of the environment *of*.
 
     It imports what we would: from our own module search path in its order, after *import_path*.
     """

@@ -1,4 +1,4 @@
-"""What a server of the stack may know of the session that started it."""
+"""What a process of ours may know of the session that started it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pytest_cdcperf.embedded.interpreter import environment, python_command
+from pytest_cdcperf.interpreter import environment, python_command
+
+TRIED = [
+    *(
+        "types",
+        "logging",
+        "email",
+        "queue",
+        "json",
+        "random",
+        "string",
+        "token",
+        "tokenize",
+        "calendar",
+        "code",
+        "copy",
+    ),
+    *("secrets", "select", "signal", "socket", "ssl", "statistics", "uuid", "enum", "re", "site", "runpy", "encodings"),
+]
 
 
 def test_only_what_programs_need_is_kept_of_the_environment() -> None:
@@ -19,11 +37,16 @@ def test_only_what_programs_need_is_kept_of_the_environment() -> None:
 
 
 def test_a_module_runs_with_our_packages_and_the_standard_library_before_what_lies_beside_it(tmp_path: Path) -> None:
-    (tmp_path / "logging.py").write_text("raise ImportError('not this one')")
+    for name in (*sys.stdlib_module_names, "sitecustomize", "usercustomize"):
+        (tmp_path / f"{name}.py").write_text("print('not this one', __name__)")
     (tmp_path / "psycopg.py").write_text("HERE = True")
-    (tmp_path / "worker.py").write_text(
-        "import logging, psycopg, sys\nprint(__name__, sys.argv[1:], psycopg.HERE, sys.prefix)"
-    )
+    (tmp_path / "worker.py").write_text(f"""
+import sys, psycopg
+from importlib import import_module
+for name in {TRIED}:
+    import_module(name)
+print(__name__, sys.argv[1:], psycopg.HERE, sys.prefix)
+""")
     said = subprocess.run(
         python_command("worker", "a", "b c"),
         env=environment(os.environ, tmp_path),

@@ -29,5 +29,5 @@ def test_another_encoding_is_named_with_its_line(tmp_path, content, words):
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path):
-    with pytest.raises(ConfigError, match="^cannot be read: Is a directory$"):
+    with pytest.raises(ConfigError, match=r"^cannot be read: Is a directory$"):
         read_text(tmp_path)
