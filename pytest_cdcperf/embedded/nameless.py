@@ -1,4 +1,4 @@
-"""A user without a name (``docker run -u 12345``, OpenShift): initdb refuses one, while PostgreSQL itself does not mind.
+"""A user without a name (``docker run -u 12345``, OpenShift): initdb refuses one, which PostgreSQL itself does not.
 
 Two ways to lend it a name for as long as initdb runs, both without any right: libnss_wrapper, where it is installed, as
 the images of PostgreSQL do; else a user namespace, in which the user is another one that has a name.

@@ -239,6 +239,8 @@ def _is_run_by_others(item: pytest.Function) -> bool:
 
 def load_faults(item: pytest.Function, spec: PerfSpec) -> list[str]:
     """Return why the load of *spec* cannot run in the test *item*."""
+    if "_pytest_bdd_example" in item.fixturenames:
+        return ["a scenario of pytest-bdd asks for a fixture at each step, which VUs cannot; write its steps as a body"]
     timeout = _timeout_s(item)
     if 0 < timeout < spec.planned_s and not spec.counts_iterations:
         planned = format_duration(spec.planned_s)

@@ -213,6 +213,23 @@ def test_a_test_that_cannot_be_a_perf_test_is_refused_with_a_reason(pytester, wr
     assert_no_traceback(result)
 
 
+def test_a_scenario_of_pytest_bdd_runs_once_and_is_refused_under_load(pytester, write):
+    write("""
+@pytest.fixture
+def _pytest_bdd_example():  # as pytest-bdd calls its own
+    return {}
+
+@perf
+def test_it(request, _pytest_bdd_example):
+    request.getfixturevalue("tmp_path")  # as each step does
+""")
+    pytester.runpytest().assert_outcomes(passed=1)
+    result = pytester.runpytest("--perf-run")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*test_it: @perf: a scenario of pytest-bdd asks for a fixture at each step*"])
+    assert_no_traceback(result)
+
+
 def test_a_unittest_method_cannot_be_a_perf_test(pytester, write):
     write("import unittest\nclass TestIt(unittest.TestCase):\n    @perf\n    def test_it(self): pass\n")
     result = pytester.runpytest()
