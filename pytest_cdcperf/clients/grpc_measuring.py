@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +9,7 @@ from typing import Any, Protocol
 from pytest_cdcperf.clients.grpc_driver import grpc
 from pytest_cdcperf.clients.grpc_errors import GrpcError, error_of, status_of
 from pytest_cdcperf.clients.grpc_options import GrpcOptions, MetadataLike, Timeout, metadata_pairs, timeout_s
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.recorder import Counter, Metric, Trend, current_scope
 from pytest_cdcperf.metrics.snapshot import Tags

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -21,6 +20,7 @@ from pytest_cdcperf.clients.grpc_measuring import (
 )
 from pytest_cdcperf.clients.grpc_options import MetadataLike, Timeout
 from pytest_cdcperf.clients.grpc_unary import DirectCall
+from pytest_cdcperf.clock import real_time as time
 
 
 class UnaryMethod(Method):

@@ -10,7 +10,6 @@ the main thread, which its timeout bounds.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -41,6 +40,7 @@ from pytest_cdcperf.clients.http_call import REDIRECTS, Call, CallOptions, HttpS
 from pytest_cdcperf.clients.http_metrics import NO_RESPONSE, HttpRecording, HttpSeries, as_tags
 from pytest_cdcperf.clients.http_reply import HttpReply
 from pytest_cdcperf.clients.proxies import Proxies
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.metrics.snapshot import Tags
 from pytest_cdcperf.redaction import hide_url
 

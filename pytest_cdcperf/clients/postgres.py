@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Generic, LiteralString, TypeVar
@@ -40,6 +39,7 @@ from pytest_cdcperf.clients.postgres_statements import (
     wrong_call,
 )
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, Timeout, seconds_of
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import UnreachableError, WrongFaceError
 from pytest_cdcperf.metrics.recorder import Trend

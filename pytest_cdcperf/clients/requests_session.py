@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import socket
-import time
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,6 +27,7 @@ from pytest_cdcperf.clients.http_call import DEFAULT_TIMEOUT_S, template_of
 from pytest_cdcperf.clients.http_metrics import NO_RESPONSE, HttpRecording
 from pytest_cdcperf.clients.proxies import is_loopback
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.redaction import hide_named, hide_url
 

@@ -9,7 +9,6 @@ import queue
 import subprocess
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from typing import IO, Any, Self, cast
 
 import psutil
 
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.embedded.directory import remove_directory
 from pytest_cdcperf.embedded.exit_reason import exit_reason, log_reason
 from pytest_cdcperf.embedded.keeper import START_TIMEOUT_S, KeeperConfig, Ready
