@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 # What programs need to run at all. The rest of the environment is the session's own: CI keeps its secrets there,
@@ -39,3 +40,15 @@ def environment(of: Mapping[str, str], *import_path: str | Path) -> dict[str, st
     kept = {name: value for name, value in of.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
     entries = (str(Path(entry).absolute()) for entry in (*import_path, *sys.path))
     return {**kept, "PYTHONPATH": os.pathsep.join(dict.fromkeys(entries))}
+
+
+@contextmanager
+def standard_library_first() -> Iterator[None]:
+    """Inside the block imports find the standard library before an http.py beside a test: pytest puts that first."""
+    library, others = str(Path(os.__file__).parent), ("site-packages", "dist-packages")
+    standard = [entry for entry in sys.path if entry.startswith(library) and not entry.endswith(others)]
+    sys.path[:0] = standard
+    try:
+        yield
+    finally:
+        del sys.path[: len(standard)]

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import copy
 import socket
+import string
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import getproxies
 
 import requests
@@ -116,6 +117,13 @@ class PerVUSession(requests.Session):
             given = {name: url for name, url in (proxies or {}).items() if url not in of_the_environment}
             options["proxies"] = {**self.proxies, **given}
         return super().send(request, **options)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where *resp* redirects to; what requests cannot decode is percent-encoded, as browsers do."""
+        try:
+            return super().get_redirect_target(resp)
+        except UnicodeDecodeError:
+            return quote(resp.headers["location"].encode("latin-1"), safe=string.punctuation)
 
     def get_adapter(self, url: str) -> BaseAdapter:
         """Return what sends to *url*: for a VU its own copy of what is mounted, measured."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_cdcperf.cluster.messages import Serving
 from pytest_cdcperf.errors import CdcperfError
+from pytest_cdcperf.interpreter import standard_library_first
 from pytest_cdcperf.model.services import Services, services_from_environment
 from pytest_cdcperf.model.text_file import read_text
 from pytest_cdcperf.plugin.settings import Settings
@@ -104,7 +105,8 @@ class SessionServices:
             stack.stop()
 
     def _start_stack(self) -> Services:
-        from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig  # noqa: PLC0415  # an extra
+        with standard_library_first():
+            from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig  # noqa: PLC0415  # an extra
 
         schema = self._settings.schema
         self._stack = EmbeddedStack.start(

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n"
 
 
 def raw(answer: bytes) -> str:

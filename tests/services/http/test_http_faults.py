@@ -133,7 +133,7 @@ class TestHeadersOfOtherCharacters:
         reply = user.call(client, "get", server.url + self.LATIN)
         assert (reply.text, reply.headers["x-ok"], reply.headers.getall("x-ok")) == ("ok", "yes", ["yes"])
         assert "X-City" in reply.headers
-        assert len(reply.headers) == len([*reply.headers]) == 4
+        assert len(reply.headers) == len([*reply.headers]) == 5
         for read in (reply.headers.get, reply.headers.getall, reply.headers.__getitem__):
             with pytest.raises(errors.HttpHeaderError, match=r"^GET http.*: status 200: the header 'x-city' has other"):
                 read("x-city")
@@ -142,6 +142,12 @@ class TestHeadersOfOtherCharacters:
 
     def test_requests_reads_them(self, session: PerVUSession, server: HttpServer) -> None:
         assert session.get(server.url + self.LATIN).headers["x-city"] == "Zürich"
+        away = (
+            "HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: /Zürich?a=b%20c\r\n\r\n".encode(
+                "latin-1"
+            )
+        )
+        assert session.get(server.url + raw(away)).json()["path"] == "/Z%FCrich"
 
     @pytest.mark.parametrize(
         ("location", "kind", "words"),
