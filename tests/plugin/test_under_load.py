@@ -292,7 +292,7 @@ async def test_async(frozen):
     with group("thinks"):
         await think.aio(0.02)
 """)
-    pytester.runpytest("--perf-run").assert_outcomes(passed=2)
+    pytester.runpytest("--perf-run", "--perf-on-unfit=warn").assert_outcomes(passed=2)
     for name in ("test_def", "test_async"):
         measured = result_of(f"test_it-{name}")["metrics"]
         assert measured["iteration_duration"]["values"]["min"] >= 20
