@@ -13,6 +13,25 @@ class Clock(Protocol):
         """Return the nanoseconds since an arbitrary, fixed point. Never goes back."""
 
 
+class RealTime:
+    """Python's time as it is when this is imported: what a test fakes later, with freezegun say, is for its own code.
+
+    An attribute of a class: whoever fakes time replaces the attributes of modules.
+    """
+
+    monotonic = staticmethod(time.monotonic)
+    monotonic_ns = staticmethod(time.monotonic_ns)
+    perf_counter = staticmethod(time.perf_counter)
+    perf_counter_ns = staticmethod(time.perf_counter_ns)
+    process_time = staticmethod(time.process_time)
+    sleep = staticmethod(time.sleep)
+    thread_time = staticmethod(time.thread_time)
+    time = staticmethod(time.time)
+
+
+real_time = RealTime
+
+
 class MonotonicClock:
     """The host's monotonic clock, shared by its processes (CLOCK_MONOTONIC on Linux)."""
 

@@ -12,6 +12,7 @@
     ├── HttpError                an HTTP call went wrong
     │   ├── HttpStatusError      raise_for_status() met a status of 400 or more
     │   ├── HttpBodyError        a body that is not what it was read as (also a ValueError)
+    │   ├── HttpHeaderError      a header that cannot be read as text (also a ValueError)
     │   └── HttpTransportError   no whole response came: HttpRefusedError, HttpResetError, HttpDNSError,
     │                            HttpTLSError, HttpTimeoutError, HttpProtocolError, HttpCancelledError
     ├── WrongFaceError           a blocking call in an async body, or the reverse
@@ -92,6 +93,10 @@ class HttpStatusError(HttpError):
 
 class HttpBodyError(HttpError, ValueError):
     """The body of a response is not what it was read as."""
+
+
+class HttpHeaderError(HttpError, ValueError):
+    """A header of a response cannot be read as text."""
 
 
 class HttpTransportError(HttpError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_cdcperf.clock import Clock, MonotonicClock
+from pytest_cdcperf.clock import real_time as time
 
 if TYPE_CHECKING:
     from pytest_cdcperf.cdc.expect import Wanted

@@ -7,7 +7,6 @@ differ in how they carry them out.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import Document, Mongo, ReadError
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.vu import check, current_vu, refuse_blocking
 from pytest_cdcperf.errors import ConfigError, ExpectationError
 from pytest_cdcperf.identity.keys import key_text

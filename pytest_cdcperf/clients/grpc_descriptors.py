@@ -7,12 +7,13 @@ meet what generated code keeps in the default pool.
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,10 @@ from google.protobuf.message_factory import GetMessageClass
 
 from pytest_cdcperf.clients.grpc_driver import grpc
 from pytest_cdcperf.clients.grpc_errors import error_of, status_of
+from pytest_cdcperf.clients.grpc_json import message_from
 from pytest_cdcperf.clients.grpc_measuring import MethodSpec
 from pytest_cdcperf.errors import ConfigError, MissingExtraError, UnreachableError
+from pytest_cdcperf.interpreter import environment, python_command
 
 if TYPE_CHECKING:
     from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionResponse
@@ -66,6 +69,7 @@ class Descriptors:
                 client_streaming=method.client_streaming,
                 server_streaming=method.server_streaming,
                 request=request,
+                read=partial(message_from, request),
             )
         return methods
 
@@ -109,9 +113,10 @@ def _compiled(file: Path, roots: Sequence[Path]) -> Descriptors | ConfigError:
     with tempfile.TemporaryDirectory() as directory:
         out = Path(directory, "descriptors")
         # A process of its own: the compiler writes what it has to say to the file descriptor of stderr.
-        command = [sys.executable, "-m", "grpc_tools.protoc", *(f"-I{one}" for one in roots)]
+        command = [*python_command("grpc_tools.protoc"), *(f"-I{one}" for one in roots)]
         done = subprocess.run(  # noqa: S603  # our own arguments
             [*command, "--include_imports", f"--descriptor_set_out={out}", str(file)],
+            env=environment(os.environ),
             capture_output=True,
             text=True,
             check=False,

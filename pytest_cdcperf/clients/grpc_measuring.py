@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +9,7 @@ from typing import Any, Protocol
 from pytest_cdcperf.clients.grpc_driver import grpc
 from pytest_cdcperf.clients.grpc_errors import GrpcError, error_of, status_of
 from pytest_cdcperf.clients.grpc_options import GrpcOptions, MetadataLike, Timeout, metadata_pairs, timeout_s
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.recorder import Counter, Metric, Trend, current_scope
 from pytest_cdcperf.metrics.snapshot import Tags
@@ -27,7 +27,10 @@ AsyncRequests = AsyncIterable[Any] | Iterable[Any]
 
 @dataclass(frozen=True)
 class MethodSpec:
-    """One rpc: its *path* is ``/package.Service/Method``; *request* is None where generated code made it."""
+    """One rpc: its *path* is ``/package.Service/Method``.
+
+    *request* is its message's class, and *read* makes one of a mapping; both are None where generated code made it.
+    """
 
     path: str
     serialize: Callable[[Any], bytes] | None
@@ -35,6 +38,7 @@ class MethodSpec:
     client_streaming: bool = False
     server_streaming: bool = False
     request: Any = None
+    read: Callable[[Mapping[str, Any]], Any] | None = None
 
 
 class Face(Protocol):
@@ -59,6 +63,8 @@ class Method:
         self.tags: Tags = (("method", method), ("service", service))
         self._with_status = {code.name: (*self.tags, ("status", code.name)) for code in grpc.StatusCode}
         self._ok = self._with_status["OK"]
+        fields = () if spec.request is None else (field.name for field in spec.request.DESCRIPTOR.fields)
+        self._meant_twice = {"timeout", "metadata"}.intersection(fields)
 
     def __repr__(self) -> str:
         return f"<gRPC method {self.path.lstrip('/')}>"
@@ -91,13 +97,13 @@ class Method:
 
     def message(self, given: Any, fields: Mapping[str, Any]) -> Any:
         """Return the request for what the user wrote: a message, a mapping of fields, or fields by name."""
-        request = self._spec.request
-        if request is not None and (given is None or isinstance(given, Mapping)):
+        request, read = self._spec.request, self._spec.read
+        if request is not None and read is not None and (given is None or isinstance(given, Mapping)):
+            wanted = {**given, **fields} if given else fields
             try:
-                return request(**{**given, **fields} if given else fields)
-            except (TypeError, ValueError, AttributeError) as error:
-                has = ", ".join(field.name for field in request.DESCRIPTOR.fields) or "none"
-                raise ConfigError(f"{request.DESCRIPTOR.full_name}: {error}; its fields: {has}") from None
+                return request(**wanted)
+            except (TypeError, ValueError, AttributeError):
+                return read(wanted)
         if fields or given is None:
             raise ConfigError(f"{self!r} takes a message, or fields by name where no generated code made it; not both")
         if request is not None and not isinstance(given, request):
@@ -105,6 +111,20 @@ class Method:
                 f"{self!r} takes a {request.DESCRIPTOR.full_name} of this service or its fields, not {given!r:.60}"
             )
         return given
+
+    def request(self, given: Any, fields: Mapping[str, Any], **options: Any) -> Any:
+        """Return the request of a call with *options*, its timeout and metadata.
+
+        :raises ConfigError: for an option that may be meant as the field of that name
+        """
+        if self._meant_twice and given is None:
+            for name in self._meant_twice:
+                if options[name] is not None:
+                    raise ConfigError(
+                        f"{self!r}: {name}= is an option of the call, and its request has a field {name!r} as well; "
+                        f"write the request as a mapping, method({{{name!r}: ...}}), {name}= after it for the option"
+                    )
+        return self.message(given, fields)
 
     def deadline_s(self, timeout: Timeout | None) -> float:
         """Return the seconds a call may take."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -21,6 +20,7 @@ from pytest_cdcperf.clients.grpc_measuring import (
 )
 from pytest_cdcperf.clients.grpc_options import MetadataLike, Timeout
 from pytest_cdcperf.clients.grpc_unary import DirectCall
+from pytest_cdcperf.clock import real_time as time
 
 
 class UnaryMethod(Method):
@@ -71,7 +71,8 @@ class UnaryMethod(Method):
         metadata: MetadataLike | None,
     ) -> Any:
         __tracebackhide__ = True
-        request, within_s, sent = self.message(message, fields), self.deadline_s(timeout), self.all_metadata(metadata)
+        request = self.request(message, fields, timeout=timeout, metadata=metadata)
+        within_s, sent = self.deadline_s(timeout), self.all_metadata(metadata)
         begin_ns = time.perf_counter_ns()
         try:
             answer = call(request, within_s, sent)
@@ -122,7 +123,8 @@ class ServerStreamMethod(Method):
     ) -> Replies:
         """Open the stream with a message, or with an iterable of them where the client streams too."""
         call = self._face.callable_of(self)
-        request = None if self._spec.client_streaming else self.message(message, fields)
+        streams = self._spec.client_streaming
+        request = None if streams else self.request(message, fields, timeout=timeout, metadata=metadata)
         stream = Stream(self)
         if request is None:
             request = stream.outgoing(message)
@@ -195,7 +197,10 @@ class AsyncUnaryMethod(Method):
         metadata: MetadataLike | None,
     ) -> tuple[Any, grpc.aio.Call]:
         __tracebackhide__ = True
-        open_call, request = self._face.callable_of(self), self.message(message, fields)
+        open_call, request = (
+            self._face.callable_of(self),
+            self.request(message, fields, timeout=timeout, metadata=metadata),
+        )
         within_s, sent = self.deadline_s(timeout), self.all_metadata(metadata)
         begin_ns = time.perf_counter_ns()
         try:
@@ -267,7 +272,8 @@ class AsyncServerStreamMethod(Method):
     ) -> AsyncReplies:
         """Open the stream with a message, or with an iterable of them where the client streams too."""
         call = self._face.callable_of(self)
-        request = None if self._spec.client_streaming else self.message(message, fields)
+        streams = self._spec.client_streaming
+        request = None if streams else self.request(message, fields, timeout=timeout, metadata=metadata)
         stream = Stream(self)
         if request is None:
             request = stream.outgoing_aio(message)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from pytest_cdcperf.clients.grpc_driver import grpc
+from pytest_cdcperf.clients.proxies import is_exempt
 from pytest_cdcperf.errors import ConfigError, UnitError
 from pytest_cdcperf.redaction import hide_named
 from pytest_cdcperf.units import duration_s
@@ -22,6 +23,7 @@ _LONGEST_S = 1e9  # beyond, the driver takes a deadline for one that is over
 _CHANNEL_OPTIONS = "allowed: gRPC's names, such as 'grpc.keepalive_time_ms', with text or whole numbers"
 _METADATA_NAME = re.compile(r"[0-9a-z_.-]+")  # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 _METADATA_TEXT = re.compile(r"[ -~]*")
+_MOST_METADATA = 16 * 1024 * 1024  # where a status is lost that comes with more, from 8 kB on by chance
 _RECONNECTING = (  # gRPC's own back-off grows to two minutes, in which a server that is back goes unnoticed
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
@@ -32,6 +34,8 @@ _MEASURING = (
     ("grpc.client_idle_timeout_ms", 2**31 - 1),  # a VU keeps its connection however long it thinks
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
+    ("grpc.max_metadata_size", _MOST_METADATA),
+    ("grpc.absolute_max_metadata_size", _MOST_METADATA),
 )
 
 
@@ -108,7 +112,14 @@ class GrpcOptions:
         own = 1 if self.connections == "per_vu" else 0
         # The filters that a minimal stack leaves out cost every call; what the user asks for may need them.
         minimal = 0 if self.channel_options else 1
-        ours = (*_RECONNECTING, *_MEASURING, ("grpc.use_local_subchannel_pool", own), ("grpc.minimal_stack", minimal))
+        proxied = 0 if is_exempt(_authority(self.address)) else 1
+        ours = (
+            *_RECONNECTING,
+            *_MEASURING,
+            ("grpc.use_local_subchannel_pool", own),
+            ("grpc.minimal_stack", minimal),
+            ("grpc.enable_http_proxy", proxied),
+        )
         return list({**dict(ours), **dict(self.channel_options)}.items())
 
     def require_address(self) -> str:
@@ -119,6 +130,11 @@ class GrpcOptions:
         if not self.address:
             raise ConfigError("grpc_client has no address; give address='host:port' here or to with_options()")
         return self.address
+
+
+def _authority(address: str) -> str:
+    """Return host and port of *address*, the first where there are several: "ipv4:127.0.0.1:1,127.0.0.1:2"."""
+    return re.sub("^(?:dns|ipv4|ipv6):(?://[^/]*/)?", "", address).partition(",")[0]
 
 
 def timeout_s(timeout: Timeout) -> float:

@@ -6,11 +6,11 @@ used with the releases that it was tried with. With others calls go through the 
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from pytest_cdcperf.clients.grpc_driver import IS_KNOWN, grpc
 from pytest_cdcperf.clients.grpc_errors import GrpcError
+from pytest_cdcperf.clock import real_time as time
 
 if IS_KNOWN:
     from grpc._cython import cygrpc  # type: ignore[attr-defined]  # no stubs

@@ -8,7 +8,6 @@ As in k6 a VU is a user of its own: its own connections and its own cookies, for
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Awaitable
 from typing import Generic, TypeVar, Unpack
 
@@ -19,6 +18,7 @@ from pyreqwest.request import RequestBuilder, SyncRequestBuilder
 from pytest_cdcperf.clients.http_call import CallOptions, HttpSettings, SettingChanges
 from pytest_cdcperf.clients.http_engine import Own, build_async, build_sync
 from pytest_cdcperf.clients.http_reply import HttpReply
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import WrongFaceError
 

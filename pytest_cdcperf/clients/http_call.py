@@ -24,6 +24,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _IDS = re.compile(r"(?<=/)(?:\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,})(?=/|$)", re.IGNORECASE)
 _HTTP = ("http://", "https://")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_HTTP_SCHEME = re.compile("https?://", re.IGNORECASE)
 _FIELDS = re.compile(r"\{(\w+)\}")
 _NO_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")  # RFC 9110, 5.5
 _OF_THE_BODY = frozenset({"content-type", "content-length", "content-encoding"})
@@ -109,6 +110,8 @@ class HttpSettings:
         """
         hide_named(self.headers)
         hide_url(str(self.base_url))
+        if isinstance(self.base_url, str):
+            object.__setattr__(self, "base_url", _in_lower_case(self.base_url))
         faults = [
             f"http_client: {name}={value!r:.60}; allowed: {kind.words}"
             for name, kind in _SETTINGS.items()
@@ -173,7 +176,7 @@ class Call:
         """
         if self.redirects == MAX_REDIRECTS:
             raise HttpProtocolError(f"{self.describe()}: stopped after {MAX_REDIRECTS} redirects")
-        target = urljoin(self.url, location)
+        target = _in_lower_case(urljoin(self.url, location))
         if not target.startswith(_HTTP):
             raise HttpProtocolError(f"{self.describe()}: redirects to {shown(target)}, which is not HTTP")
         method, body, left_out = self.method, self.body, set[str]()
@@ -195,7 +198,7 @@ def prepare(settings: HttpSettings, method: str, url: str, options: CallOptions)
     """
     template = url
     try:
-        if not url.startswith(_HTTP):
+        if not url.startswith(_HTTP) and (template := _in_lower_case(url)) is url:
             if _SCHEME.match(url) or not settings.base_url:
                 raise _no_http(method, url)
             template = f"{settings.base_url.rstrip('/')}/{url.lstrip('/')}" if url else settings.base_url
@@ -305,6 +308,11 @@ def _not_a_time(where: str, timeout: object) -> list[str]:
     if isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and 0 < timeout < _LONGEST_S:
         return []
     return [f"{where}: timeout={timeout!r} must be a number of seconds above 0"]
+
+
+def _in_lower_case(url: str) -> str:
+    """Return *url* with its scheme in lower case where that is HTTP: it may be written in any (RFC 3986, 3.1)."""
+    return _HTTP_SCHEME.sub(lambda scheme: scheme[0].lower(), url, count=1) if _HTTP_SCHEME.match(url) else url
 
 
 def _no_http(method: str, url: str) -> ConfigError:

@@ -10,14 +10,12 @@ the main thread, which its timeout bounds.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
-from urllib.request import getproxies
 
 from pyreqwest.bytes import Bytes
 from pyreqwest.client import Client, ClientBuilder, SyncClient, SyncClientBuilder
@@ -33,22 +31,36 @@ from pyreqwest.exceptions import (
     WriteError,
 )
 from pyreqwest.http import Url
+from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import BaseRequestBuilder
 from pyreqwest.response import BaseResponse
 
 from pytest_cdcperf import errors
-from pytest_cdcperf.clients.http_call import REDIRECTS, Call, CallOptions, HttpSettings, prepare
+from pytest_cdcperf.clients.http_call import REDIRECTS, Call, CallOptions, HttpSettings, prepare, shown
 from pytest_cdcperf.clients.http_metrics import NO_RESPONSE, HttpRecording, HttpSeries, as_tags
 from pytest_cdcperf.clients.http_reply import HttpReply
+from pytest_cdcperf.clients.proxies import Proxies
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.metrics.snapshot import Tags
+from pytest_cdcperf.redaction import hide_url
 
 AnyBuilder = TypeVar("AnyBuilder", bound=BaseRequestBuilder)
 AnyBuilder_co = TypeVar("AnyBuilder_co", bound=BaseRequestBuilder, covariant=True)
 
 _MOST_KNOWN = 50  # for each VU, and URLs that hold an id are all different
+_PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 _parsed = lru_cache(maxsize=4096)(Url)
 
 _CONNECTING = "client error (connect)"
+_TLS = ("fatal alert", "peer certificate", "invalid certificate", "tls handshake", "peer misbehaved")
+_EXPLAINED = {  # by rustls' words
+    "causedasendentity": (
+        "the server's certificate is that of a CA, which rustls does not take for a server's; make it with "
+        "openssl req -x509 -addext basicConstraints=critical,CA:FALSE, or use requests_session"
+    ),
+    "certificaterequired": "the server wants a certificate of the client, of which http_client has none; "
+    "use requests_session with its cert",
+}
 _BROKEN = ("reset", "broken pipe", "closed before message", "end of file", "aborted", "os error 104", "os error 54")
 
 
@@ -62,7 +74,7 @@ class EngineClient(Protocol[AnyBuilder_co]):
         """Close the connections: None, or what is to be awaited."""
 
 
-Build = Callable[[HttpSettings, CookieStore], EngineClient[AnyBuilder]]
+Build = Callable[[HttpSettings, CookieStore, str | None], EngineClient[AnyBuilder]]
 
 
 class Own(Generic[AnyBuilder]):
@@ -73,8 +85,8 @@ class Own(Generic[AnyBuilder]):
         self._recording = HttpRecording()
         self._build: Build[AnyBuilder] = build
         self._settings = settings
-        self._plain: EngineClient[AnyBuilder] | None = None
-        self._secure: EngineClient[AnyBuilder] | None = None
+        self._proxies = Proxies()
+        self._clients: dict[tuple[bool, str | None], EngineClient[AnyBuilder]] = {}
         self._known: dict[tuple[str, str], Exchange[AnyBuilder]] = {}
 
     def exchange(self, method: str, url: str, options: CallOptions) -> Exchange[AnyBuilder]:
@@ -91,19 +103,24 @@ class Own(Generic[AnyBuilder]):
             self._known[method, url] = exchange
         return exchange
 
-    def client(self, *, secure: bool) -> EngineClient[AnyBuilder]:
-        """Return the client for requests with or without TLS.
+    def client(self, call: Call) -> EngineClient[AnyBuilder]:
+        """Return the client for *call*: one for TLS, one without, and one for each proxy.
 
-        :raises ConfigError: for a *verify* that is no PEM file
+        :raises ConfigError: for a *verify* that is no PEM file, or a proxy that cannot be used
         """
-        if secure:
-            if self._secure is None:
-                self._secure = _built(self._build, self._settings, self.cookies)
-            return self._secure
-        if self._plain is None:
-            # It never meets TLS: reading the system's certificates would be 7 ms of CPU for each VU.
-            self._plain = _built(self._build, replace(self._settings, verify=False), self.cookies)
-        return self._plain
+        proxy = self._proxies.of(call.url)
+        client = self._clients.get((call.is_secure, proxy))
+        if client is None:
+            # Without TLS it needs no certificates: reading the system's would be 7 ms of CPU for each VU.
+            needs_certificates = call.is_secure or (proxy or "").lower().startswith("https:")
+            settings = self._settings if needs_certificates else replace(self._settings, verify=False)
+            client = self._clients[call.is_secure, proxy] = _built(self._build, settings, self.cookies, proxy)
+        return client
+
+    def describe(self, call: Call) -> str:
+        """Return what *call* is, for a message, and the proxy that it goes through."""
+        proxy = self._proxies.of(call.url)
+        return call.describe() if proxy is None else f"{call.describe()} through the proxy {shown(proxy)}"
 
     def series(self, call: Call, tags: Tags) -> HttpSeries:
         """Return where *call* is recorded."""
@@ -111,12 +128,12 @@ class Own(Generic[AnyBuilder]):
 
     def close(self) -> list[Any]:
         """Close the clients, which also cuts short what waits for them; return what is left to await."""
-        return [client.close() for client in (self._plain, self._secure) if client is not None]
+        return [client.close() for client in tuple(self._clients.values())]
 
     def forget(self) -> None:
         """Let go of the clients: their connections end with them."""
         self._known.clear()  # which holds this very object
-        self._plain = self._secure = None
+        self._clients.clear()
 
     def _manners(self, options: CallOptions) -> Manners:
         settings = self._settings
@@ -128,23 +145,26 @@ class Own(Generic[AnyBuilder]):
         )
 
 
-def build_sync(settings: HttpSettings, cookies: CookieStore) -> SyncClient:
-    """Return a client for blocking calls."""
-    return _configured(SyncClientBuilder(), settings, cookies).build()
+def build_sync(settings: HttpSettings, cookies: CookieStore, proxy: str | None) -> SyncClient:
+    """Return a client for blocking calls, which go through *proxy*."""
+    return _configured(SyncClientBuilder(), settings, cookies, proxy).build()
 
 
-def build_async(settings: HttpSettings, cookies: CookieStore) -> Client:
-    """Return a client for awaited calls."""
-    return _configured(ClientBuilder(), settings, cookies).build()
+def build_async(settings: HttpSettings, cookies: CookieStore, proxy: str | None) -> Client:
+    """Return a client for awaited calls, which go through *proxy*."""
+    return _configured(ClientBuilder(), settings, cookies, proxy).build()
 
 
 AnyClientBuilder = TypeVar("AnyClientBuilder", SyncClientBuilder, ClientBuilder)
 
 
-def _configured(builder: AnyClientBuilder, settings: HttpSettings, cookies: CookieStore) -> AnyClientBuilder:
+def _configured(
+    builder: AnyClientBuilder, settings: HttpSettings, cookies: CookieStore, proxy: str | None
+) -> AnyClientBuilder:
     builder.cookie_provider(cookies).user_agent("pytest-cdcperf").http2(settings.http2)
-    if not getproxies():
-        builder.no_proxy()  # or each request looks for one
+    builder.no_proxy()  # or the engine looks for one by itself
+    if proxy is not None:
+        builder.proxy(_through(proxy))
     builder.follow_redirects(False)  # we follow: each is a request of its own in the figures, as in k6
     builder.timeout(timedelta(seconds=settings.timeout))
     if isinstance(settings.verify, str):
@@ -154,9 +174,22 @@ def _configured(builder: AnyClientBuilder, settings: HttpSettings, cookies: Cook
     return builder
 
 
-def _built(build: Build[AnyBuilder], settings: HttpSettings, cookies: CookieStore) -> EngineClient[AnyBuilder]:
+def _through(proxy: str) -> ProxyBuilder:
+    hide_url(proxy)
     try:
-        return build(settings, cookies)
+        if proxy.partition("://")[0].lower() in _PROXY_SCHEMES:  # with another the engine would leave it out
+            return ProxyBuilder.all(proxy)
+        words = f"allowed: a URL of {', '.join(_PROXY_SCHEMES)}"
+    except ValueError as error:
+        words = _causes(error)[-1] if isinstance(error, PyreqwestError) else str(error)
+    raise errors.ConfigError(f"http_client: the proxy {shown(proxy)!r} of the environment: {words}")
+
+
+def _built(
+    build: Build[AnyBuilder], settings: HttpSettings, cookies: CookieStore, proxy: str | None
+) -> EngineClient[AnyBuilder]:
+    try:
+        return build(settings, cookies, proxy)
     except (OSError, ValueError) as error:
         words = _causes(error)[-1] if isinstance(error, PyreqwestError) else str(error)
         raise errors.ConfigError(f"http_client: verify={settings.verify!r} is no PEM file: {words}") from None
@@ -184,7 +217,7 @@ class Exchange(Generic[AnyBuilder]):
         self._own: Own[AnyBuilder] = own
         self._call = call
         self._manners = manners
-        self._request = own.client(secure=call.is_secure).request
+        self._request = own.client(call).request
         self._series = own.series(call, manners.tags)
         self.discards = manners.discards
         try:
@@ -229,19 +262,23 @@ class Exchange(Generic[AnyBuilder]):
         """Return what *reply* redirects to, None where that is all.
 
         :raises HttpProtocolError: when it is one redirect too many, or leads out of HTTP
+        :raises HttpHeaderError: when the engine does not hand out where it leads
         """
         if reply.status_code not in REDIRECTS or not self._manners.follows:
             return None
         location = reply.headers.get("location")
         if not location:
             return None
-        return Exchange(self._own, self._call.redirected(reply.status_code, location), self._manners)
+        try:
+            return Exchange(self._own, self._call.redirected(reply.status_code, location), self._manners)
+        except (ValueError, errors.ConfigError) as error:
+            raise errors.HttpProtocolError(f"{reply.describe()}, its Location is not a URL: {error}") from None
 
     def failed(self, error: PyreqwestError, begin_ns: int) -> errors.CdcperfError:
         """Record that no whole response came, and return the exception that says so in one line."""
         call, end_ns = self._call, time.perf_counter_ns()
         causes = _causes(error)
-        words = f"{call.describe()}: {causes[-1]}"
+        words = f"{self._own.describe(call)}: {causes[-1]}"
         if isinstance(error, BuilderError):
             return errors.ConfigError(words)
         kind = _kind(error, causes, tls=call.is_secure)
@@ -251,7 +288,9 @@ class Exchange(Generic[AnyBuilder]):
 
 def _causes(error: PyreqwestError) -> list[str]:
     causes = error.details["causes"] if isinstance(error, DetailedPyreqwestError) else None
-    return [error.message, *(" ".join(cause["message"].split()) for cause in causes or ())]
+    said = [error.message, *(" ".join(cause["message"].split()) for cause in causes or ())]
+    explained = [words for mark, words in _EXPLAINED.items() if mark in said[-1].lower()]
+    return [*said[:-1], ": ".join([said[-1], *explained])]
 
 
 def _kind(error: PyreqwestError, causes: list[str], *, tls: bool) -> type[errors.HttpTransportError]:
@@ -265,7 +304,7 @@ def _kind(error: PyreqwestError, causes: list[str], *, tls: bool) -> type[errors
         return errors.HttpDNSError
     if "refused" in said:
         return errors.HttpRefusedError
-    if _CONNECTING in said and "tcp connect error" not in said and tls:
+    if tls and ((_CONNECTING in said and "tcp connect error" not in said) or any(word in said for word in _TLS)):
         return errors.HttpTLSError
     if isinstance(error, ReadError | WriteError) or any(word in said for word in _BROKEN):
         return errors.HttpResetError

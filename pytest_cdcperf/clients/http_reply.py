@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
 from pytest_cdcperf.clients.http_call import Call
-from pytest_cdcperf.errors import HttpBodyError, HttpStatusError
+from pytest_cdcperf.errors import HttpBodyError, HttpHeaderError, HttpStatusError
 
 _EXCERPT_CHARS = 60
 _CHARSET = re.compile(r"charset=[\"']?([\w.:-]+)", re.IGNORECASE)
@@ -21,6 +21,56 @@ class EngineResponse(Protocol):
     @property
     def headers(self) -> Mapping[str, str]:
         """By names in any case."""
+
+
+class HttpHeaders(Mapping[str, str]):
+    """The headers of a response, by names in any case; where one comes several times, its first value."""
+
+    __slots__ = ("_headers", "_reply")
+
+    def __init__(self, headers: Mapping[str, str], reply: HttpReply) -> None:
+        self._headers = headers
+        self._reply = reply
+
+    def __getitem__(self, name: str) -> str:
+        """Return the first value of the header *name*.
+
+        :raises KeyError: where there is none
+        :raises HttpHeaderError: for a value with other characters than ASCII, which the engine cannot hand out
+        """
+        try:
+            return self._headers[name]
+        except ValueError:
+            raise self._unreadable(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(self._headers))
+
+    def __len__(self) -> int:
+        return len(dict.fromkeys(self._headers))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._headers
+
+    def __repr__(self) -> str:
+        return f"<HttpHeaders {', '.join(self)}>"
+
+    def getall(self, name: str) -> list[str]:
+        """Return all values of the header *name*, none where it did not come.
+
+        :raises HttpHeaderError: as above
+        """
+        try:
+            values: list[str] = self._headers.getall(name)  # type: ignore[attr-defined]  # of the engine's mapping
+        except ValueError:
+            raise self._unreadable(name) from None
+        return values
+
+    def _unreadable(self, name: str) -> HttpHeaderError:
+        return HttpHeaderError(
+            f"{self._reply.describe()}: the header {name!r} has other characters than ASCII, which the engine of "
+            "http_client does not hand out; requests_session reads it as latin-1"
+        )
 
 
 class HttpReply:
@@ -53,6 +103,10 @@ class HttpReply:
     def __repr__(self) -> str:
         return f"<HttpReply {self.status_code} of {self.method} {self.url}>"
 
+    def describe(self) -> str:
+        """Return method, URL and status for a message, without a password."""
+        return f"{self._call.describe()}: status {self.status_code}"
+
     @property
     def method(self) -> str:
         """The method that was answered: a redirect may have changed it."""
@@ -64,9 +118,9 @@ class HttpReply:
         return self._call.url
 
     @property
-    def headers(self) -> Mapping[str, str]:
+    def headers(self) -> HttpHeaders:
         """The headers, by names in any case."""
-        return self._response.headers
+        return HttpHeaders(self._response.headers, self)
 
     @property
     def content(self) -> bytes:
@@ -86,7 +140,10 @@ class HttpReply:
     @property
     def text(self) -> str:
         """The body as text, in the charset that its Content-Type names, else UTF-8."""
-        named = _CHARSET.search(self.headers.get("content-type", ""))
+        try:
+            named = _CHARSET.search(self.headers.get("content-type", ""))
+        except HttpHeaderError:
+            named = None
         try:
             return self.content.decode(named[1] if named else "utf-8", errors="replace")
         except LookupError:  # a charset that nobody knows
@@ -101,9 +158,7 @@ class HttpReply:
             return json.loads(self.content)
         except ValueError as error:
             begin = self.text[:_EXCERPT_CHARS]
-            raise HttpBodyError(
-                f"{self._call.describe()}: status {self.status_code}, the body is not JSON ({error}): {begin!r}"
-            ) from None
+            raise HttpBodyError(f"{self.describe()}, the body is not JSON ({error}): {begin!r}") from None
 
     def raise_for_status(self) -> None:
         """Raise where the status is 400 or more.
@@ -112,4 +167,4 @@ class HttpReply:
         """
         if not self.ok:
             begin = self.text[:_EXCERPT_CHARS]
-            raise HttpStatusError(f"{self._call.describe()}: status {self.status_code}: {begin!r}")
+            raise HttpStatusError(f"{self.describe()}: {begin!r}")

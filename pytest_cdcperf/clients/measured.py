@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 from typing import Self
 
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.metrics.recorder import Counter, Trend, current_scope
 from pytest_cdcperf.metrics.snapshot import Tags
 

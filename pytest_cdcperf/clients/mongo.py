@@ -8,7 +8,6 @@ the URI, such as ``socketTimeoutMS``, ``timeoutMS`` and ``retryReads``, go befor
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
@@ -24,6 +23,7 @@ from pymongo.synchronous.pool import Pool
 
 from pytest_cdcperf.clients.measured import Measured
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, Timeout, seconds_of
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import ConfigError, UnreachableError, WrongFaceError
 from pytest_cdcperf.metrics.recorder import Counter, Trend

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Generic, LiteralString, TypeVar
@@ -20,6 +19,7 @@ from typing import Any, Generic, LiteralString, TypeVar
 import psycopg
 from psycopg.rows import dict_row
 
+from pytest_cdcperf.clients.libpq import parameters_of, taken_over
 from pytest_cdcperf.clients.postgres_connection import (
     AsyncConnection,
     Connection,
@@ -39,6 +39,7 @@ from pytest_cdcperf.clients.postgres_statements import (
     wrong_call,
 )
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, Timeout, seconds_of
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import UnreachableError, WrongFaceError
 from pytest_cdcperf.metrics.recorder import Trend
@@ -65,7 +66,11 @@ class PostgresUnreachableError(UnreachableError, psycopg.OperationalError):
     @classmethod
     def of(cls, address: PostgresAddress, error: psycopg.Error) -> PostgresUnreachableError:
         """Return what is raised, from None, for the driver's *error*, whose frames hold the password."""
-        return cls(f"PostgreSQL at {address} cannot be used: {redact(' '.join(str(error).split()))}")
+        words = redact(" ".join(str(error).split()))
+        heeded = ", ".join(taken_over(address))
+        return cls(
+            f"PostgreSQL at {address} cannot be used: {words}" + f" (the environment sets {heeded})" * bool(heeded)
+        )
 
 
 class _Face(Generic[Count, Rows]):
@@ -202,18 +207,7 @@ class Postgres(_Face[int, list[Row]]):
 
     def arguments(self) -> dict[str, Any]:
         """Return what psycopg connects with."""
-        address = self.address
-        return {
-            "host": address.host,
-            "port": address.port,
-            "user": address.user,
-            "password": address.password,
-            "dbname": address.dbname,
-            "connect_timeout": CONNECT_TIMEOUT_S,
-            "application_name": "pytest-cdcperf",
-            "autocommit": True,
-            "row_factory": dict_row,
-        }
+        return {**parameters_of(self.address), "autocommit": True, "row_factory": dict_row}
 
     def _count(self, statement: Statement, params: Params, timeout: Timeout | None) -> int:
         __tracebackhide__ = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import selectors
 import threading
-import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -14,6 +13,7 @@ import psycopg
 from psycopg import pq, waiting
 
 from pytest_cdcperf.clients.time_limit import Watchdog, shut_down
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.errors import ThreadLimitError
 

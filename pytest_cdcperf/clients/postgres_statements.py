@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import LiteralString
 
 from psycopg import sql
 
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.recorder import Counter, Trend, current_scope
 from pytest_cdcperf.metrics.snapshot import Tags

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import copy
 import socket
-import time
+import string
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
@@ -24,7 +26,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from pytest_cdcperf.clients.http_call import DEFAULT_TIMEOUT_S, template_of
 from pytest_cdcperf.clients.http_metrics import NO_RESPONSE, HttpRecording
+from pytest_cdcperf.clients.proxies import is_loopback
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.redaction import hide_named, hide_url
 
@@ -36,7 +40,9 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("timeout", ("Timeout", "ConnectTimeout", "ReadTimeout", "TimeoutError")),
     ("reset", ("ConnectionResetError", "RemoteDisconnected", "BrokenPipeError")),  # the second is a BadStatusLine too
     ("protocol", ("BadStatusLine", "InvalidChunkLength", "ContentDecodingError", "DecodeError", "InvalidHeader")),
-    ("reset", ("ProtocolError", "IncompleteRead")),
+    ("reset", ("IncompleteRead",)),
+    ("protocol", ("HTTPException",)),  # a line or a head that is too long
+    ("reset", ("ProtocolError",)),
 )
 _TIMEOUTS_S = (CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S)
 
@@ -98,11 +104,26 @@ class PerVUSession(requests.Session):
             self._own(vu).cookies = jar
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Send *request*. No text shows the secrets in its headers and in its URL."""
+        """Send *request*, to this machine through no proxy of the environment.
+
+        No text shows the secrets in its headers and in its URL.
+        """
         hide_named(request.headers)
         if request.url and ("@" in request.url or "=" in request.url):
             hide_url(request.url)
+        proxies = options.get("proxies")
+        if (proxies or proxies is None) and is_loopback(urlsplit(request.url or "").hostname or ""):
+            of_the_environment = getproxies().values()
+            given = {name: url for name, url in (proxies or {}).items() if url not in of_the_environment}
+            options["proxies"] = {**self.proxies, **given}
         return super().send(request, **options)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where *resp* redirects to; what requests cannot decode is percent-encoded, as browsers do."""
+        try:
+            return super().get_redirect_target(resp)
+        except UnicodeDecodeError:
+            return quote(resp.headers["location"].encode("latin-1"), safe=string.punctuation)
 
     def get_adapter(self, url: str) -> BaseAdapter:
         """Return what sends to *url*: for a VU its own copy of what is mounted, measured."""

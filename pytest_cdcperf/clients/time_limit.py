@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
 import weakref
 from contextlib import suppress
 from typing import Protocol
 
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.errors import ConfigError, ThreadLimitError, UnitError
 from pytest_cdcperf.units import duration_s

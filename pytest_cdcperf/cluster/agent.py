@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from pytest_cdcperf.cdc.audit import Audited
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.cluster.messages import Auditing, ShareDone, Stop, ToController, WindowDone
 from pytest_cdcperf.engine.failures import ExceptionRules
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome

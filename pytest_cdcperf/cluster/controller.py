@@ -9,12 +9,12 @@ body has *ended* on all of them they are *released* to tear down, and one of the
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.cluster.host import Host
 from pytest_cdcperf.cluster.liveness import ListeningClock

@@ -12,11 +12,11 @@ import shutil
 import stat
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import StackError
 
 LOCK = "pytest-cdcperf.lock"

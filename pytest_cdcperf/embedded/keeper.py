@@ -27,7 +27,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import ConnectionFailure
@@ -35,13 +34,14 @@ from pymongo.errors import ConnectionFailure
 from pytest_cdcperf.embedded import marker
 from pytest_cdcperf.embedded.debezium import PUBLICATION, Pipeline
 from pytest_cdcperf.embedded.directory import stack_directory
-from pytest_cdcperf.embedded.interpreter import python_command
 from pytest_cdcperf.embedded.jars import engine_jars
 from pytest_cdcperf.embedded.lifeline import read_line, when_input_ends
 from pytest_cdcperf.embedded.mongo import PORT_FILE, sink_uri
 from pytest_cdcperf.embedded.parts import Part
 from pytest_cdcperf.embedded.postgres import PostgresServer, connect, start_postgres
+from pytest_cdcperf.embedded.schema import run_schema
 from pytest_cdcperf.errors import CdcperfError, StackError
+from pytest_cdcperf.interpreter import python_command
 from pytest_cdcperf.model.services import SINK_DATABASE
 
 START_TIMEOUT_S = 60.0
@@ -59,6 +59,7 @@ class KeeperConfig:
 
     log_dir: str
     schema_sql: str | None
+    schema_name: str
     collections: Mapping[str, str]
     max_connections: int
 
@@ -204,16 +205,10 @@ class Keeper:
             connection.execute(marker.CREATE)
         if self._config.schema_sql is None:
             return
-        with connect(postgres.address) as connection:
-            left_ms = max(1, int((self._deadline - time.monotonic()) * 1000))
-            connection.execute(f"SET statement_timeout = {left_ms}".encode())
-            try:
-                connection.execute(self._config.schema_sql.encode())
-            except psycopg.Error as error:
-                raise StackError(
-                    "the embedded stack: PostgreSQL refuses schema_sql: "
-                    f"{' '.join(str(error).split())} (log: {self._log_of('postgres')})"
-                ) from None
+        sql, name = self._config.schema_sql, self._config.schema_name
+        self._waiting_for = f"{name} to run"
+        log = self._log_of("postgres")
+        run_schema(sql, name, postgres.binaries, postgres.address, self._directory, log, wait=self._wait)
 
     def _mongo_port(self) -> int:
         self._waiting_for = "the MongoDB-wire server to listen"

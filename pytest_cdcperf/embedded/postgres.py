@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import psycopg
 from pytest_cdcperf.embedded import postgres_launcher
 from pytest_cdcperf.embedded.directory import OtherUser, other_user
 from pytest_cdcperf.embedded.exit_reason import exit_reason
+from pytest_cdcperf.embedded.nameless import REMEDY, is_nameless, named
 from pytest_cdcperf.embedded.packages import package_directory
 from pytest_cdcperf.embedded.parts import Part
 from pytest_cdcperf.errors import StackError
@@ -127,7 +129,7 @@ def start_postgres(
     data.mkdir(mode=0o700)
     if user is not None and sys.platform != "win32":
         os.chown(data, user.uid, user.gid)
-    admin = PostgresAddress("127.0.0.1", 0, _ADMIN, SOURCE_DATABASE, _new_password())
+    admin = PostgresAddress("127.0.0.1", 0, _ADMIN, SOURCE_DATABASE, _new_password(), embedded=True)
     settings = {**_SETTINGS, "max_connections": str(max_connections), "hba_file": _hba_file(directory).as_posix()}
     with _readable_by(user, directory / "password", f"{admin.password}\n") as password:
         _initdb(binaries, data, log, user, settings, password)
@@ -263,13 +265,16 @@ def _initdb(
         change: dict[str, object] = {}
     else:
         change = {"user": user.uid, "group": user.gid, "extra_groups": [], "cwd": "/"}
-    with log.open("ab") as output:
+    nameless = user is None and is_nameless()
+    lent = named(command, data.parent) if nameless else nullcontext((command, None))
+    with log.open("ab") as output, lent as (command, environment):
         try:
             status = subprocess.run(  # noqa: S603 - our own commands
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                env=environment,
                 timeout=60,
                 check=False,
                 **change,  # type: ignore[call-overload]
@@ -277,7 +282,8 @@ def _initdb(
         except (OSError, subprocess.TimeoutExpired) as error:
             raise StackError(f"the embedded stack: initdb failed: {error} (log: {log})") from None
     if status != 0:
-        raise StackError(exit_reason("initdb", status, log))
+        reason = exit_reason("initdb", status, log)
+        raise StackError(f"{reason}; {REMEDY.format(uid=os.geteuid())}" if nameless else reason)
 
 
 def _server_command(binaries: Path, data: Path, port: int, user: OtherUser | None) -> list[str | Path]:

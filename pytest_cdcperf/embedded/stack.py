@@ -9,7 +9,6 @@ import queue
 import subprocess
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,12 +18,13 @@ from typing import IO, Any, Self, cast
 
 import psutil
 
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.embedded.directory import remove_directory
 from pytest_cdcperf.embedded.exit_reason import exit_reason, log_reason
-from pytest_cdcperf.embedded.interpreter import environment, python_command
 from pytest_cdcperf.embedded.keeper import START_TIMEOUT_S, KeeperConfig, Ready
 from pytest_cdcperf.embedded.packages import require_packages
 from pytest_cdcperf.errors import StackError
+from pytest_cdcperf.interpreter import environment, python_command
 from pytest_cdcperf.model.services import MongoAddress, PostgresAddress, Services
 
 # The keeper keeps its own limit; this one is for a keeper that hangs.
@@ -39,8 +39,9 @@ class StackConfig:
     """What an embedded stack is started with.
 
     *log_dir* gets postgres.log, debezium.log, mongo.log and keeper.log, which are kept; one directory
-    serves one running stack. *schema_sql* runs in the source database before Debezium starts. Every table
-    of schema public needs a primary key. A table that *collections* does not name goes to a collection of
+    serves one running stack. *schema_sql* runs in the source database before Debezium starts, as psql would run it;
+    *schema_name* is its path, for messages and what it includes. Every table of schema public needs a primary key. A
+    table that *collections* does not name goes to a collection of
     its own name. *max_connections* is PostgreSQL's default, so that waits for one show as they would.
     """
 
@@ -48,6 +49,7 @@ class StackConfig:
     schema_sql: str | None = None
     collections: Mapping[str, str] = field(default_factory=dict)
     max_connections: int = 100
+    schema_name: str = "schema_sql"
 
 
 class EmbeddedStack:
@@ -80,6 +82,7 @@ class EmbeddedStack:
                 KeeperConfig(
                     log_dir=str(log_dir),
                     schema_sql=config.schema_sql,
+                    schema_name=config.schema_name,
                     collections=dict(config.collections),
                     max_connections=config.max_connections,
                 )

@@ -11,7 +11,6 @@ import math
 import os
 import sys
 import threading
-import time
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Self
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 import psutil  # not at its first use: that is when the load has begun
 
 from pytest_cdcperf.clock import Clock
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.failures import is_library
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.judging.cause import DelayEvidence

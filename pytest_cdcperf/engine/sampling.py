@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.engine.vu import VU, acting_as
 from pytest_cdcperf.metrics import builtin

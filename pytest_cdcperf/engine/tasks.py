@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 import types
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.executor import DaemonExecutor
 from pytest_cdcperf.engine.heartbeat import Heartbeat
 from pytest_cdcperf.engine.iterations import Iterations, RunContext
@@ -34,6 +34,7 @@ def new_event_loop(executor: DaemonExecutor | None = None) -> asyncio.AbstractEv
         import uvloop  # noqa: PLC0415  # an extra
     except ImportError:
         loop = asyncio.new_event_loop()
+        loop.time = time.monotonic  # type: ignore[method-assign]  # it would heed a test that fakes time
     else:
         loop = uvloop.new_event_loop()
     loop.set_default_executor(executor or DaemonExecutor())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.errors import ConfigError, WrongFaceError, shown
 from pytest_cdcperf.metrics import builtin

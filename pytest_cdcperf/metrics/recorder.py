@@ -8,7 +8,6 @@ nanoseconds where it is taken, and memory does not grow with the length of the r
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics.caps import MAX_DEFINITIONS, OVERFLOW, Caps
 from pytest_cdcperf.metrics.snapshot import ALIASES, BY_TIME, GaugeMerge, Kind, SeriesKey, Snapshot, Tags, new_state

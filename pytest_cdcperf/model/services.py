@@ -17,13 +17,14 @@ _POSTGRES_NAMES = ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_
 
 @dataclass(frozen=True)
 class PostgresAddress:
-    """Where a PostgreSQL database is and who we are to it."""
+    """Where a PostgreSQL database is and who we are to it; *embedded* where it is the session's own."""
 
     host: str
     port: int
     user: str
     dbname: str = SOURCE_DATABASE
     password: str | None = field(default=None, repr=False)
+    embedded: bool = False
 
     def hide_secrets(self) -> None:
         """Let no text of this process show the password."""

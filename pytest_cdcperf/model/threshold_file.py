@@ -17,6 +17,7 @@ from typing import Any
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.threshold import Threshold, parse_threshold
 from pytest_cdcperf.model.profiles import canonical
+from pytest_cdcperf.model.text_file import read_text
 
 _PERCENTILE = re.compile(r"p(\d{1,2}|100)(?:[._](\d+))?")
 _UPPER = ("avg", "med", "max", "count")
@@ -53,10 +54,8 @@ def read_thresholds(path: Path, profiles: Collection[str]) -> dict[str, tuple[Th
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         table = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}") from None
     except RecursionError:
         raise ConfigError("is nested too deeply; allowed: a table of profiles, of metrics, of limits") from None
     except ValueError as error:  # both decoders' errors are

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
+
+from pytest_cdcperf.interpreter import standard_library_first
 
 if TYPE_CHECKING:
     from pytest_cdcperf.cdc.expect import Cdc
@@ -58,17 +60,22 @@ def _cdcperf_services(request: pytest.FixtureRequest, _cdcperf_session: PerfSess
 
 @pytest.fixture(scope="session")
 def _cdcperf_pg(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> Iterator[Postgres]:
-    from pytest_cdcperf.clients.postgres import Postgres  # noqa: PLC0415  # a driver: 100 ms
+    with standard_library_first():
+        from pytest_cdcperf.clients.libpq import shielded  # noqa: PLC0415  # a driver: 100 ms
+        from pytest_cdcperf.clients.postgres import Postgres  # noqa: PLC0415
 
     workers = 1 if _cdcperf_session.seat is None else _cdcperf_session.seat.workers
-    with _faults_in_one_line(), closing(Postgres(_cdcperf_services.postgres, workers=workers)) as client:
+    address = _cdcperf_services.postgres
+    surroundings = shielded() if address.embedded else nullcontext()
+    with _faults_in_one_line(), surroundings, closing(Postgres(address, workers=workers)) as client:
         _cdcperf_session.services.found("PostgreSQL", client.ping())
         yield client
 
 
 @pytest.fixture(scope="session")
 def _cdcperf_mongo(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> Iterator[Mongo]:
-    from pytest_cdcperf.clients.mongo import Mongo  # noqa: PLC0415  # a driver: 150 ms
+    with standard_library_first():
+        from pytest_cdcperf.clients.mongo import Mongo  # noqa: PLC0415  # a driver: 150 ms
 
     with _faults_in_one_line(), closing(Mongo(_cdcperf_services.mongo)) as client:
         _cdcperf_session.services.found("MongoDB", client.ping())
@@ -77,7 +84,8 @@ def _cdcperf_mongo(_cdcperf_services: Services, _cdcperf_session: PerfSession) -
 
 @pytest.fixture(scope="session")
 def _cdcperf_grpc(pytestconfig: pytest.Config, _cdcperf_clean_reports: None) -> Iterator[GrpcClient]:
-    from pytest_cdcperf.clients.grpc import GrpcClient  # noqa: PLC0415  # a driver: 100 ms
+    with standard_library_first():
+        from pytest_cdcperf.clients.grpc import GrpcClient  # noqa: PLC0415  # a driver: 100 ms
 
     with closing(GrpcClient(pytestconfig.rootpath)) as client:
         yield client
@@ -101,7 +109,8 @@ def _cdcperf_cdc(_cdcperf_pg: Postgres, _cdcperf_mongo: Mongo, _cdcperf_session:
 
 @pytest.fixture(scope="session")
 def _cdcperf_http(_cdcperf_clean_reports: None) -> Iterator[HttpClient]:
-    from pytest_cdcperf.clients.http import HttpClient  # noqa: PLC0415  # a driver: 20 ms
+    with standard_library_first():
+        from pytest_cdcperf.clients.http import HttpClient  # noqa: PLC0415  # a driver: 20 ms
 
     with closing(HttpClient()) as client:
         yield client
@@ -109,7 +118,8 @@ def _cdcperf_http(_cdcperf_clean_reports: None) -> Iterator[HttpClient]:
 
 @pytest.fixture(scope="session")
 def _cdcperf_requests(_cdcperf_clean_reports: None) -> Iterator[PerVUSession]:
-    from pytest_cdcperf.clients.requests_session import PerVUSession  # noqa: PLC0415  # requests: 100 ms
+    with standard_library_first():
+        from pytest_cdcperf.clients.requests_session import PerVUSession  # noqa: PLC0415  # requests: 100 ms
 
     with closing(PerVUSession()) as session:
         yield session

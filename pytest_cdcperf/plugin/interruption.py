@@ -18,7 +18,6 @@ import os
 import queue
 import signal
 import threading
-import time
 from collections.abc import Callable, Generator, Iterable
 from enum import Enum
 from pathlib import Path
@@ -29,6 +28,7 @@ import pluggy
 import pytest
 from _pytest.outcomes import OutcomeException
 
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.plugin.driver import runs_load
 from pytest_cdcperf.reporting.printable import one_line
 

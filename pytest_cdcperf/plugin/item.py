@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest._code import Traceback
+from _pytest.nodes import Node
 
 from pytest_cdcperf.cluster.messages import LoadTest
 from pytest_cdcperf.errors import CdcperfError, ConfigError
@@ -38,6 +39,8 @@ class PerfFunction(pytest.Function):
     runs_load: bool
     results: list[RunResult]
     refused: str = ""  # why the load cannot run
+    _has_run = False
+    _failure: BaseException | None = None
 
     @property
     def is_async(self) -> bool:
@@ -69,13 +72,35 @@ class PerfFunction(pytest.Function):
         spec = f"{self.spec.load_in_words}; limits: {limits or 'none'}; error_rate {self.spec.error_rate:g}"
         return LoadTest(index, self.nodeid, spec, vus, self.marker.gate)
 
+    def iter_markers_with_node(self, name: str | None = None) -> Iterator[tuple[Node, pytest.Mark]]:
+        """Iterate over the marks, once the load has run without ``flaky``, by which plugins choose what they rerun."""
+        for node, mark in super().iter_markers_with_node(name):
+            if not (self._has_run and mark.name == "flaky"):
+                yield node, mark
+
     def setup(self) -> None:
         """Set up the fixtures, not of a test that is refused."""
         if not self.refused:
             super().setup()
 
     def runtest(self) -> None:
-        """Run the body: once in the main thread, or under load."""
+        """Run the body: once in the main thread, or under load.
+
+        A load runs once. Whoever runs the test again, as plugins do until it passes, gets the same outcome again.
+        """
+        if not self.runs_load:
+            self._run()
+        elif not self._has_run:
+            self._has_run = True
+            try:
+                self._run()
+            except BaseException as error:
+                self._failure = error
+                raise
+        elif self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
         if self.refused:
             pytest.fail(self.refused, pytrace=False)
         from pytest_cdcperf.plugin import running  # noqa: PLC0415  # the engine, at the first perf test
@@ -214,6 +239,8 @@ def _is_run_by_others(item: pytest.Function) -> bool:
 
 def load_faults(item: pytest.Function, spec: PerfSpec) -> list[str]:
     """Return why the load of *spec* cannot run in the test *item*."""
+    if "_pytest_bdd_example" in item.fixturenames:
+        return ["a scenario of pytest-bdd asks for a fixture at each step, which VUs cannot; write its steps as a body"]
     timeout = _timeout_s(item)
     if 0 < timeout < spec.planned_s and not spec.counts_iterations:
         planned = format_duration(spec.planned_s)

@@ -186,6 +186,7 @@ def _telling_refusals() -> Iterator[None]:
 
 def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
     session = item.perf_session
+    heeded = session.surroundings(item.fixturenames)
     facts = RunFacts(
         run_id=session.run_id,
         test=f"{item.nodeid}::{name}" if name else item.nodeid,
@@ -198,7 +199,7 @@ def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
         error_rate=spec.error_rate,
         on_unfit=session.settings.on_unfit,
         tags=dict(spec.tags),
-        services=session.services.describe(),
+        services={**session.services.describe(), **({"environment": ", ".join(heeded)} if heeded else {})},
         notes=spec.notes,
     )
     phases = plan_phases(spec.loads)

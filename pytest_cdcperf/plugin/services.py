@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from pytest_cdcperf.cluster.messages import Serving
 from pytest_cdcperf.errors import CdcperfError
+from pytest_cdcperf.interpreter import standard_library_first
 from pytest_cdcperf.model.services import Services, services_from_environment
+from pytest_cdcperf.model.text_file import read_text
 from pytest_cdcperf.plugin.settings import Settings
 
 if TYPE_CHECKING:
@@ -103,13 +105,15 @@ class SessionServices:
             stack.stop()
 
     def _start_stack(self) -> Services:
-        from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig  # noqa: PLC0415  # an extra
+        with standard_library_first():
+            from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig  # noqa: PLC0415  # an extra
 
         schema = self._settings.schema
         self._stack = EmbeddedStack.start(
             StackConfig(
                 log_dir=self._log_dir(),
-                schema_sql=None if schema is None else schema.read_text(encoding="utf-8"),
+                schema_sql=None if schema is None else read_text(schema),
+                schema_name=str(schema),
                 collections=self._settings.collections,
             ),
             self._on_death,

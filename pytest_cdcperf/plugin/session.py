@@ -28,6 +28,7 @@ from pytest_cdcperf.plugin.progress import LastingStream, Progress
 from pytest_cdcperf.plugin.results import ResultsDirectory, RunName
 from pytest_cdcperf.plugin.services import SessionServices
 from pytest_cdcperf.plugin.settings import Mode, Settings
+from pytest_cdcperf.plugin.surroundings import taken_over
 from pytest_cdcperf.reporting.printable import one_line, short_name
 from pytest_cdcperf.reporting.result import RunResult
 from pytest_cdcperf.reporting.terminal import session_table, summary, verdict_colour, verdict_lines
@@ -122,6 +123,10 @@ class PerfSession:
         self._expects_load = True
         if self.seat is None and not self.config.getoption("collectonly"):
             self.directory.check()
+
+    def surroundings(self, fixtures: Collection[str]) -> list[str]:
+        """Return what tests that use *fixtures* take over from the environment, without secrets."""
+        return taken_over(fixtures, external=self.settings.external)
 
     def _log_directory(self) -> Path:
         # Without load nothing is left behind: pytest keeps its own temporary directories of the last three sessions.
@@ -223,6 +228,8 @@ class PerfSession:
             f"cdcperf: {_tests(len(self._selected), 'perf ')}, mode {mode}",
             f"cdcperf: {stack}; run {self.run_id}",
         ]
+        if heeded := self.surroundings({name for item in self._selected for name in item.fixturenames}):
+            lines.append(f"cdcperf: of the environment: {', '.join(heeded)}")
         if loaded:
             lines.append(f"cdcperf: {len(loaded)} under load; results in {self.directory.planned}")
             if self.config.getoption("numprocesses", None) == 0:

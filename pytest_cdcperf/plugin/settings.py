@@ -23,6 +23,7 @@ from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.overrides import Overrides
 from pytest_cdcperf.model.profiles import canonical, profiles_from_config
+from pytest_cdcperf.model.text_file import read_text
 from pytest_cdcperf.model.threshold_file import read_thresholds
 from pytest_cdcperf.reporting.printable import one_line
 
@@ -104,10 +105,11 @@ def resolve(config: pytest.Config) -> Settings:
 def _read_table(path: Path, faults: list[str]) -> Mapping[str, Any]:
     # From the rootdir even where pytest.ini is the inifile.
     try:
-        tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
-    except FileNotFoundError:
+        tools = tomllib.loads(read_text(path)).get("tool", {}) if path.exists() else {}
+    except ConfigError as error:
+        faults.append(f"{path}: {error}")
         return {}
-    except (ValueError, OSError, RecursionError) as error:  # neither TOML nor UTF-8, or nested without end
+    except (ValueError, RecursionError) as error:  # not TOML, or nested without end
         faults.append(f"{path}: cannot be read: {error}")
         return {}
     table = tools.get("cdcperf", {}) if isinstance(tools, dict) else {}
@@ -196,9 +198,9 @@ def _schema(root: Path, name: Any, faults: list[str]) -> Path | None:
         faults.append(f"{where}: there is no such file in {root}")
         return None
     try:
-        path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        faults.append(f"{where}: cannot be read: {error}")
+        read_text(path)
+    except ConfigError as error:
+        faults.append(f"{where}: {error}")
     return path
 
 

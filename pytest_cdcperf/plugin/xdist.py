@@ -397,7 +397,7 @@ class Worker:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None]:
         """Wait until the test's body has ended on all workers: nothing is torn down under a running VU."""
-        if runs_load(item):
+        if runs_load(item) and self._released is None:  # a plugin that reruns tests tears them down more than once
             self._released = self._link.end(item.nodeid, self._outcome, self._session.load_refused)
         yield
 

@@ -8,6 +8,7 @@ import math
 import re
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,13 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
 def write_result(result: RunResult, directory: Path) -> Path:
     """Write *result* to a file of a stable name in *directory*, in one step, and return its path.
 
+    A file that is there is never overwritten: the second run of a test goes to ``...-2.json``.
+
     :raises OSError: with its path, where that is not possible; then nothing is left of it
     """
-    path = directory / f"{file_stem(result.facts.test)}.json"
+    stem = file_stem(result.facts.test)
+    names = chain([f"{stem}.json"], (f"{stem}-{run}.json" for run in count(2)))
+    path = next(path for name in names if not (path := directory / name).exists())
     text = json.dumps(result_to_json(result), indent=1, allow_nan=False) + "\n"
     fresh = path.with_suffix(".part")  # a full disk must not leave half a result under the name of a whole one
     try:

@@ -161,3 +161,29 @@ def test_load_that_fails_or_crashes_is_not_run_again_however_it_is_asked_for(pro
     session = project.run(*options, plugins="pytest_cdcperf.plugin")
     assert session.counts == {"failed": 2}
     assert len(session.notes("fails.txt")) == len(session.notes("crashes.txt")) == 1
+
+
+def test_load_that_a_plugin_runs_again_inside_of_its_report_runs_once(project: Project):
+    project.conftest("""
+    import pytest
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(item, call):
+        report = yield
+        if call.when != "call":
+            return report
+        item.ihook.pytest_runtest_teardown(item=item, nextitem=None)
+        item._initrequest()
+        item.ihook.pytest_runtest_setup(item=item)
+        again = pytest.CallInfo.from_call(lambda: item.ihook.pytest_runtest_call(item=item), when="call")
+        return pytest.TestReport.from_item_and_call(item, again)
+    """)
+    project.tests("""
+    @perf(vus=2, iterations=2)
+    def test_fails():
+        note("ran.txt")
+        assert sum(1 for _ in open("ran.txt")) > 4
+    """)
+    session = project.run("-n", "2", "--perf-run")
+    assert session.counts == {"failed": 1}
+    assert len(session.notes("ran.txt")) == 4

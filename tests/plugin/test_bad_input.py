@@ -169,7 +169,7 @@ def test_a_wrong_configuration_is_said_where_it_matters_and_nowhere_else(pyteste
 
 
 def test_all_faults_of_a_configuration_are_named_at_once(pytester):
-    pytester.path.joinpath("latin.sql").write_bytes("-- Köln".encode("latin-1"))
+    pytester.path.joinpath("latin.sql").write_bytes("--\n-- Köln".encode("latin-1"))
     pytester.path.joinpath("deep.json").write_text("[" * 100_000)
     pytester.makepyprojecttoml(
         "[tool.cdcperf]\nresults = 5\nhealth = {}\nstack = 5\n[tool.cdcperf.embedded]\nschema = 'latin.sql'\n"
@@ -178,7 +178,7 @@ def test_all_faults_of_a_configuration_are_named_at_once(pytester):
     result = pytester.runpytest("--perf-vus=x", "--perf-thresholds=deep.json")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert_no_traceback(result)
-    files = ("--perf-thresholds=deep.json: is nested too deeply", "schema='latin.sql': cannot be read: 'utf-8' codec")
+    files = ("--perf-thresholds=deep.json: is nested too deeply", "schema='latin.sql': line 2: the byte 0xf6 is not")
     for words in ("--perf-vus='x'", "stack=5", "results=5", "health={}", "collections=5", *files):
         assert sum(words in line for line in result.errlines) == 1, words
 
@@ -190,7 +190,7 @@ def test_a_configuration_that_cannot_be_read_is_one_line(pytester):
         "-c", "other.ini", "--perf-run"
     )  # else pytest reads the other as well, and says so itself
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: *pyproject.toml: cannot be read: *"])
+    result.stderr.fnmatch_lines(["ERROR: *pyproject.toml: line 1: the byte 0xf6 is not UTF-8; save the file as UTF-8"])
     assert_no_traceback(result)
 
 
@@ -210,6 +210,23 @@ def test_a_test_that_cannot_be_a_perf_test_is_refused_with_a_reason(pytester, wr
     result = pytester.runpytest()
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines([line])
+    assert_no_traceback(result)
+
+
+def test_a_scenario_of_pytest_bdd_runs_once_and_is_refused_under_load(pytester, write):
+    write("""
+@pytest.fixture
+def _pytest_bdd_example():  # as pytest-bdd calls its own
+    return {}
+
+@perf
+def test_it(request, _pytest_bdd_example):
+    request.getfixturevalue("tmp_path")  # as each step does
+""")
+    pytester.runpytest().assert_outcomes(passed=1)
+    result = pytester.runpytest("--perf-run")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*test_it: @perf: a scenario of pytest-bdd asks for a fixture at each step*"])
     assert_no_traceback(result)
 
 
@@ -294,3 +311,79 @@ def test_a_mark_flaky_reruns_no_load(pytester, write):
     result = pytester.runpytest("--perf-run", "--reruns=2")
     result.assert_outcomes(failed=1)
     assert "rerun" not in result.outlines[-1]
+
+
+RERUNNERS = {  # the ways of pytest-retry, of flaky, and of what knows neither a mark nor a failure
+    "by its mark, once it is reported": """
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    while call.when == "call" and report.failed and item.get_closest_marker("flaky"):
+        report = pytest.TestReport.from_item_and_call(item, again(item))
+    return report
+""",
+    "once it is reported": """
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    return pytest.TestReport.from_item_and_call(item, again(item)) if call.when == "call" else report
+""",
+    "as a whole": """
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    done = yield
+    item._initrequest()
+    runner.runtestprotocol(item, nextitem=None, log=False)
+    return done
+""",
+}
+
+
+@pytest.mark.parametrize("rerunner", RERUNNERS)
+def test_however_a_plugin_reruns_tests_a_load_runs_once(pytester, write, rerunner):
+    pytester.makeconftest(f"""
+import pytest
+from _pytest import runner
+
+def again(item):
+    item.ihook.pytest_runtest_teardown(item=item, nextitem=None)
+    item._initrequest()
+    item.ihook.pytest_runtest_setup(item=item)
+    return pytest.CallInfo.from_call(lambda: item.ihook.pytest_runtest_call(item=item), when="call")
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "flaky")
+{RERUNNERS[rerunner]}""")
+    write("""
+pytestmark = pytest.mark.flaky
+ran = []
+
+@perf(iterations=3)
+def test_load():
+    ran.append("load")
+    assert len(ran) > 3
+
+def test_by_hand(load):
+    def body():
+        ran.append("by hand")
+        assert len(ran) > 6
+    load.run(body, PerVUIterations(vus=1, iterations=3))
+
+@perf(iterations=3)
+def test_passes():
+    ran.append("passes")
+
+def test_end():
+    assert (ran.count("load"), ran.count("by hand"), ran.count("passes")) == (3, 3, 3)
+""")
+    result = pytester.runpytest("--perf-run", "-rA", "-m", "flaky")
+    result.assert_outcomes(failed=2, passed=2)
+    result.stdout.fnmatch_lines(["PASSED *::test_passes", "PASSED *::test_end", "FAILED *::test_load *"])
+    assert len([*pytester.path.glob("perf-results/latest/*.json")]) == 3
+
+
+def test_a_test_that_is_there_twice_has_two_files(pytester, write, result_of):
+    write("@perf(iterations=2)\ndef test_it():\n    pass\n")
+    result = pytester.runpytest("--perf-run", "--keep-duplicates", "test_it.py", "test_it.py")
+    result.assert_outcomes(passed=2)
+    assert result_of("test_it-test_it")["test"] == result_of("test_it-test_it-2")["test"] == "test_it.py::test_it"

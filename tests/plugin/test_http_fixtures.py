@@ -1,5 +1,7 @@
 """The HTTP fixtures in whole sessions: no server of ours is started for them."""
 
+import os
+
 import pytest
 
 SERVER = """
@@ -32,7 +34,7 @@ async def test_async(shop):
 """)
     result = pytester.runpytest("--perf-run", "-v")
     result.assert_outcomes(passed=2)
-    assert result_of("test_it-test_def")["services"] == {}
+    assert result_of("test_it-test_def")["services"].keys() <= {"environment"}  # no server was started
     failed = result_of("test_it-test_async")
     assert failed["failed_iterations"] == 6
     assert failed["failures"][0]["type"] == "HttpStatusError"
@@ -47,3 +49,27 @@ def test_it(http_client):
     result = pytester.runpytest("-p", "no:cacheprovider")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E *ConfigError: GET '/orders': the URL has no scheme and host; write it whole, or*"])
+
+
+def test_a_proxy_of_the_environment_is_said_in_the_header_and_in_the_result(pytester, write, result_of, monkeypatch):
+    for name in [*os.environ]:
+        if name.lower().endswith("_proxy") or name.startswith("SSL_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("http_proxy", "http://me:s3cr3t-s3cr3t@proxy.example:3128")
+    write(
+        "@perf(iterations=1)\ndef test_it(http_client):\n    pass\n\n@perf(iterations=1)\ndef test_other():\n    pass\n"
+    )
+    result = pytester.runpytest("--perf-run")
+    result.stdout.fnmatch_lines(["cdcperf: of the environment: http_proxy=http://proxy.example:3128"])
+    result.stdout.no_fnmatch_line("*s3cr3t*")
+    assert result_of("test_it-test_it")["services"] == {"environment": "http_proxy=http://proxy.example:3128"}
+    assert result_of("test_it-test_other")["services"] == {}
+
+
+def test_modules_beside_a_test_that_are_called_as_the_standard_librarys_are_not_ours(pytester, write):
+    for name in ("ctypes", "http", "mimetypes", "pkgutil", "zoneinfo"):  # which pytest itself does not load
+        (pytester.path / f"{name}.py").write_text("raise ImportError('a module beside a test was imported')")
+    write("@perf(iterations=1)\ndef test_it(http_client, requests_session, grpc_client):\n    import http\n")
+    plain = [f"-pno:{name}" for name in ("asyncio", "hypothesispytest", "anyio", "html", "pyreqwest")]
+    result = pytester.runpytest_subprocess(*plain, timeout=60)
+    result.assert_outcomes(passed=1)

@@ -265,3 +265,35 @@ def test_next():
     ]
     result.stdout.fnmatch_lines([*lines, *lines])
     result.stdout.no_fnmatch_line("*Traceback*")
+
+
+@pytest.mark.parametrize("loop", ["the installed loop", "asyncio's own"])
+def test_a_test_that_fakes_time_fakes_it_for_its_own_code(pytester, write, result_of, loop):
+    write(f"""
+import sys
+
+@pytest.fixture
+def frozen(monkeypatch):
+    if {loop!r} == "asyncio's own":
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+    for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"):
+        monkeypatch.setattr(time, name, lambda: 0)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+@perf(vus=2, iterations=3)
+def test_def(frozen):
+    assert time.time() == time.monotonic() == 0
+    with group("thinks"):
+        think(0.02)
+
+@perf(vus=2, iterations=3)
+async def test_async(frozen):
+    assert time.time() == time.monotonic() == 0
+    with group("thinks"):
+        await think.aio(0.02)
+""")
+    pytester.runpytest("--perf-run", "--perf-on-unfit=warn").assert_outcomes(passed=2)
+    for name in ("test_def", "test_async"):
+        measured = result_of(f"test_it-{name}")["metrics"]
+        assert measured["iteration_duration"]["values"]["min"] > 10  # uvloop counts whole milliseconds
+        assert measured["group_duration"]["values"]["min"] > 10

@@ -78,8 +78,11 @@ def serve(settings: dict[str, Any]) -> None:
         return request
 
     def fail(request: Any, context: grpc.ServicerContext) -> Any:
-        context.set_trailing_metadata((("reason", "asked for"),))
-        context.abort(STATUSES[request.n], "as you wish")
+        kilobytes, status = divmod(request.n, 100)
+        filler = (("filler-bin", b"y" * 1000 * kilobytes),) * bool(kilobytes)
+        context.send_initial_metadata(filler)
+        context.set_trailing_metadata((("reason", "asked for"), *filler))
+        context.abort(STATUSES[status], "as you wish" + "z" * 1000 * kilobytes)
 
     def count(request: Any, _context: grpc.ServicerContext) -> Iterator[Any]:
         for n in range(1, request.n + 1):

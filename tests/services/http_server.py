@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import ssl
@@ -14,6 +15,13 @@ from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n"
+
+
+def raw(answer: bytes) -> str:
+    """Return the path that is answered with just these bytes."""
+    return f"/raw/{base64.urlsafe_b64encode(answer).decode()}"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -67,6 +75,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif action == "chunks":  # of which the last is cut
             head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n"
             self.wfile.write(head + {"size": b"", "data": b"5\r\nha", "junk": b"zz\r\nhalf\r\n"}[arguments[0]])
+            self.close_connection = True
+        elif action == "raw":
+            self.wfile.write(base64.urlsafe_b64decode(arguments[0]))
             self.close_connection = True
         elif action == "junk":
             self.wfile.write(b"220 mail.example ESMTP\r\n\r\n")

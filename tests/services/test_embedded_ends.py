@@ -184,7 +184,9 @@ class TestStartsThatFail:
 
     def test_a_schema_that_postgres_refuses(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PGOPTIONS", "-c no_such_setting=1")  # what the shell says is for other servers
-        with pytest.raises(StackError, match="PostgreSQL refuses schema_sql: syntax error at or near") as caught:
+        with pytest.raises(
+            StackError, match="PostgreSQL refuses schema_sql:1: ERROR: syntax error at or near"
+        ) as caught:
             EmbeddedStack.start(StackConfig(tmp_path, "CREATE TABEL t ()"))
         assert str(tmp_path) in str(caught.value)
         assert "\n" not in str(caught.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -21,8 +22,9 @@ from pymongo.change_stream import ChangeStream
 from pymongo.collection import Collection
 from pymongo.database import Database
 
+from pytest_cdcperf.embedded import user_namespace
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
-from tests.services.harness import connect, gone, until
+from tests.services.harness import ROOT, connect, gone, until
 
 Document = dict[str, Any]
 
@@ -282,6 +284,24 @@ class TestTheServers:
             thread.join(60)
         assert not faults
         assert not any(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="user namespaces are Linux'")
+def test_it_serves_a_user_without_a_name(tmp_path: Path) -> None:
+    script = """
+import os, pathlib, psycopg, pwd, sys
+from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
+from tests.services.harness import connect
+assert os.geteuid() not in {user.pw_uid for user in pwd.getpwall()}
+with EmbeddedStack.start(StackConfig(pathlib.Path(sys.argv[1]))) as stack, connect(stack) as pg:
+    print(pg.execute("SELECT 7").fetchone())
+"""
+    nameless = [sys.executable, "-I", "-S", user_namespace.__file__, "3999999999"]
+    if subprocess.run([*nameless, "/bin/true"], capture_output=True, check=False).returncode:
+        pytest.skip("no user namespaces here")
+    command = [*nameless, sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "(7,)\n", done.stderr
 
 
 class TestTwoStacks:

@@ -118,6 +118,15 @@ class TestUnary:
         assert (error.code(), error.details()) == (grpc.StatusCode.PERMISSION_DENIED, "as you wish")
         assert dict(error.trailing_metadata())["reason"] == "asked for"
 
+    @pytest.mark.parametrize("kilobytes", [12, 200])
+    def test_a_status_is_told_whatever_comes_with_it(self, lab: Lab, kilobytes: int) -> None:
+        for _ in range(3):  # gRPC's own limits are between 8 and 16 kB, by chance
+            with pytest.raises(GrpcError) as caught:
+                lab.call("Fail", n=100 * kilobytes + 5)
+            assert type(caught.value).__name__ == "GrpcNotFound"
+            assert len(dict(caught.value.trailing_metadata())["filler-bin"]) == 1000 * kilobytes
+            assert len(caught.value.details()) == 1000 * kilobytes + len("as you wish")
+
     def test_a_deadline_that_passes_is_a_timed_error(self, lab: Lab) -> None:
         for timeout in ("50ms", 0.05):
             with pytest.raises(GrpcError) as caught:

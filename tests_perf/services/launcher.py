@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from pytest_cdcperf.embedded.exit_reason import log_reason
-from pytest_cdcperf.embedded.interpreter import environment, python_command
 from pytest_cdcperf.errors import StackError
+from pytest_cdcperf.interpreter import environment, python_command
 
 _ROOT = Path(__file__).parents[2]
 _START_TIMEOUT_S = 30.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+import subprocess
 import threading
 from pathlib import Path
 
@@ -14,7 +16,23 @@ from pytest_cdcperf.clients.requests_session import PerVUSession
 from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations
 from tests.services.harness import FACES, User, refused_port, run_body, until
 from tests.services.http.conftest import fault
-from tests.services.http_server import HttpServer, http_server
+from tests.services.http_server import HEAD, HttpServer, http_server, raw
+
+
+def self_signed(directory: Path, *, is_ca: bool) -> Path:
+    """Make a key and a certificate of it, as ``openssl req -x509`` does, in one file."""
+    path = directory / f"{is_ca}.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "-", "-out", "-"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command += [] if is_ca else ["-addext", "basicConstraints=critical,CA:FALSE"]
+    path.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    return path
+
+
+def certified(pem: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
 
 
 class TestFaults:
@@ -28,6 +46,7 @@ class TestFaults:
             ("/chunks/data", errors.HttpResetError),
             ("/chunks/junk", errors.HttpProtocolError),
             ("/junk", errors.HttpProtocolError),
+            (raw(HEAD + b"X: a\r\n" * 200 + b"\r\nok"), errors.HttpProtocolError),
         ],
     )
     def test_what_the_server_did_wrong(
@@ -71,6 +90,32 @@ class TestFaults:
         for verify in (False, str(ca_file)):
             assert user.call(client.with_options(verify=verify), "get", f"{tls_server.url}/echo").ok
 
+    def test_a_certificate_of_a_ca_on_a_server_is_explained(
+        self, user: User, client: HttpClient, tmp_path: Path
+    ) -> None:
+        pem = self_signed(tmp_path, is_ca=True)
+        with http_server(tls=certified(pem)) as server:
+            error = fault(user, client.with_options(verify=str(pem)), f"{server.url}/echo")
+        assert type(error) is errors.HttpTLSError
+        assert "make it with openssl req -x509 -addext basicConstraints=critical,CA:FALSE" in str(error)
+        pem = self_signed(tmp_path, is_ca=False)
+        with http_server(tls=certified(pem)) as server:
+            assert user.call(client.with_options(verify=str(pem)), "get", f"{server.url}/echo").ok
+
+    @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2])
+    def test_a_server_that_wants_a_certificate_of_the_client(
+        self, user: User, client: HttpClient, tmp_path: Path, version: ssl.TLSVersion
+    ) -> None:
+        pem = self_signed(tmp_path, is_ca=False)
+        context = certified(pem)
+        context.verify_mode, context.maximum_version = ssl.CERT_REQUIRED, version
+        with http_server(tls=context) as server:
+            error = fault(user, client.with_options(verify=str(pem)), f"{server.url}/echo")
+        assert type(error) is errors.HttpTLSError
+        self.is_one_sample(user, "tls")
+        if version is ssl.TLSVersion.TLSv1_3:  # with the older one the server says less
+            assert "the server wants a certificate of the client" in str(error)
+
     def test_a_server_without_tls(self, user: User, client: HttpClient, server: HttpServer) -> None:
         assert type(fault(user, client, server.url.replace("http:", "https:"))) is errors.HttpTLSError
 
@@ -79,6 +124,46 @@ class TestFaults:
         face = client.with_options(verify=str(tmp_path / "no.pem"))
         with pytest.raises(errors.ConfigError, match=r"http_client: verify='.*no.pem' is no PEM file"):
             user.call(face, "get", "https://localhost/")
+
+
+class TestHeadersOfOtherCharacters:
+    LATIN = raw(HEAD + "Content-Type: text/plain; x=ü\r\nX-City: Zürich\r\nX-Ok: yes\r\n\r\nok".encode("latin-1"))
+
+    def test_they_are_named_where_they_are_read(self, user: User, client: HttpClient, server: HttpServer) -> None:
+        reply = user.call(client, "get", server.url + self.LATIN)
+        assert (reply.text, reply.headers["x-ok"], reply.headers.getall("x-ok")) == ("ok", "yes", ["yes"])
+        assert "X-City" in reply.headers
+        assert len(reply.headers) == len([*reply.headers]) == 5
+        for read in (reply.headers.get, reply.headers.getall, reply.headers.__getitem__):
+            with pytest.raises(errors.HttpHeaderError, match=r"^GET http.*: status 200: the header 'x-city' has other"):
+                read("x-city")
+        with pytest.raises(errors.HttpHeaderError):
+            dict(reply.headers)
+
+    def test_requests_reads_them(self, session: PerVUSession, server: HttpServer) -> None:
+        assert session.get(server.url + self.LATIN).headers["x-city"] == "Zürich"
+        away = (
+            "HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: /Zürich?a=b%20c\r\n\r\n".encode(
+                "latin-1"
+            )
+        )
+        assert session.get(server.url + raw(away)).json()["path"] == "/Z%FCrich"
+
+    @pytest.mark.parametrize(
+        ("location", "kind", "words"),
+        [
+            ("/Zürich", errors.HttpHeaderError, "status 302: the header 'location' has other characters than ASCII"),
+            ("http://[bad/", errors.HttpProtocolError, "status 302, its Location is not a URL: Invalid IPv6 URL"),
+            ("http://a b:x/", errors.HttpProtocolError, "status 302, its Location is not a URL: GET http://a b:x/: "),
+        ],
+    )
+    def test_a_redirect_to_what_is_no_url_is_the_servers_fault(
+        self, user: User, client: HttpClient, server: HttpServer, location: str, kind: type[Exception], words: str
+    ) -> None:
+        head = f"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n".encode("latin-1")
+        with pytest.raises(kind) as caught:
+            user.call(client, "get", server.url + raw(head))
+        assert words in str(caught.value)
 
 
 class TestUnderLoad:

@@ -11,7 +11,7 @@ import requests
 from pytest_cdcperf.clients.requests_session import PerVUSession
 from pytest_cdcperf.engine.vu import acting_as
 from tests.services.harness import User, refused_port, until
-from tests.services.http_server import HttpServer, http_server
+from tests.services.http_server import HEAD, HttpServer, http_server, raw
 
 
 class TestRequestsSession:
@@ -84,6 +84,7 @@ class TestRequestsSession:
             ("/chunks/data", "reset"),
             ("/chunks/junk", "protocol"),
             ("/junk", "protocol"),
+            (raw(HEAD + b"X: a\r\n" * 200 + b"\r\nok"), "protocol"),
             ("/slow/1", "timeout"),
         ],
     )

@@ -70,6 +70,14 @@ def test_imports_are_looked_up_beside_the_file_in_the_root_and_in_proto_path(roo
         Protos(root).load("protos/both.proto")
 
 
+def test_modules_beside_the_tests_are_not_the_compilers(root, monkeypatch):
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("PYTHONPATH", str(root))
+    for name in ("types", "logging", "enum", "re", "google"):
+        (root / f"{name}.py").write_text("raise ImportError('a module beside a test was imported')")
+    assert "Add" in Protos(root).load("protos/adder.proto").methods("lab.Adder")
+
+
 def test_a_missing_file_is_said_with_the_directories(root):
     with pytest.raises(ConfigError) as caught:
         Protos(root).load("nix.proto")

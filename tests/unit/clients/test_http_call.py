@@ -67,6 +67,15 @@ def test_relative_urls_go_below_the_base(base, url, whole):
     assert call(url, HttpSettings(base_url=base)).url == whole
 
 
+@pytest.mark.parametrize("scheme", ["HTTP", "Https"])
+def test_a_scheme_may_be_written_in_any_case(scheme):
+    lower = scheme.lower()
+    assert call(f"{scheme}://Shop.example/A").url == f"{lower}://Shop.example/A"
+    assert call("/A", HttpSettings(base_url=f"{scheme}://shop.example")).url == f"{lower}://shop.example/A"
+    redirected = call("http://shop.example/").redirected(302, f"{scheme}://shop.example/A")
+    assert (redirected.url, redirected.is_secure) == (f"{lower}://shop.example/A", lower == "https")
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [

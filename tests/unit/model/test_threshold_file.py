@@ -144,8 +144,8 @@ def test_what_is_no_such_file_is_refused(faults_of, name, text, words):
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):
-    (tmp_path / "t.json").write_bytes(b"\xff\xfe{")
-    with pytest.raises(ConfigError, match=r"^is no JSON file: "):
+    (tmp_path / "t.json").write_bytes(b"{\n\xff}")
+    with pytest.raises(ConfigError, match=r"^line 2: the byte 0xff is not UTF-8"):
         read_thresholds(tmp_path / "t.json", {"soak"})
 
 

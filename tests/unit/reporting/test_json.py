@@ -102,16 +102,18 @@ def test_the_file_of_a_test_is_called_the_same_in_every_run(test, stem):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="/dev/full is POSIX")
-@pytest.mark.parametrize("in_the_way", ["a full disk", "a directory of that name"])
-def test_a_file_is_written_as_a_whole_or_not_at_all(result, tmp_path, in_the_way):
+def test_a_file_is_written_as_a_whole_or_not_at_all(result, tmp_path):
     path = tmp_path / f"{file_stem(result.facts.test)}.json"
-    if in_the_way == "a full disk":
-        path.with_suffix(".part").symlink_to("/dev/full")
-    else:
-        path.mkdir()
+    path.with_suffix(".part").symlink_to("/dev/full")
     with pytest.raises(OSError, match=re.escape(repr(str(path)))):
         write_result(result, tmp_path)
-    assert [left for left in tmp_path.iterdir() if left != path] == []
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_file_that_is_there_is_left_as_it_is(result, tmp_path):
+    stem = file_stem(result.facts.test)
+    written = [write_result(result, tmp_path) for _ in range(3)]
+    assert [path.name for path in written] == [f"{stem}.json", f"{stem}-2.json", f"{stem}-3.json"]
 
 
 @pytest.mark.parametrize("test", ["a/b.py::test[../../x]", "b.py::test[<>:*?|\\]", ".hidden", "b.py::test[\n]"])

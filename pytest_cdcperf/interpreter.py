@@ -1,10 +1,11 @@
-"""How the stack's Python processes are started: with none of the session's secrets, and no module beside a test."""
+"""How our Python processes are started: with none of the session's secrets, and no module beside a test."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 # What programs need to run at all. The rest of the environment is the session's own: CI keeps its secrets there,
@@ -17,10 +18,11 @@ _KEPT = (
 )
 _KEPT_PREFIXES = ("LC_", "NSS_WRAPPER_")
 
-# The standard library first: a logging.py beside a test is in the parent's path as well.
+# The standard library first: a logging.py beside a test is in the parent's path as well. And site before that path is
+# there: it imports a sitecustomize.py.
 _RUN = (
-    "import os, sys; sys.path += os.environ['PYTHONPATH'].split(os.pathsep); "
-    "import site; site.main(); import runpy; "
+    "import os, sys; standard = len(sys.path); import site; site.main(); "
+    "sys.path[standard:standard] = os.environ['PYTHONPATH'].split(os.pathsep); import runpy; "
     "sys.argv = sys.argv[1:]; runpy.run_module(sys.argv[0], None, '__main__', True)"
 )
 
@@ -31,10 +33,22 @@ def python_command(module: str, *arguments: str | Path) -> list[str | Path]:
 
 
 def environment(of: Mapping[str, str], *import_path: str | Path) -> dict[str, str]:
-    """Return what a server may know of the environment *of*.
+    """Return what a process of ours may know of the environment *of*.
 
     It imports what we would: from our own module search path in its order, after *import_path*.
     """
     kept = {name: value for name, value in of.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
     entries = (str(Path(entry).absolute()) for entry in (*import_path, *sys.path))
     return {**kept, "PYTHONPATH": os.pathsep.join(dict.fromkeys(entries))}
+
+
+@contextmanager
+def standard_library_first() -> Iterator[None]:
+    """Inside the block imports find the standard library before an http.py beside a test: pytest puts that first."""
+    library, others = str(Path(os.__file__).parent), ("site-packages", "dist-packages")
+    standard = [entry for entry in sys.path if entry.startswith(library) and not entry.endswith(others)]
+    sys.path[:0] = standard
+    try:
+        yield
+    finally:
+        del sys.path[: len(standard)]
