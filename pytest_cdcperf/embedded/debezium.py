@@ -16,19 +16,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pymongo import MongoClient
-from pymongo.database import Database
-from pymongo.errors import ConnectionFailure
 
 from pytest_cdcperf.embedded import marker
-from pytest_cdcperf.embedded.documents import UNCHANGED, Document, read_change, writes_by_collection
+from pytest_cdcperf.embedded.documents import UNCHANGED, Document, read_change
 from pytest_cdcperf.embedded.jars import engine_jars
 from pytest_cdcperf.embedded.lifeline import read_line, when_input_ends
+from pytest_cdcperf.embedded.sink import Sink
 
 _JVM_OPTIONS = (
     "-Xms64m",
@@ -45,7 +44,6 @@ _JVM_OPTIONS = (
 )
 PUBLICATION = "cdcperf"
 
-_SINK_RETRY_S = 0.2
 _CLOSE_PATIENCE_S = 4.0
 
 _log = logging.getLogger("cdcperf.debezium")
@@ -109,32 +107,27 @@ def engine_properties(pipeline: Pipeline) -> dict[str, str]:
     }
 
 
-class Sink:
-    """Writes batches of change events; any thread, one at a time."""
+class Progress:
+    """Says how far a restarted engine need not go back: up to the last group of rows with one position in the log.
 
-    def __init__(self, database: Database[Document], collections: Mapping[str, str]) -> None:
-        self._database = database
-        self._collections = collections
-        self.closing = threading.Event()
+    The rows of one page that COPY fills have one position. Debezium 3.6 that is killed in the middle of them goes on
+    behind them all (debezium/dbz#1554): so none of them counts as processed before the next group comes.
+    """
 
-    def write(self, events: list[tuple[str | None, str | None]]) -> None:
-        """Write the changes among *events*, given as pairs of key and value; return when all are written.
+    def __init__(self) -> None:
+        self._held: Any = None
+        self._held_position: int | None = None
 
-        Retries until it succeeds or :attr:`closing` is set while the sink does not answer.
-
-        :raises pymongo.errors.PyMongoError: when the sink refuses
-        """
-        changes = [change for event in events if (change := read_change(*event)) is not None]
-        for collection, writes in writes_by_collection(changes, self._collections).items():
-            while True:
-                try:
-                    self._database[collection].bulk_write(writes)
-                    break
-                except ConnectionFailure as error:
-                    if self.closing.is_set():
-                        raise
-                    _log.warning("the sink does not answer, trying again: %s", error)
-                    self.closing.wait(_SINK_RETRY_S)
+    def note(self, written: Iterable[tuple[Any, int | None]], committer: Any) -> None:
+        """Mark as processed what needs not be held back of *written*, records with their positions, None for none."""
+        for record, position in written:
+            if self._held is not None and position != self._held_position:
+                committer.markProcessed(self._held)
+            self._held, self._held_position = record, position
+            if position is None:
+                committer.markProcessed(record)
+                self._held = None
+        committer.markBatchFinished()
 
 
 class Engine:
@@ -142,6 +135,7 @@ class Engine:
 
     def __init__(self, java: Any, properties: Mapping[str, str], sink: Sink) -> None:
         self._sink = sink
+        self._progress = Progress()
         self.failure: str | None = None
         java_properties = java.JClass("java.util.Properties")()
         for name, value in properties.items():
@@ -170,14 +164,15 @@ class Engine:
 
     def _handle_batch(self, records: Any, committer: Any) -> None:
         try:
-            self._sink.write([(_text(record.key()), _text(record.value())) for record in records])
+            changes = [read_change(_text(record.key()), _text(record.value())) for record in records]
+            self._sink.write([change for change in changes if change is not None])
         except Exception as error:
             self.failure = self.failure or f"{type(error).__name__}: {error}"
             _log.exception("a batch could not be written to the sink")
             raise
-        for record in records:
-            committer.markProcessed(record)
-        committer.markBatchFinished()
+        self._progress.note(
+            zip(records, (change.position if change else None for change in changes), strict=True), committer
+        )
 
     def _on_end(self, success: Any, message: Any, error: Any) -> None:
         if not success:

@@ -17,11 +17,13 @@ import psutil
 import psycopg
 import pymongo
 import pytest
+from psycopg import sql
 from pymongo.change_stream import ChangeStream
 from pymongo.collection import Collection
 from pymongo.database import Database
 
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
+from pytest_cdcperf.model.services import SET_ASIDE
 from tests.services.harness import connect, gone, until
 
 Document = dict[str, Any]
@@ -171,6 +173,38 @@ class TestWhatArrives:
         pg.execute("CREATE TABLE latecomer (id text PRIMARY KEY, n int)")
         pg.execute("INSERT INTO latecomer VALUES ('a', 1)")
         assert arrives(sink["latecomer"], "a", n=1)
+
+    @pytest.mark.parametrize(
+        "name", ["order", "Order", "my-table", "häuser", "a b", "2fast", "a.b", "a'b", 'a"b', "x_files", "select"]
+    )
+    def test_a_table_of_any_name_with_columns_of_any_name(
+        self, pg: psycopg.Connection, sink: Database[Document], name: str
+    ) -> None:
+        table = sql.Identifier(name)
+        columns = 'id text PRIMARY KEY, "ä" int, "a.b" int, "a[0]" int, "a\'b" int, large text'
+        pg.execute(sql.SQL("CREATE TABLE {} ({})").format(table, sql.SQL(columns)))  # type: ignore[arg-type]
+        pg.execute(sql.SQL("ALTER TABLE {} ALTER large SET STORAGE EXTERNAL").format(table))
+        pg.execute(sql.SQL("INSERT INTO {} VALUES ('1', 1, 2, 3, 4, repeat('x', 9000))").format(table))
+        pg.execute(sql.SQL('UPDATE {} SET "ä" = 5').format(table))
+        document = {"_id": "1", "id": "1", "ä": 5, "a.b": 2, "a[0]": 3, "a'b": 4, "large": "x" * 9000}
+        with sink[name].watch(max_await_time_ms=500) as changes:
+            assert arrives(sink[name], "1", ä=5) == document
+            pg.execute(sql.SQL("DELETE FROM {}").format(table))
+            assert until(lambda: sink[name].find_one() is None)
+            assert take(changes, 1)[0]["ns"]["coll"] == name
+        assert name in sink.list_collection_names()
+
+    def test_a_table_that_cannot_be_carried_is_set_aside_and_the_others_go_on(
+        self, stack: EmbeddedStack, pg: psycopg.Connection, sink: Database[Document]
+    ) -> None:
+        pg.execute("CREATE TABLE keyless (v text)")
+        pg.execute("INSERT INTO keyless VALUES ('x')")
+        pg.execute("INSERT INTO visit VALUES (1000, 'goes on')")
+        assert arrives(sink["visit"], "1000", page="goes on")
+        aside = sink[SET_ASIDE].find_one({"_id": "keyless"})
+        assert aside is not None
+        assert "no primary key" in aside["reason"]
+        assert stack.dead_parts() == []
 
     def test_nothing_of_the_marker_is_left(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
         assert "cdcperf_ready" not in sink.list_collection_names()
