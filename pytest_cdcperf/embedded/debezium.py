@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 from pymongo import MongoClient
 
 from pytest_cdcperf.embedded import marker
+from pytest_cdcperf.embedded.capture import PUBLICATION
 from pytest_cdcperf.embedded.documents import UNCHANGED, Document, read_change
 from pytest_cdcperf.embedded.jars import engine_jars
 from pytest_cdcperf.embedded.lifeline import read_line, when_input_ends
@@ -42,7 +43,6 @@ _JVM_OPTIONS = (
     "-XX:-CreateCoredumpOnCrash",
     "-XX:+ExitOnOutOfMemoryError",  # with status 3; else threads die one by one and the rest goes on
 )
-PUBLICATION = "cdcperf"
 
 _CLOSE_PATIENCE_S = 4.0
 
@@ -61,6 +61,7 @@ class Pipeline:
     sink_database: str
     collections: Mapping[str, str]
     offsets: str
+    left_out: Sequence[str] = ()  # tables, as schema.table
 
 
 def engine_properties(pipeline: Pipeline) -> dict[str, str]:
@@ -80,6 +81,7 @@ def engine_properties(pipeline: Pipeline) -> dict[str, str]:
         "publication.name": PUBLICATION,
         "publication.autocreate.mode": "disabled",
         "schema.include.list": f"public,{marker.SCHEMA}",
+        "table.exclude.list": ",".join(map(_pattern_of, pipeline.left_out)),
         "snapshot.mode": "initial",
         "skipped.operations": "none",  # by default TRUNCATE is skipped
         "tombstones.on.delete": "false",
@@ -234,6 +236,11 @@ def _leave(status: int = 0) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+def _pattern_of(name: str) -> str:
+    """Return a pattern of Java's that only *name* fits, without a comma, which would end it."""
+    return "".join(letter if letter.isalnum() else f"\\x{{{ord(letter):x}}}" for letter in name)
 
 
 def _jvm_library() -> str:

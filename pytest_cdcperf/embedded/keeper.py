@@ -33,7 +33,8 @@ from pymongo.collection import Collection
 from pymongo.errors import ConnectionFailure
 
 from pytest_cdcperf.embedded import marker
-from pytest_cdcperf.embedded.debezium import PUBLICATION, Pipeline
+from pytest_cdcperf.embedded.capture import partitions, prepare_capture
+from pytest_cdcperf.embedded.debezium import Pipeline
 from pytest_cdcperf.embedded.directory import stack_directory
 from pytest_cdcperf.embedded.interpreter import python_command
 from pytest_cdcperf.embedded.jars import engine_jars
@@ -119,6 +120,8 @@ class Keeper:
         )
         self._create_schema(postgres)
         uri = sink_uri(self._mongo_port(), password, SINK_DATABASE)
+        with connect(postgres.admin) as connection:
+            left_out = partitions(connection)
         pipeline = Pipeline(
             port=postgres.debezium.port,
             user=postgres.debezium.user,
@@ -128,6 +131,7 @@ class Keeper:
             sink_database=SINK_DATABASE,
             collections=dict(self._config.collections),
             offsets=str(self._directory / "offsets"),
+            left_out=left_out,
         )
         debezium.tell(json.dumps(asdict(pipeline)).encode())
         self._wait_for_marker(postgres, uri)
@@ -199,8 +203,7 @@ class Keeper:
 
     def _create_schema(self, postgres: PostgresServer) -> None:
         with connect(postgres.admin) as connection:
-            # All tables rather than those there are: tables may be created, and schemas recreated, later.
-            connection.execute(f"CREATE PUBLICATION {PUBLICATION} FOR ALL TABLES".encode())
+            prepare_capture(connection)
             connection.execute(marker.CREATE)
         if self._config.schema_sql is None:
             return

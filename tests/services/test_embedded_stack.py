@@ -47,6 +47,12 @@ CREATE TABLE customer (
 CREATE TABLE line (order_id int, position int, article text, PRIMARY KEY (order_id, position));
 CREATE TABLE visit (id int PRIMARY KEY, page text);
 INSERT INTO visit VALUES (0, 'there before Debezium');
+CREATE TABLE event (id text, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE "event, 2026.11" PARTITION OF event FOR VALUES FROM ('2026-11-01') TO ('2026-12-01');
+INSERT INTO event VALUES ('before', '2026-11-02');
+CREATE TABLE badge (code text NOT NULL UNIQUE, holder text);
+CREATE SCHEMA audit;
+CREATE TABLE audit.log (n int);
 """
 
 
@@ -193,6 +199,33 @@ class TestWhatArrives:
             assert until(lambda: sink[name].find_one() is None)
             assert take(changes, 1)[0]["ns"]["coll"] == name
         assert name in sink.list_collection_names()
+
+    def test_a_partitioned_table_arrives_by_its_root(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
+        assert arrives(sink["event"], "before:2026-11-02Z")
+        pg.execute("CREATE TABLE event_12 PARTITION OF event FOR VALUES FROM ('2026-12-01') TO ('2027-01-01')")
+        pg.execute("INSERT INTO event VALUES ('moved', '2026-11-03')")
+        pg.execute("UPDATE event SET at = '2026-12-03' WHERE id = 'moved'")
+        assert arrives(sink["event"], "moved:2026-12-03Z")
+        pg.execute("DELETE FROM event WHERE id = 'before'")
+        assert until(lambda: sink["event"].count_documents({}) == 1)
+        assert not [name for name in sink.list_collection_names() if name.startswith("event") and name != "event"]
+
+    def test_a_unique_index_is_a_key_where_there_is_no_primary_key(
+        self, pg: psycopg.Connection, sink: Database[Document]
+    ) -> None:
+        pg.execute("INSERT INTO badge VALUES ('a', 'x'), ('b', 'y')")
+        pg.execute("UPDATE badge SET holder = 'z' WHERE code = 'a'")
+        assert arrives(sink["badge"], "a", holder="z")
+        pg.execute("UPDATE badge SET code = 'c' WHERE code = 'a'")
+        pg.execute("DELETE FROM badge WHERE code = 'b'")
+        assert until(lambda: [document["_id"] for document in sink["badge"].find()] == ["c"])
+
+    def test_tables_without_a_key_can_be_updated_also_where_they_are_not_captured(self, pg: psycopg.Connection) -> None:
+        pg.execute("CREATE TABLE audit.later AS SELECT 1 AS n")
+        for name in ("log", "later"):
+            table = sql.Identifier("audit", name)
+            pg.execute(sql.SQL("INSERT INTO {} VALUES (1)").format(table))
+            pg.execute(sql.SQL("UPDATE {} SET n = 2").format(table))
 
     def test_a_table_that_cannot_be_carried_is_set_aside_and_the_others_go_on(
         self, stack: EmbeddedStack, pg: psycopg.Connection, sink: Database[Document]
