@@ -85,6 +85,9 @@ def engine_properties(pipeline: Pipeline) -> dict[str, str]:
         "snapshot.mode": "initial",
         "skipped.operations": "none",  # by default TRUNCATE is skipped
         "tombstones.on.delete": "false",
+        "converters": "text",
+        "text.type": "cdcperf.PostgresText",
+        "include.unknown.datatypes": "true",
         "decimal.handling.mode": "string",
         "time.precision.mode": "isostring",
         "interval.handling.mode": "string",
@@ -190,7 +193,7 @@ def start_jvm() -> Any:
         str(java_home / _jvm_library()),
         *_JVM_OPTIONS,
         f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}",
-        classpath=[str(path) for _, path in engine_jars().values()],
+        classpath=[str(Path(__file__).with_name("java")), *(str(path) for _, path in engine_jars().values())],
         convertStrings=False,
     )
     return jpype

@@ -11,6 +11,7 @@ from typing import Any
 
 from pymongo import DeleteMany, DeleteOne, ReplaceOne
 
+from pytest_cdcperf.identity.elements import array_value
 from pytest_cdcperf.identity.keys import stored_key
 
 _SCHEMA = '{"schema":'
@@ -25,8 +26,6 @@ UNCHANGED = "__cdcperf_unchanged_toast__"
 _UNCHANGED_FORMS: tuple[object, ...] = (
     UNCHANGED,
     base64.b64encode(UNCHANGED.encode()).decode(),  # bytea
-    [UNCHANGED],  # arrays of text, numeric, uuid, times
-    list(UNCHANGED.encode()),  # arrays of integers
     {UNCHANGED: UNCHANGED},  # hstore
 )
 
@@ -54,8 +53,8 @@ def read_change(key: str | None, value: str | None) -> Change | None:
     if event.get("op") not in ("c", "r", "u", "d", "t"):
         return None
     columns, types = _read_key(key)
-    source = event["source"]
-    return Change(source["table"], event["op"], columns, event.get("after"), types, source.get("lsn"))
+    source, row = event["source"], event.get("after")
+    return Change(source["table"], event["op"], _decoded(columns), _decoded(row), types, source.get("lsn"))
 
 
 def write_for(change: Change, known: Document | None = None) -> Write:
@@ -95,6 +94,21 @@ def id_of(change: Change) -> str:
 def unsent_columns(change: Change) -> list[str]:
     """Name the columns whose large values PostgreSQL did not send, because nobody changed them."""
     return [column for column, value in (change.row or {}).items() if value in _UNCHANGED_FORMS]
+
+
+def _decoded(columns: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return *columns* with the values that java/cdcperf/PostgresText.java has marked by a leading NUL."""
+    if columns is None:
+        return None
+    return {
+        column: _marked(value) if isinstance(value, str) and value.startswith("\0") else value
+        for column, value in columns.items()
+    }
+
+
+def _marked(text: str) -> Any:
+    _, element_type, literal = text.split("\0", 2) if len(text) > 1 else ("", "", "")
+    return array_value(element_type, literal) if element_type else UNCHANGED
 
 
 def _read_key(key: str | None) -> tuple[Mapping[str, Any] | None, Mapping[str, str]]:
