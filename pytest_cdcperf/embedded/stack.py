@@ -165,16 +165,18 @@ class _KeeperProcess:
             self._lifeline.flush()
 
     def ready(self, timeout_s: float) -> Ready:
-        """Wait for the stack.
+        """Wait for the stack, at most *timeout_s* from one word of the keeper to the next.
 
         :raises StackError: when it did not start
         """
-        try:
-            message = self._first_words.get(timeout=timeout_s)
-        except queue.Empty:
-            raise StackError(
-                f"the embedded stack: no word from its keeper in {timeout_s:.0f} s (log: {self._log})"
-            ) from None
+        message: dict[str, Any] = {"starting": ""}
+        while "starting" in message:
+            try:
+                message = self._first_words.get(timeout=timeout_s)
+            except queue.Empty:
+                raise StackError(
+                    f"the embedded stack: no word from its keeper in {timeout_s:.0f} s (log: {self._log})"
+                ) from None
         if "ready" in message:
             return Ready(**message["ready"])
         raise StackError(
