@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytest_cdcperf.clients.mongo import ReadError
 from pytest_cdcperf.engine.thread_start import start_thread
+from pytest_cdcperf.errors import ThreadLimitError
 from pytest_cdcperf.model.services import SET_ASIDE
 
 if TYPE_CHECKING:
@@ -55,14 +56,21 @@ class PipelineFaults:
             fresh, self._runs = not self._runs, True
         try:
             if fresh:
-                start_thread("the watcher of the pipeline", "cdcperf-faults", self._watch)
+                self._start()
             yield
         finally:
             with self._lock:
                 self._wakes.discard(wake)
 
+    def _start(self) -> None:
+        try:
+            start_thread("the watcher of the pipeline", "cdcperf-faults", self._watch)
+        except ThreadLimitError:
+            self._runs = False
+            raise
+
     def close(self) -> None:
-        """End the thread."""
+        """End the thread; it notices within a second."""
         self._closed.set()
         with self._lock:
             self._lock.notify_all()

@@ -235,6 +235,42 @@ class TestPartsThatFail:
         assert all(gone(pid) for pid in session.processes)
 
 
+class TestWhatCannotArrive:
+    def test_once_it_fails_the_test_that_needed_it_at_once_and_says_why(
+        self, project: Callable[[str], None], run: Callable[..., Session]
+    ) -> None:
+        project("""
+            import time
+
+            @pytest.fixture
+            def soon():
+                begin = time.monotonic()
+                yield
+                assert time.monotonic() - begin < 30, "it waited for what cannot arrive"
+
+            @perf(vus=2, duration="10m")
+            def test_keyless(soon, notes, pg, cdc):
+                pg.execute("CREATE TABLE staging (v text)")
+                with cdc.expect("staging", "a", timeout="10m"):
+                    pg.insert("staging", {"v": "a"})
+
+            @perf(vus=2, duration="10m")
+            async def test_dead(soon, pg, cdc):
+                kill("debezium")
+                async with cdc.aio.expect("order", "a", timeout="10m"):
+                    await pg.aio.execute('CREATE TABLE "order" (id text PRIMARY KEY)')
+                    await pg.aio.insert("order", {"id": "a"})
+        """)
+        session = run()
+        assert session.code == 1
+        assert "2 failed" in session.output
+        assert (
+            "staging _id='a': it cannot arrive: table 'staging' is set aside: it has no primary key" in session.output
+        )
+        assert "order _id='a': it cannot arrive: the embedded stack: debezium was killed by signal 9" in session.output
+        assert "it waited for" not in session.output
+
+
 class TestLateRows:
     def test_rows_that_come_after_the_load_are_found_and_those_that_never_do_fail_the_test_by_their_keys(
         self, project: Callable[[str], None], run: Callable[..., Session]
