@@ -3,7 +3,7 @@
 .. code-block:: text
 
     pytest ── stack.py ──pipe── keeper.py ──pipe── debezium.py ── sink.py, documents.py, jars.py, log4j2.properties
-                                    │─────pipe──── mongo.py ── collection_names.py
+                                    │─────pipe──── mongo.py ── collection_names.py, document_ids.py
                                     └───────────── postgres.py ── postgres_launcher.py, capture.py
 
 Beside them: directory.py (whose the data is, and that nothing of it stays), interpreter.py (what a process may know

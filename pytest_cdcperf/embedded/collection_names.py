@@ -10,11 +10,19 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from pytest_cdcperf.embedded.document_ids import (
+    inner_document,
+    inner_filter,
+    outer_document,
+    outer_id,
+)
+
 Message = dict[str, Any]
 Reply = tuple[int, dict[str, Any]]
 
 _PLAIN = re.compile(r"[a-z0-9_]+")
 _GRIDFS = ("_files", "_chunks")  # for nx, parts of a bucket
+_SEQUENCES = ("nsInfo", "documents", "updates", "deletes", "ops")
 _NAMES_NO_COLLECTION = frozenset({"saslStart", "saslContinue", "renameCollection", "explain", "getMore"})
 
 
@@ -97,9 +105,33 @@ def _inward(message: Message) -> Message:
 def _section(kind: str, section: Any) -> Any:
     if kind == "body":
         return _command(section)
-    if kind == "payload" and isinstance(section, dict) and "nsInfo" in section:
-        return {**section, "nsInfo": [_namespace_info(info) for info in section["nsInfo"]]}
-    return section
+    if kind == "payload_docs":
+        return [inner_document(document) for document in section]
+    return _sequences(section) if isinstance(section, dict) else section
+
+
+def _sequences(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a command brings along in lists: documents to insert, and the steps of other writes."""
+    changed = dict(named)
+    if "nsInfo" in named:
+        changed["nsInfo"] = [_namespace_info(info) for info in named["nsInfo"]]
+    if isinstance(named.get("documents"), list):
+        changed["documents"] = [inner_document(document) for document in named["documents"]]
+    for name in ("updates", "deletes", "ops"):
+        if isinstance(named.get(name), list):
+            changed[name] = [_write(step) for step in named[name]]
+    return changed
+
+
+def _write(step: Mapping[str, Any]) -> dict[str, Any]:
+    changed = dict(step)
+    for name in ("q", "filter"):
+        if name in step:
+            changed[name] = inner_filter(step[name])
+    for name in ("u", "updateMods", "document"):
+        if name in step:
+            changed[name] = inner_document(step[name])
+    return changed
 
 
 def _command(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,8 +145,10 @@ def _command(body: Mapping[str, Any]) -> dict[str, Any]:
         changed.update({word: _namespace(body[word]) for word in ("renameCollection", "to") if word in body})
     if name == "explain" and isinstance(body["explain"], Mapping):
         changed["explain"] = _command(body["explain"])
-    if "nsInfo" in body:
-        changed["nsInfo"] = [_namespace_info(info) for info in body["nsInfo"]]
+    changed.update(_sequences({name: body[name] for name in _SEQUENCES if name in body}))
+    changed.update({name: inner_filter(body[name]) for name in ("filter", "query") if name in body})
+    if "update" in body and name.lower() == "findandmodify":
+        changed["update"] = inner_document(body["update"])
     if isinstance(body.get("pipeline"), list):
         changed["pipeline"] = _stages(body["pipeline"])
     return changed
@@ -131,6 +165,8 @@ def _stages(stages: Any) -> Any:
 
 
 def _stage(name: str, how: Any) -> Any:
+    if name == "$match":
+        return inner_filter(how)
     if name in {"$out", "$unionWith", "$merge"} and isinstance(how, str):
         return inner_name(how)
     if name == "$facet" and isinstance(how, Mapping):
@@ -155,18 +191,31 @@ def _outward(reply: Reply) -> Reply:
     for error in (body, *body.get("writeErrors", ())):
         if isinstance(error.get("errmsg"), str):
             error["errmsg"] = _INNER.sub(lambda match: outer_name(match.group()), error["errmsg"])
+    body = {**body, **_found(body)}
     cursor = body.get("cursor")
     if not isinstance(cursor, dict):
-        return reply
+        return request, body
     database, dot, collection = str(cursor.get("ns", "")).partition(".")
     if collection == "$cmd.listCollections":
         batch = [{**entry, "name": outer_name(entry["name"])} for entry in cursor["firstBatch"]]
         return request, {**body, "cursor": {**cursor, "firstBatch": batch}}
     shown = {**cursor, "ns": f"{database}{dot}{outer_name(collection)}"} if collection else dict(cursor)
     for name in ("firstBatch", "nextBatch"):
-        if any("operationType" in document and "ns" in document for document in cursor.get(name, ())):
-            shown[name] = [_event(document) for document in cursor[name]]
+        if name in cursor:
+            shown[name] = [_event(outer_document(document)) for document in cursor[name]]
     return request, {**body, "cursor": shown}
+
+
+def _found(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an answer without a cursor shows of documents."""
+    shown: dict[str, Any] = {}
+    if isinstance(body.get("upserted"), list):
+        shown["upserted"] = [{**one, "_id": outer_id(one.get("_id"))} for one in body["upserted"]]
+    if isinstance(body.get("value"), dict):
+        shown["value"] = outer_document(body["value"])
+    if isinstance(body.get("values"), list):
+        shown["values"] = [outer_id(value) for value in body["values"]]
+    return shown
 
 
 _INNER = re.compile(r"\b(?:nxc_[a-z0-9_]+|nxx_(?:[0-9a-f]{2})+)\b")
@@ -174,6 +223,6 @@ _INNER = re.compile(r"\b(?:nxc_[a-z0-9_]+|nxx_(?:[0-9a-f]{2})+)\b")
 
 def _event(document: dict[str, Any]) -> dict[str, Any]:
     namespace = document.get("ns")
-    if not isinstance(namespace, dict) or "coll" not in namespace:
+    if "operationType" not in document or not isinstance(namespace, dict) or "coll" not in namespace:
         return document
     return {**document, "ns": {**namespace, "coll": outer_name(namespace["coll"])}}

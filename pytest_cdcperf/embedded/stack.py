@@ -40,7 +40,7 @@ class StackConfig:
 
     *log_dir* gets postgres.log, debezium.log, mongo.log and keeper.log, which are kept; one directory
     serves one running stack. *schema_sql* runs in the source database before Debezium starts. Every table
-    of schema public needs a primary key. A table that *collections* does not name goes to a collection of
+    of schema public needs a key. A table that *collections* does not name goes to a collection of
     its own name. *max_connections* is PostgreSQL's default, so that waits for one show as they would.
     """
 

@@ -284,6 +284,26 @@ class TestTheServers:
         assert len(list(plain.find(batch_size=100))) == 1000
         plain.drop()
 
+    def test_ids_are_compared_by_type(self, sink: Database[Document]) -> None:
+        ids = [5, "5", True, 2.5, "2026-01-02Z", -3, 10]
+        with sink["typed"].watch(max_await_time_ms=500) as changes:
+            sink["typed"].insert_many([{"_id": key} for key in ids])
+            assert [change["documentKey"]["_id"] for change in take(changes, len(ids))] == ids
+        for key in ids:
+            found = sink["typed"].find_one({"_id": key})
+            assert found == {"_id": key}
+            assert type(found["_id"]) is type(key)
+        assert sink["typed"].find_one({"_id": "10"}) is None
+        assert [found["_id"] for found in sink["typed"].find({"_id": {"$lt": 6}}).sort("_id")] == [-3, 2.5, 5]
+        assert [found["_id"] for found in sink["typed"].find({"_id": {"$gt": 5}})] == [10]
+        assert [found["_id"] for found in sink["typed"].find({"_id": {"$in": ["5", -3]}})] == [-3, "5"]
+        assert sink["typed"].replace_one({"_id": "new"}, {"n": 1}, upsert=True).upserted_id == "new"
+        assert sink["typed"].find_one_and_update({"_id": "5"}, {"$set": {"n": 2}}) == {"_id": "5"}
+        assert sink["typed"].delete_one({"_id": 5}).deleted_count == 1
+        assert sink["typed"].find_one({"_id": "5"}) == {"_id": "5", "n": 2}
+        with pytest.raises(pymongo.errors.DuplicateKeyError):
+            sink["typed"].insert_one({"_id": "5"})
+
     def test_a_watch_sees_changes_as_they_come(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
         with sink["watched"].watch(full_document="updateLookup", max_await_time_ms=500) as changes:
             assert changes.try_next() is None
