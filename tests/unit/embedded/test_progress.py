@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cdcperf.embedded.debezium import Progress
+from pytest_cdcperf.embedded.debezium import Progress, _tell_lost
 
 
 class Committer:
@@ -39,3 +39,17 @@ def test_a_group_counts_as_processed_when_the_next_one_comes(
         progress.note(batch, committer)
     assert committer.marked == marked
     assert committer.batches == len(batches)
+
+
+@pytest.mark.parametrize(
+    ("message", "table"),
+    [
+        ("Failed to properly convert data value for 'public.t.a' of type _int4 for row [1]:", "t"),
+        ("Failed to properly convert key value for 'public.a.b.id' of type int4", "a.b"),
+        ("Unexpected JDBC type", None),
+    ],
+)
+def test_a_value_that_debezium_could_not_convert_is_told_by_its_table(message: str, table: str | None) -> None:
+    told: list[tuple[str, str]] = []
+    _tell_lost(message, lambda name, words: told.append((name, words)))
+    assert told == ([] if table is None else [(table, f"{message}: the value would be missing")])

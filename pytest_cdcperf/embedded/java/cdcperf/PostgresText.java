@@ -29,6 +29,9 @@ public class PostgresText implements CustomConverter<SchemaBuilder, RelationalCo
     private static final int BPCHAR = 1042;
     private static final int DATE = 1082;
 
+    /** What Debezium makes of it where it reads the log: a day that PostgreSQL does not have. */
+    private static final LocalDate STREAMED_INFINITY = LocalDate.of(-5877611, 6, 21);
+
     /** The types, by their OIDs, that Debezium carries as it should. */
     private static final Set<Integer> LEFT_TO_DEBEZIUM = Set.of(
             16, 20, 21, 23, 26, 700, 701, // bool, int8, int2, int4, oid, float4, float8
@@ -98,8 +101,8 @@ public class PostgresText implements CustomConverter<SchemaBuilder, RelationalCo
                     calendar.get(Calendar.MONTH) + 1,
                     calendar.get(Calendar.DAY_OF_MONTH)) + "Z";
         }
-        if (LocalDate.MAX.equals(value) || LocalDate.MIN.equals(value)) {
-            return LocalDate.MAX.equals(value) ? "infinity" : "-infinity";
+        if (STREAMED_INFINITY.equals(value) || STREAMED_INFINITY.plusDays(1).equals(value)) {
+            return STREAMED_INFINITY.equals(value) ? "infinity" : "-infinity";
         }
         return value instanceof LocalDate ? value + "Z" : text(value);
     }
