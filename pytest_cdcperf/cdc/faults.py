@@ -1,7 +1,7 @@
 """Why rows cannot arrive: a part of the embedded pipeline that is dead, or a table that it has set aside.
 
-Asked by a thread of its own, four times a second while anybody waits, so that whoever waits is never held up by a server
-that does not answer.
+Asked by a thread of its own, four times a second while anybody waits: whoever waits is never held up by a server that
+does not answer.
 """
 
 from __future__ import annotations
