@@ -211,13 +211,21 @@ class _Waiting:
                     self._settle(left_ns, now_ns, seen=True)
                     self._arrival.document = document
                     return document
+            self._give_up_where_it_cannot_arrive(left_ns, now_ns)
             left_s = self._wanted.timeout_s - (now_ns - left_ns) * 1e-9
             if left_s <= 0:
                 self._settle(left_ns, now_ns, seen=False)
                 raise broken or ExpectationError(self._timed_out(now_ns - left_ns, document))
             yield min(left_s, _RETRY_S if broken is not None else _READ_AGAIN_S)
             left_s = self._wanted.timeout_s - (time.perf_counter_ns() - left_ns) * 1e-9
-            self._read_s = max(left_s, _LEAST_READING_S)
+            hopeless = self._watch.fault_of(self._wanted.collection) is not None
+            self._read_s = _LEAST_READING_S if hopeless else max(left_s, _LEAST_READING_S)
+
+    def _give_up_where_it_cannot_arrive(self, left_ns: int, now_ns: int) -> None:
+        fault = self._watch.fault_of(self._wanted.collection)
+        if fault is not None:
+            self._settle(left_ns, now_ns, seen=False)
+            raise ExpectationError(f"{self._wanted}: it cannot arrive: {fault}")
 
     def _settle(self, left_ns: int, now_ns: int, *, seen: bool) -> None:
         self._arrival.e2e_ms = (now_ns - self._entered_ns) * 1e-6

@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
+from pytest_cdcperf.cdc.faults import PipelineFaults
 from pytest_cdcperf.clients.mongo import ChangeStreamsUnsupported, Document, Mongo, ReadError
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.errors import ThreadLimitError
@@ -27,8 +28,9 @@ class SinkWatch:
     By a change stream where the server has them; else by one query for all waiters every 20 ms.
     """
 
-    def __init__(self, mongo: Mongo) -> None:
+    def __init__(self, mongo: Mongo, faults: PipelineFaults | None = None) -> None:
         self._mongo = mongo
+        self._faults = faults
         self._lock = threading.Lock()
         self._waiters: dict[str, dict[str, set[Wake]]] = defaultdict(dict)
         self._watched: set[str] = set()
@@ -49,7 +51,8 @@ class SinkWatch:
         try:
             if fresh:
                 self._start(collection)
-            yield
+            with nullcontext() if self._faults is None else self._faults.watching(wake):
+                yield
         finally:
             with self._lock:
                 wakes = self._waiters[collection].get(key)
@@ -57,6 +60,10 @@ class SinkWatch:
                     wakes.discard(wake)
                     if not wakes:
                         del self._waiters[collection][key]
+
+    def fault_of(self, collection: str) -> str | None:
+        """Say why no row can arrive in *collection*; None where nothing is known."""
+        return None if self._faults is None else self._faults.of(collection)
 
     def _start(self, collection: str) -> None:
         try:
@@ -69,6 +76,8 @@ class SinkWatch:
     def close(self) -> None:
         """End the watching threads; they notice within half a second."""
         self._closed.set()
+        if self._faults is not None:
+            self._faults.close()
         with self._lock:
             self._somebody_waits.notify_all()
 

@@ -210,6 +210,11 @@ class Mongo:
             found = self._client[self.address.database][collection].find({"_id": {"$in": list(keys)}})
             return {str(document["_id"]): document for document in found}
 
+    def find_all_unmeasured(self, collection: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> list[Document]:
+        """Return the documents of a small *collection*, which is no sample of anything."""
+        with pymongo.timeout(timeout_s):
+            return list(self._client[self.address.database][collection].find())
+
     @contextmanager
     def changes(self, collection: str) -> Iterator[Iterator[str | None]]:
         """Open a change stream; iterate the ``_id`` of each change, and None about twice a second.

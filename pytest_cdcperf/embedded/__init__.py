@@ -2,9 +2,9 @@
 
 .. code-block:: text
 
-    pytest ── stack.py ──pipe── keeper.py ──pipe── debezium.py ── documents.py, jars.py, log4j2.properties
-                                    │─────pipe──── mongo.py
-                                    └───────────── postgres.py ── postgres_launcher.py
+    pytest ── stack.py ──pipe── keeper.py ──pipe── debezium.py ── sink.py, documents.py, jars.py, log4j2.properties
+                                    │─────pipe──── mongo.py ── collection_names.py, document_ids.py
+                                    └───────────── postgres.py ── postgres_launcher.py, capture.py
 
 Beside them: directory.py (whose the data is, and that nothing of it stays), interpreter.py (what a process may know
 of the session) and exit_reason.py (what killed one).

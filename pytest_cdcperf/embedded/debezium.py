@@ -13,22 +13,23 @@ import importlib
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pymongo import MongoClient
-from pymongo.database import Database
-from pymongo.errors import ConnectionFailure
 
 from pytest_cdcperf.embedded import marker
-from pytest_cdcperf.embedded.documents import UNCHANGED, Document, read_change, writes_by_collection
+from pytest_cdcperf.embedded.capture import PUBLICATION
+from pytest_cdcperf.embedded.documents import UNCHANGED, Document, read_change
 from pytest_cdcperf.embedded.jars import engine_jars
 from pytest_cdcperf.embedded.lifeline import read_line, when_input_ends
+from pytest_cdcperf.embedded.sink import Sink
 
 _JVM_OPTIONS = (
     "-Xms64m",
@@ -43,9 +44,8 @@ _JVM_OPTIONS = (
     "-XX:-CreateCoredumpOnCrash",
     "-XX:+ExitOnOutOfMemoryError",  # with status 3; else threads die one by one and the rest goes on
 )
-PUBLICATION = "cdcperf"
 
-_SINK_RETRY_S = 0.2
+_LOST = re.compile(r"Failed to properly convert (?:data|key) value for '[^.]+\.(?P<table>.+)\.[^.]+' of type ")
 _CLOSE_PATIENCE_S = 4.0
 
 _log = logging.getLogger("cdcperf.debezium")
@@ -63,6 +63,7 @@ class Pipeline:
     sink_database: str
     collections: Mapping[str, str]
     offsets: str
+    left_out: Sequence[str] = ()  # tables, as schema.table
 
 
 def engine_properties(pipeline: Pipeline) -> dict[str, str]:
@@ -82,9 +83,13 @@ def engine_properties(pipeline: Pipeline) -> dict[str, str]:
         "publication.name": PUBLICATION,
         "publication.autocreate.mode": "disabled",
         "schema.include.list": f"public,{marker.SCHEMA}",
+        "table.exclude.list": ",".join(map(_pattern_of, pipeline.left_out)),
         "snapshot.mode": "initial",
         "skipped.operations": "none",  # by default TRUNCATE is skipped
         "tombstones.on.delete": "false",
+        "converters": "text",
+        "text.type": "cdcperf.PostgresText",
+        "include.unknown.datatypes": "true",
         "decimal.handling.mode": "string",
         "time.precision.mode": "isostring",
         "interval.handling.mode": "string",
@@ -109,32 +114,27 @@ def engine_properties(pipeline: Pipeline) -> dict[str, str]:
     }
 
 
-class Sink:
-    """Writes batches of change events; any thread, one at a time."""
+class Progress:
+    """Says how far a restarted engine need not go back: up to the last group of rows with one position in the log.
 
-    def __init__(self, database: Database[Document], collections: Mapping[str, str]) -> None:
-        self._database = database
-        self._collections = collections
-        self.closing = threading.Event()
+    The rows of one page that COPY fills have one position. Debezium 3.6 that is killed in the middle of them goes on
+    behind them all (debezium/dbz#1554): so none of them counts as processed before the next group comes.
+    """
 
-    def write(self, events: list[tuple[str | None, str | None]]) -> None:
-        """Write the changes among *events*, given as pairs of key and value; return when all are written.
+    def __init__(self) -> None:
+        self._held: Any = None
+        self._held_position: int | None = None
 
-        Retries until it succeeds or :attr:`closing` is set while the sink does not answer.
-
-        :raises pymongo.errors.PyMongoError: when the sink refuses
-        """
-        changes = [change for event in events if (change := read_change(*event)) is not None]
-        for collection, writes in writes_by_collection(changes, self._collections).items():
-            while True:
-                try:
-                    self._database[collection].bulk_write(writes)
-                    break
-                except ConnectionFailure as error:
-                    if self.closing.is_set():
-                        raise
-                    _log.warning("the sink does not answer, trying again: %s", error)
-                    self.closing.wait(_SINK_RETRY_S)
+    def note(self, written: Iterable[tuple[Any, int | None]], committer: Any) -> None:
+        """Mark as processed what needs not be held back of *written*, records with their positions, None for none."""
+        for record, position in written:
+            if self._held is not None and position != self._held_position:
+                committer.markProcessed(self._held)
+            self._held, self._held_position = record, position
+            if position is None:
+                committer.markProcessed(record)
+                self._held = None
+        committer.markBatchFinished()
 
 
 class Engine:
@@ -142,6 +142,7 @@ class Engine:
 
     def __init__(self, java: Any, properties: Mapping[str, str], sink: Sink) -> None:
         self._sink = sink
+        self._progress = Progress()
         self.failure: str | None = None
         java_properties = java.JClass("java.util.Properties")()
         for name, value in properties.items():
@@ -170,18 +171,53 @@ class Engine:
 
     def _handle_batch(self, records: Any, committer: Any) -> None:
         try:
-            self._sink.write([(_text(record.key()), _text(record.value())) for record in records])
+            changes = [read_change(_text(record.key()), _text(record.value())) for record in records]
+            self._sink.write([change for change in changes if change is not None])
         except Exception as error:
             self.failure = self.failure or f"{type(error).__name__}: {error}"
             _log.exception("a batch could not be written to the sink")
             raise
-        for record in records:
-            committer.markProcessed(record)
-        committer.markBatchFinished()
+        self._progress.note(
+            zip(records, (change.position if change else None for change in changes), strict=True), committer
+        )
 
     def _on_end(self, success: Any, message: Any, error: Any) -> None:
         if not success:
             self.failure = self.failure or f"{message} {error or ''}".strip()
+
+
+def when_a_value_is_lost(java: Any, tell: Callable[[str, str], None]) -> Any:
+    """Call *tell* with the table and the words when Debezium could not convert a value: it only logs that.
+
+    Returns what must be kept for as long as that shall go on.
+    """
+    name = "cdcperf"
+    handlers = dict[str, Callable[..., Any]](
+        append=lambda event: _tell_lost(str(event.getMessage().getFormattedMessage()), tell),
+        getName=lambda: name,
+        getLayout=lambda: None,
+        ignoreExceptions=lambda: True,
+        getHandler=lambda: None,
+        setHandler=lambda _: None,
+        getState=lambda: java.JClass("org.apache.logging.log4j.core.LifeCycle$State").STARTED,
+        isStarted=lambda: True,
+        isStopped=lambda: False,
+        initialize=lambda: None,
+        start=lambda: None,
+        stop=lambda: None,
+        requiresLocation=lambda: False,
+    )
+    appender = java.JProxy("org.apache.logging.log4j.core.Appender", dict=handlers)
+    # Of the class's own loader: whoever asks from outside of Java gets loggers of his own.
+    schemas = java.JClass("io.debezium.relational.TableSchemaBuilder").class_
+    context = java.JClass("org.apache.logging.log4j.LogManager").getContext(schemas.getClassLoader(), False)
+    context.getLogger(schemas.getName()).addAppender(appender)
+    return appender
+
+
+def _tell_lost(message: str, tell: Callable[[str, str], None]) -> None:
+    if (match := _LOST.match(message)) is not None:
+        tell(match["table"], f"{message}: the value would be missing")
 
 
 def start_jvm() -> Any:
@@ -193,7 +229,7 @@ def start_jvm() -> Any:
         str(java_home / _jvm_library()),
         *_JVM_OPTIONS,
         f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}",
-        classpath=[str(path) for _, path in engine_jars().values()],
+        classpath=[str(Path(__file__).with_name("java")), *(str(path) for _, path in engine_jars().values())],
         convertStrings=False,
     )
     return jpype
@@ -212,6 +248,7 @@ def main() -> None:
     client: MongoClient[Document] = MongoClient(pipeline.sink_uri, serverSelectionTimeoutMS=2000)
     sink = Sink(client[pipeline.sink_database], pipeline.collections)
     engine = Engine(java, engine_properties(pipeline), sink)
+    lost = when_a_value_is_lost(java, sink.set_aside)  # noqa: F841 - Java does not keep it alive
 
     def close() -> None:
         sink.closing.set()
@@ -239,6 +276,11 @@ def _leave(status: int = 0) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+def _pattern_of(name: str) -> str:
+    """Return a pattern of Java's that only *name* fits, without a comma, which would end it."""
+    return "".join(letter if letter.isalnum() else f"\\x{{{ord(letter):x}}}" for letter in name)
 
 
 def _jvm_library() -> str:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateOne
+from pymongo import DeleteMany, DeleteOne, ReplaceOne
 
+from pytest_cdcperf.identity.elements import array_value
 from pytest_cdcperf.identity.keys import stored_key
 
 _SCHEMA = '{"schema":'
 _PAYLOAD = ',"payload":'
 
 Document = dict[str, Any]
-Write = ReplaceOne[Document] | UpdateOne | DeleteOne | DeleteMany
+Write = ReplaceOne[Document] | DeleteOne | DeleteMany
 
 UNCHANGED = "__cdcperf_unchanged_toast__"
 """What Debezium puts in place of a large value that PostgreSQL did not send, because nobody changed it."""
@@ -25,8 +26,6 @@ UNCHANGED = "__cdcperf_unchanged_toast__"
 _UNCHANGED_FORMS: tuple[object, ...] = (
     UNCHANGED,
     base64.b64encode(UNCHANGED.encode()).decode(),  # bytea
-    [UNCHANGED],  # arrays of text, numeric, uuid, times
-    list(UNCHANGED.encode()),  # arrays of integers
     {UNCHANGED: UNCHANGED},  # hstore
 )
 
@@ -40,6 +39,7 @@ class Change:
     key: Mapping[str, Any] | None
     row: Mapping[str, Any] | None
     types: Mapping[str, str] = field(default_factory=dict)  # Debezium's names of the key's columns' types
+    position: int | None = None  # in the log; rows that one COPY wrote may share it
 
 
 def read_change(key: str | None, value: str | None) -> Change | None:
@@ -53,45 +53,62 @@ def read_change(key: str | None, value: str | None) -> Change | None:
     if event.get("op") not in ("c", "r", "u", "d", "t"):
         return None
     columns, types = _read_key(key)
-    return Change(
-        table=event["source"]["table"], operation=event["op"], key=columns, row=event.get("after"), types=types
-    )
+    source, row = event["source"], event.get("after")
+    return Change(source["table"], event["op"], _decoded(columns), _decoded(row), types, source.get("lsn"))
 
 
-def write_for(change: Change) -> Write:
+def write_for(change: Change, known: Document | None = None) -> Write:
     """Return the write that makes the sink show *change*. Applying it twice does no harm.
 
-    A changed primary key comes as a delete and a create. Large values that PostgreSQL did not send with it
-    are missing from the new document: REPLICA IDENTITY FULL on such a table has them sent.
+    A changed primary key comes as a delete and a create.
 
-    :raises ValueError: for a table without a primary key, which no document could be found by
+    :param known: the document that is there, from which the columns are taken that were not sent
+    :raises ValueError: for a row without a key, which no document could be found by, and a column that is taken for
+        an operator
     """
     if change.operation == "t":
         return DeleteMany({})
-    if not change.key:
-        raise ValueError(
-            f"table {change.table!r} has no primary key; the sink needs one for _id: add one to the schema"
-        )
-    document_id = stored_key(change.key, change.types)
+    document_id = id_of(change)
     if change.operation == "d":
         return DeleteOne({"_id": document_id})
-    row = change.row or {}
-    sent = {column: value for column, value in row.items() if value not in _UNCHANGED_FORMS}
-    if len(sent) == len(row):
-        return ReplaceOne({"_id": document_id}, {**sent, "_id": document_id}, upsert=True)
-    return UpdateOne({"_id": document_id}, {"$set": sent}, upsert=True)
+    if any(column.startswith("$") for column in change.row or ()):
+        raise ValueError("a column's name begins with $, which the sink takes for an operator; rename the column")
+    document = {"_id": document_id, **(change.row or {})}
+    for column in unsent_columns(change):
+        del document[column]
+        if known is not None and column in known:
+            document[column] = known[column]
+    return ReplaceOne({"_id": document_id}, {**document, "_id": document_id}, upsert=True)
 
 
-def writes_by_collection(changes: Iterable[Change], collections: Mapping[str, str]) -> dict[str, list[Write]]:
-    """Group the writes for *changes* by collection, each group in the order of the changes.
+def id_of(change: Change) -> str:
+    """Return the ``_id`` of the document that shows the row of *change*.
 
-    A table that *collections* does not name goes to a collection of its own name.
+    :raises ValueError: for a row without a key
     """
-    writes: dict[str, list[Write]] = {}
-    for change in changes:
-        collection = collections.get(change.table, change.table)
-        writes.setdefault(collection, []).append(write_for(change))
-    return writes
+    if not change.key:
+        raise ValueError("it has no primary key and no unique index on NOT NULL columns, and a document needs a key")
+    return stored_key(change.key, change.types)
+
+
+def unsent_columns(change: Change) -> list[str]:
+    """Name the columns whose large values PostgreSQL did not send, because nobody changed them."""
+    return [column for column, value in (change.row or {}).items() if value in _UNCHANGED_FORMS]
+
+
+def _decoded(columns: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return *columns* with the values that java/cdcperf/PostgresText.java has marked by a leading NUL."""
+    if columns is None:
+        return None
+    return {
+        column: _marked(value) if isinstance(value, str) and value.startswith("\0") else value
+        for column, value in columns.items()
+    }
+
+
+def _marked(text: str) -> Any:
+    _, element_type, literal = text.split("\0", 2) if len(text) > 1 else ("", "", "")
+    return array_value(element_type, literal) if element_type else UNCHANGED
 
 
 def _read_key(key: str | None) -> tuple[Mapping[str, Any] | None, Mapping[str, str]]:

@@ -4,6 +4,7 @@ Run as ``python -m pytest_cdcperf.embedded.keeper``. It reads one line of JSON f
 fields of :class:`KeeperConfig`, and writes lines of JSON to standard output:
 
 - ``{"ready": {...}}``, the fields of :class:`Ready`, once; or ``{"error": "..."}`` and exit status 1;
+- ``{"starting": "..."}`` before, when it waits longer than usual for what makes progress;
 - ``{"ended": "debezium", "words": "..."}`` when a part ends that nobody told to; *words* say how.
 
 It stops everything and removes the data when standard input ends (the parent is done, or was killed) and at
@@ -32,7 +33,8 @@ from pymongo.collection import Collection
 from pymongo.errors import ConnectionFailure
 
 from pytest_cdcperf.embedded import marker
-from pytest_cdcperf.embedded.debezium import PUBLICATION, Pipeline
+from pytest_cdcperf.embedded.capture import partitions, prepare_capture
+from pytest_cdcperf.embedded.debezium import Pipeline
 from pytest_cdcperf.embedded.directory import stack_directory
 from pytest_cdcperf.embedded.jars import engine_jars
 from pytest_cdcperf.embedded.lifeline import read_line, when_input_ends
@@ -89,10 +91,12 @@ class Keeper:
         self._config = config
         self._directory = directory
         self._deadline = time.monotonic() + START_TIMEOUT_S
+        self._size = 0  # of the servers' files, when the deadline was set
         self._news: queue.SimpleQueue[Part | None] = queue.SimpleQueue()
         self._parts: dict[str, Part] = {}
         self._postgres: PostgresServer | None = None
         self._waiting_for = "the first part"
+        self._pipeline: Pipeline | None = None
 
     def request_stop(self, *_: object) -> None:
         """Ask for the end: from any thread, and as a signal handler."""
@@ -120,7 +124,9 @@ class Keeper:
         )
         self._create_schema(postgres)
         uri = sink_uri(self._mongo_port(), password, SINK_DATABASE)
-        pipeline = Pipeline(
+        with connect(postgres.admin) as connection:
+            left_out = partitions(connection)
+        self._pipeline = Pipeline(
             port=postgres.debezium.port,
             user=postgres.debezium.user,
             password=postgres.debezium.password or "",
@@ -129,8 +135,9 @@ class Keeper:
             sink_database=SINK_DATABASE,
             collections=dict(self._config.collections),
             offsets=str(self._directory / "offsets"),
+            left_out=left_out,
         )
-        debezium.tell(json.dumps(asdict(pipeline)).encode())
+        debezium.tell(json.dumps(asdict(self._pipeline)).encode())
         self._wait_for_marker(postgres, uri)
         return Ready(
             postgres=asdict(postgres.address),
@@ -193,15 +200,24 @@ class Keeper:
         if self._postgres is not None and self._postgres.part.ended:
             raise self._postgres.part.exit_error()
         if time.monotonic() > self._deadline:
+            self._insist_on_progress()
+
+    def _insist_on_progress(self) -> None:
+        """Wait on while the servers write: a schema with many rows, and the snapshot of them, take their time."""
+        size = _size_of(self._directory)
+        if size <= self._size:
             raise StackError(
                 f"the embedded stack: waited {START_TIMEOUT_S:.0f} s in vain for {self._waiting_for} "
                 f"(logs: {self._config.log_dir})"
             )
+        self._size = size
+        self._deadline = time.monotonic() + START_TIMEOUT_S
+        _log.info("still waiting for %s; %d bytes so far", self._waiting_for, size)
+        tell_parent(starting=self._waiting_for)
 
     def _create_schema(self, postgres: PostgresServer) -> None:
         with connect(postgres.admin) as connection:
-            # All tables rather than those there are: tables may be created, and schemas recreated, later.
-            connection.execute(f"CREATE PUBLICATION {PUBLICATION} FOR ALL TABLES".encode())
+            prepare_capture(connection)
             connection.execute(marker.CREATE)
         if self._config.schema_sql is None:
             return
@@ -232,6 +248,14 @@ class Keeper:
                     self._wait()
                 connection.execute(marker.DROP)
             sink.drop()
+
+
+def _size_of(directory: Path) -> int:
+    size = 0
+    for path in directory.rglob("*"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            size += path.lstat().st_size
+    return size
 
 
 def _shows_marker(sink: Collection[dict[str, Any]]) -> bool | None:

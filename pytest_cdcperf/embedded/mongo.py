@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pytest_cdcperf.embedded.collection_names import Handler, Message, RenamingHandler, Reply
 from pytest_cdcperf.embedded.directory import remove_directory
 from pytest_cdcperf.embedded.lifeline import read_line, when_input_ends
 
@@ -38,8 +39,6 @@ _HELLO = ("hello", "isMaster", "ismaster")
 _UNAUTHORIZED = 13
 _AUTHENTICATION_FAILED = 18
 
-Message = dict[str, Any]
-Reply = tuple[int, dict[str, Any]]
 Namespace = tuple[str, str]
 
 
@@ -75,7 +74,7 @@ def sink_uri(port: int, password: str, database: str) -> str:
 class GuardedHandler:
     """Lets nobody near *inner* who has not told the password, by SASL PLAIN (RFC 4616). nx has no authentication."""
 
-    def __init__(self, inner: WaitingHandler, password: str) -> None:
+    def __init__(self, inner: Handler, password: str) -> None:
         self._inner = inner
         self._wanted = f"\0{_USER}\0{password}".encode()
         self._known: set[object] = set()  # connections
@@ -230,7 +229,8 @@ def serve(directory: Path, password: str) -> None:
     """Serve the collections kept in *directory*/mongo, to clients that know *password*, until the process is ended."""
     handler_class = importlib.import_module("nx_27017.handler").NeoSQLiteHandler
     converse = importlib.import_module("nx_27017.server").handle_client_threaded
-    handler = GuardedHandler(WaitingHandler(handler_class(data_dir=str(directory / "mongo"))), password)
+    waiting = WaitingHandler(handler_class(data_dir=str(directory / "mongo")))
+    handler = GuardedHandler(RenamingHandler(waiting), password)
     with socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG) as server:
         announcement = directory / f"{PORT_FILE}.new"
         announcement.write_text(str(server.getsockname()[1]))

@@ -40,8 +40,8 @@ class StackConfig:
 
     *log_dir* gets postgres.log, debezium.log, mongo.log and keeper.log, which are kept; one directory
     serves one running stack. *schema_sql* runs in the source database before Debezium starts, as psql would run it;
-    *schema_name* is its path, for messages and what it includes. Every table of schema public needs a primary key. A
-    table that *collections* does not name goes to a collection of
+    *schema_name* is its path, for messages and what it includes. Every table of schema public needs a key. A table that
+    *collections* does not name goes to a collection of
     its own name. *max_connections* is PostgreSQL's default, so that waits for one show as they would.
     """
 
@@ -168,16 +168,18 @@ class _KeeperProcess:
             self._lifeline.flush()
 
     def ready(self, timeout_s: float) -> Ready:
-        """Wait for the stack.
+        """Wait for the stack, at most *timeout_s* from one word of the keeper to the next.
 
         :raises StackError: when it did not start
         """
-        try:
-            message = self._first_words.get(timeout=timeout_s)
-        except queue.Empty:
-            raise StackError(
-                f"the embedded stack: no word from its keeper in {timeout_s:.0f} s (log: {self._log})"
-            ) from None
+        message: dict[str, Any] = {"starting": ""}
+        while "starting" in message:
+            try:
+                message = self._first_words.get(timeout=timeout_s)
+            except queue.Empty:
+                raise StackError(
+                    f"the embedded stack: no word from its keeper in {timeout_s:.0f} s (log: {self._log})"
+                ) from None
         if "ready" in message:
             return Ready(**message["ready"])
         raise StackError(

@@ -58,7 +58,7 @@ def timestamp_text(value: datetime) -> str:
     """Return a timestamp: in UTC with six digits where *value* is aware, else with no more digits than it needs."""
     if value.tzinfo is not None:
         return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-    return f"{_without_zeros(value.isoformat())}Z"
+    return f"{without_zeros(value.isoformat())}Z"
 
 
 def date_text(value: date) -> str:
@@ -71,19 +71,19 @@ def time_text(value: time) -> str:
     offset = value.utcoffset()
     if offset is not None:
         value = (datetime.combine(date(2000, 1, 2), value.replace(tzinfo=None)) - offset).time()
-    return f"{_without_zeros(value.isoformat())}Z"
+    return f"{without_zeros(value.isoformat())}Z"
 
 
 def trimmed_time(text: str) -> str:
     """Return the time of day *text* with no more digits than it needs."""
-    return f"{_without_zeros(text.removesuffix('Z'))}Z"
+    return f"{without_zeros(text.removesuffix('Z'))}Z"
 
 
 def interval_text(value: timedelta) -> str:
     """Return an interval, whose days are not made hours."""
     minutes, seconds = divmod(value.seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    fraction = _without_zeros(f"{seconds}.{value.microseconds:06}")
+    fraction = without_zeros(f"{seconds}.{value.microseconds:06}")
     return f"P0Y0M{value.days}DT{hours}H{minutes}M{fraction}S"
 
 
@@ -115,7 +115,8 @@ def address_text(value: object) -> str:
     return str(value)
 
 
-def _without_zeros(text: str) -> str:
+def without_zeros(text: str) -> str:
+    """Return a number or a time without the zeros that end its fraction."""
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -153,7 +154,7 @@ def _end_text(end: Any) -> str:
         return ""
     if isinstance(end, datetime):
         aware = end.tzinfo is not None
-        text = _without_zeros((end.astimezone(UTC) if aware else end).replace(tzinfo=None).isoformat(" "))
+        text = without_zeros((end.astimezone(UTC) if aware else end).replace(tzinfo=None).isoformat(" "))
         return f'"{text}+00"' if aware else f'"{text}"'
     if isinstance(end, date):
         return end.isoformat()

@@ -11,6 +11,8 @@ from pytest_cdcperf.redaction import hide, hide_url, redact
 
 SOURCE_DATABASE = "cdc_source"
 SINK_DATABASE = "cdc_materialized"
+SET_ASIDE = "cdcperf_set_aside"
+"""The collection that names the tables which the embedded pipeline could not carry: {_id, collection, reason}."""
 
 _POSTGRES_NAMES = ("POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB")
 

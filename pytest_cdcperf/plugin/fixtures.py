@@ -94,11 +94,13 @@ def _cdcperf_grpc(pytestconfig: pytest.Config, _cdcperf_clean_reports: None) -> 
 @pytest.fixture(scope="session")
 def _cdcperf_cdc(_cdcperf_pg: Postgres, _cdcperf_mongo: Mongo, _cdcperf_session: PerfSession) -> Iterator[Cdc]:
     from pytest_cdcperf.cdc.expect import Cdc  # noqa: PLC0415
+    from pytest_cdcperf.cdc.faults import faults_of  # noqa: PLC0415
     from pytest_cdcperf.cdc.lag import SlotReader  # noqa: PLC0415
     from pytest_cdcperf.cdc.watch import SinkWatch  # noqa: PLC0415
     from pytest_cdcperf.cluster.messages import Broken  # noqa: PLC0415
 
-    watch = SinkWatch(_cdcperf_mongo)
+    services = _cdcperf_session.services
+    watch = SinkWatch(_cdcperf_mongo, faults_of(_cdcperf_mongo, services.deaths) if services.embedded else None)
     link = _cdcperf_session.link
     _cdcperf_session.samplers.append(SlotReader(_cdcperf_pg, lambda reason: link.send(Broken(reason))).sample)
     cdc = Cdc(_cdcperf_mongo, watch)

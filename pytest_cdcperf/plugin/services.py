@@ -76,6 +76,11 @@ class SessionServices:
         versions = ", ".join(f"{name} {version}" for name, version in self._versions.items())
         return f"embedded {versions}"
 
+    @property
+    def embedded(self) -> bool:
+        """Whether they are our own."""
+        return not self._settings.external
+
     def deaths(self) -> list[str]:
         """Say in a line each how parts of the embedded stack have died."""
         if self._stack is not None:

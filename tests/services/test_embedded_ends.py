@@ -10,16 +10,24 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pymongo
 import pytest
+from pytest_cdcperf.embedded.interpreter import environment, python_command
 
 from pytest_cdcperf.embedded import postgres as postgres_part
 from pytest_cdcperf.embedded.directory import stack_directory
+from pytest_cdcperf.embedded.keeper import Keeper, KeeperConfig
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
 from pytest_cdcperf.errors import StackError
-from tests.services.harness import connect, gone, lone_postgres, until
+from pytest_cdcperf.model.services import PostgresAddress
+from tests.services.harness import gone, lone_postgres, until
+
+COPIED = 15_000
 
 PARENT = """
 import json, os, subprocess, sys, time
@@ -59,6 +67,13 @@ try:
 except MissingExtraError as error:
     print(error)
 """
+
+
+@pytest.fixture
+def keepers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give this process the variables that a keeper gets from its parent."""
+    for name, value in environment(os.environ).items():
+        monkeypatch.setenv(name, value)
 
 
 class TestTheEnd:
@@ -143,13 +158,34 @@ class TestTheEnd:
             (death,) = stack.deaths()
         assert "mongo was killed by signal 9" in death
 
-    def test_debezium_ends_loudly_when_it_cannot_write_a_change(self, tmp_path: Path) -> None:
-        with EmbeddedStack.start(StackConfig(tmp_path, "CREATE TABLE keyless (n int)")) as stack:
-            with connect(stack) as pg:
-                pg.execute("INSERT INTO keyless VALUES (1)")
-            assert until(lambda: stack.dead_parts() == ["debezium"])
-        last = (tmp_path / "debezium.log").read_text().splitlines()[-1]
-        assert "table 'keyless' has no primary key" in last
+    @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
+    @pytest.mark.usefixtures("keepers_environment")
+    def test_every_row_of_a_copy_arrives_over_a_kill_just_after_the_offsets_were_written(self, tmp_path: Path) -> None:
+        with stack_directory() as directory:
+            keeper = Keeper(KeeperConfig(str(tmp_path), "CREATE TABLE t (id int PRIMARY KEY)", {}, 20), directory)
+            try:
+                ready = keeper.start()
+                offsets = directory / "offsets"
+                client: pymongo.MongoClient[dict[str, Any]]
+                with pymongo.MongoClient(ready.mongo_uri) as client:
+                    sink = client.get_default_database()["t"]
+                    address = PostgresAddress(**ready.postgres)
+                    with postgres_part.connect(address) as pg, pg.cursor().copy("COPY t FROM STDIN") as copy:
+                        copy.write("".join(f"{n}\n" for n in range(COPIED)))
+                    assert until(lambda: sink.find_one() is not None)
+                    flushed = offsets.stat().st_mtime_ns
+                    assert until(lambda: offsets.stat().st_mtime_ns != flushed)
+                    keeper._parts["debezium"].kill()
+                    assert 0 < sink.count_documents({}) < COPIED, "it was killed when all had arrived"
+                    debezium = keeper._spawn("debezium", python_command("pytest_cdcperf.embedded.debezium"))
+                    assert keeper._pipeline is not None
+                    debezium.tell(json.dumps(asdict(keeper._pipeline)).encode())
+                    with postgres_part.connect(address) as pg:
+                        pg.execute("INSERT INTO t VALUES (-1)")
+                    assert until(lambda: sink.find_one({"_id": "-1"}) is not None, 120)
+                    assert sink.count_documents({}) == COPIED + 1
+            finally:
+                keeper.stop()
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
     def test_sigterm_closes_the_engine_cleanly(self, tmp_path: Path) -> None:
@@ -196,10 +232,15 @@ class TestStartsThatFail:
             EmbeddedStack.start(StackConfig(tmp_path, max_connections=3))
         assert "\n" not in str(caught.value)
 
-    def test_a_debezium_that_dies_is_noticed_with_its_last_words(self, tmp_path: Path) -> None:
-        schema = "CREATE TABLE keyless (n int); INSERT INTO keyless VALUES (1)"
-        with pytest.raises(StackError, match=r"debezium ended with exit status 1: .*has no primary key.*debezium\.log"):
-            EmbeddedStack.start(StackConfig(tmp_path, schema))
+    def test_a_debezium_that_dies_is_noticed_with_its_last_words(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        broken = tmp_path / "jpype"
+        broken.mkdir()
+        (broken / "__init__.py").write_text("raise ImportError('broken wheel')")
+        monkeypatch.syspath_prepend(tmp_path)
+        with pytest.raises(StackError, match=r"debezium ended .* 1: ImportError: broken wheel .*debezium\.log"):
+            EmbeddedStack.start(StackConfig(tmp_path / "logs"))
 
     def test_a_mongo_that_dies_is_noticed_with_its_last_words(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -221,3 +262,16 @@ class TestStartsThatFail:
                 assert not server.part.ended
                 assert ports == []
         assert server.part.ended
+
+    def test_a_start_may_take_longer_than_usual_while_the_servers_write(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keeper = Keeper(KeeperConfig(str(tmp_path), None, {}, 20), tmp_path)
+        for size in (1, 2):
+            (tmp_path / "data").write_bytes(b"x" * size)
+            monkeypatch.setattr(keeper, "_deadline", 0)
+            keeper._wait()
+            keeper._wait()
+        monkeypatch.setattr(keeper, "_deadline", 0)
+        with pytest.raises(StackError, match="waited 60 s in vain for the first part"):
+            keeper._wait()

@@ -18,12 +18,14 @@ import psutil
 import psycopg
 import pymongo
 import pytest
+from psycopg import sql
 from pymongo.change_stream import ChangeStream
 from pymongo.collection import Collection
 from pymongo.database import Database
 
 from pytest_cdcperf.embedded import user_namespace
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
+from pytest_cdcperf.model.services import SET_ASIDE
 from tests.services.harness import ROOT, connect, gone, until
 
 Document = dict[str, Any]
@@ -47,6 +49,12 @@ CREATE TABLE customer (
 CREATE TABLE line (order_id int, position int, article text, PRIMARY KEY (order_id, position));
 CREATE TABLE visit (id int PRIMARY KEY, page text);
 INSERT INTO visit VALUES (0, 'there before Debezium');
+CREATE TABLE event (id text, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE "event, 2026.11" PARTITION OF event FOR VALUES FROM ('2026-11-01') TO ('2026-12-01');
+INSERT INTO event VALUES ('before', '2026-11-02');
+CREATE TABLE badge (code text NOT NULL UNIQUE, holder text);
+CREATE SCHEMA audit;
+CREATE TABLE audit.log (n int);
 """
 
 
@@ -174,6 +182,65 @@ class TestWhatArrives:
         pg.execute("INSERT INTO latecomer VALUES ('a', 1)")
         assert arrives(sink["latecomer"], "a", n=1)
 
+    @pytest.mark.parametrize(
+        "name", ["order", "Order", "my-table", "häuser", "a b", "2fast", "a.b", "a'b", 'a"b', "x_files", "select"]
+    )
+    def test_a_table_of_any_name_with_columns_of_any_name(
+        self, pg: psycopg.Connection, sink: Database[Document], name: str
+    ) -> None:
+        table = sql.Identifier(name)
+        columns = 'id text PRIMARY KEY, "ä" int, "a.b" int, "a[0]" int, "a\'b" int, large text'
+        pg.execute(sql.SQL("CREATE TABLE {} ({})").format(table, sql.SQL(columns)))  # type: ignore[arg-type]
+        pg.execute(sql.SQL("ALTER TABLE {} ALTER large SET STORAGE EXTERNAL").format(table))
+        pg.execute(sql.SQL("INSERT INTO {} VALUES ('1', 1, 2, 3, 4, repeat('x', 9000))").format(table))
+        pg.execute(sql.SQL('UPDATE {} SET "ä" = 5').format(table))
+        document = {"_id": "1", "id": "1", "ä": 5, "a.b": 2, "a[0]": 3, "a'b": 4, "large": "x" * 9000}
+        with sink[name].watch(max_await_time_ms=500) as changes:
+            assert arrives(sink[name], "1", ä=5) == document
+            pg.execute(sql.SQL("DELETE FROM {}").format(table))
+            assert until(lambda: sink[name].find_one() is None)
+            assert take(changes, 1)[0]["ns"]["coll"] == name
+        assert name in sink.list_collection_names()
+
+    def test_a_partitioned_table_arrives_by_its_root(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
+        assert arrives(sink["event"], "before:2026-11-02Z")
+        pg.execute("CREATE TABLE event_12 PARTITION OF event FOR VALUES FROM ('2026-12-01') TO ('2027-01-01')")
+        pg.execute("INSERT INTO event VALUES ('moved', '2026-11-03')")
+        pg.execute("UPDATE event SET at = '2026-12-03' WHERE id = 'moved'")
+        assert arrives(sink["event"], "moved:2026-12-03Z")
+        pg.execute("DELETE FROM event WHERE id = 'before'")
+        assert until(lambda: sink["event"].count_documents({}) == 1)
+        assert not [name for name in sink.list_collection_names() if name.startswith("event") and name != "event"]
+
+    def test_a_unique_index_is_a_key_where_there_is_no_primary_key(
+        self, pg: psycopg.Connection, sink: Database[Document]
+    ) -> None:
+        pg.execute("INSERT INTO badge VALUES ('a', 'x'), ('b', 'y')")
+        pg.execute("UPDATE badge SET holder = 'z' WHERE code = 'a'")
+        assert arrives(sink["badge"], "a", holder="z")
+        pg.execute("UPDATE badge SET code = 'c' WHERE code = 'a'")
+        pg.execute("DELETE FROM badge WHERE code = 'b'")
+        assert until(lambda: [document["_id"] for document in sink["badge"].find()] == ["c"])
+
+    def test_tables_without_a_key_can_be_updated_also_where_they_are_not_captured(self, pg: psycopg.Connection) -> None:
+        pg.execute("CREATE TABLE audit.later AS SELECT 1 AS n")
+        for name in ("log", "later"):
+            table = sql.Identifier("audit", name)
+            pg.execute(sql.SQL("INSERT INTO {} VALUES (1)").format(table))
+            pg.execute(sql.SQL("UPDATE {} SET n = 2").format(table))
+
+    def test_a_table_that_cannot_be_carried_is_set_aside_and_the_others_go_on(
+        self, stack: EmbeddedStack, pg: psycopg.Connection, sink: Database[Document]
+    ) -> None:
+        pg.execute("CREATE TABLE keyless (v text)")
+        pg.execute("INSERT INTO keyless VALUES ('x')")
+        pg.execute("INSERT INTO visit VALUES (1000, 'goes on')")
+        assert arrives(sink["visit"], "1000", page="goes on")
+        aside = sink[SET_ASIDE].find_one({"_id": "keyless"})
+        assert aside is not None
+        assert "no primary key" in aside["reason"]
+        assert stack.dead_parts() == []
+
     def test_nothing_of_the_marker_is_left(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
         assert "cdcperf_ready" not in sink.list_collection_names()
         assert pg.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'cdcperf'").fetchone() == (0,)
@@ -218,6 +285,26 @@ class TestTheServers:
         plain.insert_many([{"_id": str(n)} for n in range(1000)])
         assert len(list(plain.find(batch_size=100))) == 1000
         plain.drop()
+
+    def test_ids_are_compared_by_type(self, sink: Database[Document]) -> None:
+        ids = [5, "5", True, 2.5, "2026-01-02Z", -3, 10]
+        with sink["typed"].watch(max_await_time_ms=500) as changes:
+            sink["typed"].insert_many([{"_id": key} for key in ids])
+            assert [change["documentKey"]["_id"] for change in take(changes, len(ids))] == ids
+        for key in ids:
+            found = sink["typed"].find_one({"_id": key})
+            assert found == {"_id": key}
+            assert type(found["_id"]) is type(key)
+        assert sink["typed"].find_one({"_id": "10"}) is None
+        assert [found["_id"] for found in sink["typed"].find({"_id": {"$lt": 6}}).sort("_id")] == [-3, 2.5, 5]
+        assert [found["_id"] for found in sink["typed"].find({"_id": {"$gt": 5}})] == [10]
+        assert [found["_id"] for found in sink["typed"].find({"_id": {"$in": ["5", -3]}})] == [-3, "5"]
+        assert sink["typed"].replace_one({"_id": "new"}, {"n": 1}, upsert=True).upserted_id == "new"
+        assert sink["typed"].find_one_and_update({"_id": "5"}, {"$set": {"n": 2}}) == {"_id": "5"}
+        assert sink["typed"].delete_one({"_id": 5}).deleted_count == 1
+        assert sink["typed"].find_one({"_id": "5"}) == {"_id": "5", "n": 2}
+        with pytest.raises(pymongo.errors.DuplicateKeyError):
+            sink["typed"].insert_one({"_id": "5"})
 
     def test_a_watch_sees_changes_as_they_come(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
         with sink["watched"].watch(full_document="updateLookup", max_await_time_ms=500) as changes:

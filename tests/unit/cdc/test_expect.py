@@ -35,6 +35,7 @@ class Sink:
         self.limits = []
         self.watched = []
         self.wakes = set()
+        self.fault = None
         self.aio = SimpleNamespace(find_one=self._find_one_aio)
 
     def find_one(self, collection, key, *, timeout):
@@ -50,6 +51,9 @@ class Sink:
 
     async def _find_one_aio(self, collection, key, *, timeout):  # noqa: ASYNC109
         return self.find_one(collection, key, timeout=timeout)
+
+    def fault_of(self, _collection):
+        return self.fault
 
     @contextmanager
     def watching(self, collection, key, wake):
@@ -257,6 +261,21 @@ def test_a_read_may_take_what_is_left_of_the_time(face, sink):
         face.expect("expect", "orders", 7, timeout="2s")
     assert sink.limits[:2] == [2, pytest.approx(1.25, abs=0.01)]
     assert sink.limits[2:] == [0.5]  # the last one has a chance
+
+
+def test_what_cannot_arrive_is_not_waited_for(face, sink):
+    sink.fault = "table 'orders' is set aside: it has no key"
+    with pytest.raises(ExpectationError) as error:
+        face.expect("expect", "orders", 7, timeout="1h")
+    assert str(error.value) == "orders _id='7': it cannot arrive: table 'orders' is set aside: it has no key"
+    assert len(sink.reads) == 1
+    assert len(owed(face)) == 1
+
+
+def test_what_has_arrived_all_the_same_is_seen(face, sink):
+    sink.fault = "debezium has died"
+    sink.answers = [{}]
+    assert face.expect("expect", "orders", 7).seen
 
 
 def owed(face):

@@ -7,13 +7,13 @@ import json
 from typing import Any
 
 import pytest
-from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateOne
+from pymongo import DeleteMany, DeleteOne, ReplaceOne
 
-from pytest_cdcperf.embedded.documents import UNCHANGED, Change, read_change, write_for, writes_by_collection
+from pytest_cdcperf.embedded.documents import UNCHANGED, Change, read_change, unsent_columns, write_for
 
 
 def event(op: str, **fields: Any) -> str:
-    return json.dumps({"op": op, "source": {"table": "customer"}, **fields})
+    return json.dumps({"op": op, "source": {"table": "customer", "lsn": 77}, **fields})
 
 
 def test_what_is_no_change_of_data_is_passed_over() -> None:
@@ -24,7 +24,7 @@ def test_what_is_no_change_of_data_is_passed_over() -> None:
 
 def test_a_change_is_read_with_its_key_and_its_new_row() -> None:
     assert read_change('{"id": 1}', event("u", before=None, after={"id": 1, "n": 2})) == Change(
-        "customer", "u", {"id": 1}, {"id": 1, "n": 2}
+        "customer", "u", {"id": 1}, {"id": 1, "n": 2}, position=77
     )
 
 
@@ -41,6 +41,7 @@ def test_a_whole_row_replaces_the_document(operation: str) -> None:
         ({"id": 7}, "7"),
         ({"id": True}, "true"),
         ({"order": 1, "position": "x"}, "1:x"),
+        ({"order": "a:b", "position": "c"}, "a\\:b:c"),
     ],
 )
 def test_the_id_is_the_key_as_a_string(key: dict[str, object], document_id: str) -> None:
@@ -52,14 +53,15 @@ def test_the_id_is_the_key_as_a_string(key: dict[str, object], document_id: str)
     [
         UNCHANGED,
         base64.b64encode(UNCHANGED.encode()).decode(),
-        [UNCHANGED],
-        list(UNCHANGED.encode()),
         {UNCHANGED: UNCHANGED},
     ],
 )
-def test_a_value_that_was_not_sent_is_left_alone(unsent: object) -> None:
+def test_a_value_that_was_not_sent_is_taken_from_the_document_that_is_there(unsent: object) -> None:
     change = Change("t", "u", {"id": 1}, {"id": 1, "n": 2, "large": unsent})
-    assert write_for(change) == UpdateOne({"_id": "1"}, {"$set": {"id": 1, "n": 2}}, upsert=True)
+    assert unsent_columns(change) == ["large"]
+    for known, kept in [({"n": 1, "large": "L", "dropped": 0}, {"large": "L"}), ({"n": 1}, {}), (None, {})]:
+        document = {"_id": "1", "id": 1, "n": 2, **kept}
+        assert write_for(change, known) == ReplaceOne({"_id": "1"}, document, upsert=True)
 
 
 def test_truncate_deletes_all() -> None:
@@ -67,18 +69,24 @@ def test_truncate_deletes_all() -> None:
 
 
 @pytest.mark.parametrize("operation", ["c", "u", "d"])
-def test_a_row_without_a_key_is_refused_by_the_name_of_its_table(operation: str) -> None:
-    with pytest.raises(ValueError, match="table 'keyless' has no primary key"):
-        write_for(Change("keyless", operation, None, {"n": 1}))
+@pytest.mark.parametrize("key", [None, {}])
+def test_a_row_without_a_key_is_refused(operation: str, key: dict[str, object] | None) -> None:
+    with pytest.raises(ValueError, match="no primary key and no unique index"):
+        write_for(Change("keyless", operation, key, {"n": 1}))
 
 
-def test_writes_keep_their_order_within_a_collection() -> None:
-    changes = [
-        Change("customer", "c", {"id": 1}, {"id": 1}),
-        Change("visit", "c", {"id": 9}, {"id": 9}),
-        Change("customer", "d", {"id": 1}, None),
-    ]
-    assert writes_by_collection(changes, {"customer": "customers"}) == {
-        "customers": [ReplaceOne({"_id": "1"}, {"id": 1, "_id": "1"}, upsert=True), DeleteOne({"_id": "1"})],
-        "visit": [ReplaceOne({"_id": "9"}, {"id": 9, "_id": "9"}, upsert=True)],
-    }
+def test_a_column_that_would_be_an_operator_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"begins with \$"):
+        write_for(Change("t", "c", {"id": 1}, {"id": 1, "$set": 2}))
+
+
+def test_a_key_comes_with_the_names_of_its_types_where_it_has_its_schema() -> None:
+    columns = [{"type": "string", "name": "numeric", "field": "payload"}, {"type": "int32", "field": "n"}]
+    key = json.dumps(
+        {"schema": {"type": "struct", "fields": columns}, "payload": {"payload": "1.50", "n": 2}}, separators=(",", ":")
+    )
+    change = read_change(key, event("c", after={"n": 2}))
+    assert change is not None
+    assert change.key == {"payload": "1.50", "n": 2}
+    assert change.types == {"payload": "numeric", "n": ""}
+    assert write_for(change) == ReplaceOne({"_id": "1.5:2"}, {"_id": "1.5:2", "n": 2}, upsert=True)
