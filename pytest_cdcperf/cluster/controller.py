@@ -32,6 +32,7 @@ from pytest_cdcperf.cluster.messages import (
     Plan,
     Refused,
     Released,
+    Said,
     ServicesWanted,
     ShareDone,
     Start,
@@ -88,6 +89,7 @@ class Controller:
         self._admitted: list[str] = []
         self._tests: dict[str, _Test] = {}
         self._store = Store()
+        self._said: set[str] = set()
         self._load_refused = ""
         self._interrupted = ""
         self._interrupted_s = 0.0
@@ -131,6 +133,8 @@ class Controller:
                     self.interrupt(reason, worker)
                 case Broken(reason):
                     self.fail(reason)
+                case Said(line):
+                    self._say_once(line)
 
     def drop(self, worker: str, fate: str) -> None:
         """*worker* is gone: nobody waits for it any more, and its test fails."""
@@ -414,6 +418,11 @@ class Controller:
         if test.run is not None:
             test.run.lose(worker, fate)
             self._conclude(test)
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._host.say(line)
 
     def _say_who_is_waited_for(self, test: _Test, late: Sequence[str]) -> None:
         waited_s = self._now_s() - min(test.heard_s.values())

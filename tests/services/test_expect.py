@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,16 +13,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pytest_cdcperf.cdc import expect as module
+from pytest_cdcperf.cdc import expectation as module
 from pytest_cdcperf.cdc.expect import Cdc
 from pytest_cdcperf.cdc.watch import SinkWatch
-from pytest_cdcperf.clients.mongo import ChangeStreamsUnsupported, Mongo
+from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.errors import ConfigError, ExpectationError, WrongFaceError
 from pytest_cdcperf.model.load import PerVUIterations
 from pytest_cdcperf.model.services import MongoAddress
 from tests.services.harness import Relay, User, relayed, run_body, until
+from tests.services.wire_relay import wire_relayed
 
 PATIENCE = "30s"
 
@@ -43,18 +43,19 @@ def hints_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def polled(sink_face: Mongo, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cdc]:
+def polled(shared_stack: EmbeddedStack) -> Iterator[Cdc]:
     """The pipeline with a sink that has no change streams."""
 
-    @contextlib.contextmanager
-    def changes(collection: str) -> Iterator[Iterator[str | None]]:
-        raise ChangeStreamsUnsupported(collection)
-        yield iter(())
-
-    monkeypatch.setattr(sink_face, "changes", changes)
-    watch = SinkWatch(sink_face)
-    yield Cdc(sink_face, watch)
-    watch.close()
+    uri = urlsplit(shared_stack.services.mongo.uri)
+    assert uri.port is not None
+    with wire_relayed(uri.port) as relay:
+        relay.refusal = (238, "NotImplemented", 'aggregation stage "$changeStream" is not implemented yet')
+        there = uri._replace(netloc=uri.netloc.replace(f":{uri.port}", f":{relay.port}"))
+        mongo = Mongo(MongoAddress(f"{there.geturl()}&directConnection=true"))
+        watch = SinkWatch(mongo)
+        yield Cdc(mongo, watch)
+        watch.close()
+        mongo.close()
 
 
 def insert(pg: Postgres, key: str, **columns: object) -> Callable[[], object]:
@@ -198,7 +199,8 @@ class TestMetrics:
             user.waiting(pipeline, "expect", fail, "gadget", key)
         measured = user.measured
         assert measured.hits("cdc_success_rate") == (0, 1)
-        assert measured.count("cdc_e2e_latency") == measured.count("mongo_read_duration") == 0
+        assert measured.count("cdc_e2e_latency") == 0
+        assert measured.count("mongo_read_duration") == 1  # before the block
         assert measured.count("cdc_creates") == 0
 
 
