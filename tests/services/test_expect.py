@@ -23,7 +23,7 @@ from pytest_cdcperf.errors import ConfigError, ExpectationError, WrongFaceError
 from pytest_cdcperf.model.load import PerVUIterations
 from pytest_cdcperf.model.services import MongoAddress
 from tests.services.harness import Relay, User, relayed, run_body, until
-from tests.services.wire_relay import wire_relayed
+from tests.services.wire_relay import NOT_IMPLEMENTED, through, wire_relayed
 
 PATIENCE = "30s"
 
@@ -46,12 +46,10 @@ def hints_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def polled(shared_stack: EmbeddedStack) -> Iterator[Cdc]:
     """The pipeline with a sink that has no change streams."""
 
-    uri = urlsplit(shared_stack.services.mongo.uri)
-    assert uri.port is not None
-    with wire_relayed(uri.port) as relay:
-        relay.refusal = (238, "NotImplemented", 'aggregation stage "$changeStream" is not implemented yet')
-        there = uri._replace(netloc=uri.netloc.replace(f":{uri.port}", f":{relay.port}"))
-        mongo = Mongo(MongoAddress(f"{there.geturl()}&directConnection=true"))
+    sink = shared_stack.services.mongo
+    with wire_relayed(sink) as relay:
+        relay.refusal = NOT_IMPLEMENTED
+        mongo = Mongo(through(relay, sink))
         watch = SinkWatch(mongo)
         yield Cdc(mongo, watch)
         watch.close()

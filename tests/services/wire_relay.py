@@ -1,4 +1,4 @@
-"""A TCP relay in front of a MongoDB-wire server that reads along: it counts commands and can refuse change streams.
+"""A TCP relay in front of a MongoDB-wire server that reads along: it notes commands and can refuse some.
 
 https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/: a message is a header of four int32 (length,
 request, response to, opcode); the opcode 2013 is OP_MSG: four bytes of flags, then sections, the first of which here
@@ -13,17 +13,31 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import bson
+
+from pytest_cdcperf.model.services import MongoAddress
+
+NOT_IMPLEMENTED = (238, "NotImplemented", "`aggregate` stage `$changeStream` is not implemented yet")
+"""What FerretDB 1.24 answers."""
 
 _OP_MSG = 2013
 _HEADER = struct.Struct("<iiii")
 
 
+Command = dict[str, Any]
+
+
+def opens_stream(command: Command) -> bool:
+    """Whether *command* opens a change stream."""
+    return "aggregate" in command and "$changeStream" in (command["pipeline"] or [{}])[0]
+
+
 class WireRelay:
-    """Passes everything on but the opening of change streams while :attr:`refusal` is set."""
+    """Passes everything on but what :attr:`refuses` while there is a :attr:`refusal`."""
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -32,18 +46,15 @@ class WireRelay:
         self._sockets: set[socket.socket] = set()
         self._lock = threading.Lock()
         self.refusal: tuple[int, str, str] | None = None
-        """What an attempt to open a change stream is answered: code, name and words."""
-        self.commands: list[tuple[float, str, dict[str, Any]]] = []
-        """When each command came, by time.perf_counter(), its name and itself."""
-        self.answers: list[tuple[float, str, dict[str, Any]]] = []
-        """The same of when each was answered."""
-        self.delay_s = 0.0
-        """How much longer each command takes."""
+        """What it answers instead: code, name and words."""
+        self.refuses: Callable[[Command], bool] = opens_stream
+        self.answers: list[tuple[float, Command]] = []
+        """When each command was answered, by time.perf_counter()."""
         threading.Thread(target=self._accept, name="wire-relay", daemon=True).start()
 
     def count(self) -> Counter[str]:
-        """Return how often each command came."""
-        return Counter(name for _, name, _ in list(self.commands))
+        """Return how often each command was answered, by its name."""
+        return Counter(next(iter(command)) for _, command in list(self.answers))
 
     def close(self) -> None:
         """Cut everything and listen no more."""
@@ -75,16 +86,11 @@ class WireRelay:
                     server.sendall(message)
                     answer = _receive(server)
                 if command is not None:
-                    self.answers.append((time.perf_counter(), next(iter(command)), command))
+                    self.answers.append((time.perf_counter(), command))
                 client.sendall(answer)
 
-    def _refuse(self, message: bytes, command: dict[str, Any]) -> bytes | None:
-        name = next(iter(command))
-        self.commands.append((time.perf_counter(), name, command))
-        if self.delay_s:
-            time.sleep(self.delay_s)
-        stages = command.get("pipeline") or [{}]
-        if name != "aggregate" or "$changeStream" not in stages[0] or self.refusal is None:
+    def _refuse(self, message: bytes, command: Command) -> bytes | None:
+        if self.refusal is None or not self.refuses(command):
             return None
         code, code_name, words = self.refusal
         body = b"\0\0\0\0\0" + bson.encode({"ok": 0.0, "errmsg": words, "code": code, "codeName": code_name})
@@ -92,8 +98,10 @@ class WireRelay:
 
 
 @contextlib.contextmanager
-def wire_relayed(port: int) -> Iterator[WireRelay]:
-    """Open a relay to the server at *port*."""
+def wire_relayed(address: MongoAddress) -> Iterator[WireRelay]:
+    """Open a relay to the server at *address*."""
+    port = urlsplit(address.uri).port
+    assert port is not None
     relay = WireRelay(port)
     try:
         yield relay
@@ -101,11 +109,18 @@ def wire_relayed(port: int) -> Iterator[WireRelay]:
         relay.close()
 
 
-def _command(message: bytes) -> dict[str, Any] | None:
+def through(relay: WireRelay, address: MongoAddress) -> MongoAddress:
+    """Return *address* by way of *relay*."""
+    uri = urlsplit(address.uri)
+    there = uri._replace(netloc=uri.netloc.replace(f":{uri.port}", f":{relay.port}"))
+    return MongoAddress(f"{there.geturl()}{'&' if uri.query else '?'}directConnection=true")
+
+
+def _command(message: bytes) -> Command | None:
     if _HEADER.unpack_from(message)[3] != _OP_MSG or message[20] != 0:
         return None
     (length,) = struct.unpack_from("<i", message, 21)
-    command: dict[str, Any] = bson.decode(message[21 : 21 + length])
+    command: Command = bson.decode(message[21 : 21 + length])
     return command
 
 
