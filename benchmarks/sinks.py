@@ -36,7 +36,7 @@ from pytest_cdcperf.model.load import ConstantArrivalRate
 from pytest_cdcperf.model.services import MongoAddress
 from tests.services.wire_relay import NOT_IMPLEMENTED, through, wire_relayed
 
-LOADS = ((1, 5), (10, 40), (100, 60))  # VUs at most, rows a second
+LOADS = ((1, 5), (10, 18), (10, 40))  # VUs at most, rows a second
 SECONDS = 15
 SCHEMA = "CREATE TABLE note (id uuid PRIMARY KEY, text text)"
 

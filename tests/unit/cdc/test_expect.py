@@ -180,7 +180,7 @@ def test_what_was_there_before_the_block_is_no_arrival_and_no_latency(face, sink
     assert note.startswith("1 writes cannot be told from what the sink showed before them (customers _id='7')")
 
 
-@pytest.mark.parametrize("later", [{"v": 1, "n": 2}, {"v": True}, {"v": 1.0}, {"v": 1, "x": float("nan")}])
+@pytest.mark.parametrize("later", [{"v": 1, "n": 2}, {"v": 1.0}, {"v": 1, "x": float("nan")}, {"n": 2, "v": 1}])
 def test_a_document_that_fitted_before_has_arrived_once_it_is_another_one(face, sink, recorder, later):
     sink.answers = [{"v": 1}, {"v": 1}, later]
     assert face.expect("expect", "customers", 7, v=1, operation="update").reads == 2
