@@ -21,6 +21,7 @@ from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.cdc.waiters import Waiter
 from pytest_cdcperf.cdc.wanted import Wanted
 from pytest_cdcperf.cdc.watch import SinkWatch
+from pytest_cdcperf.clients.effects import Effects
 from pytest_cdcperf.clients.mongo import Mongo, ReadError
 from pytest_cdcperf.clients.mongo_changes import Document, same_document
 from pytest_cdcperf.engine.vu import check, current_vu, refuse_blocking
@@ -98,6 +99,7 @@ class _Waiting:
         self._before: Document | None = None  # the first answer of the sink since the block was entered
         self._knows_before = False
         self._differed = False
+        self._effects = Effects()
 
     def _subscribe(self, wake: Callable[[], None]) -> None:
         self._waiter = Waiter(self._wanted.collection, self._wanted.key, wake)
@@ -125,6 +127,7 @@ class _Waiting:
                 )
             if self._wanted.fits(answer):
                 self._waiter.since = yield _Locate()
+        self._effects.__enter__()
         self._entered_ns = time.perf_counter_ns()
 
     def _leaving(self, forget_hints: Callable[[], None]) -> _Steps:
@@ -133,6 +136,11 @@ class _Waiting:
         :raises ExpectationError: when it has not in time
         """
         left_ns = time.perf_counter_ns()
+        if self._effects.are_none:
+            self._judge(False)
+            raise ExpectationError(
+                f"{self._wanted}: the block changed no row, so nothing can arrive: its UPDATE or DELETE found none"
+            )
         if self._knows_before and self._wanted.fits(self._before):
             self._audit.cannot_tell(self._wanted)  # until an event tells
         else:
@@ -231,6 +239,7 @@ class Expectation(_Waiting):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         __tracebackhide__ = True
+        self._effects.__exit__(kind, error, traceback)
         vu = current_vu()
         if vu is not None:
             vu.own.keep(self, self, close=lambda _: None, cancel=Expectation._cut_short)
@@ -306,6 +315,7 @@ class AsyncExpectation(_Waiting):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         __tracebackhide__ = True
+        self._effects.__exit__(kind, error, traceback)
         try:
             if kind is not None:
                 self._judge(False)

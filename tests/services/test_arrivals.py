@@ -14,7 +14,8 @@ from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.errors import ExpectationError
-from tests.services.harness import User, until
+from pytest_cdcperf.model.load import PerVUIterations
+from tests.services.harness import User, run_body, until
 from tests.services.wire_relay import NOT_IMPLEMENTED, WireRelay, through, wire_relayed
 
 PATIENCE = "30s"
@@ -78,12 +79,67 @@ def test_an_update_of_no_row_is_no_arrival(user: User, source: Postgres, cdc: Cd
         refused(user, cdc, "expect", set_pieces(source, nobody, pieces), "gadget", key, **more)
 
 
-def test_a_delete_of_no_row_is_no_arrival(user: User, source: Postgres, cdc: Cdc, key: str) -> None:
+def test_the_end_of_a_row_is_its_change_as_well(user: User, cdc: Cdc, key: str) -> None:
     nobody = str(uuid.uuid4())
-    block = lambda: source.delete("gadget", where={"id": nobody})  # noqa: E731
+    block = lambda: None  # noqa: E731
     assert "the sink still had" in refused(user, cdc, "expect_gone", block, "gadget", key, timeout="300ms")
     words = refused(user, cdc, "expect_gone", block, "gadget", nobody, timeout="300ms")
     assert "the sink had no such document when the block was entered" in words
+
+
+class TestStatementsThatFoundNoRow:
+    """What an earlier statement changed may arrive meanwhile."""
+
+    WORDS = "the block changed no row, so nothing can arrive: its UPDATE or DELETE found none"
+
+    def test_they_fail_at_once(self, source: Postgres, cdc: Cdc, key: str) -> None:
+        nobody = str(uuid.uuid4())
+
+        def body() -> None:
+            source.update("gadget", {"pieces": 2}, where={"id": key})
+            with (
+                pytest.raises(ExpectationError, match=self.WORDS),
+                cdc.expect("gadget", key, pieces=2, operation="update"),
+            ):
+                source.update("gadget", {"pieces": 2}, where={"id": nobody})
+            source.delete("gadget", where={"id": key})
+            with pytest.raises(ExpectationError, match=self.WORDS), cdc.expect_gone("gadget", key):
+                source.execute("DELETE FROM gadget WHERE id = %s", [key])
+
+        outcome, total = run_body(PerVUIterations(), body)
+        assert outcome.failures == []
+        assert total.select("cdc_e2e_latency") is None
+
+    def test_they_fail_at_once_in_async_bodies(self, source: Postgres, cdc: Cdc, key: str) -> None:
+        nobody = str(uuid.uuid4())
+
+        async def body() -> None:
+            await source.aio.update("gadget", {"pieces": 2}, where={"id": key})
+            with pytest.raises(ExpectationError, match=self.WORDS):
+                async with cdc.aio.expect("gadget", key, pieces=2, operation="update"):
+                    await source.aio.update("gadget", {"pieces": 2}, where={"id": nobody})
+            await source.aio.delete("gadget", where={"id": key})
+            with pytest.raises(ExpectationError, match=self.WORDS):
+                async with cdc.aio.expect_gone("gadget", key):
+                    await source.aio.execute("DELETE FROM gadget WHERE id = %s", [key])
+
+        outcome, total = run_body(PerVUIterations(), body)
+        assert outcome.failures == []
+        assert total.select("cdc_e2e_latency") is None
+
+    def test_another_statement_may_have_changed_the_row(self, source: Postgres, cdc: Cdc, key: str) -> None:
+        nobody, other = str(uuid.uuid4()), str(uuid.uuid4())
+
+        def body() -> None:
+            with cdc.expect("gadget", other, timeout=PATIENCE):
+                if not source.update("gadget", {"pieces": 2}, where={"id": other}):
+                    source.insert("gadget", {"id": other})
+            with cdc.expect("gadget", key, pieces=2, operation="update", timeout=PATIENCE):
+                source.update("gadget", {"pieces": 2}, where={"id": nobody})
+                with source.connection() as connection:
+                    connection.execute("UPDATE gadget SET pieces = 2 WHERE id = %s", [key])
+
+        assert run_body(PerVUIterations(), body)[0].failures == []
 
 
 def test_a_document_written_just_before_is_no_arrival(
