@@ -15,13 +15,13 @@ from pytest_cdcperf.model.services import MongoAddress
 
 VERSION = "v1.24.2"
 _MODULE = f"github.com/FerretDB/FerretDB@{VERSION}"
-_BUILT = Path(__file__).parents[1] / "build" / f"ferretdb-{VERSION}"
+BUILT = Path(__file__).parents[1] / "build" / f"ferretdb-{VERSION}"
 _PATIENCE_S = 30.0
 
 
 def available() -> bool:
     """Whether it was built before or can be; says so where it cannot."""
-    found = _BUILT.exists() or _go() is not None
+    found = BUILT.exists() or _go() is not None
     if not found:
         print(f"Go is not installed here: with it, FerretDB {VERSION} stands beside nx-27017")
     return found
@@ -30,14 +30,14 @@ def available() -> bool:
 @contextmanager
 def serving(directory: Path) -> Iterator[MongoAddress]:
     """Build it where that was not done yet, which takes some minutes, and run it with its data in *directory*."""
-    if not _BUILT.exists():
+    if not BUILT.exists():
         _build(_go() or "go", directory / "source")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     data = directory / "ferretdb"
     data.mkdir()
-    command = [_BUILT, "--handler=sqlite", f"--sqlite-url=file:{data}/", f"--listen-addr=127.0.0.1:{port}"]
+    command = [BUILT, "--handler=sqlite", f"--sqlite-url=file:{data}/", f"--listen-addr=127.0.0.1:{port}"]
     command += ["--telemetry=disable", "--debug-addr=-", f"--state-dir={data}", "--log-level=error"]
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -59,8 +59,8 @@ def _build(go: str, source: Path) -> None:
     for path in (source, *source.rglob("*")):
         path.chmod(0o755)
     (source / "build" / "version" / "version.txt").write_text(f"{VERSION}\n")  # which it panics without
-    _BUILT.parent.mkdir(exist_ok=True)
-    subprocess.run([go, "build", "-o", _BUILT, "./cmd/ferretdb"], cwd=source, check=True)
+    BUILT.parent.mkdir(exist_ok=True)
+    subprocess.run([go, "build", "-o", BUILT, "./cmd/ferretdb"], cwd=source, check=True)
 
 
 def _go() -> str | None:

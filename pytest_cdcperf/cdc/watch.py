@@ -30,10 +30,10 @@ class SinkWatch:
     By a change stream for each collection, in a thread of its own; where the server refuses one, the poller, a thread
     for all of them, looks up what is waited for.
 
-    :param say: told in one line that a collection is polled, and why
+    :param say: told of a collection, in one line, that it is polled and why
     """
 
-    def __init__(self, mongo: Mongo, say: Callable[[str], object] = lambda _line: None) -> None:
+    def __init__(self, mongo: Mongo, say: Callable[[str, str], object] = lambda _collection, _line: None) -> None:
         self._mongo = mongo
         self._say = say
         self._lock = threading.Lock()
@@ -134,7 +134,8 @@ class SinkWatch:
         if collection not in self._said:
             self._said.add(collection)
             self._say(
+                collection,
                 f"cdcperf: the sink has no change stream for {collection} ({why}): what is waited for is looked up "
                 f"every {format_duration(round_s)}, less often the more VUs wait, so latencies of cdc_* may be that "
-                "much too long; the result says how much"
+                "much too long; the result says how much",
             )

@@ -133,8 +133,10 @@ class Controller:
                     self.interrupt(reason, worker)
                 case Broken(reason):
                     self.fail(reason)
-                case Said(line):
-                    self._say_once(line)
+                case Said(about, line):
+                    if about not in self._said:
+                        self._said.add(about)
+                        self._host.say(line)
 
     def drop(self, worker: str, fate: str) -> None:
         """*worker* is gone: nobody waits for it any more, and its test fails."""
@@ -418,11 +420,6 @@ class Controller:
         if test.run is not None:
             test.run.lose(worker, fate)
             self._conclude(test)
-
-    def _say_once(self, line: str) -> None:
-        if line not in self._said:
-            self._said.add(line)
-            self._host.say(line)
 
     def _say_who_is_waited_for(self, test: _Test, late: Sequence[str]) -> None:
         waited_s = self._now_s() - min(test.heard_s.values())

@@ -116,8 +116,9 @@ class Broken:
 
 @dataclass(frozen=True)
 class Said:
-    """Tell the user *line*: once, however many workers say it."""
+    """Tell the user *line*, once of all that workers say *about* the same."""
 
+    about: str
     line: str
 
 

@@ -91,7 +91,9 @@ def _cdcperf_cdc(_cdcperf_pg: Postgres, _cdcperf_mongo: Mongo, _cdcperf_session:
     from pytest_cdcperf.cluster.messages import Broken, Said  # noqa: PLC0415
 
     link = _cdcperf_session.link
-    watch = SinkWatch(_cdcperf_mongo, lambda line: link.send(Said(line)))
+    watch = SinkWatch(
+        _cdcperf_mongo, lambda collection, line: link.send(Said(f"the change stream of {collection}", line))
+    )
     _cdcperf_session.samplers.append(SlotReader(_cdcperf_pg, lambda reason: link.send(Broken(reason))).sample)
     cdc = Cdc(_cdcperf_mongo, watch)
     _cdcperf_session.cdc = cdc

@@ -52,7 +52,7 @@ def cdc(
     """The pipeline through the relay; whoever waits reads when he is woken only."""
     monkeypatch.setattr("pytest_cdcperf.cdc.expectation._READ_AGAIN_S", 3600.0)
     mongo = Mongo(through(relay, shared_stack.services.mongo))
-    watch = SinkWatch(mongo, lines.put)
+    watch = SinkWatch(mongo, lambda _collection, line: lines.put(line))
     yield Cdc(mongo, watch)
     watch.close()
     mongo.close()

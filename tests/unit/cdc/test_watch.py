@@ -72,7 +72,7 @@ def watching(monkeypatch):
 
     def make(sink):
         lines = queue.Queue()
-        made.append(SinkWatch(sink, lines.put))
+        made.append(SinkWatch(sink, lambda _collection, line: lines.put(line)))
         return made[-1], lines
 
     yield make
