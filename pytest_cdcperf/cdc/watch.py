@@ -103,12 +103,16 @@ class SinkWatch:
     def _follow(self, collection: str) -> None:
         while not self._closed.is_set():
             try:
-                self._stream(collection)
-            except StreamRefusedError as refusal:
-                self._poll(collection, str(refusal))
-                self._closed.wait(STREAM_AGAIN_S)
+                self._stream_or_poll(collection)
             except (*UNREADABLE, ThreadLimitError):
                 self._closed.wait(_RETRY_S)
+
+    def _stream_or_poll(self, collection: str) -> None:
+        try:
+            self._stream(collection)
+        except StreamRefusedError as refusal:
+            self._poll(collection, str(refusal))
+            self._closed.wait(STREAM_AGAIN_S)
 
     def _stream(self, collection: str) -> None:
         with self._mongo.changes(collection) as changes:

@@ -41,6 +41,7 @@ class Sink:
         self.openings = list(openings)
         self.opened = 0
         self.document = None
+        self.errors = []
 
     @contextmanager
     def changes(self, _collection):
@@ -61,6 +62,8 @@ class Sink:
             yield change
 
     def find_unmeasured(self, _collection, _key, *, timeout_s):
+        if self.errors:
+            raise self.errors.pop()
         return self.document
 
 
@@ -143,6 +146,15 @@ def test_a_refused_stream_is_asked_for_again_and_the_polling_ends_with_it(watchi
             assert waiter.hint()
         assert not watch.is_polled("orders")
     assert lines.qsize() == 1  # said once
+
+
+def test_a_sink_that_refuses_and_then_does_not_answer_is_asked_again(watching):
+    sink = Sink(StreamRefusedError("no"))
+    sink.errors = [ReadError("away")]
+    watch, lines = watching(sink)
+    with watch.watching(Woken()):
+        assert lines.get(timeout=PATIENCE_S)
+    assert sink.opened == 2
 
 
 def test_one_thread_polls_all_collections(watching):
