@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from statistics import median
 
 from pytest_cdcperf.cdc.waiters import Waiter, Waiters
 from pytest_cdcperf.clients.mongo import Mongo
@@ -16,6 +18,7 @@ MOST_ONE_BY_ONE = 50
 """Up to so many documents are read one by one: a query for several is a full scan in some servers."""
 
 _AT_ONCE = 1_000
+_USUAL = 9
 _LEAST_PAUSE_S = 0.02
 _PAUSES_A_LOOK = 4  # a look takes at most a fifth of the time, so polling is never the sink's main load
 _RETRY_S = 0.2
@@ -25,8 +28,9 @@ _LONGEST_READ_S = 10.0
 class Poller:
     """Looks up the documents of those *waiters* whose collections are polled, round after round.
 
-    A round ends with a pause of four times what it took, and of at least 20 ms. An arrival is seen at most a round
-    late, which is the resolution of the latencies.
+    A round ends with a pause of four times what its queries usually take, and of at least 20 ms. An arrival is seen at
+    most a round late, which is the resolution of the latencies. What is usual is the median of the last nine: after one
+    query that hung for two seconds nobody is to be blind for eight.
     """
 
     def __init__(
@@ -42,6 +46,8 @@ class Poller:
         self._clock = clock or MonotonicClock()
         self._closed = threading.Event()
         self._sleep = self._closed.wait if sleep is None else sleep
+        self._singles: deque[float] = deque(maxlen=_USUAL)  # seconds
+        self._batches: deque[float] = deque(maxlen=_USUAL)
         self.begin()
 
     def begin(self) -> None:
@@ -63,7 +69,8 @@ class Poller:
         """
         begin_ns = self._clock.now_ns()
         self._mongo.find_unmeasured(collection, "", timeout_s=_LONGEST_READ_S)
-        return _round_s((self._clock.now_ns() - begin_ns) * 1e-9)
+        took_s = self._seconds_since(begin_ns)
+        return took_s + _pause_s(took_s)
 
     def run(self) -> None:
         """Poll until :meth:`close`. To be called in a thread of its own."""
@@ -74,37 +81,47 @@ class Poller:
         """Look up once what *waiters* wait for, wake those whose document is another one now, and pause."""
         begin_ns = self._clock.now_ns()
         try:
-            self._compare(waiters)
+            usual_s = self._compare(waiters)
         except UNREADABLE:
             for waiter in waiters:
                 waiter.wake()  # each learns by its own read what is wrong
             self._sleep(_RETRY_S)
             return
-        took_s = (self._clock.now_ns() - begin_ns) * 1e-9
-        round_s = _round_s(took_s)
+        pause_s = _pause_s(usual_s)
+        round_s = self._seconds_since(begin_ns) + pause_s
         self._rounds += 1
         self._total_s += round_s
         self._longest_s = max(self._longest_s, round_s)
-        self._sleep(round_s - took_s)
+        self._sleep(pause_s)
 
     def close(self) -> None:
         """End :meth:`run`."""
         self._closed.set()
 
-    def _compare(self, waiters: Sequence[Waiter]) -> None:
+    def _compare(self, waiters: Sequence[Waiter]) -> float:
+        """Return the seconds that the queries for *waiters* usually take."""
         if len(waiters) <= MOST_ONE_BY_ONE:
             for waiter in waiters:
+                begin_ns = self._clock.now_ns()
                 waiter.compare(self._mongo.find_unmeasured(waiter.collection, waiter.key, timeout_s=_LONGEST_READ_S))
-            return
-        for collection, some in _parts(waiters):
+                self._singles.append(self._seconds_since(begin_ns))
+            return len(waiters) * median(self._singles or [0.0])
+        parts = list(_parts(waiters))
+        for collection, some in parts:
             keys = [waiter.key for waiter in some]
+            begin_ns = self._clock.now_ns()
             found = self._mongo.find_many_unmeasured(collection, keys, timeout_s=_LONGEST_READ_S)
+            self._batches.append(self._seconds_since(begin_ns))
             for waiter in some:
                 waiter.compare(found.get(waiter.key))
+        return len(parts) * median(self._batches)
+
+    def _seconds_since(self, begin_ns: int) -> float:
+        return (self._clock.now_ns() - begin_ns) * 1e-9
 
 
-def _round_s(took_s: float) -> float:
-    return took_s + max(_LEAST_PAUSE_S, _PAUSES_A_LOOK * took_s)
+def _pause_s(usual_s: float) -> float:
+    return max(_LEAST_PAUSE_S, _PAUSES_A_LOOK * usual_s)
 
 
 def _parts(waiters: Sequence[Waiter]) -> Iterator[tuple[str, Sequence[Waiter]]]:

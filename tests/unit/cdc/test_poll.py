@@ -98,6 +98,14 @@ def test_it_pauses_four_times_what_a_look_takes_and_at_least_20_ms(poller, pause
     assert pauses == [pause_s]
 
 
+def test_after_one_slow_read_it_does_not_pause_for_long_and_after_some_it_does(poller, sink, pauses):
+    waiters = waiting_for(1)
+    for read_s in (*[0.001] * 5, 2.0, *[0.1] * 4):
+        sink.read_s = read_s
+        poller.look(waiters)
+    assert pauses == [0.02] * 9 + [0.4]
+
+
 def test_its_resolution_is_how_long_its_rounds_take(poller):
     assert poller.resolution == ""
     poller.look(waiting_for(1))
