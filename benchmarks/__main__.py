@@ -12,7 +12,7 @@ from importlib import import_module
 
 BENCHMARKS = (
     *("iterations", "arrivals", "crowds", "stall", "recording", "memory", "startup"),
-    *("postgres", "grpc", "http", "scaling", "coverage", "verdicts", "fitness", "scenarios"),
+    *("postgres", "grpc", "http", "sinks", "scaling", "coverage", "verdicts", "fitness", "scenarios"),
 )
 OPTIONS = {
     "coverage": ("runs", "seed"),

@@ -10,8 +10,9 @@ from pytest_cdcperf.clock import Clock, MonotonicClock
 from pytest_cdcperf.clock import real_time as time
 
 if TYPE_CHECKING:
-    from pytest_cdcperf.cdc.expect import Wanted
-    from pytest_cdcperf.clients.mongo import Document, Mongo
+    from pytest_cdcperf.cdc.wanted import Wanted
+    from pytest_cdcperf.clients.mongo import Mongo
+    from pytest_cdcperf.clients.mongo_changes import Document
 
 MOST_REMEMBERED = 100_000  # some 50 MB
 _NAMED = 5
@@ -41,11 +42,13 @@ class Audit:
         self._clock = clock or MonotonicClock()
         self._sleep = sleep
         self._owed: dict[tuple[str, str], Wanted] = {}
+        self._untold: dict[tuple[str, str], Wanted] = {}
         self._full = False
 
     def begin(self) -> None:
         """Forget everything: another run begins."""
         self._owed.clear()
+        self._untold.clear()
         self._full = False
 
     def owe(self, wanted: Wanted) -> None:
@@ -55,9 +58,27 @@ class Audit:
         else:
             self._full = True
 
+    def cannot_tell(self, wanted: Wanted) -> None:
+        """Note that the sink showed *wanted* before it was written, so that no look at it tells. By any thread."""
+        self._owed.pop((wanted.collection, wanted.key), None)
+        if len(self._untold) < MOST_REMEMBERED:
+            self._untold[wanted.collection, wanted.key] = wanted
+
     def seen(self, wanted: Wanted) -> None:
         """Note that *wanted* has arrived. Called by any thread."""
         self._owed.pop((wanted.collection, wanted.key), None)
+        self._untold.pop((wanted.collection, wanted.key), None)
+
+    def notes(self) -> list[str]:
+        """Say which writes could not be told from the state before them."""
+        untold = [str(wanted) for wanted in list(self._untold.values())]
+        if not untold:
+            return []
+        named = ", ".join(untold[:_NAMED]) + (f" and {len(untold) - _NAMED} more" if len(untold) > _NAMED else "")
+        return [
+            f"{len(untold)} writes cannot be told from what the sink showed before them ({named}): they changed "
+            "nothing there or did not arrive; they count as failed and not as latencies: let each change a field"
+        ]
 
     def settle(self, within_s: float, given_up: Callable[[], object] = bool) -> Audited:
         """Look up all that is owed until it is there, for at most *within_s* seconds. Nothing of it is measured.

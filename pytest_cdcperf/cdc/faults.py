@@ -17,7 +17,8 @@ from pytest_cdcperf.errors import ThreadLimitError
 from pytest_cdcperf.model.services import SET_ASIDE
 
 if TYPE_CHECKING:
-    from pytest_cdcperf.clients.mongo import Document, Mongo
+    from pytest_cdcperf.clients.mongo import Mongo
+    from pytest_cdcperf.clients.mongo_changes import Document
 
 _ASK_EVERY_S = 0.25
 _ANSWER_WITHIN_S = 2.0
@@ -36,7 +37,7 @@ class PipelineFaults:
         self._deaths: Sequence[str] = ()
         self._aside: Mapping[str, str] = {}
         self._lock = threading.Condition()
-        self._wakes: set[Callable[[], None]] = set()
+        self._wakes: set[Callable[[], object]] = set()
         self._runs = False
         self._closed = threading.Event()
 
@@ -45,7 +46,7 @@ class PipelineFaults:
         return "; ".join(self._deaths) or self._aside.get(collection)
 
     @contextmanager
-    def watching(self, wake: Callable[[], None]) -> Iterator[None]:
+    def watching(self, wake: Callable[[], object]) -> Iterator[None]:
         """Call *wake*, from another thread, whenever something new is known.
 
         :raises ThreadLimitError: where that thread cannot be started

@@ -9,21 +9,20 @@ the URI, such as ``socketTimeoutMS``, ``timeoutMS`` and ``retryReads``, go befor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 import pymongo
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.change_stream import ChangeStream
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, PyMongoError
 from pymongo.synchronous.pool import Pool
 
 from pytest_cdcperf.clients.measured import Measured
+from pytest_cdcperf.clients.mongo_changes import Change, Document, open_changes, place_now, place_now_async
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, Timeout, seconds_of
-from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import ConfigError, UnreachableError, WrongFaceError
 from pytest_cdcperf.metrics.recorder import Counter, Trend
@@ -35,14 +34,9 @@ MONGO_READ_ERRORS = Counter("mongo_read_errors")
 MONGO_DOCUMENTS_FOUND = Counter("mongo_documents_found")
 MONGO_DOCUMENTS_NOT_FOUND = Counter("mongo_documents_not_found")
 
-Document = dict[str, Any]
 ReadError = PyMongoError
 CONNECT_TIMEOUT_MS = CONNECT_TIMEOUT_S * 1000
 _CLOSE_S = 0.5
-_AWAIT_CHANGES_MS = 500
-_AT_ONCE_NS = 5_000_000
-_PAUSE_S = 0.02
-_NO_CHANGE_STREAMS = frozenset({40573, 59, 40324})  # no replica set, no such command, no such stage
 
 
 Collection_co = TypeVar("Collection_co", covariant=True)
@@ -139,23 +133,6 @@ def _within(call: str, timeout: Timeout | None) -> AbstractContextManager[None]:
     return nullcontext() if timeout is None else pymongo.timeout(seconds_of(call, timeout))
 
 
-class ChangeStreamsUnsupported(Exception):  # noqa: N818  # a fact about the server, not an error
-    """The server has no change streams."""
-
-
-def _keys(stream: ChangeStream[Document]) -> Iterator[str | None]:
-    while stream.alive:
-        asked_ns = time.monotonic_ns()
-        change = stream.try_next()
-        if change is not None:
-            key = change.get("documentKey", {}).get("_id")
-            yield None if key is None else str(key)
-            continue
-        yield None
-        if time.monotonic_ns() - asked_ns < _AT_ONCE_NS:  # a server that does not wait for changes
-            time.sleep(_PAUSE_S)
-
-
 class Mongo:
     """The blocking face. One client serves all VUs; it is thread-safe and has its own pool."""
 
@@ -215,21 +192,19 @@ class Mongo:
         with pymongo.timeout(timeout_s):
             return list(self._client[self.address.database][collection].find())
 
-    @contextmanager
-    def changes(self, collection: str) -> Iterator[Iterator[str | None]]:
-        """Open a change stream; iterate the ``_id`` of each change, and None about twice a second.
+    def find_unmeasured(self, collection: str, key: object, *, timeout_s: float) -> Document | None:
+        """Return the document whose ``_id`` is *key*: for watching as well."""
+        with pymongo.timeout(timeout_s):
+            return self._client[self.address.database][collection].find_one({"_id": key})
 
-        :raises ChangeStreamsUnsupported: where the server has none, such as a standalone one
-        :raises ReadError: when the stream breaks
-        """
-        try:
-            target = self._client[self.address.database][collection]
-            with target.watch(max_await_time_ms=_AWAIT_CHANGES_MS) as stream:
-                yield _keys(stream)
-        except OperationFailure as error:
-            if error.code in _NO_CHANGE_STREAMS:
-                raise ChangeStreamsUnsupported(str(error)) from None
-            raise
+    def changes(self, collection: str) -> AbstractContextManager[Iterator[Change | None]]:
+        """Open a change stream of *collection*; see :func:`open_changes`."""
+        return open_changes(self._client[self.address.database][collection])
+
+    def place_now(self, collection: str, *, timeout_s: float) -> str:
+        """Return the place in the change stream of *collection* that all changes up to now are at or before."""
+        with pymongo.timeout(timeout_s):
+            return place_now(self._client[self.address.database][collection])
 
     def close(self) -> None:
         """Close the client."""
@@ -286,3 +261,8 @@ class AsyncMongo:
         target, wanted = _collection(self.database, collection), _counted(query)
         with _within("mongo.count", timeout), _measured(collection):
             return await target.count_documents(wanted)
+
+    async def place_now(self, collection: str, *, timeout_s: float) -> str:
+        """As :meth:`Mongo.place_now`."""
+        with pymongo.timeout(timeout_s):
+            return await place_now_async(_collection(self.database, collection))

@@ -19,6 +19,7 @@ from typing import Any, Generic, LiteralString, TypeVar
 import psycopg
 from psycopg.rows import dict_row
 
+from pytest_cdcperf.clients.effects import note_statement
 from pytest_cdcperf.clients.libpq import parameters_of, taken_over
 from pytest_cdcperf.clients.postgres_connection import (
     AsyncConnection,
@@ -171,6 +172,12 @@ class Postgres(_Face[int, list[Row]]):
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """Lend the raw psycopg connection of whoever asks. What is done with it is not measured."""
+        with self._lent() as connection:
+            note_statement()
+            yield connection
+
+    @contextmanager
+    def _lent(self) -> Iterator[Connection]:
         refuse_blocking("pg", "pg.aio.insert(...) and the like")
         vu = current_vu()
         if vu is None:
@@ -227,7 +234,7 @@ class Postgres(_Face[int, list[Row]]):
             if connection is not None:
                 cursor = _executed(connection, statement, params, begin_ns + limit_ns)
             else:
-                with self.connection() as connection:
+                with self._lent() as connection:
                     begin_ns = time.perf_counter_ns()
                     cursor = _executed(connection, statement, params, begin_ns + limit_ns)
         except WrongFaceError:
@@ -352,6 +359,12 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         """Lend the raw psycopg connection of whoever asks. What is done with it is not measured."""
+        async with self._lent() as connection:
+            note_statement()
+            yield connection
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[AsyncConnection]:
         vu = current_vu()
         if vu is None or not vu.is_async:
             raise WrongFaceError("pg.aio works in the body of an async perf test only; elsewhere use pg")
@@ -376,7 +389,7 @@ class AsyncPostgres(_Face[Awaitable[int], Awaitable[list[Row]]]):
         begin_ns = time.perf_counter_ns()
         connection: AsyncConnection | None = None
         try:
-            async with self.connection() as connection:
+            async with self._lent() as connection:
                 begin_ns = time.perf_counter_ns()
                 connection.ends_ns = begin_ns + limit_ns
                 try:

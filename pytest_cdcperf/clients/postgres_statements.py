@@ -8,6 +8,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
+from pytest_cdcperf.clients.effects import note_statement
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.recorder import Counter, Trend, current_scope
@@ -21,17 +22,20 @@ PG_RECORDS_INSERTED = Counter("pg_records_inserted")
 
 UNUSABLE = (TypeError, AttributeError, UnicodeEncodeError)  # what arguments of other types come to
 WRITES = frozenset({"insert", "update", "delete", "merge", "truncate", "copy", "create", "alter", "drop"})
+_CONTROL = frozenset({"begin", "start", "savepoint", "release", "commit", "end", "set", "reset"})
 
 
 class Statement:
     """One SQL statement and how it is measured; its values are bound at each execution."""
 
-    __slots__ = ("_duration", "_errors", "_inserts", "_tags", "query")
+    __slots__ = ("_changes_found", "_duration", "_errors", "_has_effect", "_inserts", "_tags", "query")
 
     def __init__(self, query: bytes, tags: Tags, *, writes: bool = True, inserts: bool = False) -> None:
         self.query = query
         self._tags = tags
         self._inserts = inserts
+        self._has_effect = self.op not in _CONTROL
+        self._changes_found = self.op in {"update", "delete"}
         self._duration = PG_WRITE_DURATION if writes else PG_READ_DURATION
         self._errors = PG_WRITE_ERRORS if writes else PG_READ_ERRORS
 
@@ -48,6 +52,8 @@ class Statement:
             scope.sink(self._duration, self._tags)(elapsed_ms)
             if self._inserts and rows > 0:
                 scope.appends[PG_RECORDS_INSERTED](rows)
+        if self._has_effect:
+            note_statement(void=rows == 0 and self._changes_found)
 
     def failed(self, since_ns: int, error: BaseException) -> None:
         """Time and count one that failed, or could not even be sent: a failed call is a sample too.

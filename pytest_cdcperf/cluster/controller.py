@@ -32,6 +32,7 @@ from pytest_cdcperf.cluster.messages import (
     Plan,
     Refused,
     Released,
+    Said,
     ServicesWanted,
     ShareDone,
     Start,
@@ -88,6 +89,7 @@ class Controller:
         self._admitted: list[str] = []
         self._tests: dict[str, _Test] = {}
         self._store = Store()
+        self._said: set[str] = set()
         self._load_refused = ""
         self._interrupted = ""
         self._interrupted_s = 0.0
@@ -131,6 +133,10 @@ class Controller:
                     self.interrupt(reason, worker)
                 case Broken(reason):
                     self.fail(reason)
+                case Said(about, line):
+                    if about not in self._said:
+                        self._said.add(about)
+                        self._host.say(line)
 
     def drop(self, worker: str, fate: str) -> None:
         """*worker* is gone: nobody waits for it any more, and its test fails."""

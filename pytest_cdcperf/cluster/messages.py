@@ -115,6 +115,14 @@ class Broken:
 
 
 @dataclass(frozen=True)
+class Said:
+    """Tell the user *line*, once of all that workers say *about* the same."""
+
+    about: str
+    line: str
+
+
+@dataclass(frozen=True)
 class CallEnded:
     """A worker is through with the body of *test*, or with a set-up that did not let it begin.
 
@@ -226,5 +234,7 @@ class Gone:
     """The other side is not there any more."""
 
 
-ToController = Collected | Arrived | Plan | WindowDone | Auditing | ShareDone | Broken | CallEnded | Ask | Interrupted
+ToController = (
+    Collected | Arrived | Plan | WindowDone | Auditing | ShareDone | Broken | Said | CallEnded | Ask | Interrupted
+)
 ToWorker = Go | Start | Refused | Stop | Interrupted | Concluded | Released | Answer | Gone

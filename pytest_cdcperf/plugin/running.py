@@ -208,15 +208,14 @@ def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
 
 def _audit(session: PerfSession, drain_s: float) -> Callable[[Callable[[], object]], Audited]:
     """Return what proves, once the load is over, that all arrived that was written from now on."""
-    owed = session.audit
-    if owed is None:
+    cdc = session.cdc
+    if cdc is None:
         return lambda _: Audited()
-    owed.begin()
+    cdc.begin()
 
     def settle(given_up: Callable[[], object]) -> Audited:
-        if not drain_s or given_up():
-            return Audited()
-        return owed.settle(drain_s, given_up)
+        audited = cdc.audit.settle(drain_s, given_up) if drain_s and not given_up() else Audited()
+        return Audited(audited.faults, (*audited.notes, *cdc.notes()))
 
     return settle
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest import runner
 
-from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.cluster.controller import Controller
 from pytest_cdcperf.cluster.link import Channel, link_in_process, link_over
 from pytest_cdcperf.cluster.messages import Interrupted, ServicesWanted
@@ -32,6 +31,9 @@ from pytest_cdcperf.plugin.surroundings import taken_over
 from pytest_cdcperf.reporting.printable import one_line, short_name
 from pytest_cdcperf.reporting.result import RunResult
 from pytest_cdcperf.reporting.terminal import session_table, summary, verdict_colour, verdict_lines
+
+if TYPE_CHECKING:
+    from pytest_cdcperf.cdc.expect import Cdc
 
 _SUMMARISED = {code for code in pytest.ExitCode if code is not pytest.ExitCode.INTERNAL_ERROR}
 
@@ -83,7 +85,7 @@ class PerfSession:
         )
         self.results: list[RunResult] = []
         self.samplers: list[Callable[[], object]] = []
-        self.audit: Audit | None = None  # once a test has waited for an arrival
+        self.cdc: Cdc | None = None  # once a test has asked for it
         self._load_refused = ""
         self._refused_while: Callable[[], bool] | None = None
         self.worker_died = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,16 +13,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pytest_cdcperf.cdc import expect as module
+from pytest_cdcperf.cdc import expectation as module
 from pytest_cdcperf.cdc.expect import Cdc
 from pytest_cdcperf.cdc.watch import SinkWatch
-from pytest_cdcperf.clients.mongo import ChangeStreamsUnsupported, Mongo
+from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.errors import ConfigError, ExpectationError, WrongFaceError
 from pytest_cdcperf.model.load import PerVUIterations
 from pytest_cdcperf.model.services import MongoAddress
 from tests.services.harness import Relay, User, relayed, run_body, until
+from tests.services.wire_relay import NOT_IMPLEMENTED, through, wire_relayed
 
 PATIENCE = "30s"
 
@@ -43,18 +43,17 @@ def hints_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def polled(sink_face: Mongo, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cdc]:
+def polled(shared_stack: EmbeddedStack) -> Iterator[Cdc]:
     """The pipeline with a sink that has no change streams."""
 
-    @contextlib.contextmanager
-    def changes(collection: str) -> Iterator[Iterator[str | None]]:
-        raise ChangeStreamsUnsupported(collection)
-        yield iter(())
-
-    monkeypatch.setattr(sink_face, "changes", changes)
-    watch = SinkWatch(sink_face)
-    yield Cdc(sink_face, watch)
-    watch.close()
+    sink = shared_stack.services.mongo
+    with wire_relayed(sink) as relay:
+        relay.refusal = NOT_IMPLEMENTED
+        mongo = Mongo(through(relay, sink))
+        watch = SinkWatch(mongo)
+        yield Cdc(mongo, watch)
+        watch.close()
+        mongo.close()
 
 
 def insert(pg: Postgres, key: str, **columns: object) -> Callable[[], object]:
@@ -198,7 +197,8 @@ class TestMetrics:
             user.waiting(pipeline, "expect", fail, "gadget", key)
         measured = user.measured
         assert measured.hits("cdc_success_rate") == (0, 1)
-        assert measured.count("cdc_e2e_latency") == measured.count("mongo_read_duration") == 0
+        assert measured.count("cdc_e2e_latency") == 0
+        assert measured.count("mongo_read_duration") == 1  # before the block
         assert measured.count("cdc_creates") == 0
 
 
@@ -311,11 +311,20 @@ class TestWatching:
         user.waiting(relayed_pipeline, "expect", write_unseen, "gadget", key, timeout=PATIENCE)
 
     def test_a_waiter_whose_loop_is_closed_does_not_end_the_watching(
-        self, source: Postgres, sink_face: Mongo, users: Callable[..., User], key: str
+        self,
+        source: Postgres,
+        sink_face: Mongo,
+        users: Callable[..., User],
+        key: str,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        async def find_nothing(_step: object) -> None:  # no client of a loop that is closed
+            return None
+
         watch = SinkWatch(sink_face)
         cdc = Cdc(sink_face, watch)
         left_behind = cdc.aio.expect("gadget", key)
+        monkeypatch.setattr(left_behind, "_carry_out", find_nothing)
         loop = asyncio.new_event_loop()
         loop.run_until_complete(left_behind.__aenter__())
         loop.close()

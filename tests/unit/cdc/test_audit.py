@@ -8,7 +8,7 @@ import pytest
 
 from pytest_cdcperf.cdc import audit as module
 from pytest_cdcperf.cdc.audit import Audit, Audited
-from pytest_cdcperf.cdc.expect import Wanted
+from pytest_cdcperf.cdc.wanted import Wanted
 from pytest_cdcperf.clients.mongo import ReadError
 from pytest_cdcperf.clock import FakeClock
 

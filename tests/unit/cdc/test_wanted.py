@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from pytest_cdcperf.cdc.expect import Wanted
+from pytest_cdcperf.cdc.wanted import Wanted
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 KEY = uuid.UUID(int=7)
