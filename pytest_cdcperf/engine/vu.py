@@ -110,11 +110,22 @@ class VU:
         self.phases = phases or LoadPhases()
         self.think_ns = 0
         self.fault: BaseException | None = None  # why the iteration failed although its body raises nothing
+        self.tidying: dict[Hashable, Callable[[], Any]] = {}  # what clients do once the iteration is over
         self.task: asyncio.Task[None] | None = None
         self.thread = 0  # its own; a body may start others
         self.is_thinking = False  # in a pause of its own: it waits for no server
         self.pause: Callable[[float], object] = _no_pause
         self.pause_aio: Callable[[float], Awaitable[object]] = _no_pause_aio
+
+    def tidy(self) -> None:
+        """Let the clients clean up behind the iteration that is over: none of it is measured."""
+        while self.tidying:
+            self.tidying.popitem()[1]()
+
+    async def tidy_aio(self) -> None:
+        """The same for an async body."""
+        while self.tidying:
+            await self.tidying.popitem()[1]()
 
 
 def _no_pause(_seconds: float) -> None:

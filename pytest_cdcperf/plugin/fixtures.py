@@ -61,7 +61,11 @@ def _cdcperf_pg(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> I
     from pytest_cdcperf.clients.postgres import Postgres  # noqa: PLC0415  # a driver: 100 ms
 
     workers = 1 if _cdcperf_session.seat is None else _cdcperf_session.seat.workers
-    with _faults_in_one_line(), closing(Postgres(_cdcperf_services.postgres, workers=workers)) as client:
+    options = _cdcperf_session.settings.postgres
+    with (
+        _faults_in_one_line(),
+        closing(Postgres(_cdcperf_services.postgres, workers=workers, options=options)) as client,
+    ):
         _cdcperf_session.services.found("PostgreSQL", client.ping())
         yield client
 
@@ -117,7 +121,7 @@ def _cdcperf_requests(_cdcperf_clean_reports: None) -> Iterator[PerVUSession]:
 
 @pytest.fixture(scope="session")
 def pg(_cdcperf_pg: Postgres) -> Postgres:
-    """PostgreSQL: insert, upsert, update, delete, execute, connection(); ``pg.aio`` in async bodies."""
+    """PostgreSQL: insert, upsert, update, delete, execute, transaction(), connection(); ``pg.aio`` in async bodies."""
     return _cdcperf_pg
 
 

@@ -70,10 +70,10 @@ def server(request, pg):
     if request.param == "away":
         with pg.connection() as connection:
             connection.close()
-        pg.address = replace(where, port=int(S["NOBODY"]))
+        pg.server.address = replace(where, port=int(S["NOBODY"]))
         pg.server._limit = 1
     yield
-    pg.address = where
+    pg.server.address = where
 
 @pytest.fixture
 def breaks_before():

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, LiteralString, TypeVar
 
+from psycopg.errors import InFailedSqlTransaction
+
 from pytest_cdcperf.clients.postgres.connection import PostgresTimeoutError
+from pytest_cdcperf.clients.postgres.server import Server
 from pytest_cdcperf.clients.postgres.statements import (
     UNUSABLE,
     Statement,
@@ -18,6 +21,7 @@ from pytest_cdcperf.clients.postgres.statements import (
     wrong_call,
 )
 from pytest_cdcperf.clients.time_limit import DEFAULT_TIMEOUT_S, Timeout, seconds_of
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.metrics.recorder import Trend
 from pytest_cdcperf.units import format_duration
 
@@ -82,7 +86,9 @@ class Calls(Generic[Count, Rows]):
     def execute(self, query: LiteralString, params: Params = None, *, timeout: Timeout | None = None) -> Rows:
         """Run any *query* with *params* bound to its placeholders; return its rows as dictionaries.
 
-        Measured as a write or a read by its first word.
+        Measured as a read, a write or a control by what it does: a COMMIT is a write, since it waits for the disk.
+        What outlives it in its session (BEGIN, SET, temporary tables, advisory locks, ...) keeps the connection for
+        the VU until the end of the iteration, and is undone there.
 
         :raises ConfigError: for what is no text, or cannot be bound
         """
@@ -110,4 +116,21 @@ def too_long(statement: Statement, limit_ns: int) -> PostgresTimeoutError:
     return PostgresTimeoutError(
         f"pg, {statement.op}: the server did not answer within {limit}; the connection is closed. "
         "Where so long is right, give the call a timeout="
+    )
+
+
+def check_commit(statement: Statement, answer: str | None) -> None:
+    """Refuse to take a COMMIT that rolled back for one: the server only says so in its *answer*.
+
+    :raises psycopg.errors.InFailedSqlTransaction: where a statement of the transaction had failed
+    """
+    if statement.session is not None and statement.session.ends and answer == "ROLLBACK":
+        raise InFailedSqlTransaction("a statement of this transaction has failed, so COMMIT has rolled it back")
+
+
+def no_connection(server: Server, vu: VU, waited_s: float) -> PostgresTimeoutError:
+    """Return what is raised where no connection of the pool came free."""
+    return PostgresTimeoutError(
+        f"pg: no connection came free within {format_duration(waited_s)}: {server.numbers(vu)}; "
+        "use fewer VUs or shorter transactions, or raise max_connections"
     )

@@ -13,11 +13,15 @@ from pytest_cdcperf.clients.postgres.connection import Connection, watchdog
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import UnreachableError
+from pytest_cdcperf.model.postgres_options import NEVER, PostgresOptions
 from pytest_cdcperf.model.services import PostgresAddress
 from pytest_cdcperf.redaction import redact
 
 _PROBE_S = 1.0
 _SPARE_CONNECTIONS = 5  # for people and monitors beside the run
+
+
+_DEFAULT_THRESHOLD = 5  # psycopg's
 
 
 class PostgresUnreachableError(UnreachableError, psycopg.OperationalError):
@@ -32,9 +36,12 @@ class PostgresUnreachableError(UnreachableError, psycopg.OperationalError):
 class Server:
     """What both clients share. *home*, its one connection, serves whoever is not a VU."""
 
-    def __init__(self, address: PostgresAddress, workers: int) -> None:
+    def __init__(self, address: PostgresAddress, workers: int, options: PostgresOptions) -> None:
         self.address = address
-        self.workers = workers
+        self._workers = workers
+        self._options = options
+        self._most = 0
+        self._behind_pooler = False
         self._lock = threading.RLock()
         self._home: Connection | None = None
         self._limit = 0
@@ -53,7 +60,36 @@ class Server:
             "application_name": "pytest-cdcperf",
             "autocommit": True,
             "row_factory": dict_row,
+            "prepare_threshold": self._prepare_threshold,
         }
+
+    @property
+    def _prepare_threshold(self) -> int | None:
+        chosen = self._options.prepare_threshold
+        if isinstance(chosen, int):
+            return chosen
+        return None if chosen == NEVER or self._behind_pooler else _DEFAULT_THRESHOLD
+
+    @property
+    def has_pooler(self) -> bool:
+        """Whether a connection pooler stands before it that may give each transaction another session."""
+        return self.limit > 0 and self._behind_pooler and self._options.pool_mode != "session"
+
+    @property
+    def manner(self) -> str:
+        """What is to be known of how it is used, "" where there is nothing."""
+        if not (self.limit and self._behind_pooler):
+            return ""
+        threshold = self._prepare_threshold
+        prepares = "statements are not prepared" if threshold is None else f"prepare_threshold {threshold}"
+        return f"behind a connection pooler ({prepares})"
+
+    def numbers(self, vu: VU) -> str:
+        """Say why the VUs of the run share connections."""
+        return (
+            f"{vu.vus} VUs in this process share {self.limit} connections (max_connections {self._most}, "
+            f"{self._workers} worker{'s' * (self._workers != 1)})"
+        )
 
     def pinned(self, vu: VU) -> bool:
         """Whether each VU of the run has a connection of its own."""
@@ -121,11 +157,15 @@ class Server:
                 "SELECT current_setting('max_connections')::int AS most,"
                 " current_setting('superuser_reserved_connections')::int"
                 " + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,"
-                " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::int AS used"
+                " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::int AS used,"
+                " pg_backend_pid() AS pid"
             ).fetchone()
         finally:
             connection.ends_ns = 0
         if row is None:
             return 1
+        self._most = int(row["most"])
+        self._behind_pooler = row["pid"] != connection.info.backend_pid  # a pooler makes up the one that it tells
+        connection.prepare_threshold = self._prepare_threshold
         free = int(row["most"] - row["reserved"] - row["used"]) - _SPARE_CONNECTIONS
-        return max(1, free // self.workers)
+        return max(1, free // self._workers)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 from psycopg import sql
 
+from pytest_cdcperf.clients.postgres.lexer import Kind, Reading, read
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.recorder import Counter, Trend, current_scope
 from pytest_cdcperf.metrics.snapshot import Tags
@@ -17,23 +18,32 @@ PG_WRITE_DURATION = Trend("pg_write_duration", unit="ms")
 PG_READ_DURATION = Trend("pg_read_duration", unit="ms")
 PG_WRITE_ERRORS = Counter("pg_write_errors")
 PG_READ_ERRORS = Counter("pg_read_errors")
+PG_CONTROL_DURATION = Trend("pg_control_duration", unit="ms")  # BEGIN, SAVEPOINT, ROLLBACK, SET and the like
+PG_CONTROL_ERRORS = Counter("pg_control_errors")
 PG_RECORDS_INSERTED = Counter("pg_records_inserted")
 
 UNUSABLE = (TypeError, AttributeError, UnicodeEncodeError)  # what arguments of other types come to
-WRITES = frozenset({"insert", "update", "delete", "merge", "truncate", "copy", "create", "alter", "drop"})
+_FIGURES = {
+    Kind.READ: (PG_READ_DURATION, PG_READ_ERRORS),
+    Kind.WRITE: (PG_WRITE_DURATION, PG_WRITE_ERRORS),
+    Kind.CONTROL: (PG_CONTROL_DURATION, PG_CONTROL_ERRORS),
+}
 
 
 class Statement:
-    """One SQL statement and how it is measured; its values are bound at each execution."""
+    """One SQL statement and how it is measured; its values are bound at each execution.
 
-    __slots__ = ("_duration", "_errors", "_inserts", "_tags", "query")
+    *session*: what it does to its session, None where that is nothing.
+    """
 
-    def __init__(self, query: bytes, tags: Tags, *, writes: bool = True, inserts: bool = False) -> None:
+    __slots__ = ("_duration", "_errors", "_inserts", "_tags", "query", "session")
+
+    def __init__(self, query: bytes, tags: Tags, reading: Reading | None = None, *, inserts: bool = False) -> None:
         self.query = query
+        self.session = reading if reading is not None and reading.concerns_session else None
         self._tags = tags
         self._inserts = inserts
-        self._duration = PG_WRITE_DURATION if writes else PG_READ_DURATION
-        self._errors = PG_WRITE_ERRORS if writes else PG_READ_ERRORS
+        self._duration, self._errors = _FIGURES[Kind.WRITE if reading is None else reading.kind]
 
     @property
     def op(self) -> str:
@@ -66,9 +76,27 @@ class Statement:
 
 @lru_cache(maxsize=256)
 def query_statement(query: LiteralString) -> Statement:
-    """Return any *query*, measured as a write or a read by its first word."""
-    word = query.split(None, 1)[0].lower() if query.strip() else ""
-    return Statement(query.encode(), (("op", word),), writes=word in WRITES)
+    """Return any *query*, measured as a read, a write or a control by what it does."""
+    reading = read(query)
+    return Statement(query.encode(), (("op", reading.op),), reading)
+
+
+class Block(NamedTuple):
+    """The statements of one ``with pg.transaction():``."""
+
+    begin: Statement
+    commit: Statement
+    undo: Statement
+
+
+@lru_cache(maxsize=64)
+def block_statements(depth: int) -> Block:
+    """Return the statements of a transaction, or of a savepoint where *depth*, the transactions around it, is not 0."""
+    if not depth:
+        return Block(query_statement("BEGIN"), query_statement("COMMIT"), query_statement("ROLLBACK"))
+    name = f'"cdcperf_{depth}"'
+    queries = (f"SAVEPOINT {name}", f"RELEASE {name}", f"ROLLBACK TO {name}; RELEASE {name}")
+    return Block(*map(query_statement, queries))
 
 
 @lru_cache(maxsize=256)
