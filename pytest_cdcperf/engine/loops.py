@@ -40,6 +40,8 @@ class ClosedLoop:
         by_vu = pacing_by_vu(load, share)
         numbers = share.numbers(load.most_vus)
         self.members = [Iterations(new_vu(number), context) for number in numbers]
+        for member in self.members:
+            member.rests = True
         self._pacings: dict[Iterations, Pacing] = {
             member: by_vu(number) for member, number in zip(self.members, numbers, strict=True)
         }
@@ -75,8 +77,15 @@ class ClosedLoop:
         pace, ended = self._pacings[member], self._context.stop.ended.is_set
         now_ns, start_ns = self._context.clock.now_ns, self._context.start_ns
 
+        last_ns = start_ns + round(max((end for _, end in self._spans[member]), default=0) * 1e9)
+
         def next_wait() -> float | None:
-            return None if ended() else pace((now_ns() - start_ns) * 1e-9, member.started)
+            if ended():
+                return None
+            at_ns = now_ns()
+            if at_ns < member.rest_until_ns and at_ns < last_ns:
+                return (min(member.rest_until_ns, last_ns) - at_ns) * 1e-9
+            return pace((at_ns - start_ns) * 1e-9, member.started)
 
         return next_wait
 
