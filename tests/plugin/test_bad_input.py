@@ -148,7 +148,10 @@ def test_a_wrong_option_ends_the_session_with_exit_code_4(pytester, write, optio
         ("[tool.cdcperf.embedded]\ncollections = {a = 5}", "*embedded]: collections={'a': 5}; allowed: a table of *"),
         ("[tool.cdcperf.embedded]\ncollections = {a = ''}", "*embedded]: collections={'a': ''}; allowed: a table *"),
         ("[tool.cdcperf]\npostgres = 5", "*[[]tool.cdcperf]: postgres=5; allowed: a table"),
-        ("[tool.cdcperf.postgres]\nprepare = 5", "*postgres]: unknown key 'prepare'; allowed: prepare_threshold, pool*"),
+        (
+            "[tool.cdcperf.postgres]\nprepare = 5",
+            "*postgres]: unknown key 'prepare'; allowed: prepare_threshold, pool*",
+        ),
         ("[tool.cdcperf.postgres]\nprepare_threshold = -1", "*prepare_threshold=-1; allowed: a number of at least 0*"),
         ("[tool.cdcperf.postgres]\nprepare_threshold = true", "*prepare_threshold=True; allowed: a number of *"),
         ("[tool.cdcperf.postgres]\npool_mode = 'x'", "*postgres] pool_mode='x'; allowed: transaction, session"),

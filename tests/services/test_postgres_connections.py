@@ -63,7 +63,8 @@ class TestConnections:
         assert user.call(source, "insert", thing, {"id": 2}) == 1
         assert user.backend(source) != before
         assert user.measured.count("pg_write_errors") == 1
-        assert user.measured.count("pg_write_duration", op="insert") == 2
+        assert user.measured.count("pg_write_duration", op="insert", ok="true") == 1
+        assert user.measured.count("pg_write_duration", op="insert", ok="false") == 1
 
     def test_a_cut_connection_of_nobody_in_particular_is_replaced_too(
         self, shared_stack: Any, source: Postgres

@@ -102,8 +102,9 @@ class AsyncPostgres(Calls[Awaitable[int], Awaitable[list[Row]]]):
         except (WrongFaceError, ConfigError):
             raise
         except BaseException as error:
-            statement.failed(begin_ns, error)
-            if connection is not None and connection.exceeded:
+            exceeded = connection is not None and connection.exceeded
+            statement.failed(begin_ns, error, timed_out=exceeded)
+            if exceeded:
                 self.server.suspect()
                 raise too_long(statement, most_ns) from None
             if isinstance(error, asyncio.CancelledError):

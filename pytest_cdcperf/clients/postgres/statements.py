@@ -8,9 +8,11 @@ from functools import lru_cache
 from typing import LiteralString, NamedTuple
 
 from psycopg import sql
+from psycopg.errors import ConnectionTimeout, LockNotAvailable, QueryCanceled
 
 from pytest_cdcperf.clients.postgres.lexer import Kind, Reading, read
 from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.metrics.calls import FAILED, SUCCESSFUL, TIMED_OUT
 from pytest_cdcperf.metrics.recorder import Counter, Trend, current_scope
 from pytest_cdcperf.metrics.snapshot import Tags
 
@@ -36,12 +38,13 @@ class Statement:
     *session*: what it does to its session, None where that is nothing.
     """
 
-    __slots__ = ("_duration", "_errors", "_inserts", "_tags", "query", "session")
+    __slots__ = ("_duration", "_errors", "_inserts", "_successful", "_tags", "query", "session")
 
     def __init__(self, query: bytes, tags: Tags, reading: Reading | None = None, *, inserts: bool = False) -> None:
         self.query = query
         self.session = reading if reading is not None and reading.concerns_session else None
         self._tags = tags
+        self._successful = (*tags, *SUCCESSFUL)
         self._inserts = inserts
         self._duration, self._errors = _FIGURES[Kind.WRITE if reading is None else reading.kind]
 
@@ -55,23 +58,35 @@ class Statement:
         elapsed_ms = (time.perf_counter_ns() - since_ns) * 1e-6
         scope = current_scope()
         if scope is not None:
-            scope.sink(self._duration, self._tags)(elapsed_ms)
+            scope.sink(self._duration, self._successful)(elapsed_ms)
             if self._inserts and rows > 0:
                 scope.appends[PG_RECORDS_INSERTED](rows)
 
-    def failed(self, since_ns: int, error: BaseException) -> None:
-        """Time and count one that failed, or could not even be sent: a failed call is a sample too.
+    def failed(self, since_ns: int, error: BaseException, *, timed_out: bool = False) -> None:
+        """Time and count one that failed, or could not even be sent: a failed call is a sample too, but apart.
+
+        One that *timed_out*, at a limit of ours or of the server's, stays with the successful ones.
 
         :raises ConfigError: where *error* says that a value cannot be sent
         """
         elapsed_ms = (time.perf_counter_ns() - since_ns) * 1e-6
         scope = current_scope()
         if scope is not None:
-            scope.sink(self._duration, self._tags)(elapsed_ms)
+            outcome = TIMED_OUT if timed_out or _is_time_limit(error) else FAILED
+            scope.sink(self._duration, (*self._tags, *outcome))(elapsed_ms)
             scope.sink(self._errors, self._tags)(1)
         if isinstance(error, TypeError | UnicodeEncodeError):
             words = "allowed: values that psycopg can send, in a sequence or a mapping"
             raise ConfigError(f"pg, {self.op}: {error}; {words}") from None
+
+
+def _is_time_limit(error: BaseException) -> bool:
+    match error:
+        case TimeoutError() | QueryCanceled():  # statement_timeout
+            return True
+        case LockNotAvailable():  # lock_timeout, but not NOWAIT
+            return error.diag.source_function == "ProcessInterrupts"
+    return isinstance(error.__context__, ConnectionTimeout)
 
 
 @lru_cache(maxsize=256)
