@@ -125,13 +125,16 @@ class Iterations:
         self._duration((now_ns - self._begin_ns) * 1e-6)
         self._response_time((now_ns - self._intended_ns - self.vu.think_ns) * 1e-6)
         self._count(1)
-        self._failed(error is not None)
-        if error is not None and self.rests:
+        if error is None:
+            self._failed(False)
+            return now_ns
+        self._failed(True)
+        if self.rests:
             self._rest(now_ns)
         return now_ns
 
     def _rest(self, now_ns: int) -> None:
-        """Note a pause after a failed iteration: a VU that fails at once would load the server more than one that works.
+        """Note a pause after a failed iteration: one that fails at once would load the server more than others.
 
         It is as long as the VU's passed iterations thought on average; from the second failure in a row at least 10 ms,
         doubled each time up to 250 ms. What the iteration itself thought is taken off.

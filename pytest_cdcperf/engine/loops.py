@@ -77,17 +77,15 @@ class ClosedLoop:
         pace, ended = self._pacings[member], self._context.stop.ended.is_set
         now_ns, start_ns = self._context.clock.now_ns, self._context.start_ns
 
-        last_ns = start_ns + round(max((end for _, end in self._spans[member]), default=0) * 1e9)
-
         def next_wait() -> float | None:
-            if ended():
-                return None
-            at_ns = now_ns()
-            if at_ns < member.rest_until_ns and at_ns < last_ns:
-                return (min(member.rest_until_ns, last_ns) - at_ns) * 1e-9
-            return pace((at_ns - start_ns) * 1e-9, member.started)
+            return None if ended() else pace((now_ns() - start_ns) * 1e-9, member.started)
 
         return next_wait
+
+    def rest_of(self, member: Iterations) -> float:
+        """Return the seconds that *member* still pauses because its iteration failed, to its last start at most."""
+        rest_s = (member.rest_until_ns - self._context.clock.now_ns()) * 1e-9
+        return min(rest_s, self._spans[member][-1][1] - self._context.elapsed_s()) if rest_s > 0 else 0.0
 
     def missing(self) -> int:
         """How many iterations of a load that counts them were never started."""

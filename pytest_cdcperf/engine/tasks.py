@@ -204,7 +204,7 @@ class TaskRuntime:
 
     async def _iterate_closed(self, loop: ClosedLoop, member: Iterations) -> None:
         body, next_wait, begin, end = self._body, loop.next_wait_of(member), member.begin, member.end
-        vu, tidying = member.vu, member.vu.tidying
+        vu, tidying, ended = member.vu, member.vu.tidying, self._stop.ended.is_set
         while (wait := next_wait()) is not None:
             if wait > 0:
                 await asyncio.sleep(min(wait, _LONGEST_SLEEP_S))
@@ -217,10 +217,13 @@ class TaskRuntime:
                 await body()
             except BaseException as error:  # noqa: BLE001  # pytest.fail and skip are BaseException: the rules tell
                 self._end_raised(member, error)
+                await vu.tidy_aio()
+                while (rest_s := loop.rest_of(member)) > 0 and not ended():  # noqa: ASYNC110  # set by threads
+                    await asyncio.sleep(min(rest_s, _LONGEST_SLEEP_S))
             else:
                 end()
-            if tidying:
-                await vu.tidy_aio()
+                if tidying:
+                    await vu.tidy_aio()
 
     def _end_raised(self, member: Iterations, error: BaseException) -> int:
         if isinstance(error, asyncio.CancelledError):

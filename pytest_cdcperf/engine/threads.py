@@ -171,10 +171,12 @@ class ThreadRuntime:
                     refuse_awaitable(answer)
             except BaseException as error:  # noqa: BLE001  # pytest.fail and skip are BaseException: the rules tell
                 end(error)
+                vu.tidy()
+                _sleep(loop.rest_of(member), self._stop.ended)
             else:
                 end()
-            if tidying:
-                vu.tidy()
+                if tidying:
+                    vu.tidy()
 
     def _iterate_open(self, loop: OpenLoop, member: Iterations, due: _Due) -> None:
         body, begin, end = self._body, member.begin, member.end

@@ -384,7 +384,7 @@ def failing(subject, member, *, think_s=0.0, error=True):
     subject.clock.advance(0.001 + think_s)
     member.vu.has_thought(round(think_s * S))
     member.end(ValueError("no") if error else None)
-    return subject.loop.next_wait_of(member)()
+    return subject.loop.rest_of(member)
 
 
 def test_a_failed_iteration_pauses_as_long_as_the_vu_thinks_otherwise():
@@ -394,9 +394,9 @@ def test_a_failed_iteration_pauses_as_long_as_the_vu_thinks_otherwise():
     assert failing(subject, member, think_s=1.0, error=False) == 0
     assert failing(subject, member) == pytest.approx(1.5)
     subject.clock.advance(1.0)
-    assert subject.loop.next_wait_of(member)() == pytest.approx(0.5)
+    assert subject.loop.rest_of(member) == pytest.approx(0.5)
     subject.clock.advance(0.5)
-    assert subject.loop.next_wait_of(member)() == 0
+    assert subject.loop.rest_of(member) == 0
     assert failing(subject, member, think_s=1.0) == pytest.approx(0.5)  # it had thought of a part already
     assert subject.figures()["failure_pause_s"].total == pytest.approx(2.0)
 
@@ -419,7 +419,7 @@ def test_a_pause_ends_with_the_load():
     failing(subject, member, think_s=8.0, error=False)
     assert failing(subject, member) == pytest.approx(1.998)
     subject.go_to(10)
-    assert subject.loop.next_wait_of(member)() is None
+    assert subject.loop.rest_of(member) == 0
 
 
 def test_an_open_loop_does_not_pause(open_loop):
