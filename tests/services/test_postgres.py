@@ -200,6 +200,7 @@ class TestMetrics:
         with pytest.raises(psycopg.errors.LockNotAvailable):
             user.call(source, "execute", f"SELECT * FROM {thing} FOR UPDATE NOWAIT")
         assert user.measured.count("pg_read_duration") == 1
+        other.call(source, "execute", "ROLLBACK")
 
     def test_a_call_that_finds_no_server_is_an_error_of_its_kind(self, user: User) -> None:
         nobody = Postgres(PostgresAddress("127.0.0.1", refused_port(), "postgres"))
