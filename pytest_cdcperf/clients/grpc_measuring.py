@@ -11,6 +11,7 @@ from pytest_cdcperf.clients.grpc_errors import GrpcError, error_of, status_of
 from pytest_cdcperf.clients.grpc_options import GrpcOptions, MetadataLike, Timeout, metadata_pairs, timeout_s
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.metrics.calls import FAILED, SUCCESSFUL, TIMED_OUT
 from pytest_cdcperf.metrics.recorder import Counter, Metric, Trend, current_scope
 from pytest_cdcperf.metrics.snapshot import Tags
 
@@ -20,6 +21,8 @@ GRPC_ERRORS = Counter("grpc_errors")
 GRPC_STREAMS = Counter("grpc_streams")
 GRPC_STREAMS_MSGS_SENT = Counter("grpc_streams_msgs_sent")
 GRPC_STREAMS_MSGS_RECEIVED = Counter("grpc_streams_msgs_received")
+
+_OUTCOMES = {"OK": SUCCESSFUL, "DEADLINE_EXCEEDED": TIMED_OUT}  # all others failed
 
 Requests = Iterable[Any]
 AsyncRequests = AsyncIterable[Any] | Iterable[Any]
@@ -62,7 +65,8 @@ class Method:
         service, _, method = spec.path.lstrip("/").rpartition("/")
         self.tags: Tags = (("method", method), ("service", service))
         self._with_status = {code.name: (*self.tags, ("status", code.name)) for code in grpc.StatusCode}
-        self._ok = self._with_status["OK"]
+        self._timed = {status: (*tags, *_OUTCOMES.get(status, FAILED)) for status, tags in self._with_status.items()}
+        self._ok = self._timed["OK"]
         fields = () if spec.request is None else (field.name for field in spec.request.DESCRIPTOR.fields)
         self._meant_twice = {"timeout", "metadata"}.intersection(fields)
 
@@ -91,9 +95,8 @@ class Method:
         if status == "OK":
             scope.sink(duration, self._ok)(elapsed_ms)
         else:
-            tags = self._with_status[status]
-            scope.sink(duration, tags)(elapsed_ms)
-            scope.sink(GRPC_ERRORS, tags)(1)
+            scope.sink(duration, self._timed[status])(elapsed_ms)
+            scope.sink(GRPC_ERRORS, self._with_status[status])(1)
 
     def message(self, given: Any, fields: Mapping[str, Any]) -> Any:
         """Return the request for what the user wrote: a message, a mapping of fields, or fields by name."""

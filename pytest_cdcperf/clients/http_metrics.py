@@ -61,7 +61,7 @@ class HttpSeries:
         if sinks is None:
             sinks = self._resolve(scope.lookups, status, error)
         sinks.count(1)
-        sinks.failed(not 200 <= status < 400)
+        sinks.failed(not _is_expected(status))
         sinks.duration(duration_ms)
         if waiting_ms is not None:
             sinks.waiting(waiting_ms)
@@ -75,6 +75,7 @@ class HttpSeries:
     def _resolve(self, lookups: Lookups, status: int, error: str) -> _Sinks:
         method, name, tags = self._called
         marks = {"method": method, "name": name, "status": str(status), "url": name} | dict(tags)
+        marks["expected_response"] = str(_is_expected(status)).lower()
         if error:
             marks["error"] = error
         merged = tuple(sorted(marks.items()))
@@ -92,6 +93,10 @@ class HttpSeries:
         )
         lookups.keep((self._called, error or status), sinks)
         return sinks
+
+
+def _is_expected(status: int) -> bool:
+    return 200 <= status < 400  # k6's default
 
 
 class HttpRecording:

@@ -50,7 +50,11 @@ class _Collections(Protocol[Collection_co]):
 
 
 def _measured(collection: str) -> Measured:
-    return Measured(MONGO_READ_DURATION, MONGO_READ_ERRORS, (("collection", collection),))
+    return Measured(MONGO_READ_DURATION, MONGO_READ_ERRORS, (("collection", collection),), timed_out=_timed_out)
+
+
+def _timed_out(error: BaseException) -> bool:
+    return isinstance(error, PyMongoError) and error.timeout
 
 
 def _count_found(document: Document | None) -> Document | None:

@@ -17,6 +17,7 @@ from pytest_cdcperf.units import duration_s
 Timeout = str | float
 
 DEFAULT_TIMEOUT_S = 60.0  # of a call: k6's, as for HTTP and gRPC
+POOL_TIMEOUT_S = 30.0  # to wait for a connection of a pool
 CONNECT_TIMEOUT_S = 4  # less than what a run waits at its end: connecting cannot be cut short
 _LONGEST_S = 1e9
 _EVERY_S = 0.2

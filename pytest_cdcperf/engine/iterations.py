@@ -12,6 +12,9 @@ from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Recorder
 
+_FIRST_BACKOFF_NS = 10_000_000
+_LONGEST_BACKOFF_NS = 250_000_000
+
 
 @dataclass
 class StopSignal:
@@ -72,6 +75,12 @@ class Iterations:
         self.started = 0
         self.running = False
         self.here = False  # its thread or task is there
+        self.rests = False  # after a failed iteration, in a closed loop
+        self.rest_until_ns = 0
+        self._failed_count = 0
+        self._failed_think_ns = 0
+        self._failed_last = 0  # the number of the latest failed iteration
+        self._failed_in_a_row = 0
         self._cut = 0  # the number of the iteration that was interrupted
         self._context = context
         self._to_cut = 0  # the number of the one that is to be
@@ -116,8 +125,33 @@ class Iterations:
         self._duration((now_ns - self._begin_ns) * 1e-6)
         self._response_time((now_ns - self._intended_ns - self.vu.think_ns) * 1e-6)
         self._count(1)
-        self._failed(error is not None)
+        if error is None:
+            self._failed(False)
+            return now_ns
+        self._failed(True)
+        if self.rests:
+            self._rest(now_ns)
         return now_ns
+
+    def _rest(self, now_ns: int) -> None:
+        """Note a pause after a failed iteration: one that fails at once would load the server more than others.
+
+        It is as long as the VU's passed iterations thought on average; from the second failure in a row at least 10 ms,
+        doubled each time up to 250 ms. What the iteration itself thought is taken off.
+        """
+        vu = self.vu
+        self._failed_in_a_row = self._failed_in_a_row + 1 if self._failed_last == self.started - 1 else 1
+        self._failed_last = self.started
+        self._failed_count += 1
+        self._failed_think_ns += vu.think_ns
+        passed = self.started - self._failed_count
+        usual_ns = (vu.thought_ns - self._failed_think_ns) // passed if passed else 0
+        doubled = min(self._failed_in_a_row - 2, 8)
+        backoff_ns = min(_FIRST_BACKOFF_NS << doubled, _LONGEST_BACKOFF_NS) if doubled >= 0 else 0
+        pause_ns = max(usual_ns, backoff_ns) - vu.think_ns
+        if pause_ns > 0:
+            self.rest_until_ns = now_ns + pause_ns
+            vu.scope.appends[builtin.FAILURE_PAUSE](pause_ns * 1e-9)
 
     @property
     def under_way_s(self) -> float:

@@ -40,6 +40,8 @@ class ClosedLoop:
         by_vu = pacing_by_vu(load, share)
         numbers = share.numbers(load.most_vus)
         self.members = [Iterations(new_vu(number), context) for number in numbers]
+        for member in self.members:
+            member.rests = True
         self._pacings: dict[Iterations, Pacing] = {
             member: by_vu(number) for member, number in zip(self.members, numbers, strict=True)
         }
@@ -79,6 +81,11 @@ class ClosedLoop:
             return None if ended() else pace((now_ns() - start_ns) * 1e-9, member.started)
 
         return next_wait
+
+    def rest_of(self, member: Iterations) -> float:
+        """Return the seconds that *member* still pauses because its iteration failed, to its last start at most."""
+        rest_s = (member.rest_until_ns - self._context.clock.now_ns()) * 1e-9
+        return min(rest_s, self._spans[member][-1][1] - self._context.elapsed_s()) if rest_s > 0 else 0.0
 
     def missing(self) -> int:
         """How many iterations of a load that counts them were never started."""

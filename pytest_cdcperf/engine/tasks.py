@@ -205,6 +205,7 @@ class TaskRuntime:
 
     async def _iterate_closed(self, loop: ClosedLoop, member: Iterations) -> None:
         body, next_wait, begin, end = self._body, loop.next_wait_of(member), member.begin, member.end
+        vu, tidying, ended = member.vu, member.vu.tidying, self._stop.ended.is_set
         while (wait := next_wait()) is not None:
             if wait > 0:
                 await asyncio.sleep(min(wait, _LONGEST_SLEEP_S))
@@ -217,8 +218,13 @@ class TaskRuntime:
                 await body()
             except BaseException as error:  # noqa: BLE001  # pytest.fail and skip are BaseException: the rules tell
                 self._end_raised(member, error)
+                await vu.tidy_aio()
+                while (rest_s := loop.rest_of(member)) > 0 and not ended():  # noqa: ASYNC110  # set by threads
+                    await asyncio.sleep(min(rest_s, _LONGEST_SLEEP_S))
             else:
                 end()
+                if tidying:
+                    await vu.tidy_aio()
 
     def _end_raised(self, member: Iterations, error: BaseException) -> int:
         if isinstance(error, asyncio.CancelledError):
@@ -232,6 +238,7 @@ class TaskRuntime:
 
     async def _iterate_open(self, loop: OpenLoop, member: Iterations, due: _Due) -> None:
         body, begin, end = self._body, member.begin, member.end
+        vu, tidying = member.vu, member.vu.tidying
         free_since_ns = 0
         while True:
             start = await due.get()
@@ -247,6 +254,9 @@ class TaskRuntime:
                     free_since_ns = self._end_raised(member, error)
                 else:
                     free_since_ns = end()
+                if tidying:
+                    await vu.tidy_aio()
+                    free_since_ns = self._context.clock.now_ns()
                 if self._latest is member:
                     await _yield_once()
             loop.waits()

@@ -159,6 +159,7 @@ class ThreadRuntime:
 
     def _iterate_closed(self, loop: ClosedLoop, member: Iterations) -> None:
         body, next_wait, begin, end = self._body, loop.next_wait_of(member), member.begin, member.end
+        vu, tidying = member.vu, member.vu.tidying
         self._gate.wait()
         while (wait := next_wait()) is not None:
             if wait > 0:
@@ -170,11 +171,16 @@ class ThreadRuntime:
                     refuse_awaitable(answer)
             except BaseException as error:  # noqa: BLE001  # pytest.fail and skip are BaseException: the rules tell
                 end(error)
+                vu.tidy()
+                _sleep(loop.rest_of(member), self._stop.ended)
             else:
                 end()
+                if tidying:
+                    vu.tidy()
 
     def _iterate_open(self, loop: OpenLoop, member: Iterations, due: _Due) -> None:
         body, begin, end = self._body, member.begin, member.end
+        vu, tidying = member.vu, member.vu.tidying
         free_since_ns = 0
         while True:
             start = due.get()
@@ -190,6 +196,9 @@ class ThreadRuntime:
                     free_since_ns = end(error)
                 else:
                     free_since_ns = end()
+                if tidying:
+                    vu.tidy()
+                    free_since_ns = self._context.clock.now_ns()
             loop.waits()
 
     def _dispatch(self, loop: OpenLoop) -> None:

@@ -108,13 +108,30 @@ class VU:
         self.shared = Resources() if shared is None else shared
         self.scope = scope
         self.phases = phases or LoadPhases()
-        self.think_ns = 0
+        self.think_ns = 0  # of this iteration
+        self.thought_ns = 0  # of all
         self.fault: BaseException | None = None  # why the iteration failed although its body raises nothing
+        self.tidying: dict[Hashable, Callable[[], Any]] = {}  # what clients do once the iteration is over
         self.task: asyncio.Task[None] | None = None
         self.thread = 0  # its own; a body may start others
         self.is_thinking = False  # in a pause of its own: it waits for no server
         self.pause: Callable[[float], object] = _no_pause
         self.pause_aio: Callable[[float], Awaitable[object]] = _no_pause_aio
+
+    def has_thought(self, spent_ns: int) -> None:
+        """Note a pause of the iteration that is under way."""
+        self.think_ns += spent_ns
+        self.thought_ns += spent_ns
+
+    def tidy(self) -> None:
+        """Let the clients clean up behind the iteration that is over: none of it is measured."""
+        while self.tidying:
+            self.tidying.popitem()[1]()
+
+    async def tidy_aio(self) -> None:
+        """The same for an async body."""
+        while self.tidying:
+            await self.tidying.popitem()[1]()
 
 
 def _no_pause(_seconds: float) -> None:
@@ -225,7 +242,7 @@ def _thinking(vu: VU) -> Iterator[None]:
     try:
         yield
     finally:
-        vu.think_ns += time.perf_counter_ns() - begin
+        vu.has_thought(time.perf_counter_ns() - begin)
         vu.is_thinking = False
 
 

@@ -61,7 +61,7 @@ class Judging:
     def _with_names(self, result: ThresholdResult) -> ThresholdResult:
         if result.outcome is not Outcome.NO_SAMPLES or not isinstance(result.threshold, Threshold):
             return result
-        return replace(result, note=absence(result.threshold, self.timeline.series))
+        return replace(result, note=result.note or absence(result.threshold, self.timeline.series))
 
     def delays(self, threshold: Threshold) -> tuple[Snapshot, float]:
         """Return the figures of the windows by which *threshold* is judged, and their seconds, for its own delay.

@@ -16,6 +16,7 @@ from typing import Protocol
 from pytest_cdcperf.checked import checked
 from pytest_cdcperf.errors import ConfigError, UnitError, shown
 from pytest_cdcperf.judging.intervals import Precision, needed_samples, quantile_interval
+from pytest_cdcperf.metrics.calls import failed_calls, tells_outcome
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import definition
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, Kind, RateState, Snapshot, State, Tags
@@ -321,7 +322,7 @@ def evaluate(
     if state is None and metric is not None and metric.kind is Kind.RATE and threshold.operator in {"<", "<="}:
         return ThresholdResult(threshold, Outcome.PASSED, note="no samples, so nothing exceeded it")
     if state is None or (isinstance(state, Histogram) and not state.count):
-        return ThresholdResult(threshold, Outcome.NO_SAMPLES)
+        return ThresholdResult(threshold, Outcome.NO_SAMPLES, note=_all_failed(threshold, snapshot))
     observed = aggregate_of(state, threshold.aggregate, elapsed_s)
     if observed is None:
         return ThresholdResult(threshold, Outcome.FAILED, note=f"{threshold.aggregate} is not an aggregate of it")
@@ -336,6 +337,16 @@ def evaluate(
         return ThresholdResult(threshold, outcome, observed, note, exact=exact)
     interval = quantile_interval(state, q, exact)
     return ThresholdResult(threshold, outcome, observed, _near(threshold, q, state, interval), interval, exact=exact)
+
+
+def _all_failed(threshold: Threshold, snapshot: Snapshot) -> str:
+    """Say that there are calls, but failed ones only; "" where that is not so."""
+    tag = failed_calls(threshold.metric)
+    if tag is None or tells_outcome(dict(threshold.tags)):
+        return ""
+    failed = snapshot.select(threshold.metric, {**dict(threshold.tags), tag[0]: tag[1]})
+    count = failed.count if isinstance(failed, Histogram) else 0
+    return f"all {count} calls failed, which are in {{{':'.join(tag)}}}" if count else ""
 
 
 def aggregate_of(state: State, aggregate: str, elapsed_s: float) -> float | None:

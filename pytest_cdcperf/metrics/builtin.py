@@ -16,6 +16,7 @@ DROPPED_ITERATIONS = Counter("dropped_iterations")
 RUN_ENDED: Tags = (("reason", "run ended"),)  # those of them that had no VU to wait for, but no time any more
 ITERATIONS = Counter("iterations")
 ITERATION_FAILED = Rate("iteration_failed")
+FAILURE_PAUSE = Counter("failure_pause_s", unit="s")  # closed loops: pauses after failed iterations, of all VUs
 ITERATIONS_SKIPPED = Counter("iterations_skipped")
 ITERATIONS_INTERRUPTED = Counter("iterations_interrupted")
 CHECKS = Rate("checks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_cdcperf.metrics.calls import told_always
 from pytest_cdcperf.metrics.snapshot import SeriesKey, Tags
 
 MAX_DEFINITIONS = 2000  # metrics of one process, over all its runs
@@ -13,6 +14,11 @@ MAX_GROUPS = 200
 OVERFLOW: Tags = (("overflow", "true"),)
 _FIRST_FEW = 5  # no metric loses its scenarios to the URLs of another
 _REMEDY = "give calls a name= without ids, or use fewer tags"
+
+
+def _lumped(key: SeriesKey) -> Tags:
+    """Return the tags that the samples of *key* have together with those of others: failed calls stay apart."""
+    return tuple(sorted((*OVERFLOW, *(pair for pair in key.tags if pair in told_always(key.name)))))
 
 
 class Caps:
@@ -36,14 +42,15 @@ class Caps:
         if key.name not in self._per_metric and len(self._per_metric) >= MAX_METRICS:
             self.leave_out(key.name)
             return None
-        if key.tags != OVERFLOW:
+        lumped = SeriesKey(key.name, key.kind, _lumped(key))
+        if key != lumped:
             if count >= MAX_SERIES_PER_METRIC:
                 self._overflowing.add(key.name)
-                return SeriesKey(key.name, key.kind, OVERFLOW)
+                return lumped
             if count >= _FIRST_FEW and len(self._known) >= MAX_SERIES:
                 self._crowded.add(key.name)
-                return SeriesKey(key.name, key.kind, OVERFLOW)
-        self._per_metric[key.name] = count + (key.tags != OVERFLOW)
+                return lumped
+        self._per_metric[key.name] = count + (key != lumped)
         self._known[key] = key
         return key
 

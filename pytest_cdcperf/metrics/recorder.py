@@ -22,6 +22,7 @@ from pytest_cdcperf.metrics.snapshot import ALIASES, BY_TIME, GaugeMerge, Kind, 
 from pytest_cdcperf.units import figure
 
 _MOST_KEPT = 10_000  # lookups of a recorder in one phase: beyond, they are made again each time
+_MOST_NOTES = 20
 
 _definitions: dict[str, Metric] = {}
 
@@ -168,6 +169,7 @@ class Recorder:
         self._caps = Caps()
         self._lock = threading.Lock()
         self._left_out: dict[str, int] = {}
+        self._said: dict[str, None] = {}
         self._lookups: dict[tuple[Tags, int], Lookups] = {}
         self.kept: dict[int, int] = {}  # in all lookups of a phase together
 
@@ -215,10 +217,17 @@ class Recorder:
                         self._left_out[metric.name] = self._left_out.get(metric.name, 0) + left_out
         return snapshot
 
+    def note(self, line: str) -> None:
+        """Say *line* beside the figures, once however often it is given."""
+        with self._lock:
+            if len(self._said) < _MOST_NOTES:
+                self._said[line] = None
+
     def notes(self) -> list[str]:
-        """What was left out or lumped together, one line each."""
+        """What was noted, left out or lumped together, one line each."""
         with self._lock:
             return [
+                *self._said,
                 *(
                     f"{name}: {count} values were no finite numbers and are left out"
                     for name, count in self._left_out.items()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.metrics.calls import stands_apart, tells_outcome, told_always
 from pytest_cdcperf.metrics.histogram import NOT_A_NUMBER, Histogram, finite_numbers
 
 Tags = tuple[tuple[str, str], ...]
@@ -257,9 +258,10 @@ class Snapshot:
             pairs = by.get(key.name)
             tags = key.tags
             if tags and key.kind is not Kind.GAUGE:
-                tags = tuple(pair for pair in tags if pair in (pairs or ()))
-            told = SeriesKey(key.name, key.kind, tags, BY_TIME if pairs is None else key.phase)
-            alike.setdefault(told, []).append(state)
+                told = (*(pairs or ()), *told_always(key.name))
+                tags = tuple(pair for pair in tags if pair in told)
+            merged = SeriesKey(key.name, key.kind, tags, BY_TIME if pairs is None else key.phase)
+            alike.setdefault(merged, []).append(state)
         return _snapshot_of(alike)
 
     def over_phases(self, phases: Collection[int] | None = None) -> Snapshot:
@@ -307,6 +309,7 @@ class Snapshot:
     ) -> State | None:
         """Return the state of metric *name* over all its series that carry *tags*, None without any.
 
+        Of a trend of calls that is without failed ones, unless *tags* say how calls ended.
         It is to be read only: where it is of one series, it is that series' own.
 
         :param phases: only of these, by their numbers
@@ -316,6 +319,8 @@ class Snapshot:
             for key in self._named(ALIASES.get(name, name))
             if (not tags or key.carries(tags)) and (phases is None or key.phase in phases)
         ]
+        if not tells_outcome(tags or ()):
+            keys = [key for key in keys if not stands_apart(key.name, key.tags)]
         kinds = sorted({key.kind for key in keys})
         if len(kinds) > 1:
             raise ConfigError(f"metric {name!r} is a {kinds[0]} on one worker and a {kinds[1]} on another")

@@ -27,7 +27,7 @@ def clean(config: pytest.Config) -> int:
             "--perf-clean needs --perf-stack=external: the embedded servers and their data are gone with their run"
         )
     try:
-        pg = Postgres(services_from_environment(os.environ).postgres)
+        pg = Postgres(services_from_environment(os.environ).postgres, options=settings.postgres)
         pg.ping()
         try:
             removed = config.hook.pytest_cdcperf_clean(run_id=run_id, pg=pg)

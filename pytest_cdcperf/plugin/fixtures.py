@@ -61,13 +61,17 @@ def _cdcperf_services(request: pytest.FixtureRequest, _cdcperf_session: PerfSess
 @pytest.fixture(scope="session")
 def _cdcperf_pg(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> Iterator[Postgres]:
     with standard_library_first():
-        from pytest_cdcperf.clients.libpq import shielded  # noqa: PLC0415  # a driver: 100 ms
         from pytest_cdcperf.clients.postgres import Postgres  # noqa: PLC0415
+        from pytest_cdcperf.clients.postgres.libpq import shielded  # noqa: PLC0415  # a driver: 100 ms
 
     workers = 1 if _cdcperf_session.seat is None else _cdcperf_session.seat.workers
-    address = _cdcperf_services.postgres
+    address, options = _cdcperf_services.postgres, _cdcperf_session.settings.postgres
     surroundings = shielded() if address.embedded else nullcontext()
-    with _faults_in_one_line(), surroundings, closing(Postgres(address, workers=workers)) as client:
+    with (
+        _faults_in_one_line(),
+        surroundings,
+        closing(Postgres(address, workers=workers, options=options)) as client,
+    ):
         _cdcperf_session.services.found("PostgreSQL", client.ping())
         yield client
 
@@ -132,7 +136,7 @@ def _cdcperf_requests(_cdcperf_clean_reports: None) -> Iterator[PerVUSession]:
 
 @pytest.fixture(scope="session")
 def pg(_cdcperf_pg: Postgres) -> Postgres:
-    """PostgreSQL: insert, upsert, update, delete, execute, connection(); ``pg.aio`` in async bodies."""
+    """PostgreSQL: insert, upsert, update, delete, execute, transaction(), connection(); ``pg.aio`` in async bodies."""
     return _cdcperf_pg
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -67,6 +68,7 @@ def call_once(body: Callable[[], Any], run_id: str, *, is_async: bool) -> None:
                 with acting_as(vu):
                     refuse_awaitable(body())
             finally:
+                vu.tidy()
                 vu.own.close_all()
     _fail_where_faulty(vu)
 
@@ -87,6 +89,8 @@ def as_iteration(body: Callable[..., Awaitable[Any]], run_id: str) -> Callable[.
 
 def _fail_where_faulty(vu: VU) -> None:
     __tracebackhide__ = True
+    for note in vu.scope.recorder.notes():
+        warnings.warn(pytest.PytestWarning(note), stacklevel=2)
     if vu.fault is not None:
         pytest.fail(str(vu.fault), pytrace=False)
     states = vu.scope.recorder.drain().by_tag("checks", "check")
@@ -104,6 +108,7 @@ async def _iterate(body: Callable[[], Awaitable[Any]], vu: VU) -> None:
         with acting_as(vu):
             await body()
     finally:
+        await vu.tidy_aio()
         await asyncio.gather(*vu.own.close_all(), *vu.shared.close_all(), return_exceptions=True)
 
 

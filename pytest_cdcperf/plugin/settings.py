@@ -22,13 +22,17 @@ from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.model.load import Load
 from pytest_cdcperf.model.overrides import Overrides
+from pytest_cdcperf.model.postgres_options import AUTO, NEVER, PostgresOptions
 from pytest_cdcperf.model.profiles import canonical, profiles_from_config
 from pytest_cdcperf.model.text_file import read_text
 from pytest_cdcperf.model.threshold_file import read_thresholds
 from pytest_cdcperf.reporting.printable import one_line
 
-_KEYS = ("stack", "on_unfit", "results", "health", "profiles", "embedded")
+_KEYS = ("stack", "on_unfit", "results", "health", "profiles", "embedded", "postgres")
 _EMBEDDED_KEYS = ("schema", "collections")
+_POSTGRES_KEYS = ("prepare_threshold", "pool_mode")
+_POOL_MODES = ("transaction", "session")
+_MOST_THRESHOLD = 1_000_000
 _MOST_NAMES = 12  # of a -m expression, beside the profile, whose every combination is tried out
 
 
@@ -53,6 +57,7 @@ class Settings:
     on_unfit: str
     schema: Path | None
     collections: Mapping[str, str]
+    postgres: PostgresOptions
     health: tuple[str, ...]
     results: Path
     thresholds: Mapping[str, tuple[Threshold, ...]]
@@ -94,6 +99,7 @@ def resolve(config: pytest.Config) -> Settings:
         on_unfit=_on_unfit(config, table, faults),
         schema=_schema(config.rootpath, embedded.get("schema"), faults),
         collections=_collections(embedded.get("collections", {}), faults),
+        postgres=_postgres(_table(table, "postgres", faults), faults),
         health=_paths(config.rootpath, table.get("health", []), faults),
         results=config.rootpath / (os.environ.get("RESULTS_DIR") or _results(table, faults)),
     )
@@ -184,6 +190,19 @@ def _results(table: Mapping[str, Any], faults: list[str]) -> str:
         return name
     faults.append(f"[tool.cdcperf]: results={shown(name)}; allowed: the path of a directory")
     return ""
+
+
+def _postgres(table: Mapping[str, Any], faults: list[str]) -> PostgresOptions:
+    where = "[tool.cdcperf.postgres]"
+    faults += _unknown(table, _POSTGRES_KEYS, where)
+    environment = os.environ.get("CDCPERF_PREPARE_THRESHOLD")
+    name = "CDCPERF_PREPARE_THRESHOLD" if environment else f"{where}: prepare_threshold"
+    threshold = _number(environment) if environment else table.get("prepare_threshold", AUTO)
+    is_count = isinstance(threshold, int) and not isinstance(threshold, bool) and 0 <= threshold <= _MOST_THRESHOLD
+    if not (is_count or threshold in (AUTO, NEVER)):
+        faults.append(f"{name}={shown(threshold)}; allowed: a number of at least 0, {AUTO!r}, {NEVER!r}")
+    mode = _choice(((f"{where} pool_mode", table.get("pool_mode")),), _POOL_MODES, faults)
+    return PostgresOptions(threshold, mode)
 
 
 def _schema(root: Path, name: Any, faults: list[str]) -> Path | None:

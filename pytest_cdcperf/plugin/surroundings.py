@@ -29,7 +29,7 @@ def taken_over(fixtures: Collection[str], *, external: bool) -> list[str]:
 
 
 def _libpq() -> list[str]:
-    from pytest_cdcperf.clients import libpq  # noqa: PLC0415  # the driver, which such a session needs in any case
+    from pytest_cdcperf.clients.postgres import libpq  # noqa: PLC0415  # the driver, which such a session needs in any case
 
     try:
         return libpq.taken_over(services_from_environment(os.environ).postgres)

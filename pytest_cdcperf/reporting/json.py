@@ -62,11 +62,7 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
             }
             for r in result.thresholds
         ],
-        "metrics": {
-            name: _metric(name, state, result.elapsed_s)
-            for name in result.total.names()
-            if (state := result.total.select(name)) is not None
-        },
+        "metrics": {label: _metric(name, state, result.elapsed_s) for label, name, state in result.shown_metrics()},
         "series": _series(result.series, result.elapsed_s),
         "windows": [_window(window) for window in result.history],
         "failures": [

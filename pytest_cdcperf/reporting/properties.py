@@ -22,11 +22,9 @@ def properties(result: RunResult, prefix: str = "") -> list[tuple[str, str]]:
         ("perf.iterations", str(result.iterations)),
         ("perf.failed_iterations", str(result.failed_iterations)),
     ]
-    for name in result.total.names():
-        state = result.total.select(name)
-        if state is not None:
-            figures = figures_of(state, result.elapsed_s)
-            pairs += [(f"{name}.{aggregate}", f"{value:.6g}") for aggregate, value in figures.items()]
+    for label, _, state in result.shown_metrics():
+        figures = figures_of(state, result.elapsed_s)
+        pairs += [(f"{label}.{aggregate}", f"{value:.6g}") for aggregate, value in figures.items()]
     for part in result.workers if len(result.workers) > 1 else ():
         pairs += [
             (f"perf.worker.{part.name}.iterations", str(part.iterations)),

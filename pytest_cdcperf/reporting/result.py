@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pytest_cdcperf.engine.failures import FailureKind
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, aggregate_of
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.calls import failed_calls
 from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
 
@@ -121,6 +122,15 @@ class RunResult:
         if state is None:
             raise KeyError(f"{metric!r} has no samples; recorded were: {', '.join(self.total.names())}")
         return MetricView(metric, state, self.elapsed_s)
+
+    def shown_metrics(self) -> Iterator[tuple[str, str, State]]:
+        """Yield (label, metric, state) of each metric, and of the failed calls where it is of calls."""
+        for name in self.total.names():
+            if (state := self.total.select(name)) is not None:
+                yield name, name, state
+            tag = failed_calls(name)
+            if tag is not None and (failed := self.total.select(name, dict([tag]))) is not None:
+                yield f"{name}{{{':'.join(tag)}}}", name, failed
 
     @property
     def passed(self) -> bool:

@@ -34,6 +34,7 @@ _GROUPS = (
         "execution",
         (
             "iteration",
+            "failure_pause",
             "response_time",
             "vus",
             "checks",
@@ -86,12 +87,10 @@ def verdict_lines(result: RunResult) -> list[str]:
 
 def _metric_lines(result: RunResult) -> list[str]:
     rows: dict[str, list[tuple[str, str]]] = {}
-    for name in result.total.names():
-        state = result.total.select(name)
-        if state is None:
-            continue
+    for label, name, state in result.shown_metrics():
         cells = rows.setdefault(_group_of(name), [])
-        cells.append((short_name(name), _figures(name, state, result.elapsed_s)))
+        shown = short_name(label) if label == name else f"  {label.removeprefix(name)}"
+        cells.append((shown, _figures(name, state, result.elapsed_s)))
         if name == "checks":
             cells += _check_rows(result)
     width = _width(name for cells in rows.values() for name, _ in cells)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +21,7 @@ from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
 from pytest_cdcperf.model.services import PostgresAddress
-from tests.services.harness import FACES, ROOT, Session, User, lone_postgres, named
+from tests.services.harness import FACES, ROOT, Session, User, lone_postgres, named, refused_port, until
 from tests_perf.services.launcher import Launched
 
 COLLECTIONS = {"customer": "customers", "address": "addresses", "orders": "orders"}
@@ -172,3 +175,42 @@ def run(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Session]:
 def external(shared_stack: EmbeddedStack) -> dict[str, str]:
     """The environment that names the stack of these tests."""
     return named(shared_stack.services)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="session")
+def pooler(shared_stack: EmbeddedStack) -> Iterator[PostgresAddress]:
+    """A PgBouncer before the stack's PostgreSQL, which gives each transaction another session."""
+    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        pytest.skip("pgbouncer is not installed")
+    with tempfile.TemporaryDirectory(prefix="cdcperf-pooler-") as directory:
+        yield from _pooler(program, Path(directory), shared_stack.services.postgres)
+
+
+def _pooler(program: str, directory: Path, address: PostgresAddress) -> Iterator[PostgresAddress]:
+    port = refused_port()
+    (directory / "users.txt").write_text(f'"{address.user}" "{address.password}"\n')
+    (directory / "pgbouncer.ini").write_text(
+        f"[databases]\n{address.dbname} = host={address.host} port={address.port}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = scram-sha-256\nauth_file = {directory}/users.txt\nlogfile = {directory}/log.txt\n"
+        "pool_mode = transaction\ndefault_pool_size = 3\nmax_client_conn = 200\n"
+    )
+    command = [program, str(directory / "pgbouncer.ini")]
+    if sys.platform != "win32" and os.geteuid() == 0:  # it does not run as root
+        command[1:1] = ["-u", "nobody"]
+        for path in (directory, *directory.iterdir()):
+            shutil.chown(path, "nobody")
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        behind = replace(address, host="127.0.0.1", port=port)
+        assert until(lambda: answers(port), 10)
+        yield behind
+    finally:
+        process.terminate()
+        process.wait(10)

@@ -93,7 +93,8 @@ class TestUnary:
         measured = lab.user.measured
         assert measured.count("grpc_req_duration", service="lab.Lab", method="Add", status="OK") == 2
         assert measured.count("grpc_req_duration", service="lab.Lab", method="Fail", status="NOT_FOUND") == 1
-        assert measured.count("grpc_req_duration") == 3
+        assert measured.count("grpc_req_duration") == measured.count("grpc_req_duration", ok="true") == 2
+        assert measured.count("grpc_req_duration", ok="false") == 1
         assert measured.of("grpc_req_duration").min > 0
         assert measured.count("grpc_errors") == 1
         assert measured.count("grpc_errors", method="Fail", status="NOT_FOUND") == 1
@@ -135,6 +136,7 @@ class TestUnary:
         durations = lab.user.measured.of("grpc_req_duration", status="DEADLINE_EXCEEDED")
         assert durations.count == 2
         assert 40 < durations.min < 2000
+        assert lab.user.measured.count("grpc_req_duration") == 2  # a call that took too long is none that failed fast
 
     def test_the_client_s_deadline_holds_where_the_call_has_none(self, user: User, client: GrpcClient) -> None:
         lab = Lab(user, client.with_options(timeout="50ms"))

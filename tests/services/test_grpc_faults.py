@@ -116,7 +116,8 @@ def test_a_fault_is_one_kind_with_a_sample(ran: Ran, name: str, test: str) -> No
     assert (result["iterations"], result["failed_iterations"]) == (6, 6)
     errors = 0 if name == "no_such_method" else 6
     assert result["metrics"].get("grpc_errors", {"values": {"count": 0}})["values"]["count"] == errors
-    assert result["metrics"].get("grpc_req_duration", {"values": {"count": 0}})["values"]["count"] == errors
+    failed = result["metrics"].get("grpc_req_duration{ok:false}", {"values": {"count": 0}})
+    assert failed["values"]["count"] == errors
 
 
 def test_a_missing_proto_is_said_with_the_directories(ran: Ran) -> None:
@@ -177,8 +178,8 @@ def test_a_server_that_restarts_in_the_middle_is_used_again(face: str) -> None:
     assert set(kinds) <= {"GrpcConnectionReset", "GrpcConnectionRefused", "GrpcUnavailable"}
     failed = total.select("iteration_failed")
     assert sum(kinds.values()) == failed.hits == total.select("grpc_errors").total > 0
-    assert total.select("grpc_req_duration").count == failed.total
-    assert total.select("grpc_req_duration", {"status": "OK"}).count == failed.total - failed.hits
+    assert total.select("grpc_req_duration", {"ok": "false"}).count == failed.hits
+    assert total.select("grpc_req_duration").count == failed.total - failed.hits
 
 
 @pytest.mark.parametrize("face", FACES)

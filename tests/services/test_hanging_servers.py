@@ -13,12 +13,11 @@ import pytest
 import requests
 
 from pytest_cdcperf.cdc.expect import Cdc
-from pytest_cdcperf.clients import postgres as postgres_module
 from pytest_cdcperf.clients.grpc import GrpcClient
 from pytest_cdcperf.clients.grpc_errors import GrpcError
 from pytest_cdcperf.clients.http import HttpClient
 from pytest_cdcperf.clients.mongo import Mongo
-from pytest_cdcperf.clients.postgres import Postgres, PostgresTimeoutError
+from pytest_cdcperf.clients.postgres import Postgres, PostgresTimeoutError, calls
 from pytest_cdcperf.clients.requests_session import PerVUSession
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.engine import run as run_module
@@ -96,7 +95,7 @@ class TestPostgres:
     def test_calls_without_a_limit_of_their_own_have_one(
         self, user: User, pg: Postgres, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(postgres_module, "_DEFAULT_NS", 300_000_000)
+        monkeypatch.setattr(calls, "_DEFAULT_NS", 300_000_000)
         with pytest.raises(PostgresTimeoutError):
             user.call(pg, "execute", "SELECT pg_sleep(60)")
 
@@ -142,7 +141,7 @@ class TestPostgres:
         assert (outcome.stuck, outcome.interrupted, took_s < 5) == ([], 3, True)
 
     def test_users_that_connect_end_by_themselves(self, face: str, pg: Postgres, shared_stack: EmbeddedStack) -> None:
-        pg.limit  # noqa: B018  # asked for once
+        pg.server.limit  # noqa: B018  # asked for once
 
         def body() -> None:
             pg.execute("SELECT 1")
@@ -166,10 +165,10 @@ class TestPostgres:
                 pg.execute("SELECT 1")
             assert time.monotonic() - begin < 10
         pg.execute("SELECT 1")
-        pg.suspect()
+        pg.server.suspect()
         with hanging(shared_stack.pids["postgres"]), pytest.raises(UnreachableError, match="does not answer"):
             pg.execute("SELECT 1")
-        pg.suspect()
+        pg.server.suspect()
         assert pg.execute("SELECT 3 AS three") == [{"three": 3}]
 
 

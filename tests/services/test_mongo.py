@@ -74,7 +74,8 @@ class TestMetrics:
         for method in ("find_one", "count"):
             with pytest.raises(PyMongoError):
                 user.call(sink_face, method, books, {"read": {"$noSuchOperator": 1}})
-        assert user.measured.count("mongo_read_duration", collection=books) == 2
+        assert user.measured.count("mongo_read_duration", collection=books, ok="false") == 2
+        assert user.measured.count("mongo_read_duration") == 0
         assert user.measured.count("mongo_read_errors", collection=books) == 2
         assert user.measured.count("mongo_documents_found") == 0
         assert user.measured.count("mongo_documents_not_found") == 0

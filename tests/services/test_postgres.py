@@ -175,10 +175,32 @@ class TestMetrics:
         with pytest.raises(psycopg.errors.UndefinedTable):
             user.call(source, "execute", "SELECT * FROM lab.nowhere")
         measured = user.measured
-        assert measured.count("pg_write_duration", op="insert", table=thing) == 1
+        assert measured.count("pg_write_duration", op="insert", table=thing, ok="false") == 1
         assert measured.count("pg_write_errors", op="insert", table=thing) == 1
-        assert measured.count("pg_read_duration", op="select") == measured.count("pg_read_errors", op="select") == 1
+        assert measured.count("pg_read_duration", op="select", ok="false") == 1
+        assert measured.count("pg_read_errors", op="select") == 1
+        assert measured.count("pg_write_duration") == measured.count("pg_read_duration") == 0
         assert measured.count("pg_records_inserted") == 0
+
+    @pytest.mark.parametrize(
+        ("setting", "query"),
+        [("statement_timeout", "SELECT pg_sleep(60)"), ("lock_timeout", "SELECT * FROM {} FOR UPDATE")],
+    )
+    def test_a_call_that_ended_at_a_time_limit_of_the_server_stays_with_the_successful_ones(
+        self, users: Callable[..., User], user: User, source: Postgres, thing: str, setting: str, query: str
+    ) -> None:
+        other = users("def", 2)
+        other.call(source, "execute", "BEGIN")
+        other.call(source, "execute", f"SELECT * FROM {thing} FOR UPDATE")
+        user.call(source, "execute", f"SET {setting} = '100ms'")
+        with pytest.raises(psycopg.errors.OperationalError):
+            user.call(source, "execute", query.format(thing))
+        assert user.measured.of("pg_read_duration", op="select").min >= 90
+        assert user.measured.count("pg_read_duration", ok="false", error="timeout") == 1
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            user.call(source, "execute", f"SELECT * FROM {thing} FOR UPDATE NOWAIT")
+        assert user.measured.count("pg_read_duration") == 1
+        other.call(source, "execute", "ROLLBACK")
 
     def test_a_call_that_finds_no_server_is_an_error_of_its_kind(self, user: User) -> None:
         nobody = Postgres(PostgresAddress("127.0.0.1", refused_port(), "postgres"))

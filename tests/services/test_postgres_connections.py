@@ -13,8 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pytest_cdcperf.clients import postgres as module
-from pytest_cdcperf.clients.postgres import Postgres
+from pytest_cdcperf.clients.postgres import Postgres, aio, client
 from pytest_cdcperf.engine.vu import acting_as
 from pytest_cdcperf.errors import UnreachableError
 from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations
@@ -64,7 +63,8 @@ class TestConnections:
         assert user.call(source, "insert", thing, {"id": 2}) == 1
         assert user.backend(source) != before
         assert user.measured.count("pg_write_errors") == 1
-        assert user.measured.count("pg_write_duration", op="insert") == 2
+        assert user.measured.count("pg_write_duration", op="insert", ok="true") == 1
+        assert user.measured.count("pg_write_duration", op="insert", ok="false") == 1
 
     def test_a_cut_connection_of_nobody_in_particular_is_replaced_too(
         self, shared_stack: Any, source: Postgres
@@ -82,7 +82,7 @@ class TestConnections:
         self, user: User
     ) -> None:
         pg = Postgres(PostgresAddress("127.0.0.1", refused_port(), "u", "d", "s3cr3t-of-pg"))
-        pg._limit = 1  # which the server would have been asked for
+        pg.server._limit = 1  # which the server would have been asked for
         with pytest.raises(psycopg.OperationalError) as refused:
             user.call(pg, "insert", "thing", {"id": 1})
         assert isinstance(refused.value, UnreachableError)
@@ -123,7 +123,7 @@ class TestPool:
 
     @pytest.mark.parametrize("face", FACES)
     def test_users_beyond_the_limit_share_a_pool_and_their_wait_is_measured(self, face: str, crowded: Postgres) -> None:
-        assert 1 <= crowded.limit <= 4
+        assert 1 <= crowded.server.limit <= 4
         seen: set[int] = set()
         query = "SELECT pg_backend_pid() AS pid, pg_sleep(0.01)::text"
 
@@ -138,7 +138,7 @@ class TestPool:
         assert outcome.failures == []
         assert total.select("iterations").total == 36
         assert total.select("pg_pool_wait").count == total.select("pg_read_duration").count == 36
-        assert len(seen) <= crowded.limit
+        assert len(seen) <= crowded.server.limit
 
     def test_a_cut_connection_of_the_pool_costs_one_call(
         self, face: str, crowded: Postgres, source: Postgres, users: Callable[..., User]
@@ -157,12 +157,13 @@ class TestPool:
     def test_a_wait_for_the_pool_that_was_in_vain_is_timed_and_one_error_of_its_operation(
         self, face: str, crowded: Postgres, users: Callable[..., User], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "POOL_TIMEOUT_S", 0.2)
-        crowded._limit = 1
+        for module in (client, aio):
+            monkeypatch.setattr(module, "POOL_TIMEOUT_S", 0.2)
+        crowded.server._limit = 1
         user, other = users(face, 1, vus=12), users("def", 2, vus=12)
         with acting_as(other.vu), crowded.connection():
             if face == "async def":  # whose pool is another one
-                monkeypatch.setattr(crowded, "arguments", lambda: {"host": "127.0.0.1", "port": refused_port()})
+                monkeypatch.setattr(crowded.server, "arguments", lambda: {"host": "127.0.0.1", "port": refused_port()})
             with pytest.raises(psycopg.OperationalError):
                 user.call(crowded, "insert", "lab.thing", {"id": 1})
         assert user.measured.count("pg_pool_wait") == 1

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from psycopg import pq
 
-from pytest_cdcperf.clients.libpq import shielded, taken_over
 from pytest_cdcperf.clients.postgres import Postgres
+from pytest_cdcperf.clients.postgres.libpq import shielded, taken_over
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.errors import UnreachableError
 

@@ -70,10 +70,10 @@ def server(request, pg):
     if request.param == "away":
         with pg.connection() as connection:
             connection.close()
-        pg.address = replace(where, port=int(S["NOBODY"]))
-        pg._limit = 1
+        pg.server.address = replace(where, port=int(S["NOBODY"]))
+        pg.server._limit = 1
     yield
-    pg.address = where
+    pg.server.address = where
 
 @pytest.fixture
 def breaks_before():
@@ -99,7 +99,7 @@ def test_reconnect_in_a_plain_test(pg, server):
 
 @once
 def test_own_connection(pg):
-    psycopg.connect(**{**pg.arguments(), "port": S["NOBODY"]})
+    psycopg.connect(**{**pg.server.arguments(), "port": S["NOBODY"]})
 
 @once
 def test_dsn():

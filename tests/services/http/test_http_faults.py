@@ -59,7 +59,9 @@ class TestFaults:
     def is_one_sample(self, user: User, kind: str) -> None:
         measured = user.measured
         for metric in ("http_reqs", "http_req_duration"):
-            assert measured.count(metric) == measured.count(metric, status="0", error=kind) == 1
+            assert measured.count(metric, status="0", error=kind, expected_response="false") == 1
+        assert measured.count("http_reqs") == 1
+        assert measured.count("http_req_duration") == (kind == "timeout")
         assert measured.hits("http_req_failed") == (1, 1)
         assert measured.count("http_req_waiting") == 0
 

@@ -7,7 +7,7 @@ import contextvars
 import pytest
 
 from pytest_cdcperf.clients.effects import Effects, note_statement
-from pytest_cdcperf.clients.postgres_statements import delete_statement, query_statement, update_statement
+from pytest_cdcperf.clients.postgres.statements import delete_statement, query_statement, update_statement
 
 UPDATE = update_statement("row", ("a",), ("id",))
 DELETE = delete_statement("row", ("id",))

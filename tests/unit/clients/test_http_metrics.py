@@ -17,7 +17,9 @@ def test_a_call_is_one_sample_of_each_metric_with_its_tags(recorder):
     tags = {"method": "GET", "name": "order", "url": "order", "team": "shop"}
     assert drained.select("http_reqs", {**tags, "status": "404"}).total == 1
     assert drained.select("http_req_failed", tags).hits == 1
-    assert drained.select("http_req_duration", tags).sum == 6
+    assert drained.select("http_req_duration", tags).sum == 3  # of the response that is expected
+    assert drained.select("http_req_duration", {**tags, "expected_response": "false"}).sum == 3
+    assert drained.select("http_req_duration", {**tags, "status": "404"}).sum == 3
     assert drained.select("http_req_connecting") is None
 
 

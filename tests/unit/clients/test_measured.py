@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from pytest_cdcperf.clients.measured import Measured
@@ -9,8 +11,12 @@ DURATION, ERRORS = Trend("t_measured_duration", unit="ms"), Counter("t_measured_
 TAGS = (("table", "orders"),)
 
 
+def measured(tags=()):
+    return Measured(DURATION, ERRORS, tags, timed_out=lambda error: isinstance(error, TimeoutError))
+
+
 def test_a_call_is_timed_with_its_tags(recorder):
-    with Measured(DURATION, ERRORS, TAGS):
+    with measured(TAGS):
         pass
     drained = recorder.drain()
     assert drained.select(DURATION.name, {"table": "orders"}).count == 1
@@ -19,7 +25,7 @@ def test_a_call_is_timed_with_its_tags(recorder):
 
 
 def test_a_failed_call_is_timed_counted_and_its_error_goes_on(recorder):
-    with pytest.raises(OSError, match="down"), Measured(DURATION, ERRORS, TAGS):
+    with pytest.raises(OSError, match="down"), measured(TAGS):
         raise OSError("down")
     drained = recorder.drain()
     assert drained.select(DURATION.name, {"table": "orders"}).count == 1
@@ -30,10 +36,19 @@ def test_outside_an_iteration_nothing_is_recorded(recorder):
     import threading
 
     def call():
-        with Measured(DURATION, ERRORS):
+        with measured():
             pass
 
     thread = threading.Thread(target=call)
     thread.start()
     thread.join()
     assert recorder.drain().series == {}
+
+
+def test_how_a_call_ended_stands_apart(recorder):
+    for error in (None, OSError("down"), TimeoutError("late")):
+        with suppress(OSError), measured():
+            if error is not None:
+                raise error
+    ends = [key.tags for key in recorder.drain().series if key.name == DURATION.name]
+    assert ends == [(("ok", "true"),), (("ok", "false"),), (("error", "timeout"), ("ok", "false"))]

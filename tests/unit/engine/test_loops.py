@@ -376,3 +376,55 @@ def test_the_next_limit_is_that_of_an_iteration_under_way():
 def test_loops_are_closed_or_open():
     assert isinstance(Subject(RampingVUs(stages=[("1s", 1)])).loop, ClosedLoop)
     assert isinstance(Subject(ConstantArrivalRate(rate=1, duration="1s")).loop, OpenLoop)
+
+
+def failing(subject, member, *, think_s=0.0, error=True):
+    """Run one iteration of a millisecond, which fails or not; return how long the next one is waited for."""
+    member.begin()
+    subject.clock.advance(0.001 + think_s)
+    member.vu.has_thought(round(think_s * S))
+    member.end(ValueError("no") if error else None)
+    return subject.loop.rest_of(member)
+
+
+def test_a_failed_iteration_pauses_as_long_as_the_vu_thinks_otherwise():
+    subject = Subject(ConstantVUs(vus=1, duration="100s"))
+    (member,) = subject.loop.members
+    assert failing(subject, member, think_s=2.0, error=False) == 0
+    assert failing(subject, member, think_s=1.0, error=False) == 0
+    assert failing(subject, member) == pytest.approx(1.5)
+    subject.clock.advance(1.0)
+    assert subject.loop.rest_of(member) == pytest.approx(0.5)
+    subject.clock.advance(0.5)
+    assert subject.loop.rest_of(member) == 0
+    assert failing(subject, member, think_s=1.0) == pytest.approx(0.5)  # it had thought of a part already
+    assert subject.figures()["failure_pause_s"].total == pytest.approx(2.0)
+
+
+def test_failures_in_a_row_are_ever_farther_apart_and_one_alone_is_not():
+    subject = Subject(ConstantVUs(vus=1, duration="100s"))
+    (member,) = subject.loop.members
+    pauses = []
+    for _ in range(8):
+        pauses.append(failing(subject, member))
+        subject.clock.advance(pauses[-1])
+    assert pauses == pytest.approx([0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.25, 0.25])
+    assert failing(subject, member, error=False) == 0
+    assert failing(subject, member) == 0
+
+
+def test_a_pause_ends_with_the_load():
+    subject = Subject(ConstantVUs(vus=1, duration="10s"))
+    (member,) = subject.loop.members
+    failing(subject, member, think_s=8.0, error=False)
+    assert failing(subject, member) == pytest.approx(1.998)
+    subject.go_to(10)
+    assert subject.loop.rest_of(member) == 0
+
+
+def test_an_open_loop_does_not_pause(open_loop):
+    (member, _) = open_loop.loop.first_members()
+    for _ in range(3):
+        member.begin()
+        member.end(ValueError("no"))
+    assert "failure_pause_s" not in open_loop.figures()

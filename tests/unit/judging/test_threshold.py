@@ -282,6 +282,19 @@ def test_without_samples(metric, expression, outcome, note):
     assert (result.outcome, result.note) == (outcome, note)
 
 
+def test_failed_calls_are_judged_only_where_the_tag_is_named():
+    calls = Trend("pg_read_duration", unit="ms")
+    snapshot = snapshot_of(calls, [1.0] * 100, (("ok", "false"),))
+    found = evaluate(parse_threshold("pg_read_duration", "max<100"), snapshot, 1.0)
+    assert (found.outcome, found.note) == (
+        Outcome.NO_SAMPLES,
+        "all 100 calls failed, which are in {ok:false}",
+    )
+    assert evaluate(parse_threshold("pg_read_duration{ok:false}", "max<100"), snapshot, 1.0).observed == 1
+    snapshot.extend(snapshot_of(calls, [50.0] * 100, (("ok", "true"),)))
+    assert evaluate(parse_threshold("pg_read_duration", "min<100"), snapshot, 1.0).observed == 50
+
+
 def test_tags_select_the_sub_metric():
     snapshot = snapshot_of(TIME, [1.0] * 100, (("group", "g"), ("table", "orders")))
     snapshot.extend(snapshot_of(TIME, [9.0] * 100, (("table", "customer"),)))

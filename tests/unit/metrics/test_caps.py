@@ -34,6 +34,17 @@ def test_series_beyond_the_cap_are_lumped_together_and_noted(recorder):
     ]
 
 
+def test_failed_calls_stand_apart_beyond_the_cap_too(recorder):
+    calls = Trend("pg_read_duration", unit="ms")
+    for number in range(MAX_SERIES_PER_METRIC + 5):
+        calls.add(9, {"id": str(number), "ok": "true"})
+    for outcome in ({"ok": "false"}, {"ok": "false", "error": "timeout"}):
+        calls.add(1, {"id": "x"} | outcome)
+    drained = recorder.drain()
+    assert drained.select("pg_read_duration").count == MAX_SERIES_PER_METRIC + 6
+    assert drained.select("pg_read_duration", {"ok": "false"}).count == 2
+
+
 def test_a_metric_at_its_cap_takes_nothing_from_another(recorder):
     for number in range(MAX_SERIES_PER_METRIC + 1):
         COUNTER.add(1, {"id": str(number)})

@@ -219,6 +219,37 @@ def test_series_are_told_apart_by_what_is_asked_for_only():
     assert apart.select("c", {"table": "b"}) is None
 
 
+def calls(metric, tag):
+    """Successful calls of 1 and 2 ms, a failed one of 4 and one of 8 that ended at its time limit."""
+    ends = ((1, "a", "true"), (2, "b", "true"), (4, "a", "false"), (8, "a", "false"))
+    return Snapshot(
+        {
+            SeriesKey(metric, Kind.TREND, ((("error", "timeout"),) if ms == 8 else ()) + ((tag, ok), ("table", table))):
+            state_of(Kind.TREND, ms)
+            for ms, table, ok in ends
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metric", "tag"),
+    [("pg_read_duration", "ok"), ("mongo_read_duration", "ok"), ("http_req_waiting", "expected_response")],
+)
+def test_a_trend_of_calls_is_of_successful_ones_and_those_that_took_too_long(metric, tag):
+    for snapshot in (calls(metric, tag), calls(metric, tag).told_apart({metric: {("table", "a"), (tag, "true")}})):
+        assert snapshot.select(metric).sum == 11
+        assert snapshot.select(metric, {"table": "a"}).sum == 9
+        assert snapshot.select(metric, {tag: "true"}).sum == 3
+        assert snapshot.select(metric, {tag: "false"}).sum == 12
+        assert snapshot.select(metric, {"error": "timeout"}).sum == 8
+        assert snapshot.select(metric, {"table": "a", tag: "false"}).sum == 12
+
+
+def test_a_bodys_own_trend_is_of_all():
+    assert calls("t_snapshot_own", "ok").select("t_snapshot_own").sum == 15
+    assert calls("response_time", "ok").select("response_time").sum == 15
+
+
 def test_gauges_are_told_apart_always():
     series = {SeriesKey("g", Kind.GAUGE, (("part", part),)): GaugeState(GaugeMerge.SUM, 1, 1, 1) for part in "ab"}
     assert Snapshot(series).told_apart({}).series == series

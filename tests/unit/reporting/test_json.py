@@ -65,7 +65,8 @@ def test_series_are_those_with_tags(result):
     series = result_to_json(result)["series"]
     assert [(entry["metric"], entry["tags"]) for entry in series] == [
         ("checks", {"check": NASTY}),
-        ("pg_write_duration", {"table": NASTY}),
+        ("pg_write_duration", {"ok": "false", "table": NASTY}),
+        ("pg_write_duration", {"ok": "true", "table": NASTY}),
     ]
 
 

@@ -60,6 +60,18 @@ def test_the_summary_has_facts_groups_thresholds_failures_and_notes(result):
     assert "    6 x ValueError at test_shop.py:7, for example:\n      Traceback\n" in text
 
 
+def test_failed_calls_stand_beside_the_successful_ones_everywhere(result):
+    lines = summary(result)
+    at = next(number for number, line in enumerate(lines) if line.lstrip().startswith("pg_write_duration"))
+    assert "min=0.2 " in lines[at]
+    assert lines[at + 1].lstrip().startswith("{ok:false}")
+    assert "max=0.1 " in lines[at + 1]
+    metrics = result_to_json(result)["metrics"]
+    assert metrics["pg_write_duration"]["values"]["count"] == 297
+    assert metrics["pg_write_duration{ok:false}"]["values"]["count"] == 3
+    assert dict(properties(result))["pg_write_duration{ok:false}.max"] == "0.1"
+
+
 def test_the_figures_of_a_summary_stand_in_a_column(result):
     starts = {line.index("=") - 3 for line in summary(result) if line.lstrip().startswith(("response", "pg_write"))}
     assert len(starts) == 1

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 from psycopg import sql
+from psycopg.errors import ConnectionTimeout, LockNotAvailable, QueryCanceled
 
 from pytest_cdcperf.clients.effects import note_statement
+from pytest_cdcperf.clients.postgres.lexer import Kind, Reading, read
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.metrics.calls import FAILED, SUCCESSFUL, TIMED_OUT
 from pytest_cdcperf.metrics.recorder import Counter, Trend, current_scope
 from pytest_cdcperf.metrics.snapshot import Tags
 
@@ -18,26 +21,46 @@ PG_WRITE_DURATION = Trend("pg_write_duration", unit="ms")
 PG_READ_DURATION = Trend("pg_read_duration", unit="ms")
 PG_WRITE_ERRORS = Counter("pg_write_errors")
 PG_READ_ERRORS = Counter("pg_read_errors")
+PG_CONTROL_DURATION = Trend("pg_control_duration", unit="ms")  # BEGIN, SAVEPOINT, ROLLBACK, SET and the like
+PG_CONTROL_ERRORS = Counter("pg_control_errors")
 PG_RECORDS_INSERTED = Counter("pg_records_inserted")
 
 UNUSABLE = (TypeError, AttributeError, UnicodeEncodeError)  # what arguments of other types come to
-WRITES = frozenset({"insert", "update", "delete", "merge", "truncate", "copy", "create", "alter", "drop"})
-_CONTROL = frozenset({"begin", "start", "savepoint", "release", "commit", "end", "set", "reset"})
+_FIGURES = {
+    Kind.READ: (PG_READ_DURATION, PG_READ_ERRORS),
+    Kind.WRITE: (PG_WRITE_DURATION, PG_WRITE_ERRORS),
+    Kind.CONTROL: (PG_CONTROL_DURATION, PG_CONTROL_ERRORS),
+}
 
 
 class Statement:
-    """One SQL statement and how it is measured; its values are bound at each execution."""
+    """One SQL statement and how it is measured; its values are bound at each execution.
 
-    __slots__ = ("_changes_found", "_duration", "_errors", "_has_effect", "_inserts", "_tags", "query")
+    *session*: what it does to its session, None where that is nothing.
+    """
 
-    def __init__(self, query: bytes, tags: Tags, *, writes: bool = True, inserts: bool = False) -> None:
+    __slots__ = (
+        "_changes_found",
+        "_duration",
+        "_errors",
+        "_has_effect",
+        "_inserts",
+        "_successful",
+        "_tags",
+        "query",
+        "session",
+    )
+
+    def __init__(self, query: bytes, tags: Tags, reading: Reading | None = None, *, inserts: bool = False) -> None:
         self.query = query
+        self.session = reading if reading is not None and reading.concerns_session else None
         self._tags = tags
+        self._successful = (*tags, *SUCCESSFUL)
         self._inserts = inserts
-        self._has_effect = self.op not in _CONTROL
-        self._changes_found = self.op in {"update", "delete"}
-        self._duration = PG_WRITE_DURATION if writes else PG_READ_DURATION
-        self._errors = PG_WRITE_ERRORS if writes else PG_READ_ERRORS
+        self._has_effect = reading is None or not (reading.kind is Kind.CONTROL or reading.ends)
+        # Of others, such as WITH ... DELETE, the number of rows is not that of the changes.
+        self._changes_found = query[:6].lower() in {b"update", b"delete"}
+        self._duration, self._errors = _FIGURES[Kind.WRITE if reading is None else reading.kind]
 
     @property
     def op(self) -> str:
@@ -49,32 +72,62 @@ class Statement:
         elapsed_ms = (time.perf_counter_ns() - since_ns) * 1e-6
         scope = current_scope()
         if scope is not None:
-            scope.sink(self._duration, self._tags)(elapsed_ms)
+            scope.sink(self._duration, self._successful)(elapsed_ms)
             if self._inserts and rows > 0:
                 scope.appends[PG_RECORDS_INSERTED](rows)
         if self._has_effect:
             note_statement(void=rows == 0 and self._changes_found)
 
-    def failed(self, since_ns: int, error: BaseException) -> None:
-        """Time and count one that failed, or could not even be sent: a failed call is a sample too.
+    def failed(self, since_ns: int, error: BaseException, *, timed_out: bool = False) -> None:
+        """Time and count one that failed, or could not even be sent: a failed call is a sample too, but apart.
+
+        One that *timed_out*, at a limit of ours or of the server's, stays with the successful ones.
 
         :raises ConfigError: where *error* says that a value cannot be sent
         """
         elapsed_ms = (time.perf_counter_ns() - since_ns) * 1e-6
         scope = current_scope()
         if scope is not None:
-            scope.sink(self._duration, self._tags)(elapsed_ms)
+            outcome = TIMED_OUT if timed_out or _is_time_limit(error) else FAILED
+            scope.sink(self._duration, (*self._tags, *outcome))(elapsed_ms)
             scope.sink(self._errors, self._tags)(1)
         if isinstance(error, TypeError | UnicodeEncodeError):
             words = "allowed: values that psycopg can send, in a sequence or a mapping"
             raise ConfigError(f"pg, {self.op}: {error}; {words}") from None
 
 
+def _is_time_limit(error: BaseException) -> bool:
+    match error:
+        case TimeoutError() | QueryCanceled():  # statement_timeout
+            return True
+        case LockNotAvailable():  # lock_timeout, but not NOWAIT
+            return error.diag.source_function == "ProcessInterrupts"
+    return isinstance(error.__context__, ConnectionTimeout)
+
+
 @lru_cache(maxsize=256)
 def query_statement(query: LiteralString) -> Statement:
-    """Return any *query*, measured as a write or a read by its first word."""
-    word = query.split(None, 1)[0].lower() if query.strip() else ""
-    return Statement(query.encode(), (("op", word),), writes=word in WRITES)
+    """Return any *query*, measured as a read, a write or a control by what it does."""
+    reading = read(query)
+    return Statement(query.encode(), (("op", reading.op),), reading)
+
+
+class Block(NamedTuple):
+    """The statements of one ``with pg.transaction():``."""
+
+    begin: Statement
+    commit: Statement
+    undo: Statement
+
+
+@lru_cache(maxsize=64)
+def block_statements(depth: int) -> Block:
+    """Return the statements of a transaction, or of a savepoint where *depth*, the transactions around it, is not 0."""
+    if not depth:
+        return Block(query_statement("BEGIN"), query_statement("COMMIT"), query_statement("ROLLBACK"))
+    name = f'"cdcperf_{depth}"'
+    queries = (f"SAVEPOINT {name}", f"RELEASE {name}", f"ROLLBACK TO {name}; RELEASE {name}")
+    return Block(*map(query_statement, queries))
 
 
 @lru_cache(maxsize=256)

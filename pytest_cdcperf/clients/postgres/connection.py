@@ -30,11 +30,26 @@ class PostgresTimeoutError(psycopg.OperationalError, TimeoutError):
 
 
 class _Cuttable:
-    """What both kinds of connection have. *exceeded*: its call was cut because it took too long."""
+    """What both kinds of connection have.
+
+    *exceeded*: its call was cut because it took too long. *touched*: something in its session outlives transactions,
+    such as a setting. *pool*: whose it is, None where it is the VU's own. *users*: how many blocks and calls use it.
+    *depth*: how many blocks of ``transaction()`` are open.
+    """
 
     ends_ns = 0
     exceeded = False
+    touched = False
+    pool: Any = None
+    users = 0
+    depth = 0
     pgconn: pq.abc.PGconn
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether its session is not as it was when it was opened."""
+        status = self.pgconn.transaction_status
+        return status != pq.TransactionStatus.UNKNOWN and (self.touched or status != pq.TransactionStatus.IDLE)
 
     def exceed(self) -> None:
         """Cut the call that is under way: it took too long."""
