@@ -17,13 +17,13 @@ from typing import Any
 import psutil
 import pymongo
 import pytest
-from pytest_cdcperf.embedded.interpreter import environment, python_command
 
 from pytest_cdcperf.embedded import postgres as postgres_part
 from pytest_cdcperf.embedded.directory import stack_directory
 from pytest_cdcperf.embedded.keeper import Keeper, KeeperConfig
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
 from pytest_cdcperf.errors import StackError
+from pytest_cdcperf.interpreter import environment, python_command
 from pytest_cdcperf.model.services import PostgresAddress
 from tests.services.harness import gone, lone_postgres, until
 
@@ -162,7 +162,7 @@ class TestTheEnd:
     @pytest.mark.usefixtures("keepers_environment")
     def test_every_row_of_a_copy_arrives_over_a_kill_just_after_the_offsets_were_written(self, tmp_path: Path) -> None:
         with stack_directory() as directory:
-            keeper = Keeper(KeeperConfig(str(tmp_path), "CREATE TABLE t (id int PRIMARY KEY)", {}, 20), directory)
+            keeper = Keeper(KeeperConfig(str(tmp_path), "CREATE TABLE t (id int PRIMARY KEY)", "schema.sql", {}, 20), directory)
             try:
                 ready = keeper.start()
                 offsets = directory / "offsets"
@@ -266,7 +266,7 @@ class TestStartsThatFail:
     def test_a_start_may_take_longer_than_usual_while_the_servers_write(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        keeper = Keeper(KeeperConfig(str(tmp_path), None, {}, 20), tmp_path)
+        keeper = Keeper(KeeperConfig(str(tmp_path), None, "", {}, 20), tmp_path)
         for size in (1, 2):
             (tmp_path / "data").write_bytes(b"x" * size)
             monkeypatch.setattr(keeper, "_deadline", 0)
