@@ -33,7 +33,7 @@ CLIENTS = (
         ("_cdcperf_pg",),
         (
             *("pg_write_duration", "pg_read_duration", "pg_write_errors", "pg_read_errors", "pg_records_inserted"),
-            "pg_pool_wait",
+            *("pg_control_duration", "pg_control_errors", "pg_pool_wait"),
         ),
     ),
     Client(

@@ -162,7 +162,9 @@ class TestTheEnd:
     @pytest.mark.usefixtures("keepers_environment")
     def test_every_row_of_a_copy_arrives_over_a_kill_just_after_the_offsets_were_written(self, tmp_path: Path) -> None:
         with stack_directory() as directory:
-            keeper = Keeper(KeeperConfig(str(tmp_path), "CREATE TABLE t (id int PRIMARY KEY)", "schema.sql", {}, 20), directory)
+            keeper = Keeper(
+                KeeperConfig(str(tmp_path), "CREATE TABLE t (id int PRIMARY KEY)", "schema.sql", {}, 20), directory
+            )
             try:
                 ready = keeper.start()
                 offsets = directory / "offsets"
