@@ -97,7 +97,8 @@ class TestTheEnd:
             victims = {"parent": [parent.pid], "keeper": [said["pids"]["keeper"]]}.get(victim, said["processes"])
             for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none sees another one die
                 for pid in victims:
-                    os.kill(pid, number)
+                    with contextlib.suppress(ProcessLookupError):  # a helper of the start is over by now
+                        os.kill(pid, number)
             assert until(lambda: all(gone(pid) for pid in said["processes"]))
             if victim == "all at once":  # nobody is left to remove it
                 assert Path(said["directory"]).exists()

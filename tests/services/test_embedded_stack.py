@@ -299,7 +299,7 @@ class TestTheServers:
         assert [found["_id"] for found in sink["typed"].find({"_id": {"$lt": 6}}).sort("_id")] == [-3, 2.5, 5]
         assert [found["_id"] for found in sink["typed"].find({"_id": {"$gt": 5}})] == [10]
         assert [found["_id"] for found in sink["typed"].find({"_id": {"$in": ["5", -3]}})] == [-3, "5"]
-        assert sink["typed"].replace_one({"_id": "new"}, {"n": 1}, upsert=True).upserted_id == "new"
+        assert sink["typed"].replace_one({"_id": "new"}, {"_id": "new"}, upsert=True).upserted_id == "new"
         assert sink["typed"].find_one_and_update({"_id": "5"}, {"$set": {"n": 2}}) == {"_id": "5"}
         assert sink["typed"].delete_one({"_id": 5}).deleted_count == 1
         assert sink["typed"].find_one({"_id": "5"}) == {"_id": "5", "n": 2}

@@ -23,7 +23,7 @@ from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine.run import RunOutcome
 from pytest_cdcperf.engine.vu import acting_as
-from pytest_cdcperf.errors import ConfigError, HttpTimeoutError, UnreachableError
+from pytest_cdcperf.errors import ConfigError, ExpectationError, HttpTimeoutError, UnreachableError
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.model.load import ConstantVUs
 from tests.services.harness import FACES, ROOT, User, hanging, run_body, until
@@ -229,7 +229,8 @@ class TestMongo:
 
 class TestExpect:
     def test_it_takes_as_long_as_it_may(self, user: User, pipeline: Cdc, shared_stack: EmbeddedStack) -> None:
-        user.waiting(pipeline, "expect_gone", lambda: None, "none", "1")  # connected
+        with pytest.raises(ExpectationError, match="the sink had no such document"):  # connected
+            user.waiting(pipeline, "expect_gone", lambda: None, "none", "1")
         with hanging(shared_stack.pids["mongo"]):
             begin = time.monotonic()
             with pytest.raises(pymongo.errors.PyMongoError):

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,6 +20,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from pytest_cdcperf.clients.postgres.libpq import parameters_of
 from pytest_cdcperf.model.services import PostgresAddress
 from tests.services.conftest import GuardedPostgres
 from tests.services.harness import refused_port
@@ -222,7 +223,7 @@ class Stub:
 def address(guarded: GuardedPostgres) -> Iterator[PostgresAddress]:
     """Where a role of PostgreSQL logs in with one of the secrets."""
     own = guarded.address
-    with psycopg.connect(**asdict(own), autocommit=True) as connection:
+    with psycopg.connect(**parameters_of(own), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE ROLE marked LOGIN PASSWORD {}").format(sql.Literal(PG)))
         yield replace(own, user="marked", password=PG)
         connection.execute("DROP ROLE marked")
