@@ -177,6 +177,17 @@ class TestWhatArrives:
         pg.execute("TRUNCATE visit")
         assert until(lambda: sink["visit"].count_documents({}) == 0)
 
+    def test_a_large_transaction_and_rows_of_ten_megabytes(
+        self, pg: psycopg.Connection, sink: Database[Document]
+    ) -> None:
+        pg.execute("CREATE TABLE bulk (id int PRIMARY KEY, v text)")
+        pg.execute("INSERT INTO bulk SELECT n, repeat(md5(n::text), 32) FROM generate_series(1, 15000) n")
+        pg.execute("INSERT INTO bulk SELECT -n, repeat('x', 10000000) FROM generate_series(1, 3) n")
+        assert until(lambda: sink["bulk"].count_documents({}) == 15_003, timeout_s=90)
+        found = sink["bulk"].find_one({"_id": "-3"})
+        assert found is not None
+        assert len(found["v"]) == 10_000_000
+
     def test_a_table_created_after_the_start(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
         pg.execute("CREATE TABLE latecomer (id text PRIMARY KEY, n int)")
         pg.execute("INSERT INTO latecomer VALUES ('a', 1)")
