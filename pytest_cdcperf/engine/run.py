@@ -302,7 +302,8 @@ class Run:
             cut = [failure for (member, _), failure in zip(overdue, failures, strict=True) if member.cut_short(failure)]
             self._interrupted += len(cut)
             self._timed_out += sum(failure is not None for failure in cut)
-            self._recorder.pending(builtin.ITERATIONS_INTERRUPTED).append(float(len(cut)))
+            if cut:
+                self._recorder.pending(builtin.ITERATIONS_INTERRUPTED).append(float(len(cut)))
         # Again each time: who waited for another's connection has it now.
         runtime.interrupt(member for member, _ in overdue)
 

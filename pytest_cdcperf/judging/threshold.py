@@ -374,9 +374,9 @@ def aggregate_of(state: State, aggregate: str, elapsed_s: float) -> float | None
 def _too_few(aggregate: str, q: float, exact: Precision, elapsed_s: float) -> str:
     needed = needed_samples(q)
     note = f"{exact.samples:,} samples; {aggregate} needs {needed:,}"
-    if exact.factor > 1:
-        worth = f"{exact.samples:,} samples are worth {exact.effective:,.0f} independent ones"
-        note = f"{worth}; {aggregate} needs {needed:,}"
+    effective = f"{exact.effective:,.0f}"
+    if effective != f"{exact.samples:,}":
+        note = f"{exact.samples:,} samples are worth {effective} independent ones; {aggregate} needs {needed:,}"
     longer_s = math.ceil(elapsed_s * needed / exact.effective) if exact.effective else 0
     return f"{note}, which takes about {format_duration(longer_s)}" if longer_s else note
 

@@ -111,9 +111,9 @@ class TestTheEnd:
 
             assert until(is_removed)
         finally:
-            for process in [*bystanders, psutil.Process(parent.pid)]:
+            for pid in [*(process.pid for process in bystanders), *said["processes"], parent.pid]:
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+                    psutil.Process(pid).kill()
             parent.wait()
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no signals")
