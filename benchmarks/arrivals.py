@@ -7,20 +7,13 @@ import time
 from benchmarks import peer
 from benchmarks.iterations import RULES
 from pytest_cdcperf.engine.run import Body, Run
+from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
+from pytest_cdcperf.load.open import ConstantArrivalRate, OpenLoad, RampingArrivalRate
 from pytest_cdcperf.metrics.builtin import GENERATOR_LAG, ITERATIONS
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.series import Timeline
 from pytest_cdcperf.metrics.snapshot import CounterState
-from pytest_cdcperf.model.load import (
-    ConstantArrivalRate,
-    ConstantVUs,
-    Load,
-    OpenLoad,
-    PerVUIterations,
-    RampingArrivalRate,
-    RampingVUs,
-    SharedIterations,
-)
+from pytest_cdcperf.metrics.timeline import Timeline
 
 PAUSE_S = 0.01
 LOADS: dict[str, tuple[Load, dict[str, object]]] = {
@@ -62,7 +55,7 @@ async def pause_async() -> None:
 def ours(load: Load, body: Body) -> tuple[int, float | None]:
     """Return the starts of a run, and the p99 of their lag in milliseconds where there is a schedule."""
     timeline = Timeline()
-    Run({"": load}, body, run_id="benchmark", rules=RULES, on_window=timeline.add).execute()
+    Run({"": load}, body, session_id="benchmark", rules=RULES, on_window=timeline.add).execute()
     count, lag = timeline.total.select(ITERATIONS.name), timeline.total.select(GENERATOR_LAG.name)
     return (
         int(count.total) if isinstance(count, CounterState) else 0,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pytest_cdcperf.model.services import MongoAddress
+from pytest_cdcperf.servers import MongoAddress
 
 VERSION = "v1.24.2"
 _MODULE = f"github.com/FerretDB/FerretDB@{VERSION}"

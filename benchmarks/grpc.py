@@ -21,15 +21,15 @@ from typing import Any
 
 from benchmarks import peer
 from benchmarks.turns import compare, first_core, last_core, marginal_us
-from pytest_cdcperf.clients.grpc import GrpcClient
-from pytest_cdcperf.clients.grpc_descriptors import Protos
-from pytest_cdcperf.clients.grpc_driver import grpc
-from pytest_cdcperf.clients.grpc_measuring import MethodSpec
+from pytest_cdcperf.clients.grpc.client import GrpcClient
+from pytest_cdcperf.clients.grpc.descriptors import Protos
+from pytest_cdcperf.clients.grpc.driver import grpc
+from pytest_cdcperf.clients.grpc.measuring import MethodSpec
+from pytest_cdcperf.engine.body import check
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.engine.tasks import new_event_loop
-from pytest_cdcperf.engine.vu import check
-from pytest_cdcperf.model.load import PerVUIterations
+from pytest_cdcperf.load.closed import PerVUIterations
 
 ROUNDS, USERS, FEW, MANY = 7, 10, 1_000, 11_000
 SERVICE = "sum.SumNumbersService"
@@ -122,7 +122,11 @@ def ours_cpu_s(client: GrpcClient, calls: int, *, is_async: bool) -> float:
 
     load = PerVUIterations(vus=USERS, iterations=calls // USERS)
     run = Run(
-        {"": load}, Body(body_aio if is_async else body, is_async), run_id="r", rules=RULES, on_window=lambda _: None
+        {"": load},
+        Body(body_aio if is_async else body, is_async),
+        session_id="r",
+        rules=RULES,
+        on_window=lambda _: None,
     )
     return cpu_s(lambda: _without_failures(run))
 

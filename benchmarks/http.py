@@ -21,14 +21,14 @@ from typing import Any
 from benchmarks import peer
 from benchmarks.iterations import RULES
 from benchmarks.turns import compare, first_core, last_core, marginal_us
-from pytest_cdcperf.clients.http import HttpClient
+from pytest_cdcperf.clients.http.client import HttpClient
+from pytest_cdcperf.engine.body import check
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.engine.tasks import new_event_loop
-from pytest_cdcperf.engine.vu import check
+from pytest_cdcperf.load.closed import PerVUIterations
 from pytest_cdcperf.metrics.builtin import CHECKS
-from pytest_cdcperf.metrics.series import Timeline
 from pytest_cdcperf.metrics.snapshot import RateState
-from pytest_cdcperf.model.load import PerVUIterations
+from pytest_cdcperf.metrics.timeline import Timeline
 
 ROUNDS, VUS, FEW, MANY = 7, 10, 2_000, 22_000
 BODY = b'{"id": 7, "name": "A. Customer", "email": "someone@example.com", "status": "active", "n": 12345678}'
@@ -87,7 +87,7 @@ def ours_cpu_s(body: Body, calls: int) -> float:
     """Return the seconds of CPU of so many iterations of *body*, the engine's own included."""
     timeline, begin = Timeline(), time.process_time()
     load = PerVUIterations(vus=VUS, iterations=calls // VUS)
-    Run({"": load}, body, run_id="benchmark", rules=RULES, on_window=timeline.add).execute()
+    Run({"": load}, body, session_id="benchmark", rules=RULES, on_window=timeline.add).execute()
     spent_s = time.process_time() - begin
     passed = timeline.total.select(CHECKS.name)
     if not isinstance(passed, RateState) or passed.hits != calls:

@@ -49,7 +49,7 @@ def main() -> None:
         address = stack.services.postgres
         pg, recorder = Postgres(address), Recorder()
         bare = connect(address)
-        with bare, acting_as(VU(1, run_id="benchmark", scope=Scope(recorder))):
+        with bare, acting_as(VU(1, session_id="benchmark", scope=Scope(recorder))):
 
             def ours() -> float:
                 cost = cost_us(lambda key: pg.upsert("row", {"id": key, "email": "a@b.example", "status": "active"}))

@@ -13,14 +13,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pytest_cdcperf.cluster.coordinator import Coordinator
+from pytest_cdcperf.cluster.aggregator import RunAggregator
 from pytest_cdcperf.cluster.messages import Plan, ShareDone, WindowDone
 from pytest_cdcperf.cluster.wire import pack, unpack
 from pytest_cdcperf.judging.threshold import parse_thresholds
 from pytest_cdcperf.metrics.recorder import Recorder, Scope, Trend, recording
-from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import Snapshot
-from pytest_cdcperf.reporting.result import RunFacts
+from pytest_cdcperf.metrics.timeline import Window
+from pytest_cdcperf.results.result import RunFacts
 
 SECONDS, RATE = 5, 2_000
 WORKERS, WINDOWS, SERIES, SAMPLES = 64, 20, 20, 200
@@ -70,7 +70,7 @@ def merging_s() -> float:
         "t", 1, RunFacts("r", "t", "load", WINDOWS), tuple(parse_thresholds({"http_req_duration": "p(95)<2000"}))
     )
     names = [f"gw{number}" for number in range(WORKERS)]
-    coordinator = Coordinator(plan, names, on_live=lambda _live: None)
+    coordinator = RunAggregator(plan, names, on_live=lambda _live: None)
     snapshots = [window_of(number) for number in range(WORKERS)]
     sent = [
         [

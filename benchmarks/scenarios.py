@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_cdcperf.judging.intervals import needed_samples
-from pytest_cdcperf.model.profiles import BUILTIN_PROFILES
-from pytest_cdcperf.model.spec import parse_marker
+from pytest_cdcperf.load.profiles import BUILTIN_PROFILES
+from pytest_cdcperf.spec import parse_marker
 from pytest_cdcperf.units import format_duration, percentile
 
 SCENARIOS = (

@@ -32,8 +32,8 @@ from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
 from pytest_cdcperf.engine.run import Body, Run
-from pytest_cdcperf.model.load import ConstantArrivalRate
-from pytest_cdcperf.model.services import MongoAddress
+from pytest_cdcperf.load.open import ConstantArrivalRate
+from pytest_cdcperf.servers import MongoAddress
 from tests.services.wire_relay import NOT_IMPLEMENTED, through, wire_relayed
 
 LOADS = ((1, 5), (10, 18), (10, 40))  # VUs at most, rows a second
@@ -123,7 +123,7 @@ def measure(pg: Postgres, address: MongoAddress, truth: Truth, finds: Finds, vus
 
     before = finds.count
     load = ConstantArrivalRate(rate=rate, duration=f"{SECONDS}s", vus=vus)
-    Run({"": load}, Body(body), run_id="benchmark", rules=RULES, on_window=lambda _: None).execute()
+    Run({"": load}, Body(body), session_id="benchmark", rules=RULES, on_window=lambda _: None).execute()
     (resolution, *_) = [note.partition("looked up ")[2].partition(", so")[0] for note in watch.notes()] or ["-"]
     watch.close()
     mongo.close()

@@ -13,10 +13,10 @@ from benchmarks import peer
 from benchmarks.iterations import RULES
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.engine.vu import current_vu
+from pytest_cdcperf.load.open import ConstantArrivalRate
 from pytest_cdcperf.metrics.builtin import RESPONSE_TIME
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.series import Timeline
-from pytest_cdcperf.model.load import ConstantArrivalRate
+from pytest_cdcperf.metrics.timeline import Timeline
 
 STALL_FROM_S, STALL_UNTIL_S = 4.0, 5.0
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -71,7 +71,7 @@ def ours(port: int, vus: int) -> Histogram:
 
     timeline = Timeline()
     load = ConstantArrivalRate(rate=200, duration="10s", vus=vus, max_vus=vus)
-    Run({"": load}, Body(body), run_id="benchmark", rules=RULES, on_window=timeline.add).execute()
+    Run({"": load}, Body(body), session_id="benchmark", rules=RULES, on_window=timeline.add).execute()
     state = timeline.total.select(RESPONSE_TIME.name)
     return state if isinstance(state, Histogram) else Histogram()
 

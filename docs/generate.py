@@ -18,10 +18,10 @@ from pytest_cdcperf import (
     RampingVUs,
     SharedIterations,
 )
-from pytest_cdcperf.engine.arrivals import planned_starts
-from pytest_cdcperf.engine.pacing import pacing_by_vu, vu_spans
-from pytest_cdcperf.model.load import ClosedLoad, Load, OpenLoad
-from pytest_cdcperf.model.share import WHOLE
+from pytest_cdcperf.load.arrivals import planned_starts
+from pytest_cdcperf.load.base import ClosedLoad, Load, OpenLoad
+from pytest_cdcperf.load.pacing import pacing_by_vu, vu_spans
+from pytest_cdcperf.load.share import WHOLE
 
 PICTURES = Path(__file__).parent / "pictures"
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 560, 150, 40, 22, 24

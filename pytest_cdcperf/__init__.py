@@ -10,32 +10,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_cdcperf.engine.body import check, group, think
     from pytest_cdcperf.engine.mix import Mix
-    from pytest_cdcperf.engine.vu import VU, check, group, think
+    from pytest_cdcperf.engine.vu import VU
     from pytest_cdcperf.errors import CdcperfError, ConfigError, ExpectationError
     from pytest_cdcperf.judging.rules.drift import Drift
     from pytest_cdcperf.judging.rules.recovery import Recovery
     from pytest_cdcperf.judging.threshold import Limit
     from pytest_cdcperf.judging.verdict import Verdict
+    from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
+    from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
     from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
     from pytest_cdcperf.metrics.snapshot import GaugeMerge
-    from pytest_cdcperf.model.load import (
-        ConstantArrivalRate,
-        ConstantVUs,
-        PerVUIterations,
-        RampingArrivalRate,
-        RampingVUs,
-        SharedIterations,
-    )
     from pytest_cdcperf.plugin.marker import perf
-    from pytest_cdcperf.reporting.result import RunResult
+    from pytest_cdcperf.results.result import RunResult
 
 _HOMES = {
     "Mix": "engine.mix",
     "VU": "engine.vu",
-    "check": "engine.vu",
-    "group": "engine.vu",
-    "think": "engine.vu",
+    "check": "engine.body",
+    "group": "engine.body",
+    "think": "engine.body",
     "CdcperfError": "errors",
     "ConfigError": "errors",
     "ExpectationError": "errors",
@@ -45,17 +40,17 @@ _HOMES = {
     "Trend": "metrics.recorder",
     "GaugeMerge": "metrics.snapshot",
     "Verdict": "judging.verdict",
-    "ConstantVUs": "model.load",
-    "PerVUIterations": "model.load",
-    "ConstantArrivalRate": "model.load",
-    "RampingArrivalRate": "model.load",
-    "RampingVUs": "model.load",
-    "SharedIterations": "model.load",
+    "ConstantVUs": "load.closed",
+    "PerVUIterations": "load.closed",
+    "ConstantArrivalRate": "load.open",
+    "RampingArrivalRate": "load.open",
+    "RampingVUs": "load.closed",
+    "SharedIterations": "load.closed",
     "Limit": "judging.threshold",
     "Recovery": "judging.rules.recovery",
     "Drift": "judging.rules.drift",
     "perf": "plugin.marker",
-    "RunResult": "reporting.result",
+    "RunResult": "results.result",
 }
 
 __all__ = [

@@ -15,7 +15,7 @@
     │   ├── HttpHeaderError      a header that cannot be read as text (also a ValueError)
     │   └── HttpTransportError   no whole response came: HttpRefusedError, HttpResetError, HttpDNSError,
     │                            HttpTLSError, HttpTimeoutError, HttpProtocolError, HttpCancelledError
-    ├── WrongFaceError           a blocking call in an async body, or the reverse
+    ├── BlockingCallError           a blocking call in an async body, or the reverse
     │   └── NeverAwaitedError    a coroutine that a body made and dropped
     ├── IterationTimeoutError    an iteration was still under way at the end of its graceful stop
     ├── ThreadLimitError         the system allows no further thread
@@ -147,11 +147,11 @@ class HttpCancelledError(HttpTransportError):
     kind = "cancelled"
 
 
-class WrongFaceError(CdcperfError):
+class BlockingCallError(CdcperfError):
     """A blocking call was made inside an async body, where it would stall every VU."""
 
 
-class NeverAwaitedError(WrongFaceError):
+class NeverAwaitedError(BlockingCallError):
     """A body dropped a coroutine, at the user's line *where*, without having awaited it."""
 
     def __init__(self, what: str, where: str) -> None:

@@ -24,19 +24,19 @@ from tests_perf.services.targets import targets_of, variable_of
 from tests_perf.shop.writes import Shop, remove_run
 
 if TYPE_CHECKING:
-    from pytest_cdcperf.clients.grpc import GrpcClient
-    from pytest_cdcperf.clients.http import HttpClient
-    from pytest_cdcperf.cluster.shared import Shared
+    from pytest_cdcperf.clients.grpc.client import GrpcClient
+    from pytest_cdcperf.clients.http.client import HttpClient
+    from pytest_cdcperf.cluster.shared_state import Shared
 
 
 @pytest.fixture
-def shop(pg: Postgres, mongo: Mongo, perf_run_id: str) -> Iterator[Shop]:
+def shop(pg: Postgres, mongo: Mongo, perf_session_id: str) -> Iterator[Shop]:
     """The shop's writes to the source; every row carries the id of the run.
 
     What is left of them is removed at the end of the test, and has half a minute to go from the sink as well, as
     long as it gets less there: the next test is to find a quiet pipeline.
     """
-    part = f"{perf_run_id}-{secrets.token_hex(2)}"  # this worker's: the others may be at work still
+    part = f"{perf_session_id}-{secrets.token_hex(2)}"  # this worker's: the others may be at work still
     yield Shop(pg, part)
     if remove_run(pg, part):
         deadline, before = time.monotonic() + 30, math.inf
@@ -69,7 +69,7 @@ def launch(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def adder_address(request: pytest.FixtureRequest, launch: Callable[..., str], perf_run_id: str) -> Iterator[str]:
+def adder_address(request: pytest.FixtureRequest, launch: Callable[..., str], perf_session_id: str) -> Iterator[str]:
     """Where the Adder is: ADDER_ADDR, or one of our own. The sums of this run are gone in the end.
 
     Only an Adder elsewhere beside the embedded stack keeps them: its source is not known here.
@@ -80,7 +80,7 @@ def adder_address(request: pytest.FixtureRequest, launch: Callable[..., str], pe
         return
     pg: Postgres = request.getfixturevalue("pg")
     yield elsewhere or launch("adder", **asdict(pg.address))
-    remove_sums(pg, perf_run_id)
+    remove_sums(pg, perf_session_id)
 
 
 @pytest.fixture(scope="session")
@@ -93,9 +93,9 @@ def totalizer_url(request: pytest.FixtureRequest, launch: Callable[..., str]) ->
 
 
 @pytest.fixture(scope="session")
-def adder(grpc_client: GrpcClient, adder_address: str, perf_run_id: str) -> Any:
+def adder(grpc_client: GrpcClient, adder_address: str, perf_session_id: str) -> Any:
     """The Adder's service; every sum carries the id of the run."""
-    client = grpc_client.with_options(address=adder_address, metadata={"run-id": perf_run_id})
+    client = grpc_client.with_options(address=adder_address, metadata={"run-id": perf_session_id})
     return client.service("sum.SumNumbersService", proto="tests_perf/services/sum.proto")
 
 
@@ -136,8 +136,8 @@ def _elsewhere(config: pytest.Config, variable: str) -> str:
     return where.rstrip("/")
 
 
-def pytest_cdcperf_clean(run_id: str, pg: Postgres) -> int:
-    """Remove what the run *run_id* left: ``pytest --perf-clean=RUN_ID``."""
-    if not re.fullmatch(r"[0-9a-f]{8}", run_id):
-        raise ConfigError(f"--perf-clean={run_id}: no run id; allowed: the eight hexadecimal digits a run prints")
-    return remove_run(pg, run_id) + remove_sums(pg, run_id)
+def pytest_cdcperf_clean(session_id: str, pg: Postgres) -> int:
+    """Remove what the run *session_id* left: ``pytest --perf-clean=SESSION_ID``."""
+    if not re.fullmatch(r"[0-9a-f]{8}", session_id):
+        raise ConfigError(f"--perf-clean={session_id} is not a valid session id; allowed: eight hexadecimal digits")
+    return remove_run(pg, session_id) + remove_sums(pg, session_id)

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from pytest_cdcperf import ConstantArrivalRate, Rate, Trend, perf, think
-from pytest_cdcperf.clients.http import HttpClient
+from pytest_cdcperf.clients.http.client import HttpClient
 from tests_perf.timing import timed
 
 E2E_LATENCY = Trend("e2e_latency", unit="ms")  # at least the 5 s of patience where the sum did not come

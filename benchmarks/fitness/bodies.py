@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.fitness.server import server
+from pytest_cdcperf.engine.body import think
 from pytest_cdcperf.engine.run import Body
-from pytest_cdcperf.engine.vu import CurrentVU, think
+from pytest_cdcperf.engine.vu import CurrentVU
 from pytest_cdcperf.metrics.recorder import Trend
 
 TRUE = Trend("true_ms", unit="ms")

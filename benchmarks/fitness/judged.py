@@ -9,11 +9,11 @@ from itertools import zip_longest
 
 from benchmarks.fitness.situations import Situation
 from benchmarks.fitness.worker import Sent
-from pytest_cdcperf.cluster.coordinator import Coordinator
+from pytest_cdcperf.cluster.aggregator import RunAggregator
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.judging.own_delay import tolerance_ms
 from pytest_cdcperf.judging.threshold import Limit, Outcome, Threshold, ThresholdResult, parse_thresholds
-from pytest_cdcperf.reporting.result import RunFacts, RunResult
+from pytest_cdcperf.results.result import RunFacts, RunResult
 
 KEPT = (1.1, 1.2, 1.35, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)  # times the truth: a fit generator passes them
 CROSSED = (0.5, 0.7, 0.85, 0.95)
@@ -49,7 +49,7 @@ def replayed(sent: Sequence[Sent], limits: Mapping[str, Sequence[Limit]], situat
     facts = RunFacts("r", "t", "load", 0.0)
     names = [f"gw{number}" for number in range(len(sent))]
     plan = Plan("t", 1, facts, parse_thresholds(limits), phases=situation.load.phases)
-    coordinator = Coordinator(plan, names)
+    coordinator = RunAggregator(plan, names)
     for together in zip_longest(*sent):
         for name, message in zip(names, together, strict=True):
             if isinstance(message, ShareDone):

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from benchmarks.fitness import beside, bodies
-from pytest_cdcperf.model.load import ConstantArrivalRate, ConstantVUs, Load, RampingArrivalRate, RampingVUs, Stage
+from pytest_cdcperf.load.base import Load, Stage
+from pytest_cdcperf.load.closed import ConstantVUs, RampingVUs
+from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
 
 SECONDS = 4
 CPUS = os.cpu_count() or 1

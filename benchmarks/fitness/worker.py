@@ -14,7 +14,7 @@ from benchmarks.iterations import RULES
 from pytest_cdcperf.cluster.agent import run_share
 from pytest_cdcperf.cluster.messages import ShareDone, Stop, ToController, WindowDone
 from pytest_cdcperf.cluster.wire import pack, unpack
-from pytest_cdcperf.model.share import Share
+from pytest_cdcperf.load.share import Share
 
 Sent = list[WindowDone | ShareDone]
 
@@ -75,6 +75,6 @@ def main() -> None:
         sys.stdout.buffer.flush()
         sys.stdin.buffer.read()
         share = Share(int(index), int(of))
-        run_share("t", {"": situation.load}, made.body, run_id="r", rules=RULES, link=_Pipe(), share=share)
+        run_share("t", {"": situation.load}, made.body, session_id="r", rules=RULES, link=_Pipe(), share=share)
     finally:
         made.close()

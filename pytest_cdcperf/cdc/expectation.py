@@ -24,7 +24,8 @@ from pytest_cdcperf.clients.effects import Effects
 from pytest_cdcperf.clients.mongo import Mongo, ReadError
 from pytest_cdcperf.clients.mongo_changes import Document, same_document
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.engine.vu import check, current_vu, refuse_blocking
+from pytest_cdcperf.engine.body import check
+from pytest_cdcperf.engine.vu import current_vu, refuse_blocking
 from pytest_cdcperf.errors import ExpectationError
 from pytest_cdcperf.metrics.recorder import Counter, Rate, Trend
 from pytest_cdcperf.units import format_duration

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pytest_cdcperf.clients.mongo import ReadError
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.errors import ThreadLimitError
-from pytest_cdcperf.model.services import SET_ASIDE
+from pytest_cdcperf.servers import SET_ASIDE
 
 if TYPE_CHECKING:
     from pytest_cdcperf.clients.mongo import Mongo

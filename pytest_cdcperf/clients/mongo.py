@@ -24,10 +24,10 @@ from pytest_cdcperf.clients.measured import Measured
 from pytest_cdcperf.clients.mongo_changes import Change, Document, open_changes, place_now, place_now_async
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, Timeout, seconds_of
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
-from pytest_cdcperf.errors import ConfigError, UnreachableError, WrongFaceError
+from pytest_cdcperf.errors import BlockingCallError, ConfigError, UnreachableError
 from pytest_cdcperf.metrics.recorder import Counter, Trend
-from pytest_cdcperf.model.services import MongoAddress
 from pytest_cdcperf.redaction import redact
+from pytest_cdcperf.servers import MongoAddress
 
 MONGO_READ_DURATION = Trend("mongo_read_duration", unit="ms")
 MONGO_READ_ERRORS = Counter("mongo_read_errors")
@@ -232,7 +232,7 @@ class AsyncMongo:
         """The raw pymongo database of the address. What is done with it is not measured."""
         vu = current_vu()
         if vu is None or not vu.is_async:
-            raise WrongFaceError("mongo.aio works in the body of an async perf test only; elsewhere use mongo")
+            raise BlockingCallError("mongo.aio works in the body of an async perf test only; elsewhere use mongo")
         client: AsyncMongoClient[Document] | None = vu.shared.get(self)
         if client is None:
             client = AsyncMongoClient(self._address.uri, **_options(self._address.uri))

@@ -14,10 +14,10 @@ from pytest_cdcperf.cluster.messages import Auditing, ShareDone, Stop, ToControl
 from pytest_cdcperf.engine.failures import ExceptionRules
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
 from pytest_cdcperf.engine.whereabouts import Busy
+from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.share import WHOLE, Share
 from pytest_cdcperf.metrics.recorder import definitions
-from pytest_cdcperf.metrics.series import Window
-from pytest_cdcperf.model.load import Load
-from pytest_cdcperf.model.share import WHOLE, Share
+from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.redaction import known_secrets
 
 
@@ -36,7 +36,7 @@ def run_share(
     loads: Mapping[str, Load],
     body: Body,
     *,
-    run_id: str,
+    session_id: str,
     rules: ExceptionRules,
     link: Reporting,
     share: Share = WHOLE,
@@ -68,7 +68,7 @@ def run_share(
         return cut.is_set() or run.stop.exit_request is not None
 
     cut = threading.Event()
-    run = Run(loads, body, run_id=run_id, rules=rules, on_window=on_window, share=share, samplers=samplers)
+    run = Run(loads, body, session_id=session_id, rules=rules, on_window=on_window, share=share, samplers=samplers)
     spent_s = time.process_time()
     with link.stopping(on_stop):
         outcome = run.execute()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_cdcperf.metrics.series import Window, join
 from pytest_cdcperf.metrics.snapshot import Snapshot
+from pytest_cdcperf.metrics.timeline import Window, join
 
 PATIENCE_S = 5.0  # then the live view goes on without a worker that is behind
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pytest_cdcperf.cluster.messages import Plan, Serving
-from pytest_cdcperf.reporting.result import Live, RunResult
+from pytest_cdcperf.results.result import Live, RunResult
 
 
 class Host(Protocol):

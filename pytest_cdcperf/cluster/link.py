@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
-from pytest_cdcperf.cluster.controller import Controller
+from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.cluster.messages import (
     Answer,
     Arrived,
@@ -157,11 +157,11 @@ class Link:
                 raise GoneError("the controller is gone")
 
 
-def link_in_process(controller: Controller) -> Link:
+def link_in_process(coordinator: Coordinator) -> Link:
     """Return the link of the only worker, which is in the controller's own process."""
-    link = Link(ALONE, lambda message: controller.receive(ALONE, message))
-    controller.join(ALONE, link.deliver)
-    controller.admit([ALONE])
+    link = Link(ALONE, lambda message: coordinator.receive(ALONE, message))
+    coordinator.join(ALONE, link.deliver)
+    coordinator.admit([ALONE])
     return link
 
 

@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_cdcperf.cluster.shared import Call
-from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.judging.cause import DelayEvidence
+from pytest_cdcperf.cluster.shared_state import Call
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Threshold
+from pytest_cdcperf.load.base import Phase
+from pytest_cdcperf.load.share import Share
+from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
+from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.recorder import Definition
-from pytest_cdcperf.metrics.series import Window
-from pytest_cdcperf.model.load import Phase
-from pytest_cdcperf.model.services import Services
-from pytest_cdcperf.model.share import Share
-from pytest_cdcperf.reporting.result import RunFacts, RunResult
+from pytest_cdcperf.metrics.timeline import Window
+from pytest_cdcperf.results.result import RunFacts, RunResult
+from pytest_cdcperf.servers import Services
 
 
 @dataclass(frozen=True)

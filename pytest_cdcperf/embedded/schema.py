@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pytest_cdcperf.errors import StackError
-from pytest_cdcperf.model.services import PostgresAddress
+from pytest_cdcperf.servers import PostgresAddress
 
 _EXE = ".exe" if sys.platform == "win32" else ""
 # pg_dump --create and pg_dumpall change to another database, which nobody would capture.

@@ -13,7 +13,7 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError
 
 from pytest_cdcperf.embedded.documents import Change, Document, Write, id_of, unsent_columns, write_for
-from pytest_cdcperf.model.services import SET_ASIDE
+from pytest_cdcperf.servers import SET_ASIDE
 
 _RETRY_S = 0.2
 _LONGEST_WORDS = 300

@@ -21,11 +21,11 @@ import psutil
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.embedded.directory import remove_directory
 from pytest_cdcperf.embedded.exit_reason import exit_reason, log_reason
-from pytest_cdcperf.embedded.keeper import START_TIMEOUT_S, KeeperConfig, Ready
 from pytest_cdcperf.embedded.packages import require_packages
+from pytest_cdcperf.embedded.supervisor import START_TIMEOUT_S, KeeperConfig, Ready
 from pytest_cdcperf.errors import StackError
 from pytest_cdcperf.interpreter import environment, python_command
-from pytest_cdcperf.model.services import MongoAddress, PostgresAddress, Services
+from pytest_cdcperf.servers import MongoAddress, PostgresAddress, Services
 
 # The keeper keeps its own limit; this one is for a keeper that hangs.
 _KEEPER_PATIENCE_S = START_TIMEOUT_S + 30.0
@@ -145,7 +145,7 @@ class _KeeperProcess:
                 (log_dir / f"{name}.log").write_bytes(b"")
             with self._log.open("ab") as log:
                 self._process = subprocess.Popen(  # noqa: S603 - our own command
-                    python_command("pytest_cdcperf.embedded.keeper"),
+                    python_command("pytest_cdcperf.embedded.supervisor"),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,

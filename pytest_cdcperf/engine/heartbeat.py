@@ -19,10 +19,10 @@ import psutil  # not at its first use: that is when the load has begun
 
 from pytest_cdcperf.clock import Clock
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.engine.failures import is_library
+from pytest_cdcperf.engine.source_lines import is_library
 from pytest_cdcperf.engine.thread_start import start_thread
-from pytest_cdcperf.judging.cause import DelayEvidence
 from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from pytest_cdcperf.metrics.recorder import Recorder
 
 if TYPE_CHECKING:

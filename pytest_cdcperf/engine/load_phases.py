@@ -6,8 +6,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.snapshot import BY_TIME
-from pytest_cdcperf.model.load import Phase
 
 FOREVER_NS = 2**63  # compared with each iteration's start: whole numbers are faster
 

@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator
 from itertools import chain, islice, takewhile
 from typing import NamedTuple
 
-from pytest_cdcperf.engine.arrivals import planned_starts
-from pytest_cdcperf.engine.iterations import Iterations, RunContext
-from pytest_cdcperf.engine.pacing import Pacing, pacing_by_vu, vu_spans
+from pytest_cdcperf.engine.context import RunContext
+from pytest_cdcperf.engine.iterations import Iterations
 from pytest_cdcperf.engine.vu import VU
+from pytest_cdcperf.load.arrivals import planned_starts
+from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.closed import ClosedLoad, PerVUIterations, RampingVUs, SharedIterations
+from pytest_cdcperf.load.open import OpenLoad
+from pytest_cdcperf.load.pacing import Pacing, pacing_by_vu, vu_spans
+from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.model.load import ClosedLoad, Load, OpenLoad, PerVUIterations, RampingVUs, SharedIterations
-from pytest_cdcperf.model.share import Share
 from pytest_cdcperf.units import duration_s
 
 NewVU = Callable[[int], VU]

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any, Generic, NoReturn, TypeVar
 
-from pytest_cdcperf.engine.vu import CurrentVU, group
+from pytest_cdcperf.engine.body import group
+from pytest_cdcperf.engine.vu import CurrentVU
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics.recorder import Counter
 from pytest_cdcperf.metrics.snapshot import CounterState, Snapshot, State

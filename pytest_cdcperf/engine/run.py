@@ -11,26 +11,29 @@ from itertools import accumulate
 from typing import Protocol, cast
 
 from pytest_cdcperf.clock import Clock, MonotonicClock
-from pytest_cdcperf.engine.failures import ExceptionRules, FailureKind, Failures
+from pytest_cdcperf.engine.context import RunContext, StopSignal
+from pytest_cdcperf.engine.failures import ExceptionRules, Failures
 from pytest_cdcperf.engine.heartbeat import Heartbeat
-from pytest_cdcperf.engine.iterations import Iterations, RunContext, StopSignal
+from pytest_cdcperf.engine.iterations import Iterations
 from pytest_cdcperf.engine.latecomers import Latecomers
 from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.loops import ClosedLoop, Limit, Loop, NewVU, OpenLoop, new_loop
+from pytest_cdcperf.engine.resources import Resources
 from pytest_cdcperf.engine.sampling import sampling
 from pytest_cdcperf.engine.thread_start import thread_limits
 from pytest_cdcperf.engine.threads import ThreadRuntime
-from pytest_cdcperf.engine.vu import VU, Resources
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.engine.whereabouts import Busy, lasting_threads
 from pytest_cdcperf.errors import IterationTimeoutError, ThreadLimitError
+from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.phases import plan_phases
+from pytest_cdcperf.load.share import WHOLE, Share
 from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
-from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import Tags
-from pytest_cdcperf.model.load import Load
-from pytest_cdcperf.model.phases import plan_phases
-from pytest_cdcperf.model.share import WHOLE, Share
+from pytest_cdcperf.metrics.timeline import Window
 
 TICK_S = 1.0
 SLICE_S = 0.2  # a wait is not woken by a signal that its handler took
@@ -103,7 +106,7 @@ class Run:
         loads: Mapping[str, Load],
         body: Body,
         *,
-        run_id: str,
+        session_id: str,
         rules: ExceptionRules,
         on_window: Callable[[Window], None],
         share: Share = WHOLE,
@@ -112,7 +115,7 @@ class Run:
     ) -> None:
         self._loads = loads
         self._body = body
-        self._run_id = run_id
+        self._session_id = session_id
         self._rules = rules
         self._on_window = on_window
         self._share = share
@@ -216,7 +219,7 @@ class Run:
         def new_vu(number: int) -> VU:
             return VU(
                 first + number + 1,
-                run_id=self._run_id,
+                session_id=self._session_id,
                 scope=Scope(self._recorder, shared_tags),
                 vus=most,
                 shared=self._shared,

@@ -80,7 +80,7 @@ def sampling(samplers: Sequence[Callable[[], object]], scope: Scope) -> Iterator
         yield
         return
     over = threading.Event()
-    sampling_vu = VU(0, run_id="", scope=scope)  # with connections of its own, that can be cut as those of all VUs
+    sampling_vu = VU(0, session_id="", scope=scope)  # with connections of its own, that can be cut as those of all VUs
 
     def sample() -> None:
         with acting_as(sampling_vu):

@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable,
 from contextlib import suppress
 
 from pytest_cdcperf.clock import real_time as time
+from pytest_cdcperf.engine.context import RunContext
 from pytest_cdcperf.engine.executor import DaemonExecutor
 from pytest_cdcperf.engine.heartbeat import Heartbeat
-from pytest_cdcperf.engine.iterations import Iterations, RunContext
+from pytest_cdcperf.engine.iterations import Iterations
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
+from pytest_cdcperf.engine.resources import Resources
 from pytest_cdcperf.engine.thread_start import start_thread
-from pytest_cdcperf.engine.vu import Resources, acting_as
+from pytest_cdcperf.engine.vu import acting_as
 from pytest_cdcperf.engine.whereabouts import Busy, at_user_line, frames_of_task, frames_of_thread
 from pytest_cdcperf.errors import ThreadLimitError
 

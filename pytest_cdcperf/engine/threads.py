@@ -9,7 +9,8 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.engine.iterations import Iterations, RunContext
+from pytest_cdcperf.engine.context import RunContext
+from pytest_cdcperf.engine.iterations import Iterations
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.engine.vu import acting_as, refuse_awaitable

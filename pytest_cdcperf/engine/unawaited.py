@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pytest_cdcperf.engine.failures import is_library, is_ours
+from pytest_cdcperf.engine.source_lines import is_library, is_ours
 from pytest_cdcperf.engine.vu import current_vu
 from pytest_cdcperf.errors import NeverAwaitedError
 

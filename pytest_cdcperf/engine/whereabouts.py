@@ -10,7 +10,7 @@ from pathlib import Path
 from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
 
-from pytest_cdcperf.engine.failures import is_library, is_ours
+from pytest_cdcperf.engine.source_lines import is_library, is_ours
 
 if TYPE_CHECKING:
     import asyncio

@@ -7,14 +7,15 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from pytest_cdcperf.judging.evaluation import evaluate
 from pytest_cdcperf.judging.intervals import PhaseWindows, Precision, quantile_precision
 from pytest_cdcperf.judging.names import absence
 from pytest_cdcperf.judging.own_delay import TELLING, only_delays
-from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult, evaluate
+from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.phases import PhaseOf, PhaseSpan, Span, seconds_in, spans_of
-from pytest_cdcperf.metrics.series import Timeline, Window, join
 from pytest_cdcperf.metrics.snapshot import ALIASES, BY_TIME, Snapshot
+from pytest_cdcperf.metrics.timeline import Timeline, Window, join
 
 _UPPER = {"<", "<="}
 _EQUAL = {"==", "===", "!="}

@@ -7,7 +7,7 @@ larger. It is an upper bound within a factor of about two, not a correction: no 
 
 from __future__ import annotations
 
-from pytest_cdcperf.judging.threshold import aggregate_of
+from pytest_cdcperf.judging.evaluation import aggregate_of
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import definition

@@ -9,8 +9,8 @@ from enum import StrEnum
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.judging.words import reason
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, Snapshot
+from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import figure, figures_apart
 
 _UNDECIDED = {Outcome.TOO_FEW, Outcome.INCONCLUSIVE, Outcome.NOT_JUDGED}

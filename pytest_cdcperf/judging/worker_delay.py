@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pytest_cdcperf.judging.cause import DelayEvidence
 from pytest_cdcperf.judging.own_delay import lost_s, only_delays, own_delay_ms
 from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import Snapshot
+from pytest_cdcperf.metrics.timeline import Window
 
 WHOLE_RUN = ""
 _SHORTEST_S = 1.0  # one late beat is no share of a run that is over in an instant

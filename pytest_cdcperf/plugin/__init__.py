@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_cdcperf.plugin import options
-from pytest_cdcperf.plugin.driver import drives_load
+from pytest_cdcperf.plugin.load_tests import uses_load_fixture
 
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.session import PerfSession  # named in strings below
-    from pytest_cdcperf.plugin.xdist import FanOut  # noqa: F401
+    from pytest_cdcperf.plugin.xdist.controller import FanOut  # noqa: F401
 
 pytest_plugins = ("pytest_cdcperf.plugin.fixtures",)
 
@@ -107,7 +107,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _adopted(item: object, config: pytest.Config) -> object:
     if not isinstance(item, pytest.Function):
         return item
-    if item.get_closest_marker("perf") is None and not drives_load(item):
+    if item.get_closest_marker("perf") is None and not uses_load_fixture(item):
         return item
     session = config.stash.get(session_key, None)
     if session is None:
@@ -126,9 +126,10 @@ def begin_session(config: pytest.Config) -> PerfSession:
     known = config.stash.get(session_key, None)
     if known is not None:
         return known
-    from pytest_cdcperf.plugin import settings, xdist  # noqa: PLC0415
+    from pytest_cdcperf.plugin import settings  # noqa: PLC0415
     from pytest_cdcperf.plugin.reports import clean_reports  # noqa: PLC0415
     from pytest_cdcperf.plugin.session import PerfSession  # noqa: PLC0415
+    from pytest_cdcperf.plugin.xdist import controller as xdist  # noqa: PLC0415
 
     seat, fan_out = xdist.seat_of(config), config.stash.get(fan_out_key, None)
     session = PerfSession(
@@ -146,7 +147,7 @@ def begin_session(config: pytest.Config) -> PerfSession:
 
 
 def _fan_out(config: pytest.Config) -> None:
-    from pytest_cdcperf.plugin import xdist  # noqa: PLC0415
+    from pytest_cdcperf.plugin.xdist import controller as xdist  # noqa: PLC0415
 
     if xdist.distributes(config):
         config.stash[fan_out_key] = fan_out = xdist.FanOut(config, lambda: begin_session(config))

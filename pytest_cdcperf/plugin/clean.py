@@ -1,4 +1,4 @@
-"""``pytest --perf-clean=RUN_ID``: removes what a killed run left in the source."""
+"""``pytest --perf-clean=SESSION_ID``: removes what a killed run left in the source."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import pytest
 
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.errors import CdcperfError, shown
-from pytest_cdcperf.model.services import services_from_environment
 from pytest_cdcperf.plugin import settings as configuration
-from pytest_cdcperf.plugin.results import is_run_id
-from pytest_cdcperf.reporting.printable import one_line, printable
+from pytest_cdcperf.plugin.results import is_session_id
+from pytest_cdcperf.printable import one_line, printable
+from pytest_cdcperf.servers import services_from_environment
 
 
 def clean(config: pytest.Config) -> int:
     """Ask every ``pytest_cdcperf_clean`` hook to remove its rows of the run; return pytest's exit code."""
-    run_id = str(config.getoption("perf_clean"))
-    if not is_run_id(run_id):  # hooks may put it into a pattern
+    session_id = str(config.getoption("perf_clean"))
+    if not is_session_id(session_id):  # hooks may put it into a pattern
         raise pytest.UsageError(
-            f"--perf-clean={shown(run_id)} is not a valid run id; allowed: eight hexadecimal digits, as in the summary"
+            f"--perf-clean={shown(session_id)} is not a valid session id; allowed: eight hexadecimal digits"
         )
     settings = configuration.resolve(config)
     if not settings.external:
@@ -30,7 +30,7 @@ def clean(config: pytest.Config) -> int:
         pg = Postgres(services_from_environment(os.environ).postgres, options=settings.postgres)
         pg.ping()
         try:
-            removed = config.hook.pytest_cdcperf_clean(run_id=run_id, pg=pg)
+            removed = config.hook.pytest_cdcperf_clean(session_id=session_id, pg=pg)
         finally:
             pg.close()
     except CdcperfError as error:
@@ -40,5 +40,5 @@ def clean(config: pytest.Config) -> int:
             "--perf-clean: no conftest.py implements pytest_cdcperf_clean; name the tests' directory"
         )
     count = sum(count or 0 for count in removed)
-    print(one_line(f"cdcperf: removed {count} rows of run {run_id} at {pg.address}"))  # noqa: T201
+    print(one_line(f"cdcperf: removed {count} rows of session {session_id} at {pg.address}"))  # noqa: T201
     return int(pytest.ExitCode.OK)

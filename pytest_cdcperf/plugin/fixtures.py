@@ -12,16 +12,16 @@ from pytest_cdcperf.interpreter import standard_library_first
 
 if TYPE_CHECKING:
     from pytest_cdcperf.cdc.expect import Cdc
-    from pytest_cdcperf.clients.grpc import GrpcClient
-    from pytest_cdcperf.clients.http import HttpClient
+    from pytest_cdcperf.clients.grpc.client import GrpcClient
+    from pytest_cdcperf.clients.http.client import HttpClient
+    from pytest_cdcperf.clients.http.requests_session import PerVUSession
     from pytest_cdcperf.clients.mongo import Mongo
     from pytest_cdcperf.clients.postgres import Postgres
-    from pytest_cdcperf.clients.requests_session import PerVUSession
-    from pytest_cdcperf.cluster.shared import Shared
+    from pytest_cdcperf.cluster.shared_state import Shared
     from pytest_cdcperf.engine.vu import CurrentVU
-    from pytest_cdcperf.model.services import Services
-    from pytest_cdcperf.plugin.load_runner import LoadRunner
+    from pytest_cdcperf.plugin.load_fixture import LoadRunner
     from pytest_cdcperf.plugin.session import PerfSession
+    from pytest_cdcperf.servers import Services
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def _cdcperf_mongo(_cdcperf_services: Services, _cdcperf_session: PerfSession) -
 @pytest.fixture(scope="session")
 def _cdcperf_grpc(pytestconfig: pytest.Config, _cdcperf_clean_reports: None) -> Iterator[GrpcClient]:
     with standard_library_first():
-        from pytest_cdcperf.clients.grpc import GrpcClient  # noqa: PLC0415  # a driver: 100 ms
+        from pytest_cdcperf.clients.grpc.client import GrpcClient  # noqa: PLC0415  # a driver: 100 ms
 
     with closing(GrpcClient(pytestconfig.rootpath)) as client:
         yield client
@@ -119,7 +119,7 @@ def _cdcperf_cdc(_cdcperf_pg: Postgres, _cdcperf_mongo: Mongo, _cdcperf_session:
 @pytest.fixture(scope="session")
 def _cdcperf_http(_cdcperf_clean_reports: None) -> Iterator[HttpClient]:
     with standard_library_first():
-        from pytest_cdcperf.clients.http import HttpClient  # noqa: PLC0415  # a driver: 20 ms
+        from pytest_cdcperf.clients.http.client import HttpClient  # noqa: PLC0415  # a driver: 20 ms
 
     with closing(HttpClient()) as client:
         yield client
@@ -128,7 +128,7 @@ def _cdcperf_http(_cdcperf_clean_reports: None) -> Iterator[HttpClient]:
 @pytest.fixture(scope="session")
 def _cdcperf_requests(_cdcperf_clean_reports: None) -> Iterator[PerVUSession]:
     with standard_library_first():
-        from pytest_cdcperf.clients.requests_session import PerVUSession  # noqa: PLC0415  # requests: 100 ms
+        from pytest_cdcperf.clients.http.requests_session import PerVUSession  # noqa: PLC0415  # requests: 100 ms
 
     with closing(PerVUSession()) as session:
         yield session
@@ -173,14 +173,14 @@ def requests_session(_cdcperf_requests: PerVUSession) -> PerVUSession:
 @pytest.fixture
 def load(request: pytest.FixtureRequest) -> LoadRunner:
     """Load by hand: ``load.run(body, ConstantVUs(...))`` returns a result to assert on."""
-    from pytest_cdcperf.plugin.load_runner import LoadRunner  # noqa: PLC0415
+    from pytest_cdcperf.plugin.load_fixture import LoadRunner  # noqa: PLC0415
 
     return LoadRunner(request.node)
 
 
 @pytest.fixture(scope="session")
 def vu() -> CurrentVU:
-    """The virtual user that runs the body: id, iteration, random, state, run_id."""
+    """The virtual user that runs the body: id, iteration, random, state, session_id."""
     from pytest_cdcperf.engine.vu import CurrentVU  # noqa: PLC0415
 
     return CurrentVU()
@@ -193,6 +193,6 @@ def shared(_cdcperf_session: PerfSession) -> Shared:
 
 
 @pytest.fixture(scope="session")
-def perf_run_id(_cdcperf_session: PerfSession) -> str:
-    """The id of this run: in every result, and to be in every row that a scenario writes."""
-    return _cdcperf_session.run_id
+def perf_session_id(_cdcperf_session: PerfSession) -> str:
+    """The id of this session: in every result, and to be in every row that a scenario writes."""
+    return _cdcperf_session.session_id

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_cdcperf.errors import shown
 from pytest_cdcperf.judging.names import alike
+from pytest_cdcperf.load.overrides import Overrides
 from pytest_cdcperf.metrics.recorder import definition, definitions
-from pytest_cdcperf.model.overrides import Overrides
-from pytest_cdcperf.plugin.driver import drives_load
-from pytest_cdcperf.reporting.printable import short_name
+from pytest_cdcperf.plugin.load_tests import uses_load_fixture
+from pytest_cdcperf.printable import short_name
 
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.item import PerfFunction
@@ -72,7 +72,7 @@ def hints(items: Sequence[PerfFunction], overrides: Overrides) -> list[str]:
     """Return a line for each option that changes nothing and each limit whose metric nobody knows, with the tests."""
     about: dict[str, list[str]] = {}
     for item in items:
-        if not drives_load(item):  # else its loads and limits are not known yet
+        if not uses_load_fixture(item):  # else its loads and limits are not known yet
             idle = () if item.marker.gate else overrides.without_effect(item.spec.loads)
             for hint in (*idle, *_unknown_metrics(item)):
                 about.setdefault(hint, []).append(item.name)

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from pytest_cdcperf.clients.postgres import Postgres
 
 
-def pytest_cdcperf_clean(run_id: str, pg: Postgres) -> int | None:
-    """Remove the rows that the run *run_id* left behind; return how many.
+def pytest_cdcperf_clean(session_id: str, pg: Postgres) -> int | None:
+    """Remove the rows that the run *session_id* left behind; return how many.
 
-    Called for ``pytest --perf-clean=RUN_ID``, with the servers that the other options choose.
+    Called for ``pytest --perf-clean=SESSION_ID``, with the servers that the other options choose.
     """

@@ -10,8 +10,8 @@ from pytest_cdcperf.cluster.messages import Plan, Serving
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.plugin.junit import add_to_suite
 from pytest_cdcperf.plugin.results import REMEDY
-from pytest_cdcperf.reporting.json import write_result
-from pytest_cdcperf.reporting.result import Live, RunResult
+from pytest_cdcperf.results.json import write_result
+from pytest_cdcperf.results.result import Live, RunResult
 
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.session import PerfSession

@@ -29,8 +29,8 @@ import pytest
 from _pytest.outcomes import OutcomeException
 
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.plugin.driver import runs_load
-from pytest_cdcperf.reporting.printable import one_line
+from pytest_cdcperf.plugin.load_tests import runs_under_load
+from pytest_cdcperf.printable import one_line
 
 TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 ENDING = (signal.SIGINT, *TERMINATING)
@@ -138,14 +138,14 @@ class Interruption:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
         """Let signals interrupt set-up. Called for each test, in the main thread, next to what sets it up."""
-        with self.at(Place.LOAD_TEST if runs_load(item) else Place.TEST):
+        with self.at(Place.LOAD_TEST if runs_under_load(item) else Place.TEST):
             self._take_effect(item)
             yield
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
         """Let signals interrupt the test's code. Called in the main thread, next to what calls it."""
-        with self.at(Place.LOAD_TEST if runs_load(item) else Place.TEST):
+        with self.at(Place.LOAD_TEST if runs_under_load(item) else Place.TEST):
             self._take_effect(item)
             yield
 
@@ -181,7 +181,7 @@ class Interruption:
 
     def _take_effect(self, item: pytest.Item) -> None:
         # What came while the last test was attended to, and there was no other test to be expected.
-        if self.reason and not runs_load(item):
+        if self.reason and not runs_under_load(item):
             pytest.exit(self.reason)
         if self.reason:
             pytest.skip(f"not begun: the session ends after {self.reason}")

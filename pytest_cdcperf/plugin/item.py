@@ -15,13 +15,13 @@ from _pytest.nodes import Node
 from pytest_cdcperf.cluster.messages import LoadTest
 from pytest_cdcperf.errors import CdcperfError, ConfigError
 from pytest_cdcperf.judging.threshold import merge_thresholds
-from pytest_cdcperf.model.load import Load
-from pytest_cdcperf.model.profiles import DEFAULT_PROFILE, LONGEST_UNASKED_S, canonical
-from pytest_cdcperf.model.spec import MarkerSpec, PerfSpec
-from pytest_cdcperf.plugin.driver import drives_load
+from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.profiles import DEFAULT_PROFILE, LONGEST_UNASKED_S, canonical
+from pytest_cdcperf.plugin.load_tests import uses_load_fixture
 from pytest_cdcperf.plugin.marker import marker_spec
 from pytest_cdcperf.plugin.settings import Mode, Settings
-from pytest_cdcperf.reporting.result import RunResult
+from pytest_cdcperf.results.result import RunResult
+from pytest_cdcperf.spec import MarkerSpec, PerfSpec
 from pytest_cdcperf.units import format_duration
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class PerfFunction(pytest.Function):
     perf_session: PerfSession
     marker: MarkerSpec
     spec: PerfSpec
-    runs_load: bool
+    runs_under_load: bool
     results: list[RunResult]
     refused: str = ""  # why the load cannot run
     _has_run = False
@@ -68,7 +68,7 @@ class PerfFunction(pytest.Function):
         """Return what the controller has to know of it; *index* is its place in the collection."""
         limits = ", ".join(map(str, self.spec.thresholds))
         # The body of a test that drives the load itself is run by every worker: its loads are not known yet.
-        vus = 0 if drives_load(self) else max(load.most_vus for load in self.spec.loads.values())
+        vus = 0 if uses_load_fixture(self) else max(load.most_vus for load in self.spec.loads.values())
         spec = f"{self.spec.load_in_words}; limits: {limits or 'none'}; error_rate {self.spec.error_rate:g}"
         return LoadTest(index, self.nodeid, spec, vus, self.marker.gate)
 
@@ -88,7 +88,7 @@ class PerfFunction(pytest.Function):
 
         A load runs once. Whoever runs the test again, as plugins do until it passes, gets the same outcome again.
         """
-        if not self.runs_load:
+        if not self.runs_under_load:
             self._run()
         elif not self._has_run:
             self._has_run = True
@@ -105,9 +105,9 @@ class PerfFunction(pytest.Function):
             pytest.fail(self.refused, pytrace=False)
         from pytest_cdcperf.plugin import running  # noqa: PLC0415  # the engine, at the first perf test
 
-        if drives_load(self):
+        if uses_load_fixture(self):
             super().runtest()  # the body says itself what runs, through the fixture
-        elif self.runs_load:
+        elif self.runs_under_load:
             running.run_load(self)
         else:
             running.run_once(self)
@@ -118,7 +118,7 @@ class PerfFunction(pytest.Function):
         shown = super()._traceback_filter(excinfo)
         if not isinstance(excinfo.value, CdcperfError) or self.config.getoption("fulltrace", False):
             return shown
-        from pytest_cdcperf.engine.failures import is_ours  # noqa: PLC0415  # the engine is loaded where it is used
+        from pytest_cdcperf.engine.source_lines import is_ours  # noqa: PLC0415  # the engine is loaded where it is used
 
         return shown.filter(lambda entry: not is_ours(str(entry.path))) or shown
 
@@ -134,13 +134,13 @@ def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
         spec = _resolve(item, marker, session.settings)
     except ConfigError as error:
         raise pytest.Collector.CollectError(_lines(item, error.faults)) from None
-    runs_load = _runs_load(item, spec, marker, session.settings)
-    if runs_load and not drives_load(item):
+    runs_under_load = _runs_load(item, spec, marker, session.settings)
+    if runs_under_load and not uses_load_fixture(item):
         faults += load_faults(item, spec)
     if faults:
         raise pytest.Collector.CollectError(_lines(item, faults))
     elsewhere = _async_fixtures(item)
-    if elsewhere and not runs_load and _is_run_by_others(item):
+    if elsewhere and not runs_under_load and _is_run_by_others(item):
         return _left_to_others(item, session)
     perf: PerfFunction = PerfFunction.from_parent(
         item.parent,
@@ -152,8 +152,14 @@ def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
         originalname=item.originalname,
     )
     perf.own_markers[:] = item.own_markers
-    perf.perf_session, perf.marker, perf.spec, perf.runs_load, perf.results = session, marker, spec, runs_load, []
-    if runs_load:
+    perf.perf_session, perf.marker, perf.spec, perf.runs_under_load, perf.results = (
+        session,
+        marker,
+        spec,
+        runs_under_load,
+        [],
+    )
+    if runs_under_load:
         _restrain(perf, session)
         perf.refused = "\n".join(_on_another_loop(item, name) for name in elsewhere)
     return perf
@@ -164,7 +170,7 @@ def _left_to_others(item: pytest.Function, session: PerfSession) -> pytest.Funct
     from pytest_cdcperf.plugin.running import as_iteration  # noqa: PLC0415  # the engine, at the first perf test
 
     item.perf_session = session  # type: ignore[attr-defined]  # it is seen to
-    item.obj = as_iteration(item.obj, session.run_id)
+    item.obj = as_iteration(item.obj, session.session_id)
     return item
 
 

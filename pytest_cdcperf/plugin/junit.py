@@ -10,7 +10,7 @@ import pytest
 from _pytest.junitxml import xml_key
 
 from pytest_cdcperf.reporting.properties import properties
-from pytest_cdcperf.reporting.result import RunResult
+from pytest_cdcperf.results.result import RunResult
 
 
 def belongs_to_case(config: pytest.Config) -> bool:

@@ -10,8 +10,8 @@ import pytest
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Limits
-from pytest_cdcperf.model.load import Load
-from pytest_cdcperf.model.spec import MarkerSpec, parse_marker
+from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.spec import MarkerSpec, parse_marker
 
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 

@@ -7,7 +7,7 @@ import os
 import pytest
 from _pytest.reports import CollectErrorRepr
 
-from pytest_cdcperf.engine.failures import is_library
+from pytest_cdcperf.engine.source_lines import is_library
 from pytest_cdcperf.errors import ConfigError
 
 

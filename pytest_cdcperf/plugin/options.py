@@ -39,7 +39,7 @@ def add_options(parser: pytest.Parser) -> None:
     add("--perf-thresholds", metavar="FILE", default=None, help="TOML or JSON with limits by profile and metric")
     add("--perf-on-unfit", metavar="WHAT", default=None, help="an unfit load generator: fail (default) or warn")
     add("--perf-stack", metavar="WHICH", default=None, help="embedded (default) or external: the environment's servers")
-    add("--perf-clean", metavar="RUN_ID", default=None, help="remove the rows that a killed run left, and end")
+    add("--perf-clean", metavar="SESSION_ID", default=None, help="remove the rows that a killed run left, and end")
 
 
 def register_markers(config: pytest.Config) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from _pytest._code.code import ReprFuncArgs, TerminalRepr
 
+from pytest_cdcperf.printable import printable_report
 from pytest_cdcperf.redaction import forget_secrets, redact, redact_known
-from pytest_cdcperf.reporting.printable import printable_report
 
 _NAME = "cdcperf-reports"
 _OURS = "_cdcperf_"  # how the names of our own fixtures begin

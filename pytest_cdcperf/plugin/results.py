@@ -1,4 +1,4 @@
-"""Where a run's files go: ``perf-results/<timestamp>-<id>/``."""
+"""Where a session's files go: ``perf-results/<timestamp>-<id>/``."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from pytest_cdcperf.errors import ConfigError
 REMEDY = "set RESULTS_DIR to a directory that can"
 
 
-class RunName(NamedTuple):
-    """What tells a session's run from all others: the same in all its processes."""
+class SessionName(NamedTuple):
+    """What tells a session from all others: the same in all its processes."""
 
-    run_id: str
+    session_id: str
     started: str
 
     @classmethod
-    def new(cls) -> RunName:
-        """Return the name of a run that starts now."""
+    def new(cls) -> SessionName:
+        """Return the name of a session that starts now."""
         return cls(secrets.token_hex(4), time.strftime("%Y%m%d-%H%M%S"))
 
 
-def is_run_id(text: str) -> bool:
-    """Whether *text* is what a run may be called."""
+def is_session_id(text: str) -> bool:
+    """Whether *text* can be the id of a session."""
     return re.fullmatch("[0-9a-f]{8}", text) is not None
 
 
 class ResultsDirectory:
     """One directory for all that a session leaves behind, made when the first thing is written."""
 
-    def __init__(self, parent: Path, run: RunName) -> None:
+    def __init__(self, parent: Path, run: SessionName) -> None:
         self._parent = parent
         self._pointed_at = False
-        self.planned = parent / f"{run.started}-{run.run_id}"
+        self.planned = parent / f"{run.started}-{run.session_id}"
 
     def check(self) -> None:
         """Make sure that results can be written, before anything is measured.

@@ -24,17 +24,17 @@ from pytest_cdcperf.engine.unawaited import failing_unawaited
 from pytest_cdcperf.engine.vu import VU, acting_as, refuse_awaitable
 from pytest_cdcperf.errors import RefusedError
 from pytest_cdcperf.judging.verdict import Verdict
+from pytest_cdcperf.load.phases import plan_phases
 from pytest_cdcperf.metrics.recorder import Recorder, Scope, definitions
 from pytest_cdcperf.metrics.snapshot import RateState
-from pytest_cdcperf.model.phases import plan_phases
-from pytest_cdcperf.model.spec import PerfSpec
 from pytest_cdcperf.plugin.interruption import Place
 from pytest_cdcperf.plugin.junit import belongs_to_case
-from pytest_cdcperf.plugin.restraint import restrained
-from pytest_cdcperf.reporting.printable import one_line, printable, short_name
+from pytest_cdcperf.plugin.load_guards import restrained
+from pytest_cdcperf.printable import one_line, printable, short_name
 from pytest_cdcperf.reporting.properties import properties
-from pytest_cdcperf.reporting.result import RunFacts, RunResult
 from pytest_cdcperf.reporting.terminal import verdict_lines
+from pytest_cdcperf.results.result import RunFacts, RunResult
+from pytest_cdcperf.spec import PerfSpec
 
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.item import PerfFunction
@@ -51,15 +51,15 @@ def run_once(item: PerfFunction) -> None:
     __tracebackhide__ = True
     if item.is_async:
         arguments = item.arguments
-        call_once(lambda: item.obj(**arguments), item.perf_session.run_id, is_async=True)
+        call_once(lambda: item.obj(**arguments), item.perf_session.session_id, is_async=True)
     else:
-        call_once(lambda: item.ihook.pytest_pyfunc_call(pyfuncitem=item), item.perf_session.run_id, is_async=False)
+        call_once(lambda: item.ihook.pytest_pyfunc_call(pyfuncitem=item), item.perf_session.session_id, is_async=False)
 
 
-def call_once(body: Callable[[], Any], run_id: str, *, is_async: bool) -> None:
+def call_once(body: Callable[[], Any], session_id: str, *, is_async: bool) -> None:
     """Call *body* as the only iteration of the only VU, in this thread."""
     __tracebackhide__ = True
-    vu = VU(1, run_id=run_id, scope=Scope(Recorder()), is_async=is_async)
+    vu = VU(1, session_id=session_id, scope=Scope(Recorder()), is_async=is_async)
     with failing_unawaited():
         if is_async:
             _await_once(body, vu)
@@ -73,13 +73,13 @@ def call_once(body: Callable[[], Any], run_id: str, *, is_async: bool) -> None:
     _fail_where_faulty(vu)
 
 
-def as_iteration(body: Callable[..., Awaitable[Any]], run_id: str) -> Callable[..., Awaitable[None]]:
+def as_iteration(body: Callable[..., Awaitable[Any]], session_id: str) -> Callable[..., Awaitable[None]]:
     """Return *body* as the only iteration of the only VU, to be awaited on whichever loop of asyncio."""
 
     @wraps(body)
     async def once(*arguments: Any, **named: Any) -> None:
         __tracebackhide__ = True
-        vu = VU(1, run_id=run_id, scope=Scope(Recorder()), is_async=True)
+        vu = VU(1, session_id=session_id, scope=Scope(Recorder()), is_async=True)
         with failing_unawaited():
             await _iterate(lambda: body(*arguments, **named), vu)
         _fail_where_faulty(vu)
@@ -164,7 +164,7 @@ def _measure(item: PerfFunction, spec: PerfSpec, body: Body, plan: Plan) -> tupl
             item.nodeid,
             spec.loads,
             body,
-            run_id=session.run_id,
+            session_id=session.session_id,
             rules=ExceptionRules(_classify, _describe),
             link=session.link,
             share=start.share,
@@ -193,7 +193,7 @@ def _plan(item: PerfFunction, spec: PerfSpec, name: str, call: int) -> Plan:
     session = item.perf_session
     heeded = session.surroundings(item.fixturenames)
     facts = RunFacts(
-        run_id=session.run_id,
+        session_id=session.session_id,
         test=f"{item.nodeid}::{name}" if name else item.nodeid,
         title=(item.obj.__doc__ or "").strip().partition("\n")[0],
         profile=spec.profile,

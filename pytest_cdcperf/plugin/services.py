@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from pytest_cdcperf.cluster.messages import Serving
 from pytest_cdcperf.errors import CdcperfError
 from pytest_cdcperf.interpreter import standard_library_first
-from pytest_cdcperf.model.services import Services, services_from_environment
-from pytest_cdcperf.model.text_file import read_text
 from pytest_cdcperf.plugin.settings import Settings
+from pytest_cdcperf.servers import Services, services_from_environment
+from pytest_cdcperf.text_file import read_text
 
 if TYPE_CHECKING:
     from pytest_cdcperf.embedded.stack import EmbeddedStack

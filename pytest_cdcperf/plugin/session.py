@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest import runner
 
-from pytest_cdcperf.cluster.controller import Controller
+from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.cluster.link import Channel, link_in_process, link_over
 from pytest_cdcperf.cluster.messages import Interrupted, ServicesWanted
-from pytest_cdcperf.cluster.shared import Shared
-from pytest_cdcperf.model.overrides import Overrides
-from pytest_cdcperf.model.profiles import canonical
+from pytest_cdcperf.cluster.shared_state import Shared
+from pytest_cdcperf.load.overrides import Overrides
+from pytest_cdcperf.load.profiles import canonical
 from pytest_cdcperf.plugin import item as items_module
-from pytest_cdcperf.plugin.driver import runs_load
 from pytest_cdcperf.plugin.health import HealthFiles
 from pytest_cdcperf.plugin.hints import hints
 from pytest_cdcperf.plugin.host import SessionHost
 from pytest_cdcperf.plugin.interruption import Interruption
 from pytest_cdcperf.plugin.item import PerfFunction
+from pytest_cdcperf.plugin.load_tests import runs_under_load
 from pytest_cdcperf.plugin.progress import LastingStream, Progress
-from pytest_cdcperf.plugin.results import ResultsDirectory, RunName
+from pytest_cdcperf.plugin.results import ResultsDirectory, SessionName
 from pytest_cdcperf.plugin.services import SessionServices
 from pytest_cdcperf.plugin.settings import Mode, Settings
 from pytest_cdcperf.plugin.surroundings import taken_over
-from pytest_cdcperf.reporting.printable import one_line, short_name
-from pytest_cdcperf.reporting.result import RunResult
+from pytest_cdcperf.printable import one_line, short_name
 from pytest_cdcperf.reporting.terminal import session_table, summary, verdict_colour, verdict_lines
+from pytest_cdcperf.results.result import RunResult
 
 if TYPE_CHECKING:
     from pytest_cdcperf.cdc.expect import Cdc
@@ -45,7 +45,7 @@ class Seat:
     worker: str
     workers: int
     channel: Channel
-    run: RunName
+    run: SessionName
 
 
 class PerfSession:
@@ -60,18 +60,18 @@ class PerfSession:
         settings: Settings,
         stdout: int | None,
         seat: Seat | None = None,
-        run: RunName | None = None,
+        run: SessionName | None = None,
     ) -> None:
         self.config = config
         self.settings = settings
         self.seat = seat
-        run = run or (RunName.new() if seat is None else seat.run)
-        self.run_id = run.run_id
+        run = run or (SessionName.new() if seat is None else seat.run)
+        self.session_id = run.session_id
         self.directory = ResultsDirectory(settings.results, run)
         self.progress = Progress(stdout)
         self.host = SessionHost(self)
-        self.controller = Controller(self.host)
-        self.link = link_in_process(self.controller) if seat is None else link_over(seat.channel, seat.worker)
+        self.coordinator = Coordinator(self.host)
+        self.link = link_in_process(self.coordinator) if seat is None else link_over(seat.channel, seat.worker)
         self.interruption = Interruption(self._on_signal)
         if seat is not None:
             self.link.on_interrupted = self.interruption.on_told
@@ -81,7 +81,7 @@ class PerfSession:
             self._log_directory,
             self.progress.begin,
             None if seat is None else lambda: self.link.ask(ServicesWanted()),
-            self.controller.fail,
+            self.coordinator.fail,
         )
         self.results: list[RunResult] = []
         self.samplers: list[Callable[[], object]] = []
@@ -161,13 +161,13 @@ class PerfSession:
         yield
         if self.settings.exclusive:
             self._keep_only_asked(items)
-        if any(runs_load(item) and item.nodeid not in gates for item in items):
+        if any(runs_under_load(item) and item.nodeid not in gates for item in items):
             items[:] = [*gates.values(), *(item for item in items if item.nodeid not in gates)]
             self._count_as_selected({*gates})
         self._uncount(unasked.difference(items))
         self._selected = [item for item in items if isinstance(item, PerfFunction)]
         self._plain = sum(self._is_marked_only(item) for item in items)
-        if any(item.runs_load for item in self._selected):
+        if any(item.runs_under_load for item in self._selected):
             self.expect_load()
 
     def _is_marked_only(self, item: pytest.Item) -> bool:
@@ -185,7 +185,7 @@ class PerfSession:
             reporter._numcollected -= len(items)  # noqa: SLF001  # or "collected 9 items" counts what is not asked for
 
     def _keep_only_asked(self, items: list[pytest.Item]) -> None:
-        kept = [item for item in items if isinstance(item, PerfFunction) and item.runs_load]
+        kept = [item for item in items if isinstance(item, PerfFunction) and item.runs_under_load]
         dropped = [item for item in items if item not in kept]
         if dropped:
             self.config.hook.pytest_deselected(items=dropped)
@@ -193,7 +193,7 @@ class PerfSession:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Let nothing be lost from now on, where there is load to run. Called once all tests are chosen."""
-        if any(item.runs_load for item in self._selected) and not self.config.getoption("collectonly"):
+        if any(item.runs_under_load for item in self._selected) and not self.config.getoption("collectonly"):
             self.attend(session)
 
     def attend(self, session: pytest.Session) -> None:
@@ -223,12 +223,12 @@ class PerfSession:
         plain = [f"cdcperf: {_tests(self._plain)} with an asked profile but without @perf: run as plain tests"]
         if not self._selected:
             return plain if self._plain else []
-        loaded = [item for item in self._selected if item.runs_load]
+        loaded = [item for item in self._selected if item.runs_under_load]
         mode = f"load ({self.settings.mode_reason})" if self.loads else f"once ({self.settings.mode_reason})"
         stack = "external servers of the environment" if self.settings.external else "embedded stack, at the first need"
         lines = [
             f"cdcperf: {_tests(len(self._selected), 'perf ')}, mode {mode}",
-            f"cdcperf: {stack}; run {self.run_id}",
+            f"cdcperf: {stack}; session {self.session_id}",
         ]
         if heeded := self.surroundings({name for item in self._selected for name in item.fixturenames}):
             lines.append(f"cdcperf: of the environment: {', '.join(heeded)}")
@@ -253,7 +253,7 @@ class PerfSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Run a perf test under load as pytest itself does, not as plugins that run a failed test again."""
-        return runner.pytest_runtest_protocol(item, nextitem) if runs_load(item) else None
+        return runner.pytest_runtest_protocol(item, nextitem) if runs_under_load(item) else None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -311,8 +311,8 @@ class PerfSession:
         if not self.settings.external:
             return ""
         where = dict.fromkeys(argument.partition("::")[0] for argument in self.config.args)
-        command = " ".join(["pytest", *where, "--perf-stack=external", f"--perf-clean={self.run_id}"])
-        return f"rows of run {self.run_id} may be left on the servers; remove them: {command}"
+        command = " ".join(["pytest", *where, "--perf-stack=external", f"--perf-clean={self.session_id}"])
+        return f"rows of session {self.session_id} may be left on the servers; remove them: {command}"
 
     def _print_summary(self) -> None:
         tr = self.config.pluginmanager.getplugin("terminalreporter")

@@ -20,13 +20,13 @@ from _pytest.mark.expression import Expression
 
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.threshold import Threshold
-from pytest_cdcperf.model.load import Load
-from pytest_cdcperf.model.overrides import Overrides
-from pytest_cdcperf.model.postgres_options import AUTO, NEVER, PostgresOptions
-from pytest_cdcperf.model.profiles import canonical, profiles_from_config
-from pytest_cdcperf.model.text_file import read_text
-from pytest_cdcperf.model.threshold_file import read_thresholds
-from pytest_cdcperf.reporting.printable import one_line
+from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.overrides import Overrides
+from pytest_cdcperf.load.profiles import canonical, profiles_from_config
+from pytest_cdcperf.printable import one_line
+from pytest_cdcperf.servers import AUTO, NEVER, PostgresOptions
+from pytest_cdcperf.text_file import read_text
+from pytest_cdcperf.threshold_file import read_thresholds
 
 _KEYS = ("stack", "on_unfit", "results", "health", "profiles", "embedded", "postgres")
 _EMBEDDED_KEYS = ("schema", "collections")

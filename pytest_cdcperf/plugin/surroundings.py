@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 
-from pytest_cdcperf.clients.http_call import shown
+from pytest_cdcperf.clients.http.call import shown
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.model.services import services_from_environment
 from pytest_cdcperf.redaction import MASK, hide, is_secret, redact
+from pytest_cdcperf.servers import services_from_environment
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
 _EXEMPT = ("no_proxy", "no_grpc_proxy")

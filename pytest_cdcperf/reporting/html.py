@@ -10,10 +10,10 @@ from html import escape
 
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState
-from pytest_cdcperf.reporting.result import RunResult
+from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.reporting.terminal import summary, verdict_lines
+from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.units import figure
 
 _WIDTH, _HEIGHT = 640, 180

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_cdcperf.reporting.printable import one_line, short_name
-from pytest_cdcperf.reporting.result import RunResult, figures_of
+from pytest_cdcperf.printable import one_line, short_name
+from pytest_cdcperf.results.result import RunResult, figures_of
 
 
 def properties(result: RunResult, prefix: str = "") -> list[tuple[str, str]]:
@@ -13,7 +13,7 @@ def properties(result: RunResult, prefix: str = "") -> list[tuple[str, str]]:
     """
     facts = result.facts
     pairs = [
-        ("perf.run_id", facts.run_id),
+        ("perf.session_id", facts.session_id),
         ("perf.verdict", str(result.verdict)),
         ("perf.generator", "fit" if result.fit else "unfit"),
         ("perf.profile", facts.profile or ""),

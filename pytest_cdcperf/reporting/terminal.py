@@ -11,8 +11,8 @@ from pytest_cdcperf.judging.words import observed
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import unit_of
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
-from pytest_cdcperf.reporting.printable import one_line, printable, short_name
-from pytest_cdcperf.reporting.result import Live, RunResult, figures_of
+from pytest_cdcperf.printable import one_line, printable, short_name
+from pytest_cdcperf.results.result import Live, RunResult, figures_of
 from pytest_cdcperf.units import figure, figures_apart, format_duration
 
 MARKS = {
@@ -66,7 +66,7 @@ def summary(result: RunResult) -> list[str]:
     head = facts.load + (f", profile {facts.profile}" if facts.profile else "")
     count = f"{result.iterations} iteration{'s' * (result.iterations != 1)}"
     return [
-        one_line(f"{head}; {count} in {format_duration(result.elapsed_s)}, run {facts.run_id}"),
+        one_line(f"{head}; {count} in {format_duration(result.elapsed_s)}, session {facts.session_id}"),
         *_metric_lines(result),
         *_threshold_lines(result.thresholds),
         *_worker_lines(result),

@@ -242,8 +242,8 @@ def test_without_restarts_the_others_end_their_run(project: Project):
     result = session.results["test_killed"]
     assert result["workers"][0]["elapsed_s"] >= 2
     assert result["workers"][1]["fate"] == "died"
-    left = f"rows of run {result['run_id']} may be left on the servers; remove them: "
-    command = f"pytest test_it.py --perf-stack=external --perf-clean={result['run_id']}"
+    left = f"rows of session {result['session_id']} may be left on the servers; remove them: "
+    command = f"pytest test_it.py --perf-stack=external --perf-clean={result['session_id']}"
     assert [line.strip() for line in session.lines].count(left + command) == 1  # in the failure of the test
     assert f"cdcperf: {left}{command}" in session.lines
     assert session.left() == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_cdcperf.model.load import EXECUTORS
+from pytest_cdcperf.load.executors import EXECUTORS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -21,7 +21,7 @@ def test_a_body_whose_coroutine_nobody_awaits_is_no_success(pytester, write, tes
     write(f"LOAD = PerVUIterations(vus=1, iterations=5)\nasync def nothing():\n    raise ValueError\n{test}\n")
     result = run(pytester)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*WrongFaceError: the body returned an awaitable that nobody awaits*"])
+    result.stdout.fnmatch_lines(["*BlockingCallError: the body returned an awaitable that nobody awaits*"])
 
 
 def test_an_object_with_an_async_call_is_an_async_body(pytester, write):

@@ -215,7 +215,7 @@ draws = {}
 def test_it(vu):
     assert vu.state.setdefault("owner", vu.id) == vu.id
     draws.setdefault(vu.id, []).append(vu.random.random())
-    assert len(vu.run_id) == 8 and vu.iteration in (0, 1)
+    assert len(vu.session_id) == 8 and vu.iteration in (0, 1)
 
 def test_after():
     assert len({draw for own in draws.values() for draw in own}) == 6

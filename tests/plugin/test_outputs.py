@@ -30,10 +30,10 @@ def test_each_test_has_a_json_file_of_a_stable_name_whatever_the_verdict(pyteste
     assert (first["verdict"], second["verdict"]) == ("PASSED", "FAILED")
     assert first["schema_version"] == 1
     assert first["title"] == "The first of two."
-    assert first["run_id"] == second["run_id"]
+    assert first["session_id"] == second["session_id"]
     assert first["iterations"] == first["metrics"]["iterations"]["values"]["count"]
     assert sum(w["metrics"]["iterations"]["count"] for w in first["windows"]) == first["iterations"]
-    assert (pytester.path / "perf-results" / "latest").resolve().name.endswith(first["run_id"])
+    assert (pytester.path / "perf-results" / "latest").resolve().name.endswith(first["session_id"])
 
 
 def test_a_session_with_several_scenarios_ends_with_one_table(pytester, write):

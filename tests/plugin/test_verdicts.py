@@ -167,7 +167,7 @@ def test_a_blocking_client_in_an_async_body_is_refused(pytester, write):
     write("@perf\nasync def test_it():\n    think(1)\n")
     result = pytester.runpytest()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*WrongFaceError: think() blocks, which would stall every VU*await think.aio(...)"])
+    result.stdout.fnmatch_lines(["*BlockingCallError: think() blocks, which would stall every VU*await think.aio(...)"])
 
 
 def test_an_iteration_beyond_the_graceful_stop_is_interrupted_and_counted(pytester, write, result_of):

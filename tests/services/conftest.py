@@ -20,7 +20,7 @@ from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
-from pytest_cdcperf.model.services import PostgresAddress
+from pytest_cdcperf.servers import PostgresAddress
 from tests.services.harness import FACES, ROOT, Session, User, lone_postgres, named, refused_port, until
 from tests_perf.services.launcher import Launched
 

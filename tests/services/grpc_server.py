@@ -16,7 +16,7 @@ from typing import Any
 
 import grpc
 
-from pytest_cdcperf.clients.grpc_descriptors import Protos
+from pytest_cdcperf.clients.grpc.descriptors import Protos
 from tests.services.harness import ROOT
 
 PROTOS = Path(__file__).parent / "protos"

@@ -34,11 +34,11 @@ from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
 from pytest_cdcperf.engine.tasks import new_event_loop
 from pytest_cdcperf.engine.vu import VU, acting_as
+from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
-from pytest_cdcperf.metrics.series import Timeline
 from pytest_cdcperf.metrics.snapshot import Snapshot
-from pytest_cdcperf.model.load import Load
-from pytest_cdcperf.model.services import Services
+from pytest_cdcperf.metrics.timeline import Timeline
+from pytest_cdcperf.servers import Services
 
 ROOT = Path(__file__).parents[2]
 RULES = ExceptionRules(lambda _: Raised.FAILED, repr)
@@ -108,7 +108,7 @@ class User:
         self.is_async = face == "async def"
         recorder = Recorder()
         self.measured = Measured(recorder)
-        self.vu = VU(number, run_id="r1", scope=Scope(recorder), vus=vus, is_async=self.is_async)
+        self.vu = VU(number, session_id="r1", scope=Scope(recorder), vus=vus, is_async=self.is_async)
         self._loop = new_event_loop() if self.is_async else None
 
     def call(self, client: Postgres | Mongo, method: str, *args: Any, **more: Any) -> Any:
@@ -170,7 +170,7 @@ def run_body(load: Load, body: Callable[[], object], **more: Any) -> tuple[RunOu
     """Run *body* under *load* with the real engine; return how it ended and what was measured."""
     timeline = Timeline()
     is_async = asyncio.iscoroutinefunction(body)
-    run = Run({"load": load}, Body(body, is_async), run_id="r1", rules=RULES, on_window=timeline.add, **more)
+    run = Run({"load": load}, Body(body, is_async), session_id="r1", rules=RULES, on_window=timeline.add, **more)
     outcome = run.execute()
     if is_async:
         sweep()

@@ -14,7 +14,7 @@ from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.errors import ExpectationError
-from pytest_cdcperf.model.load import PerVUIterations
+from pytest_cdcperf.load.closed import PerVUIterations
 from tests.services.harness import User, run_body, until
 from tests.services.wire_relay import NOT_IMPLEMENTED, WireRelay, through, wire_relayed
 

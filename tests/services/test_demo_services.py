@@ -45,9 +45,9 @@ def add(channel: grpc.Channel) -> Add:
     """Have two numbers added: the sum, and the number of its row."""
     stub = stubs.SumNumbersServiceStub(channel)
 
-    def add(x: int, y: int, run_id: str = "0badc0de") -> tuple[int, int]:
+    def add(x: int, y: int, session_id: str = "0badc0de") -> tuple[int, int]:
         response, call = stub.SumNumbers.with_call(
-            messages.SumNumbersRequest(x=x, y=y), metadata=(("run-id", run_id),), timeout=10
+            messages.SumNumbersRequest(x=x, y=y), metadata=(("run-id", session_id),), timeout=10
         )
         return response.sum, int(dict(call.trailing_metadata())["sequence"])
 
@@ -72,8 +72,8 @@ class TestTheSumFlow:
         before = requests.get(f"{totalizer.address}/v1/results", timeout=10).json()["result"]
         total, sequence = add(20, 22, "00c0ffee")
         assert total == 42
-        (row,) = source.execute("SELECT run_id, x, y, sum FROM sums WHERE sequence = %s", (sequence,))
-        assert row == {"run_id": "00c0ffee", "x": 20, "y": 22, "sum": 42}
+        (row,) = source.execute("SELECT session_id, x, y, sum FROM sums WHERE sequence = %s", (sequence,))
+        assert row == {"session_id": "00c0ffee", "x": 20, "y": 22, "sum": 42}
         assert applied(totalizer, sequence)
         answer = results(totalizer, sequence)
         assert answer["result"] == before + 42
@@ -100,7 +100,7 @@ class TestTheSumFlow:
         (reserved,) = source.execute("SELECT nextval('sums_sequence_seq') AS n")
         _, later = add(1, 1)
         assert applied(totalizer, later)
-        source.insert("sums", {"sequence": reserved["n"], "run_id": "0badc0de", "x": 3, "y": 4, "sum": 7})
+        source.insert("sums", {"sequence": reserved["n"], "session_id": "0badc0de", "x": 3, "y": 4, "sum": 7})
         assert applied(totalizer, reserved["n"])
 
     def test_removing_a_run_leaves_other_runs_and_the_total_as_they_are(
@@ -111,7 +111,7 @@ class TestTheSumFlow:
         assert applied(totalizer, last)
         total = results(totalizer, last)["result"]
         assert remove_sums(source, "bbbbbbbb") == 3
-        assert until(lambda: sink_face.count("sums", {"run_id": "bbbbbbbb"}) == 0)
+        assert until(lambda: sink_face.count("sums", {"session_id": "bbbbbbbb"}) == 0)
         assert sink_face.count("sums", {"_id": str(kept)}) == 1
         _, sequence = add(1, 1)
         assert applied(totalizer, sequence)

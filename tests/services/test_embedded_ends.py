@@ -20,11 +20,11 @@ import pytest
 
 from pytest_cdcperf.embedded import postgres as postgres_part
 from pytest_cdcperf.embedded.directory import stack_directory
-from pytest_cdcperf.embedded.keeper import Keeper, KeeperConfig
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
+from pytest_cdcperf.embedded.supervisor import Keeper, KeeperConfig
 from pytest_cdcperf.errors import StackError
 from pytest_cdcperf.interpreter import environment, python_command
-from pytest_cdcperf.model.services import PostgresAddress
+from pytest_cdcperf.servers import PostgresAddress
 from tests.services.harness import gone, lone_postgres, until
 
 COPIED = 15_000

@@ -25,7 +25,7 @@ from pymongo.database import Database
 
 from pytest_cdcperf.embedded import user_namespace
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
-from pytest_cdcperf.model.services import SET_ASIDE
+from pytest_cdcperf.servers import SET_ASIDE
 from tests.services.harness import ROOT, connect, gone, until
 
 Document = dict[str, Any]

@@ -19,9 +19,9 @@ from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack
-from pytest_cdcperf.errors import ConfigError, ExpectationError, WrongFaceError
-from pytest_cdcperf.model.load import PerVUIterations
-from pytest_cdcperf.model.services import MongoAddress
+from pytest_cdcperf.errors import BlockingCallError, ConfigError, ExpectationError
+from pytest_cdcperf.load.closed import PerVUIterations
+from pytest_cdcperf.servers import MongoAddress
 from tests.services.harness import Relay, User, relayed, run_body, until
 from tests.services.wire_relay import NOT_IMPLEMENTED, through, wire_relayed
 
@@ -249,7 +249,7 @@ class TestMisuse:
                 pass
 
         outcome, _ = run_body(PerVUIterations(), body)
-        assert [kind.type for kind in outcome.failures] == [WrongFaceError.__name__]
+        assert [kind.type for kind in outcome.failures] == [BlockingCallError.__name__]
         assert "async with cdc.aio.expect" in outcome.failures[0].sample
 
 

@@ -22,13 +22,13 @@ from tests.services.harness import ROOT, Session, until
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
 
 
-def run_id_of(output: str) -> str:
-    found = re.search(r"; run ([0-9a-f]{8})$", output, re.MULTILINE)
+def session_id_of(output: str) -> str:
+    found = re.search(r"; session ([0-9a-f]{8})$", output, re.MULTILINE)
     return found.group(1) if found else ""
 
 
-def rows_of(pg: Postgres, run_id: str) -> int:
-    found = pg.execute("SELECT count(*) AS n FROM customer WHERE email LIKE %s", (f"%@{run_id}%.loadtest.example",))
+def rows_of(pg: Postgres, session_id: str) -> int:
+    found = pg.execute("SELECT count(*) AS n FROM customer WHERE email LIKE %s", (f"%@{session_id}%.loadtest.example",))
     return int(found[0]["n"])
 
 
@@ -53,10 +53,10 @@ class TestExternalServers:
         assert baseline["load"] == "10 VUs for 3s"
         assert baseline["failed_iterations"] == 0
         assert baseline["iterations"] > 10
-        run_id = run_id_of(session.output)
-        assert run_id == baseline["run_id"]
-        assert rows_of(source, run_id) == 0
-        assert until(lambda: sink_face.count("customers", {"email": {"$regex": run_id}}) == 0)
+        session_id = session_id_of(session.output)
+        assert session_id == baseline["session_id"]
+        assert rows_of(source, session_id) == 0
+        assert until(lambda: sink_face.count("customers", {"email": {"$regex": session_id}}) == 0)
         written = "".join(path.read_text() for path in tmp_files(session))
         assert external["POSTGRES_PASSWORD"] not in session.output + written
 
@@ -92,16 +92,16 @@ class TestExternalServers:
             )
         process = psutil.Process(killed.pid)
         try:
-            assert until(lambda: run_id_of(output.read_text()), 60)
-            run_id = run_id_of(output.read_text())
+            assert until(lambda: session_id_of(output.read_text()), 60)
+            session_id = session_id_of(output.read_text())
 
             def stopped_with_rows() -> bool:
                 """Whether rows are there and stay: halted, the run cannot delete them any more."""
-                if not rows_of(source, run_id):
+                if not rows_of(source, session_id):
                     return False
                 process.suspend()
                 assert until(lambda: idle(source))
-                if rows_of(source, run_id):
+                if rows_of(source, session_id):
                     return True
                 process.resume()
                 return False
@@ -114,12 +114,12 @@ class TestExternalServers:
             killed.wait()
         assert killed.returncode == -signal.SIGKILL
         assert below == []
-        left = rows_of(source, run_id)
+        left = rows_of(source, session_id)
         assert left > 0
-        session = run("tests_perf", "--perf-stack=external", f"--perf-clean={run_id}", cwd=ROOT, **external)
+        session = run("tests_perf", "--perf-stack=external", f"--perf-clean={session_id}", cwd=ROOT, **external)
         assert session.code == 0
-        assert f"cdcperf: removed {left} rows of run {run_id} at postgresql://" in session.output
-        assert rows_of(source, run_id) == 0
+        assert f"cdcperf: removed {left} rows of session {session_id} at postgresql://" in session.output
+        assert rows_of(source, session_id) == 0
         assert source.delete("customer", where={"id": bystander["id"]}) == 1
 
     @pytest.mark.parametrize("mode", ["--perf-once", "--perf-run"])

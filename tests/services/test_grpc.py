@@ -14,11 +14,11 @@ import grpc
 import pytest
 import trustme
 
-from pytest_cdcperf.clients.grpc import GrpcClient, UnknownMethodError
-from pytest_cdcperf.clients.grpc_errors import GrpcError
+from pytest_cdcperf.clients.grpc.client import GrpcClient, UnknownMethodError
+from pytest_cdcperf.clients.grpc.errors import GrpcError
 from pytest_cdcperf.engine.vu import acting_as
-from pytest_cdcperf.errors import ConfigError, UnreachableError, WrongFaceError
-from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations
+from pytest_cdcperf.errors import BlockingCallError, ConfigError, UnreachableError
+from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
 from tests.services.grpc_server import PROTOS, Server, serving
 from tests.services.harness import User, refused_port, relayed, run_body, until
 
@@ -73,7 +73,7 @@ def lab(user: User, client: GrpcClient) -> Lab:
 @pytest.fixture(params=["below the public API", "through the public API"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways that a blocking unary call can take."""
-    monkeypatch.setattr("pytest_cdcperf.clients.grpc_methods.IS_KNOWN", request.param.startswith("below"))
+    monkeypatch.setattr("pytest_cdcperf.clients.grpc.methods.IS_KNOWN", request.param.startswith("below"))
 
 
 @pytest.mark.usefixtures("way")
@@ -349,7 +349,7 @@ class TestFaces:
 
         outcome, _ = run_body(PerVUIterations(), body)
         (kind,) = outcome.failures
-        assert kind.type == WrongFaceError.__name__
+        assert kind.type == BlockingCallError.__name__
         assert "await grpc_client.aio." in kind.sample
 
     def test_reflection_is_refused_in_an_async_body(self, client: GrpcClient) -> None:
@@ -357,11 +357,11 @@ class TestFaces:
             client.with_options(timeout="7s").aio.service("lab.Lab")
 
         outcome, _ = run_body(PerVUIterations(), body)
-        assert [kind.type for kind in outcome.failures] == [WrongFaceError.__name__]
+        assert [kind.type for kind in outcome.failures] == [BlockingCallError.__name__]
 
     def test_the_awaited_face_is_refused_outside_an_async_body(self, client: GrpcClient) -> None:
         lab = client.aio.service("lab.Lab", proto="lab.proto")
-        with pytest.raises(WrongFaceError, match="async perf test only"):
+        with pytest.raises(BlockingCallError, match="async perf test only"):
             lab.Add(x=1).send(None)
 
     @pytest.mark.parametrize(("connections", "expected"), [("per_vu", 3), ("shared", 1)])

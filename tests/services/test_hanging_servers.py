@@ -13,19 +13,19 @@ import pytest
 import requests
 
 from pytest_cdcperf.cdc.expect import Cdc
-from pytest_cdcperf.clients.grpc import GrpcClient
-from pytest_cdcperf.clients.grpc_errors import GrpcError
-from pytest_cdcperf.clients.http import HttpClient
+from pytest_cdcperf.clients.grpc.client import GrpcClient
+from pytest_cdcperf.clients.grpc.errors import GrpcError
+from pytest_cdcperf.clients.http.client import HttpClient
+from pytest_cdcperf.clients.http.requests_session import PerVUSession
 from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres, PostgresTimeoutError, calls
-from pytest_cdcperf.clients.requests_session import PerVUSession
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine.run import RunOutcome
 from pytest_cdcperf.engine.vu import acting_as
 from pytest_cdcperf.errors import ConfigError, ExpectationError, HttpTimeoutError, UnreachableError
+from pytest_cdcperf.load.closed import ConstantVUs
 from pytest_cdcperf.metrics.snapshot import Snapshot
-from pytest_cdcperf.model.load import ConstantVUs
 from tests.services.harness import FACES, ROOT, User, hanging, run_body, until
 from tests_perf.services.launcher import Launched
 

@@ -16,14 +16,14 @@ from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.postgres import PostgresServer, connect
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.metrics.recorder import Recorder, Scope, recording
-from pytest_cdcperf.model.services import Services
+from pytest_cdcperf.servers import Services
 from tests.services.harness import Measured, Session, lone_postgres, named, until
 
 LOSING = """
 import json, os, time, psycopg
 from pytest_cdcperf import perf, think
 from pytest_cdcperf.embedded.postgres import connect
-from pytest_cdcperf.model.services import PostgresAddress
+from pytest_cdcperf.servers import PostgresAddress
 
 def drop():
     with connect(PostgresAddress(**json.loads(os.environ["ADMIN"]))) as admin:

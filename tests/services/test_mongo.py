@@ -10,9 +10,9 @@ from pymongo.errors import PyMongoError
 
 from pytest_cdcperf.clients import mongo as module
 from pytest_cdcperf.clients.mongo import Mongo
-from pytest_cdcperf.errors import ConfigError, UnreachableError, WrongFaceError
-from pytest_cdcperf.model.load import PerVUIterations
-from pytest_cdcperf.model.services import SINK_DATABASE, MongoAddress
+from pytest_cdcperf.errors import BlockingCallError, ConfigError, UnreachableError
+from pytest_cdcperf.load.closed import PerVUIterations
+from pytest_cdcperf.servers import SINK_DATABASE, MongoAddress
 from tests.services.conftest import PASSWORD
 from tests.services.harness import User, refused_port, run_body
 
@@ -133,11 +133,11 @@ class TestFaces:
 
         outcome, _ = run_body(PerVUIterations(), body)
         (kind,) = outcome.failures
-        assert kind.type == WrongFaceError.__name__
+        assert kind.type == BlockingCallError.__name__
         assert "await mongo.aio." in kind.sample
 
     def test_the_awaited_face_is_refused_outside_an_async_body(self, sink_face: Mongo) -> None:
-        with pytest.raises(WrongFaceError, match="async perf test only"):
+        with pytest.raises(BlockingCallError, match="async perf test only"):
             sink_face.aio.count("books").send(None)
 
     def test_many_async_users_share_one_client_that_is_closed_with_the_run(self, sink_face: Mongo, books: str) -> None:

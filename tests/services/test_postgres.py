@@ -13,9 +13,9 @@ import pytest
 
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.engine.vu import acting_as
-from pytest_cdcperf.errors import ConfigError, UnreachableError, WrongFaceError
-from pytest_cdcperf.model.load import PerVUIterations
-from pytest_cdcperf.model.services import PostgresAddress
+from pytest_cdcperf.errors import BlockingCallError, ConfigError, UnreachableError
+from pytest_cdcperf.load.closed import PerVUIterations
+from pytest_cdcperf.servers import PostgresAddress
 from tests.services.conftest import PASSWORD, GuardedPostgres
 from tests.services.harness import User, refused_port, run_body
 
@@ -227,15 +227,15 @@ class TestFaces:
 
         outcome, _ = run_body(PerVUIterations(), body)
         (kind,) = outcome.failures
-        assert kind.type == WrongFaceError.__name__
+        assert kind.type == BlockingCallError.__name__
         assert "await pg.aio." in kind.sample
 
     def test_the_awaited_face_is_refused_outside_an_async_body(
         self, source: Postgres, users: Callable[..., User]
     ) -> None:
-        with pytest.raises(WrongFaceError, match="async perf test only"):
+        with pytest.raises(BlockingCallError, match="async perf test only"):
             source.aio.execute("SELECT 1").send(None)
-        with acting_as(users("def").vu), pytest.raises(WrongFaceError, match="async perf test only"):
+        with acting_as(users("def").vu), pytest.raises(BlockingCallError, match="async perf test only"):
             source.aio.execute("SELECT 1").send(None)
 
 

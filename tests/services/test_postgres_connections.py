@@ -16,8 +16,8 @@ import pytest
 from pytest_cdcperf.clients.postgres import Postgres, aio, client
 from pytest_cdcperf.engine.vu import acting_as
 from pytest_cdcperf.errors import UnreachableError
-from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations
-from pytest_cdcperf.model.services import PostgresAddress
+from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
+from pytest_cdcperf.servers import PostgresAddress
 from tests.services.harness import FACES, User, refused_port, run_body, until
 
 

@@ -12,9 +12,8 @@ import pytest
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.engine.vu import current_vu
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.model.load import PerVUIterations
-from pytest_cdcperf.model.postgres_options import PostgresOptions
-from pytest_cdcperf.model.services import PostgresAddress
+from pytest_cdcperf.load.closed import PerVUIterations
+from pytest_cdcperf.servers import PostgresAddress, PostgresOptions
 from tests.services.harness import User, run_body
 
 

@@ -16,7 +16,7 @@ import pytest
 from pytest_cdcperf.clients.postgres import Postgres, aio, client
 from pytest_cdcperf.engine.vu import current_vu
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.model.load import PerVUIterations
+from pytest_cdcperf.load.closed import PerVUIterations
 from tests.services.harness import FACES, User, run_body
 
 WORKERS = pytest.mark.parametrize("workers", [1, 25], ids=["own", "pooled"])

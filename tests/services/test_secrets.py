@@ -21,7 +21,7 @@ import pytest
 from psycopg import sql
 
 from pytest_cdcperf.clients.postgres.libpq import parameters_of
-from pytest_cdcperf.model.services import PostgresAddress
+from pytest_cdcperf.servers import PostgresAddress
 from tests.services.conftest import GuardedPostgres
 from tests.services.harness import refused_port
 from tests.services.http_server import http_server

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pytest_cdcperf.clients.http import HttpClient
-from pytest_cdcperf.clients.http_call import HttpSettings
+from pytest_cdcperf.clients.http.call import HttpSettings
+from pytest_cdcperf.clients.http.client import HttpClient
 from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack
@@ -112,9 +112,9 @@ def test_each_runs_under_load_by_its_own_marker_and_leaves_nothing(
     assert results["test_full_flow"]["metrics"]["e2e_own_sum"]["values"]["rate"] == 1
     asked = {series["tags"]["name"] for series in results["test_api_load"]["series"] if series["metric"] == "http_reqs"}
     assert asked == set(SERVICES)
-    (run_id,) = re.findall(r"; run ([0-9a-f]{8})$", output, re.MULTILINE)
-    assert source.execute("SELECT count(*) AS n FROM sums WHERE run_id = %s", (run_id,)) == [{"n": 0}]
-    assert until(lambda: sink_face.count("sums", {"run_id": run_id}) == 0)
+    (session_id,) = re.findall(r"; session ([0-9a-f]{8})$", output, re.MULTILINE)
+    assert source.execute("SELECT count(*) AS n FROM sums WHERE session_id = %s", (session_id,)) == [{"n": 0}]
+    assert until(lambda: sink_face.count("sums", {"session_id": session_id}) == 0)
 
 
 def test_a_total_that_does_not_number_is_waited_for_until_it_grows_and_the_result_says_so(

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import bson
 
-from pytest_cdcperf.model.services import MongoAddress
+from pytest_cdcperf.servers import MongoAddress
 
 NOT_IMPLEMENTED = (238, "NotImplemented", "`aggregate` stage `$changeStream` is not implemented yet")
 """What FerretDB 1.24 answers."""

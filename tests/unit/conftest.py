@@ -1,4 +1,4 @@
-"""A recorder whose scope is open, and hypothesis without a database or a clock of its own."""
+"""Fixtures of unit tests: a recorder whose scope is open, and sample results. Hypothesis has no database here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from pytest_cdcperf.metrics.recorder import Recorder, Scope, recording
 from pytest_cdcperf.redaction import forget_secrets
+from tests.unit.sample_results import by_one, by_three, empty, result, unmeasurable  # noqa: F401  # fixtures
 
 settings.register_profile("unit", database=None, deadline=None, max_examples=60)
 settings.load_profile("unit")

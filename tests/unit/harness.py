@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
-from pytest_cdcperf.metrics.series import Timeline
+from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.closed import PerVUIterations
 from pytest_cdcperf.metrics.snapshot import Snapshot
-from pytest_cdcperf.model.load import Load, PerVUIterations
+from pytest_cdcperf.metrics.timeline import Timeline
 
 
 class Skip(BaseException):
@@ -67,7 +68,7 @@ class Subject:
         self.run = Run(
             load if isinstance(load, Mapping) else {"": load or PerVUIterations()},
             Body(call, self.is_async),
-            run_id="r1",
+            session_id="r1",
             rules=RULES,
             on_window=timeline.add,
             **more,

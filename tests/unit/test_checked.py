@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_cdcperf.engine.arrivals import planned_starts
 from pytest_cdcperf.engine.mix import Mix
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
-from pytest_cdcperf.model.load import EXECUTORS, OpenLoad
-from pytest_cdcperf.model.overrides import Overrides
-from pytest_cdcperf.model.spec import MARKER_KEYS, parse_marker
+from pytest_cdcperf.load.arrivals import planned_starts
+from pytest_cdcperf.load.executors import EXECUTORS
+from pytest_cdcperf.load.open import OpenLoad
+from pytest_cdcperf.load.overrides import Overrides
+from pytest_cdcperf.spec import MARKER_KEYS, parse_marker
 
 
 class NoRepr:

@@ -16,7 +16,7 @@ from prometheus_client import start_http_server
 from psycopg_pool import ConnectionPool
 
 from pytest_cdcperf.embedded.lifeline import when_input_ends
-from pytest_cdcperf.model.services import PostgresAddress
+from pytest_cdcperf.servers import PostgresAddress
 from tests_perf.services.grpc_metrics import ServerMetrics
 from tests_perf.services.serving import LOOPBACK, announce, instructions
 
@@ -27,7 +27,7 @@ _messages, _services = grpc.protos_and_services("tests_perf/services/sum.proto")
 _CONNECTIONS = 4  # of the source's 100; a write takes a millisecond, so these do for thousands a second
 _CONNECT_TIMEOUT_S = 5
 _INT32 = range(-(2**31), 2**31)
-_INSERT = "INSERT INTO sums (run_id, x, y, sum) VALUES (%s, %s, %s, %s) RETURNING sequence"
+_INSERT = "INSERT INTO sums (session_id, x, y, sum) VALUES (%s, %s, %s, %s) RETURNING sequence"
 
 
 class Adder(_services.SumNumbersServiceServicer):  # type: ignore[misc]  # made from the proto file
@@ -41,10 +41,10 @@ class Adder(_services.SumNumbersServiceServicer):  # type: ignore[misc]  # made 
         total = request.x + request.y
         if total not in _INT32:
             context.abort(grpc.StatusCode.OUT_OF_RANGE, f"{request.x} + {request.y} is no int32")
-        run_id = dict(context.invocation_metadata()).get("run-id", "unknown")
+        session_id = dict(context.invocation_metadata()).get("run-id", "unknown")
         try:
             with self._pool.connection() as connection:
-                (sequence,) = connection.execute(_INSERT, (run_id, request.x, request.y, total)).fetchall()[0]
+                (sequence,) = connection.execute(_INSERT, (session_id, request.x, request.y, total)).fetchall()[0]
         except psycopg.Error as error:
             context.abort(grpc.StatusCode.UNAVAILABLE, f"PostgreSQL: {' '.join(str(error).split())}")
         context.set_trailing_metadata((("sequence", str(sequence)),))

@@ -26,7 +26,7 @@ class Address:
     """An address of a customer."""
 
     customer_id: str
-    run_id: str
+    session_id: str
     type: str
     street: str
     city: str
@@ -42,28 +42,28 @@ class Order:
     """An order of a customer."""
 
     customer_id: str
-    run_id: str
+    session_id: str
     total_amount: Decimal
     status: str = "pending"
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
-def email_domain(run_id: str) -> str:
-    """Return the domain of the e-mail addresses of all customers that run *run_id* makes."""
-    return f"{run_id}.{DOMAIN}"
+def email_domain(session_id: str) -> str:
+    """Return the domain of the e-mail addresses of all customers that run *session_id* makes."""
+    return f"{session_id}.{DOMAIN}"
 
 
-def random_customer(run_id: str, draw: random.Random, status: str = "active") -> Customer:
-    """Return a new customer of run *run_id*."""
-    return Customer(email=f"customer-{draw.getrandbits(64):016x}@{email_domain(run_id)}", status=status)
+def random_customer(session_id: str, draw: random.Random, status: str = "active") -> Customer:
+    """Return a new customer of run *session_id*."""
+    return Customer(email=f"customer-{draw.getrandbits(64):016x}@{email_domain(session_id)}", status=status)
 
 
-def random_address(customer_id: str, run_id: str, draw: random.Random) -> Address:
+def random_address(customer_id: str, session_id: str, draw: random.Random) -> Address:
     """Return a new address of a customer."""
     city, state = draw.choice(_CITIES)
     return Address(
         customer_id=customer_id,
-        run_id=run_id,
+        session_id=session_id,
         type=draw.choice(("billing", "shipping")),
         street=f"{draw.randrange(1, 9999)} Test Street",
         city=city,
@@ -73,6 +73,8 @@ def random_address(customer_id: str, run_id: str, draw: random.Random) -> Addres
     )
 
 
-def random_order(customer_id: str, run_id: str, draw: random.Random) -> Order:
+def random_order(customer_id: str, session_id: str, draw: random.Random) -> Order:
     """Return a new order of a customer, of 10 to 510."""
-    return Order(customer_id=customer_id, run_id=run_id, total_amount=Decimal(draw.randrange(1_000, 51_000)) / 100)
+    return Order(
+        customer_id=customer_id, session_id=session_id, total_amount=Decimal(draw.randrange(1_000, 51_000)) / 100
+    )

@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS customer (
 CREATE TABLE IF NOT EXISTS address (
     id uuid PRIMARY KEY,
     customer_id uuid NOT NULL,
-    run_id text NOT NULL,
+    session_id text NOT NULL,
     type text NOT NULL,
     street text NOT NULL,
     city text NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS address (
 CREATE TABLE IF NOT EXISTS orders (
     id uuid PRIMARY KEY,
     customer_id uuid NOT NULL,
-    run_id text NOT NULL,
+    session_id text NOT NULL,
     status text NOT NULL,
     total_amount numeric(12, 2) NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS orders (
 -- The sums of the Adder, numbered as they are written.
 CREATE TABLE IF NOT EXISTS sums (
     sequence bigserial PRIMARY KEY,
-    run_id text NOT NULL,
+    session_id text NOT NULL,
     x integer NOT NULL,
     y integer NOT NULL,
     sum integer NOT NULL,

@@ -27,14 +27,14 @@ _UPSERTED = {"customer": ("email", "status", "updated_at"), "address": ("street"
 class Shop:
     """Writes to the source, and takes back what was written."""
 
-    def __init__(self, pg: Postgres, run_id: str) -> None:
+    def __init__(self, pg: Postgres, session_id: str) -> None:
         self._pg = pg
-        self._run_id = run_id
-        self._random = random.Random(run_id)
+        self._session_id = session_id
+        self._random = random.Random(session_id)
 
     def customer(self, status: str = "active") -> Customer:
         """Return a customer that is not written yet."""
-        return random_customer(self._run_id, self._random, status)
+        return random_customer(self._session_id, self._random, status)
 
     @contextmanager
     def new_customer(self, status: str = "active") -> Iterator[Customer]:
@@ -47,11 +47,11 @@ class Shop:
 
     def new_address(self, customer: Customer) -> Address:
         """Return an address of *customer* that is not written yet."""
-        return random_address(customer.id, self._run_id, self._random)
+        return random_address(customer.id, self._session_id, self._random)
 
     def new_order(self, customer: Customer) -> Order:
         """Return an order of *customer* that is not written yet."""
-        return random_order(customer.id, self._run_id, self._random)
+        return random_order(customer.id, self._session_id, self._random)
 
     def insert(self, entity: Customer | Address | Order) -> None:
         """Write *entity*: customers and addresses as upserts, orders as inserts."""
@@ -77,12 +77,12 @@ class Shop:
         self._pg.delete(_TABLES[type(entity)], where={"id": entity.id})
 
 
-def remove_run(pg: Postgres, run_id: str) -> int:
-    """Delete every row that run *run_id*, or a part of it, wrote; return how many there were."""
+def remove_run(pg: Postgres, session_id: str) -> int:
+    """Delete every row that run *session_id*, or a part of it, wrote; return how many there were."""
     rows = (
-        ("DELETE FROM customer WHERE email LIKE %s", f"%@{run_id}%.{DOMAIN}"),
-        ("DELETE FROM address WHERE run_id LIKE %s", f"{run_id}%"),
-        ("DELETE FROM orders WHERE run_id LIKE %s", f"{run_id}%"),
+        ("DELETE FROM customer WHERE email LIKE %s", f"%@{session_id}%.{DOMAIN}"),
+        ("DELETE FROM address WHERE session_id LIKE %s", f"{session_id}%"),
+        ("DELETE FROM orders WHERE session_id LIKE %s", f"{session_id}%"),
     )
     with pg.connection() as connection:
         return sum(connection.execute(query, (pattern,)).rowcount for query, pattern in rows)

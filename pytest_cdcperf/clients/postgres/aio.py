@@ -37,7 +37,7 @@ from pytest_cdcperf.clients.postgres.statements import Statement, block_statemen
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, POOL_TIMEOUT_S, Timeout
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.vu import VU, current_vu
-from pytest_cdcperf.errors import ConfigError, WrongFaceError
+from pytest_cdcperf.errors import BlockingCallError, ConfigError
 
 
 class AsyncPostgres(Calls[Awaitable[int], Awaitable[list[Row]]]):
@@ -101,7 +101,7 @@ class AsyncPostgres(Calls[Awaitable[int], Awaitable[list[Row]]]):
                 begin_ns = time.perf_counter_ns()
                 cursor = await _executed(connection, statement, params, begin_ns + most_ns)
                 check_commit(statement, cursor.statusmessage)
-        except (WrongFaceError, ConfigError):
+        except (BlockingCallError, ConfigError):
             raise
         except BaseException as error:
             exceeded = connection is not None and connection.exceeded
@@ -120,7 +120,7 @@ class AsyncPostgres(Calls[Awaitable[int], Awaitable[list[Row]]]):
         """Lend the connection of whoever asks; what a statement does to its *session* may keep it for the VU."""
         vu = current_vu()
         if vu is None or not vu.is_async:
-            raise WrongFaceError("pg.aio works in the body of an async perf test only; elsewhere use pg")
+            raise BlockingCallError("pg.aio works in the body of an async perf test only; elsewhere use pg")
         connection = self._open_already(vu)
         if session is not None:
             require_session(self.server, vu, session, is_own=connection is not None)

@@ -38,9 +38,8 @@ from pytest_cdcperf.clients.postgres.statements import Statement, block_statemen
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, POOL_TIMEOUT_S, Timeout
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
-from pytest_cdcperf.errors import ConfigError, UnreachableError, WrongFaceError
-from pytest_cdcperf.model.postgres_options import PostgresOptions
-from pytest_cdcperf.model.services import PostgresAddress
+from pytest_cdcperf.errors import BlockingCallError, ConfigError, UnreachableError
+from pytest_cdcperf.servers import PostgresAddress, PostgresOptions
 
 
 class Postgres(Calls[int, list[Row]]):
@@ -137,7 +136,7 @@ class Postgres(Calls[int, list[Row]]):
                     begin_ns = time.perf_counter_ns()
                     cursor = _executed(connection, statement, params, begin_ns + most_ns)
                     check_commit(statement, cursor.statusmessage)
-        except (WrongFaceError, ConfigError):
+        except (BlockingCallError, ConfigError):
             raise
         except BaseException as error:
             exceeded = connection is not None and connection.exceeded

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import pq
 
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S
-from pytest_cdcperf.model.services import PostgresAddress
+from pytest_cdcperf.servers import PostgresAddress
 
 _SENT = ("PGTZ", "PGDATESTYLE", "PGGEQO")  # libpq sends these to the server, and no parameter keeps it from that
 _SERVICE = "PGSERVICE"

@@ -14,9 +14,8 @@ from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import UnreachableError
-from pytest_cdcperf.model.postgres_options import NEVER, PostgresOptions
-from pytest_cdcperf.model.services import PostgresAddress
 from pytest_cdcperf.redaction import redact
+from pytest_cdcperf.servers import NEVER, PostgresAddress, PostgresOptions
 
 _PROBE_S = 1.0
 _SPARE_CONNECTIONS = 5  # for people and monitors beside the run

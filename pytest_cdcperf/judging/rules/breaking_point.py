@@ -15,8 +15,8 @@ from pytest_cdcperf.judging.words import limit_in_words
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.phases import RAMP_DOWN, RAMP_UP, PhaseSpan, Span, middle_s, spans_of
-from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState
+from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import figure
 
 _CONFIDENCE = 0.995

@@ -29,8 +29,8 @@ from pytest_cdcperf.judging.student import t_quantile
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.metrics.phases import PhaseSpan, spans_of
 from pytest_cdcperf.metrics.recorder import with_unit
-from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import GaugeState, Kind
+from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import duration_s, format_duration
 
 CHECKPOINT_S = 60.0

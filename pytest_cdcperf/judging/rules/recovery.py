@@ -27,8 +27,8 @@ from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.phases import RAMP_DOWN, PhaseSpan, spans_of
 from pytest_cdcperf.metrics.recorder import with_unit
-from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import Kind
+from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import duration_s, format_duration
 
 _SIXTHS = 6

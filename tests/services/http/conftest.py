@@ -11,9 +11,9 @@ import pytest
 import trustme
 
 from pytest_cdcperf import errors
-from pytest_cdcperf.clients.http import HttpClient
-from pytest_cdcperf.clients.http_reply import HttpReply
-from pytest_cdcperf.clients.requests_session import PerVUSession
+from pytest_cdcperf.clients.http.client import HttpClient
+from pytest_cdcperf.clients.http.requests_session import PerVUSession
+from pytest_cdcperf.clients.http.response import HttpReply
 from tests.services.harness import User
 from tests.services.http_server import HttpServer, http_server
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from pytest_cdcperf import errors
-from pytest_cdcperf.clients.http import HttpClient
-from pytest_cdcperf.clients.requests_session import PerVUSession
+from pytest_cdcperf.clients.http.client import HttpClient
+from pytest_cdcperf.clients.http.requests_session import PerVUSession
 from pytest_cdcperf.engine.vu import acting_as
-from pytest_cdcperf.model.load import PerVUIterations
+from pytest_cdcperf.load.closed import PerVUIterations
 from tests.services.harness import User, run_body, until
 from tests.services.http.conftest import Get, fault
 from tests.services.http_server import HttpServer, http_server
@@ -156,15 +156,15 @@ class TestUsers:
 
         for one in (body, other):
             (kind,) = run_body(PerVUIterations(), one)[0].failures
-            assert kind.type == errors.WrongFaceError.__name__
+            assert kind.type == errors.BlockingCallError.__name__
             assert "await http_client.aio." in kind.sample
 
     def test_the_awaited_face_is_refused_outside_an_async_body(
         self, client: HttpClient, users: Callable[..., User]
     ) -> None:
-        with pytest.raises(errors.WrongFaceError, match="async perf test only"):
+        with pytest.raises(errors.BlockingCallError, match="async perf test only"):
             client.aio.get("http://127.0.0.1/").send(None)
-        with acting_as(users("def").vu), pytest.raises(errors.WrongFaceError, match="async perf test only"):
+        with acting_as(users("def").vu), pytest.raises(errors.BlockingCallError, match="async perf test only"):
             client.aio.get("http://127.0.0.1/").send(None)
 
 

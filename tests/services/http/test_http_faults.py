@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from pytest_cdcperf import errors
-from pytest_cdcperf.clients.http import HttpClient
-from pytest_cdcperf.clients.http_reply import HttpReply
-from pytest_cdcperf.clients.requests_session import PerVUSession
-from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations
+from pytest_cdcperf.clients.http.client import HttpClient
+from pytest_cdcperf.clients.http.requests_session import PerVUSession
+from pytest_cdcperf.clients.http.response import HttpReply
+from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
 from tests.services.harness import FACES, User, refused_port, run_body, until
 from tests.services.http.conftest import fault
 from tests.services.http_server import HEAD, HttpServer, http_server, raw

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from pytest_cdcperf.clients.requests_session import PerVUSession
+from pytest_cdcperf.clients.http.requests_session import PerVUSession
 from pytest_cdcperf.engine.vu import acting_as
 from tests.services.harness import User, refused_port, until
 from tests.services.http_server import HEAD, HttpServer, http_server, raw

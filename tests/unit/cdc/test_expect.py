@@ -17,7 +17,7 @@ from pytest_cdcperf.clients.mongo import ReadError
 from pytest_cdcperf.clients.mongo_changes import Change
 from pytest_cdcperf.clock import FakeClock
 from pytest_cdcperf.engine.vu import VU, acting_as
-from pytest_cdcperf.errors import ConfigError, ExpectationError, UnitError, WrongFaceError
+from pytest_cdcperf.errors import BlockingCallError, ConfigError, ExpectationError, UnitError
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
 
 
@@ -337,8 +337,8 @@ def test_a_block_that_raises_is_one_failure_and_no_read(face, sink, recorder):
 
 
 def test_another_error_of_the_read_goes_on_and_the_watch_ends(face, sink):
-    sink.answers = [WrongFaceError("no")]
-    with pytest.raises(WrongFaceError):
+    sink.answers = [BlockingCallError("no")]
+    with pytest.raises(BlockingCallError):
         face.expect("expect", "customers", 7)
     assert sink.waiters == set()
 
@@ -427,7 +427,7 @@ def test_a_write_that_failed_is_owed_by_nobody(face):
 def test_a_wait_that_is_cut_short_ends_at_once_and_is_remembered(sink, before):
     sink.answers = [before]
     face = Face(sink, is_async=False)
-    vu = VU(1, run_id="r", scope=Scope(Recorder()))
+    vu = VU(1, session_id="r", scope=Scope(Recorder()))
     over = threading.Event()
 
     def cancel():  # again and again, as the engine does
@@ -509,8 +509,8 @@ def test_old_hints_are_forgotten_before_each_read(sink):
 @pytest.mark.parametrize("method", ["expect", "expect_gone"])
 def test_the_blocking_face_is_refused_in_an_async_body(sink, method):
     with (
-        acting_as(VU(1, run_id="r", scope=Scope(Recorder()), is_async=True)),
-        pytest.raises(WrongFaceError, match=r"async with cdc\.aio\.expect"),
+        acting_as(VU(1, session_id="r", scope=Scope(Recorder()), is_async=True)),
+        pytest.raises(BlockingCallError, match=r"async with cdc\.aio\.expect"),
         getattr(Cdc(sink, sink), method)("c", 1),
     ):
         pass

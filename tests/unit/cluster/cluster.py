@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_cdcperf.cluster.controller import Controller
+from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.cluster.liveness import TICK_S
 from pytest_cdcperf.cluster.messages import (
     Arrived,
@@ -14,8 +14,8 @@ from pytest_cdcperf.cluster.messages import (
     ShareDone,
 )
 from pytest_cdcperf.judging.threshold import parse_thresholds
-from pytest_cdcperf.model.services import MongoAddress, PostgresAddress, Services
-from pytest_cdcperf.reporting.result import RunFacts
+from pytest_cdcperf.results.result import RunFacts
+from pytest_cdcperf.servers import MongoAddress, PostgresAddress, Services
 from tests.unit.metrics.windows import window
 
 A, B = "t.py::test_a", "t.py::test_b"
@@ -66,18 +66,18 @@ class Cluster:
 
     def __init__(self, *workers, vus=0, gate=False):
         self.host, self.now_s = RecordingHost(), 0.0
-        self.controller = Controller(self.host, now_s=lambda: self.now_s)
+        self.coordinator = Coordinator(self.host, now_s=lambda: self.now_s)
         self._posted = {}
         self._collected = Collected((LoadTest(0, A, "spec", vus, gate), LoadTest(1, B, "spec", 0)))
         for worker in workers:
             self.join(worker)
-        self.controller.admit(workers)
+        self.coordinator.admit(workers)
         self.workers = workers
 
     def join(self, worker):
         self._posted[worker] = []
-        self.controller.join(worker, self._posted[worker].append)
-        self.controller.receive(worker, self._collected)
+        self.coordinator.join(worker, self._posted[worker].append)
+        self.coordinator.receive(worker, self._collected)
 
     def posted(self, worker):
         messages, self._posted[worker][:] = list(self._posted[worker]), []
@@ -88,7 +88,7 @@ class Cluster:
 
     def send(self, message, *workers):
         for worker in workers or self.workers:
-            self.controller.receive(worker, message)
+            self.coordinator.receive(worker, message)
 
     def arrive(self, test=A):
         """All arrive and are told to go."""
@@ -98,7 +98,7 @@ class Cluster:
     def start(self, this=None):
         """All arrive and begin a run."""
         this = this or plan()
-        if not self.controller._tests[this.test].members:
+        if not self.coordinator._tests[this.test].members:
             self.arrive(this.test)
         self.send(this)
         return self.all_posted()
@@ -108,11 +108,11 @@ class Cluster:
         until_s = self.now_s + seconds
         while self.now_s < until_s:
             self.now_s = min(until_s, self.now_s + TICK_S)
-            self.controller.tick()
+            self.coordinator.tick()
 
     def complete(self, test=A, *workers):
         for worker in workers or self.workers:
-            self.controller.completed(worker, test)
+            self.coordinator.completed(worker, test)
 
     def run_through(self, test=A, outcome="passed", refuse=""):
         """A test that starts no run."""

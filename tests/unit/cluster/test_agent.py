@@ -13,9 +13,9 @@ from pytest_cdcperf.cluster.messages import ShareDone, Stop, WindowDone
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine.run import Body, RunOutcome
 from pytest_cdcperf.engine.vu import CurrentVU, current_vu
+from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, SharedIterations
+from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics.recorder import definitions
-from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations, SharedIterations
-from pytest_cdcperf.model.share import Share
 from tests.unit.harness import RULES, Exit, Skip
 
 VU = CurrentVU()
@@ -45,7 +45,7 @@ class Line:
 def share(body, load=None, *, stop=None, **more):
     line = Line(stop)
     loads = {"": load or PerVUIterations(vus=2, iterations=3)}
-    outcome = run_share("t.py::test", loads, Body(body), run_id="r", rules=RULES, link=line, **more)
+    outcome = run_share("t.py::test", loads, Body(body), session_id="r", rules=RULES, link=line, **more)
     assert line.on_stop is None
     return line.sent, outcome
 
@@ -66,7 +66,9 @@ def test_what_was_seen_of_a_late_generator_goes_with_the_window():
         threading.Event().wait(0.1)  # blocks the loop
 
     line = Line()
-    run_share("t", {"": PerVUIterations(iterations=2)}, Body(body, is_async=True), run_id="r", rules=RULES, link=line)
+    run_share(
+        "t", {"": PerVUIterations(iterations=2)}, Body(body, is_async=True), session_id="r", rules=RULES, link=line
+    )
     (seen,) = [message.delays for message in line.sent[:-1] if message.delays is not None]
     assert seen.worst_ms > 50
     assert seen.on_loop
@@ -187,7 +189,7 @@ def test_only_a_stop_at_once_cuts_iterations_short(monkeypatch):
         "t",
         {"": ConstantVUs(duration="10s", graceful_stop="10s")},
         Body(body, is_async=True),
-        run_id="r",
+        session_id="r",
         rules=RULES,
         link=line,
     )

@@ -1,364 +1,327 @@
+"""The course of a test over all its workers."""
+
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
 
 from pytest_cdcperf.cluster.coordinator import Coordinator
-from pytest_cdcperf.cluster.messages import Plan, ShareDone
-from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.engine.heartbeat import filled_in
-from pytest_cdcperf.judging.cause import DelayEvidence
-from pytest_cdcperf.judging.rules.recovery import Recovery
-from pytest_cdcperf.judging.threshold import Limit, Outcome, parse_thresholds
+from pytest_cdcperf.cluster.messages import (
+    Arrived,
+    Broken,
+    CallEnded,
+    Concluded,
+    Go,
+    Refused,
+    Released,
+    Start,
+    Stop,
+    WindowDone,
+)
+from pytest_cdcperf.judging.threshold import Limit
 from pytest_cdcperf.judging.verdict import Verdict
-from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics.recorder import Definition, unit_of
-from pytest_cdcperf.metrics.series import Window
-from pytest_cdcperf.metrics.snapshot import CounterState, GaugeMerge, GaugeState, Kind, RateState, SeriesKey, Snapshot
-from pytest_cdcperf.model.load import Phase
-from pytest_cdcperf.reporting.result import RunFacts, WorkerPart
+from pytest_cdcperf.metrics.snapshot import GaugeMerge, Kind
+from tests.unit.cluster.cluster import A, Cluster, RecordingHost, done, plan, second_of, to_all
+from tests.unit.metrics.windows import window
 
-FACTS = RunFacts(run_id="r1", test="t.py::test", load="1 VU for 20s", planned_s=20.0, error_rate=0.1)
+# --- The barrier before the test
 
 
-def window(start_s, iterations, *, failed=0, response_ms=10.0, vus=1):
-    histogram = Histogram()
-    histogram.record([response_ms] * iterations)
-    series = {
-        SeriesKey("iterations", Kind.COUNTER): CounterState(iterations),
-        SeriesKey("iteration_failed", Kind.RATE): RateState(failed, iterations),
-        SeriesKey("response_time", Kind.TREND): histogram,
-        SeriesKey("vus", Kind.GAUGE): GaugeState(value=vus, min=vus, max=vus),
+def test_all_go_once_the_last_has_arrived():
+    cluster = Cluster("gw0", "gw1")
+    cluster.send(Arrived(A), "gw1")
+    assert cluster.all_posted() == {}
+    cluster.send(Arrived(A), "gw0")
+    assert cluster.all_posted() == {"gw0": [Go(A, True, is_first=True)], "gw1": [Go(A, True, is_first=False)]}
+
+
+def test_a_test_waits_until_nothing_else_is_running():
+    cluster = Cluster("gw0")
+    cluster.coordinator.may_go = lambda nodeid: quiet
+    quiet = False
+    cluster.send(Arrived(A))
+    cluster.coordinator.advance()
+    assert not cluster.coordinator.has_begun(A)
+    quiet = True
+    cluster.coordinator.advance()
+    cluster.coordinator.advance()
+    assert cluster.posted("gw0") == [Go(A, True)]
+    assert cluster.coordinator.has_begun(A)
+
+
+def test_workers_without_a_vu_pass_the_test_by():
+    cluster = Cluster("gw0", "gw1", "gw2", vus=2)
+    goes = cluster.arrive()
+    assert {worker: go.takes_part for worker, (go,) in goes.items()} == {"gw0": True, "gw1": True, "gw2": False}
+    cluster.send(plan(), "gw0", "gw1")
+    assert cluster.all_posted() == {"gw0": [Start(Share(0, 2))], "gw1": [Start(Share(1, 2))]}
+
+
+def test_a_worker_that_dies_before_the_test_is_not_waited_for():
+    cluster = Cluster("gw0", "gw1")
+    cluster.send(Arrived(A), "gw0")
+    cluster.coordinator.drop("gw1", "died")
+    assert cluster.all_posted() == {"gw0": [Go(A, True)]}
+    cluster.send(plan(), "gw0")
+    assert cluster.all_posted() == {"gw0": [Start(Share(0, 1))]}
+
+
+# --- The run
+
+
+def test_all_start_their_shares_once_the_last_has_sent_its_plan():
+    cluster = Cluster("gw0", "gw1")
+    cluster.arrive()
+    cluster.send(plan(), "gw1")
+    assert cluster.all_posted() == {}
+    assert cluster.host.begun == []
+    cluster.send(plan(), "gw0")
+    assert cluster.all_posted() == {"gw0": [Start(Share(0, 2))], "gw1": [Start(Share(1, 2))]}
+    assert cluster.host.begun == [plan()]
+
+
+def test_the_result_of_all_goes_to_all_and_is_kept_once():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    cluster.send(WindowDone(A, second_of(0.0, 5)), "gw0")
+    cluster.send(WindowDone(A, second_of(0.0, 7)), "gw1")
+    cluster.send(done(), "gw0")
+    assert cluster.all_posted() == {}
+    cluster.send(done(), "gw1")
+    (result,) = cluster.host.results
+    assert cluster.all_posted() == to_all(Concluded(result))
+    assert (result.iterations, result.verdict) == (12, Verdict.PASSED)
+    assert [part.name for part in result.workers] == ["gw0", "gw1"]
+    assert cluster.host.shown[-1].iterations == 12
+
+
+def test_what_kept_a_result_from_being_written_is_told_to_all():
+    cluster = Cluster("gw0", "gw1")
+    cluster.host.unwritten = "disk full"
+    cluster.start()
+    cluster.send(done())
+    assert {worker: message.fault for worker, (message,) in cluster.all_posted().items()} == {
+        "gw0": "disk full",
+        "gw1": "disk full",
     }
-    return Window(start_s, start_s + 1, Snapshot(series))
-
-
-def done(elapsed_s=1.0, **more):
-    return ShareDone("t.py::test", elapsed_s, **more)
-
-
-def plan(thresholds=None, **more):
-    return Plan("t.py::test", 1, FACTS, tuple(parse_thresholds(thresholds or {})), **more)
-
-
-def feed(coordinator, worker, *messages):
-    for message in messages:
-        if isinstance(message, Window):
-            coordinator.take_window(worker, message)
-        else:
-            coordinator.take_done(worker, message)
-
-
-def coordinated(*messages, thresholds=None, on_live=None):
-    """A run of one worker."""
-    coordinator = Coordinator(plan(thresholds), on_live=on_live)
-    feed(coordinator, "main", *messages)
-    return coordinator
-
-
-def several(**messages):
-    """A run of several workers, with all that each sends, one after the other."""
-    coordinator = Coordinator(plan(), list(messages))
-    for worker, sent in messages.items():
-        feed(coordinator, worker, *sent)
-    return coordinator
-
-
-def test_the_result_holds_all_windows():
-    result = coordinated(window(0, 50, vus=3), window(1, 70, failed=2), done(2.0, notes=("n",))).result()
-    assert (result.verdict, result.reasons) == (Verdict.PASSED, ())
-    assert (result.iterations, result.failed_iterations, result.elapsed_s, result.peak_vus) == (120, 2, 2, 3)
-    assert [part.start_s for part in result.history] == [0, 1]
-    assert (result.notes, result.facts) == (("n",), FACTS)
-
-
-def test_thresholds_and_faults_are_judged():
-    result = coordinated(
-        window(0, 100), done(1.0, faults=("a server died",)), thresholds={"response_time": "p(95)<5"}
-    ).result()
-    assert result.verdict is Verdict.FAILED
-    assert result.reasons[0] == "a server died"
-    assert result.reasons[1] == "p(95) of response_time 10 ms, limit 5 ms (p(95)<5)"
-    assert [str(crossed.threshold) for crossed in result.crossed] == ["response_time p(95)<5"]
-
-
-def test_without_a_word_from_anybody_the_run_failed():
-    assert coordinated().result().reasons == ("no iteration was completed",)
-
-
-def test_failures_of_several_workers_are_joined_by_kind():
-    kinds = (FailureKind("ValueError", "t.py:1", 2, "one"), FailureKind("OSError", "t.py:2", 4, ""))
-    first = done(failures=kinds)
-    second = done(failures=(FailureKind("ValueError", "t.py:1", 3, "two"),))
-    result = several(gw0=[first], gw1=[second]).result()
-    assert [(kind.type, kind.count, kind.sample) for kind in result.failures] == [
-        ("ValueError", 5, "one"),
-        ("OSError", 4, ""),
-    ]
-    assert first.failures[0].count == 2
-
-
-def test_the_live_view_shows_all_counts_and_the_last_ten_seconds():
-    seen = []
-    windows = [window(second, 100, response_ms=1000.0, failed=1, vus=9) for second in range(5)]
-    windows += [window(second, 20, vus=4) for second in range(5, 15)]
-    coordinated(*windows, on_live=seen.append)
-    assert len(seen) == 15
-    live = seen[-1]
-    assert (live.elapsed_s, live.planned_s, live.vus, live.iterations, live.failed) == (15, 20, 4, 700, 5)
-    assert live.iterations_per_s == pytest.approx(20)
-    assert live.p95_ms == 10.0
-
-
-def test_the_live_view_of_nothing_is_no_error():
-    seen = []
-    coordinated(Window(0.0, 0.0, Snapshot()), on_live=seen.append)
-    assert (seen[0].vus, seen[0].iterations, seen[0].iterations_per_s) == (0, 0, 0.0)
-    assert math.isnan(seen[0].p95_ms)
-
-
-def test_a_threshold_that_wants_to_ends_the_run_once_and_says_so():
-    coordinator = coordinated(
-        thresholds={"response_time": Limit("avg<15", abort_on_fail=True, delay="2s")},
-    )
-    reasons = []
-    for second in range(3):
-        feed(coordinator, "main", window(second, 10, response_ms=20.0))
-        reasons.append(coordinator.abort_reason)
-    crossed = "avg of response_time 20 ms, limit 15 ms (avg<15)"
-    assert reasons == ["", crossed, crossed]
-    feed(coordinator, "main", done(3.0, notes=("n",)))
-    result = coordinator.result()
-    assert result.notes == ("n",)
-    assert result.verdict is Verdict.FAILED
-    assert result.reasons[0] == f"ended before its time: {crossed}"
-
-
-def test_a_run_that_a_threshold_ended_has_failed_also_where_the_figure_comes_back_within_its_limit():
-    coordinator = coordinated(thresholds={"response_time": Limit("avg<15", abort_on_fail=True)})
-    feed(coordinator, "main", window(0, 10, response_ms=20.0))
-    feed(coordinator, "main", window(1, 1000, response_ms=1.0))
-    feed(coordinator, "main", done(2.0))
-    result = coordinator.result()
-    assert result.thresholds[0].outcome is Outcome.PASSED
-    assert (result.verdict, result.reasons) == (
-        Verdict.FAILED,
-        ("ended before its time: avg of response_time 20 ms, limit 15 ms (avg<15)",),
-    )
-
-
-def late(start_s, iterations, lost_s, **more):
-    """A second in which the generator could not run for a part of the time."""
-    this = window(start_s, iterations, **more)
-    beats = Histogram()
-    beats.record(filled_in(lost_s * 1e3))
-    this.snapshot.series[SeriesKey("generator_delay", Kind.TREND)] = beats
-    this.snapshot.series[SeriesKey("generator_lost_s", Kind.COUNTER)] = CounterState(lost_s)
-    return this
-
-
-def test_an_unfit_generator_makes_the_result_invalid_and_says_why():
-    coordinator = Coordinator(plan())
-    evidence = DelayEvidence(span_s=1.0, late_s=0.4, worst_ms=400.0, worst_from_s=1, worst_to_s=2, cpu_s=0.9, cpus=2)
-    coordinator.take_window("main", window(0, 100))
-    coordinator.take_window("main", late(1, 100, 0.4), evidence)
-    coordinator.take_done("main", done(2.0, core=0.9))
-    result = coordinator.result()
-    assert (result.verdict, result.fit) == (Verdict.INVALID, False)
-    assert result.reasons == (
-        "the generator could not run for 20% of the time (allowed 15%), worst at 1-2 s, 400 ms late: its own code used "
-        "0.9 of a core, and Python runs on one: use more workers, fewer VUs, or think time",
-    )
-    assert (result.workers[0].lost, result.workers[0].own_delay_worst_ms) == (0.2, 800.0)
-
-
-def test_an_unfit_generator_only_warns_where_that_was_asked_for():
-    tolerant = replace(plan(), facts=replace(FACTS, on_unfit="warn"))
-    coordinator = Coordinator(tolerant)
-    feed(coordinator, "main", late(0, 100, 0.4), done(1.0))
-    result = coordinator.result()
-    assert (result.verdict, result.reasons, result.fit) == (Verdict.PASSED, (), False)
-    assert [warning[:50] for warning in result.warnings] == ["the generator could not run for 40% of the time (a"]
-
-
-@pytest.mark.parametrize(("on_unfit", "verdict"), [("fail", Verdict.INVALID), ("warn", Verdict.FAILED)])
-def test_a_limit_that_the_generator_may_have_crossed_is_untold_and_with_a_warning_it_is_crossed(on_unfit, verdict):
-    asked = plan({"response_time": "p(95)<5"})
-    coordinator = Coordinator(replace(asked, facts=replace(FACTS, on_unfit=on_unfit)))
-    feed(coordinator, "main", late(0, 100, 0.1, response_ms=10.0), done(1.0))
-    result = coordinator.result()
-    assert result.verdict is verdict
-    said = "p(95) of response_time 10 ms, limit 5 ms (p(95)<5): the generator's own delay, 200 ms, is above the limit"
-    assert said in (result.reasons if on_unfit == "fail" else result.warnings)
-
-
-@pytest.mark.parametrize("on_unfit", ["fail", "warn"])
-def test_a_load_that_did_not_come_is_invalid_whatever_is_tolerated(on_unfit):
-    coordinator = Coordinator(replace(plan(), facts=replace(FACTS, on_unfit=on_unfit)))
-    feed(coordinator, "main", window(0, 5), done(weaknesses=("3 of 8 VUs came late",)))
-    result = coordinator.result()
-    assert (result.verdict, result.reasons) == (Verdict.INVALID, ("3 of 8 VUs came late",))
-    assert not result.fit
-
-
-def test_a_phase_is_unfit_by_itself_for_the_limits_on_it():
-    phases = (Phase("ramp-up", 0, 2), Phase("hold", 2, 10))
-    sent = [late(0, 50, 0.4), late(1, 50, 0.3), *(window(second, 50) for second in range(2, 10)), done(10.0)]
-    verdicts = {}
-    for phase in ("ramp-up", "hold"):
-        coordinator = Coordinator(plan({"response_time": Limit("avg<5000", phase=phase)}, phases=phases))
-        feed(coordinator, "main", *sent)
-        verdicts[phase] = coordinator.result()
-    assert verdicts["hold"].verdict is Verdict.PASSED
-    assert (
-        verdicts["ramp-up"]
-        .reasons[0]
-        .startswith("the generator could not run for 35% of the time in ramp-up (allowed 15%)")
-    )
-
-
-@pytest.mark.parametrize(("late_at", "verdict"), [(2, Verdict.FAILED), (3, Verdict.INVALID), (4, Verdict.INVALID)])
-def test_a_limit_over_time_is_untold_by_the_worst_windows_and_the_one_before(late_at, verdict):
-    coordinator = Coordinator(plan({"response_time": Limit("max<50", over="1s")}))
-    for second in range(6):
-        response_ms = 120.0 if second == 4 else 10.0
-        sent = (
-            late(second, 50, 0.1, response_ms=response_ms)
-            if second == late_at
-            else window(second, 50, response_ms=response_ms)
-        )
-        feed(coordinator, "main", sent)
-    feed(coordinator, "main", done(6.0))
-    assert coordinator.result().verdict is verdict
-
-
-@pytest.mark.parametrize(("limit", "verdict"), [(220, Verdict.INVALID), (230, Verdict.FAILED)])
-def test_what_all_workers_lost_is_counted_in_the_mean(limit, verdict):
-    coordinator = Coordinator(plan({"iterations": f"count>={limit}"}), ["gw0", "gw1"])
-    for worker in ("gw0", "gw1"):
-        feed(coordinator, worker, late(0, 100, 0.1), done(1.0))
-    assert coordinator.result().verdict is verdict  # 200 / (1 - 0.1) are 222
-
-
-def test_workers_that_share_a_host_are_told():
-    coordinator = Coordinator(plan(), ["gw0", "gw1"])
-    evidence = DelayEvidence(span_s=1.0, late_s=0.4, worst_ms=400.0, cpu_s=0.3, others_cpu_s=0.7, cpus=1)
-    for worker in ("gw0", "gw1"):
-        coordinator.take_window(worker, late(0, 100, 0.4), evidence)
-        coordinator.take_done(worker, done(1.0, host="load1"))
-    assert "2 workers share the 1 CPUs of their host" in coordinator.result().reasons[0]
-
-
-def test_phases_course_and_breaking_point_are_judged():
-    phases = (Phase("hold", 0, 5), Phase("ramp-up", 5, 30))
-    thresholds = {"response_time": ["p(95)<50", Limit("avg<15", phase="hold")]}
-    coordinator = Coordinator(plan(thresholds, course=(Recovery(),), phases=phases))
-    for second in range(30):
-        feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 15 else 90.0, vus=second))
-    result = coordinator.result()
-    assert [str(r.outcome) for r in result.thresholds] == ["failed", "passed", "not judged"]
-    assert result.breaking_point == (
-        "breaking point at 15 s, 15 VUs, 20 iterations/s: the limit of 50 ms on p(95) of response_time is crossed and "
-        "stays above to the end of the ramp (100% of the samples, 5% allowed)"
-    )
-    assert result.notes == ()
-
-
-def test_a_ramp_that_may_have_broken_something_says_so_in_a_note():
-    coordinator = Coordinator(plan({"response_time": "p(95)<50"}, phases=(Phase("ramp-up", 0, 10),)))
-    for second in range(10):
-        feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 8 else 90.0, vus=second))
-    result = coordinator.result()
-    assert result.breaking_point == ""
-    assert result.notes == (
-        "it may break from 8 VUs on, by the limit of 50 ms on p(95) of response_time; needs a longer ramp to tell",
-    )
-
-
-def test_a_level_load_has_no_breaking_point():
-    coordinator = Coordinator(plan({"response_time": "p(95)<50"}, phases=(Phase("hold", 0, 10),)))
-    for second in range(10):
-        feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 5 else 90.0))
-    assert coordinator.result().breaking_point == ""
-
-
-def test_figures_of_several_workers_are_joined_second_by_second():
-    result = several(
-        gw0=[window(0, 50, failed=1), window(1, 60), done(2.0)], gw1=[window(0, 5), window(1, 6, failed=2), done(2.0)]
-    ).result()
-    assert (result.iterations, result.failed_iterations, result.elapsed_s) == (121, 3, 2)
-    assert [part.snapshot.select("iterations").total for part in result.history] == [55, 66]
-
-
-def test_the_part_of_each_worker_is_told():
-    lag = Histogram()
-    lag.record([1.0, 2.0])
-    with_lag = window(0, 7)
-    with_lag.snapshot.series[SeriesKey("generator_lag", Kind.TREND)] = lag
-    result = several(gw0=[window(0, 2), window(1, 3), done(core=0.5)], gw1=[with_lag, done(core=0.25)]).result()
-    assert result.workers == (
-        WorkerPart("gw0", "1 of 2", 5, 2.0, 0.5),
-        WorkerPart("gw1", "2 of 2", 7, 1.0, 0.25, lag.quantile(0.99)),
-    )
-
-
-def test_with_several_workers_each_line_says_whose_it_is():
-    sent = {"faults": ("broken",), "notes": ("odd",)}
-    both = several(gw0=[window(0, 5), done(**sent)], gw1=[done(**sent)]).result()
-    alone = coordinated(window(0, 5), done(**sent)).result()
-    assert (both.reasons, both.notes) == (("gw0: broken", "gw1: broken"), ("gw0: odd", "gw1: odd"))
-    assert (alone.reasons, alone.notes) == (("broken",), ("odd",))
-
-
-def test_a_lost_worker_fails_the_run_and_what_it_sent_is_kept():
-    coordinator = several(gw0=[window(0, 5), window(1, 5), done(2.0)], gw1=[window(0, 7)])
-    assert (coordinator.silent, coordinator.is_complete) == ({"gw0"}, False)
-    coordinator.lose("gw1", "died")
-    assert coordinator.is_complete
-    result = coordinator.result()
-    assert result.verdict is Verdict.FAILED
-    assert result.reasons == ("worker gw1 died after 1 s; its 7 iterations until then are counted",)
-    assert result.iterations == 17
-    assert [(part.name, part.fate) for part in result.workers] == [("gw0", ""), ("gw1", "died")]
-
-
-def test_a_worker_that_is_lost_after_its_share_was_done_fails_the_run_too():
-    coordinator = several(gw0=[window(0, 5), done()], gw1=[window(0, 7), done()])
-    coordinator.lose("gw1", "died")
-    assert coordinator.result().reasons == ("worker gw1 died after 1 s; its 7 iterations until then are counted",)
-
-
-def test_a_run_that_was_cut_short_failed_for_the_first_reason():
-    coordinator = coordinated(window(0, 5), done())
-    coordinator.cut_short("Ctrl-C")
-    coordinator.cut_short("SIGTERM")
-    assert coordinator.result().reasons == ("stopped early: Ctrl-C",)
-
-
-def test_faults_of_the_servers_fail_the_run():
-    assert coordinated(window(0, 5), done()).result(["mongo died"]).reasons == ("mongo died",)
-
-
-def test_a_server_that_was_lost_is_the_first_reason_once_whatever_the_generator_did():
-    coordinator = coordinated(window(0, 5), done(faults=("VU 1 is stuck",), weaknesses=("a full core",)))
-    coordinator.fail("mongo died")
-    result = coordinator.result(["mongo died", "postgres died"])
-    assert result.verdict is Verdict.FAILED
-    assert result.reasons == ("mongo died", "postgres died", "VU 1 is stuck")
-    assert "ended before its time: what it needs is gone" in result.notes
-
-
-def test_iterations_were_skipped_only_where_all_of_them_were():
-    assert coordinated(done(skipped="not today")).skip_reason() == "not today"
-    assert several(gw0=[done()], gw1=[done(skipped="not today")]).skip_reason() == "not today"
-    assert several(gw0=[window(0, 5), done()], gw1=[done(skipped="not today")]).skip_reason() == ""
-    assert coordinated(done()).skip_reason() == ""
-    hung = Window(0, 1, Snapshot({SeriesKey("iteration_failed", Kind.RATE): RateState(1, 1)}))  # completed none
-    assert coordinated(hung, done(skipped="not today")).skip_reason() == ""
-
-
-def test_metrics_that_only_a_worker_defined_are_known_afterwards():
-    coordinated(done(metrics=(Definition("t_coordinator_far", Kind.TREND, "km", GaugeMerge.LAST),)))
-    assert unit_of("t_coordinator_far") == "km"
+
+
+def test_a_run_whose_iterations_were_all_skipped_is_not_kept():
+    cluster = Cluster("gw0")
+    cluster.start()
+    cluster.send(done(skipped="not today"))
+    (concluded,) = cluster.posted("gw0")
+    assert concluded.skipped == "not today"
+    assert cluster.host.results == []
+
+
+def test_servers_that_died_in_the_run_fail_it():
+    cluster = Cluster("gw0")
+    cluster.start()
+    cluster.send(WindowDone(A, second_of(0.0, 5)))
+    cluster.host.wrong = ["mongo died"]
+    cluster.send(done())
+    assert cluster.host.results[0].reasons == ("mongo died",)
+
+
+def test_a_crossed_threshold_ends_the_run_on_all_once():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start(plan(response_time=Limit("avg<15", abort_on_fail=True)))
+    for second in range(2):
+        cluster.send(WindowDone(A, window(float(second), ms=[90.0])))
+    assert cluster.all_posted() == to_all(Stop("avg of response_time 90 ms, limit 15 ms (avg<15)"))
+
+
+def test_what_ends_the_run_on_one_worker_ends_it_on_all_at_once():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    cluster.send(done(ends_run="Exit: enough"), "gw1")
+    assert cluster.all_posted() == to_all(Stop("Exit: enough on worker gw1", at_once=True))
+    cluster.send(done(), "gw0")
+    assert cluster.host.results[0].reasons[0] == "stopped early: Exit: enough on worker gw1"
+
+
+@pytest.mark.parametrize("said", ["by the host", "by a worker"])
+def test_what_runs_need_and_lose_ends_them_on_all_at_once(said):
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    if said == "by the host":
+        cluster.coordinator.fail("postgres died")
+    else:
+        cluster.send(Broken("postgres died"), "gw1")
+    assert cluster.all_posted() == to_all(Stop("postgres died", at_once=True))
+    cluster.send(done(), "gw0")
+    cluster.send(done(), "gw1")
+    assert cluster.host.results[0].reasons[0] == "postgres died"
+
+
+def test_what_is_lost_while_the_run_ends_hurries_nobody():
+    cluster = Cluster("gw0", "gw1")
+    cluster.start()
+    for reason in ("postgres died", "debezium died", "postgres died"):
+        cluster.coordinator.fail(reason)
+    assert cluster.all_posted() == to_all(Stop("postgres died", at_once=True))
+    cluster.send(done(), "gw0")
+    cluster.send(done(), "gw1")
+    assert cluster.host.results[0].reasons[:2] == ("postgres died", "debezium died")
+
+
+def test_what_is_lost_between_runs_ends_nothing():
+    cluster = Cluster("gw0", "gw1")
+    cluster.coordinator.fail("postgres died")
+    assert cluster.all_posted() == {}
+
+
+def test_alone_nobody_is_named():
+    cluster = Cluster("main")
+    cluster.start()
+    cluster.send(done(ends_run="Ctrl-C"))
+    assert cluster.host.results[0].reasons[0] == "stopped early: Ctrl-C"
+
+
+def test_a_test_may_have_several_runs():
+    cluster = Cluster("gw0", "gw1")
+    for call in (1, 2):
+        assert cluster.start(plan(call=call)) == {"gw0": [Start(Share(0, 2))], "gw1": [Start(Share(1, 2))]}
+        cluster.send(done())
+        cluster.all_posted()
+    assert len(cluster.host.results) == 2
+
+
+def test_metrics_of_a_plan_are_known_to_who_judges():
+    cluster = Cluster("gw0")
+    cluster.start(replace(plan(), metrics=(Definition("t_controller_far", Kind.GAUGE, "km", GaugeMerge.SUM),)))
+    assert unit_of("t_controller_far") == "km"
+
+
+def test_in_one_process_nobody_arrives_and_the_plan_starts_at_once():
+    coordinator = Coordinator(RecordingHost())
+    posted = []
+    coordinator.join("main", posted.append)
+    coordinator.admit(["main"])
+    coordinator.receive("main", plan("any"))
+    assert posted == [Start(Share(0, 1))]
+
+
+# --- Runs that do not start
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "skips"),
+    [
+        ("failed", "its set-up failed on worker gw1; no load was started", False),
+        ("skipped", "its set-up skipped on worker gw1; no load was started", True),
+        (
+            "passed",
+            "the workers diverged: gw1 has ended the test, gw0 begins another run; "
+            "let a test decide by merged results only",
+            False,
+        ),
+    ],
+)
+@pytest.mark.parametrize("plan_is_first", [True, False])
+def test_no_run_starts_where_the_test_has_ended_on_another_worker(outcome, reason, skips, plan_is_first):
+    cluster = Cluster("gw0", "gw1")
+    cluster.arrive()
+    messages = [(plan(), "gw0"), (CallEnded(A, outcome), "gw1")]
+    for message, worker in messages if plan_is_first else reversed(messages):
+        cluster.send(message, worker)
+    assert cluster.all_posted() == {"gw0": [Refused(reason, skips=skips)]}
+    assert cluster.host.begun == []
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (plan(call=2), "run 2 (9 VUs)"),
+        (plan(load="8 VUs"), "run 1 (8 VUs)"),
+        (plan(response_time="avg<5"), "run 1 (9 VUs; response_time avg<5)"),
+    ],
+)
+def test_no_run_starts_where_the_workers_mean_different_ones(other, words):
+    cluster = Cluster("gw0", "gw1")
+    cluster.arrive()
+    cluster.send(plan(), "gw0")
+    cluster.send(other, "gw1")
+    reason = f"the workers diverged: gw0 begins run 1 (9 VUs), gw1 {words}; let a test decide by merged results only"
+    assert cluster.all_posted() == to_all(Refused(reason))
+
+
+def test_no_run_starts_beside_a_dead_server():
+    cluster = Cluster("gw0", "gw1")
+    cluster.host.wrong = ["mongo died", "debezium died"]
+    assert cluster.start() == to_all(Refused("no load was started: mongo died; debezium died"))
+
+
+@pytest.mark.parametrize("plan_is_first", [True, False])
+def test_no_run_starts_without_a_worker_that_died_in_its_set_up(plan_is_first):
+    cluster = Cluster("gw0", "gw1")
+    cluster.arrive()
+    steps = [lambda: cluster.send(plan(), "gw0"), lambda: cluster.coordinator.drop("gw1", "died")]
+    for step in steps if plan_is_first else reversed(steps):
+        step()
+    assert cluster.all_posted() == {"gw0": [Refused("worker gw1 died; no load was started without it")]}
+
+
+def test_a_refused_worker_that_ends_does_not_hide_why():
+    cluster = Cluster("gw0", "gw1", "gw2")
+    cluster.arrive()
+    cluster.send(plan(), "gw0")
+    cluster.send(CallEnded(A, "skipped"), "gw2")
+    cluster.send(CallEnded(A, "failed"), "gw0")
+    cluster.all_posted()
+    cluster.send(plan(), "gw1")
+    assert cluster.all_posted() == {
+        "gw1": [Refused("its set-up skipped on worker gw2; no load was started", skips=True)]
+    }
+
+
+# --- The end of the test
+
+
+def test_nobody_tears_down_before_all_have_ended_and_one_reports():
+    cluster = Cluster("gw0", "gw1")
+    cluster.arrive()
+    cluster.send(CallEnded(A, "passed"), "gw1")
+    assert cluster.all_posted() == {}
+    cluster.send(CallEnded(A, "passed"), "gw0")
+    assert cluster.all_posted() == {"gw0": [Released(True)], "gw1": [Released(False)]}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "reporter"),
+    [
+        (("passed", "failed", "skipped"), "gw1"),
+        (("skipped", "passed", "passed"), "gw0"),
+        (("passed", "passed", "failed"), "gw2"),
+        (("failed", "failed", "failed"), "gw0"),
+    ],
+)
+def test_the_worker_with_the_worst_outcome_reports(outcomes, reporter):
+    cluster = Cluster("gw0", "gw1", "gw2")
+    cluster.arrive()
+    for worker, outcome in zip(cluster.workers, outcomes, strict=True):
+        cluster.send(CallEnded(A, outcome), worker)
+    released = {worker: message.reports for worker, (message,) in cluster.all_posted().items()}
+    assert [worker for worker, reports in released.items() if reports] == [reporter]
+
+
+def test_who_failed_of_itself_reports_before_who_was_refused_and_it_is_said_where():
+    cluster = Cluster("gw0", "gw1")
+    cluster.arrive()
+    cluster.send(plan(), "gw0")
+    cluster.send(CallEnded(A, "failed"), "gw1")
+    cluster.send(CallEnded(A, "failed"), "gw0")
+    note = "this happened on worker gw1; no load was started on any"
+    assert cluster.posted("gw1") == [Released(True, note)]
+    assert cluster.posted("gw0")[-1] == Released(False, note)
+
+
+def test_only_a_worker_that_takes_part_is_waited_for_and_reports():
+    cluster = Cluster("gw0", "gw1", vus=1)
+    cluster.arrive()
+    cluster.send(CallEnded(A, "passed"), "gw0")
+    assert cluster.all_posted() == {"gw0": [Released(True)]}

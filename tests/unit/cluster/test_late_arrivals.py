@@ -7,20 +7,21 @@ from contextlib import nullcontext
 
 from pytest_cdcperf.cdc.audit import Audited
 from pytest_cdcperf.cluster.agent import run_share
-from pytest_cdcperf.cluster.coordinator import Coordinator
+from pytest_cdcperf.cluster.aggregator import RunAggregator
 from pytest_cdcperf.cluster.messages import Auditing, Plan, ShareDone, Stop
-from pytest_cdcperf.cluster.shared import Pool, Store
+from pytest_cdcperf.cluster.shared_state import Pool, Store
 from pytest_cdcperf.engine.mix import OPERATIONS
 from pytest_cdcperf.engine.run import Body
 from pytest_cdcperf.judging.threshold import parse_thresholds
+from pytest_cdcperf.load.base import Phase
+from pytest_cdcperf.load.closed import PerVUIterations
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Recorder
-from pytest_cdcperf.metrics.series import Window
-from pytest_cdcperf.model.load import PerVUIterations, Phase
-from pytest_cdcperf.reporting.result import RunFacts
+from pytest_cdcperf.metrics.timeline import Window
+from pytest_cdcperf.results.result import RunFacts
 from tests.unit.harness import RULES
 
-FACTS = RunFacts(run_id="r1", test="t.py::test", load="", planned_s=1.0)
+FACTS = RunFacts(session_id="r1", test="t.py::test", load="", planned_s=1.0)
 
 
 class Link:
@@ -33,7 +34,7 @@ class Link:
 def audited(audit):
     link = Link()
     load = {"": PerVUIterations(vus=2, iterations=3)}
-    outcome = run_share("t", load, Body(lambda: None), run_id="r", rules=RULES, link=link, audit=audit)
+    outcome = run_share("t", load, Body(lambda: None), session_id="r", rules=RULES, link=link, audit=audit)
     return link.sent, outcome
 
 
@@ -64,13 +65,13 @@ def test_the_end_of_the_run_on_all_workers_ends_it():
         return Audited((f"{before}, then {given_up()}",))
 
     link.stopping = stopping
-    run_share("t", {"": PerVUIterations()}, Body(lambda: None), run_id="r", rules=RULES, link=link, audit=audit)
+    run_share("t", {"": PerVUIterations()}, Body(lambda: None), session_id="r", rules=RULES, link=link, audit=audit)
     assert link.sent[-1].faults == ("False, then True",)
 
 
 def concluded(*seconds, phases=(), notes=()):
     """The result of a run, from the samples of each of its seconds."""
-    coordinator = Coordinator(Plan("t", 1, FACTS, parse_thresholds({"response_time": "p(95)<50"}), phases=phases))
+    coordinator = RunAggregator(Plan("t", 1, FACTS, parse_thresholds({"response_time": "p(95)<50"}), phases=phases))
     for second, samples in enumerate(seconds):
         recorder = Recorder()
         for (metric, tags), values in samples.items():

@@ -22,9 +22,9 @@ from pytest_cdcperf.cluster.messages import (
 from pytest_cdcperf.cluster.wire import pack, unpack
 from pytest_cdcperf.errors import CdcperfError, GoneError, RefusedError
 from pytest_cdcperf.judging.verdict import Verdict
+from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics.snapshot import Snapshot
-from pytest_cdcperf.model.share import Share
-from pytest_cdcperf.reporting.result import RunFacts, RunResult
+from pytest_cdcperf.results.result import RunFacts, RunResult
 
 FACTS = RunFacts("r1", "t.py::test", "1 VU", 1.0)
 PLAN = Plan("t.py::test", 1, FACTS)

@@ -38,21 +38,22 @@ from pytest_cdcperf.cluster.messages import (
     ToWorker,
     WindowDone,
 )
-from pytest_cdcperf.cluster.shared import OnceCall, PoolCall
+from pytest_cdcperf.cluster.shared_state import OnceCall, PoolCall
 from pytest_cdcperf.cluster.wire import pack, unpack
-from pytest_cdcperf.engine.failures import FailureKind
-from pytest_cdcperf.judging.cause import DelayEvidence
+from pytest_cdcperf.judging.evaluation import evaluate
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
-from pytest_cdcperf.judging.threshold import Limit, evaluate, parse_thresholds
+from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
 from pytest_cdcperf.judging.verdict import Verdict
+from pytest_cdcperf.load.closed import RampingVUs
+from pytest_cdcperf.load.share import Share
+from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
+from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import definitions
 from pytest_cdcperf.metrics.snapshot import GaugeMerge, GaugeState, Kind, SeriesKey, Snapshot
-from pytest_cdcperf.model.load import RampingVUs
-from pytest_cdcperf.model.services import MongoAddress, PostgresAddress, Services
-from pytest_cdcperf.model.share import Share
-from pytest_cdcperf.reporting.result import RunFacts, RunResult, WorkerPart
+from pytest_cdcperf.results.result import RunFacts, RunResult, WorkerPart
+from pytest_cdcperf.servers import MongoAddress, PostgresAddress, Services
 from tests.unit.metrics.windows import window
 
 FACTS = RunFacts("r1", "t.py::test", "2 VUs", 10.0, profile="spike", tags={"team": "ü"}, services={"postgres": "x"})

@@ -12,7 +12,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 from pytest_cdcperf.embedded import sink as module
 from pytest_cdcperf.embedded.documents import UNCHANGED, Change, Document, Write
 from pytest_cdcperf.embedded.sink import Sink
-from pytest_cdcperf.model.services import SET_ASIDE
+from pytest_cdcperf.servers import SET_ASIDE
 
 
 def insert(table: str, key: int = 1, **columns: object) -> Change:

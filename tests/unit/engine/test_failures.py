@@ -5,7 +5,9 @@ import threading
 
 import pytest
 
-from pytest_cdcperf.engine.failures import MAX_KINDS, FailureKind, Failures, merge_kinds, most_frequent, user_line
+from pytest_cdcperf.engine.failures import Failures
+from pytest_cdcperf.engine.source_lines import user_line
+from pytest_cdcperf.metrics.failure import MAX_KINDS, FailureKind, merge_kinds, most_frequent
 from tests.unit.harness import RULES
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from pytest_cdcperf.clock import FakeClock
 from pytest_cdcperf.engine.heartbeat import Beats, Heartbeat, filled_in
+from pytest_cdcperf.load.closed import ConstantVUs
 from pytest_cdcperf.metrics.recorder import Recorder
-from pytest_cdcperf.model.load import ConstantVUs
 from tests.unit.harness import Subject
 
 PATIENCE_S = 30

@@ -3,14 +3,15 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.clock import FakeClock
+from pytest_cdcperf.engine.context import RunContext, StopSignal
 from pytest_cdcperf.engine.failures import Failures
-from pytest_cdcperf.engine.iterations import Iterations, RunContext, StopSignal
+from pytest_cdcperf.engine.iterations import Iterations
 from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import IterationTimeoutError
+from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
-from pytest_cdcperf.model.load import Phase
 from tests.unit.harness import RULES, Exit, Skip
 
 
@@ -18,7 +19,7 @@ class Subject:
     def __init__(self, phases=None):
         self.clock = FakeClock(10**12)
         self.recorder = Recorder()
-        self.vu = VU(1, run_id="r1", scope=Scope(self.recorder), phases=phases)
+        self.vu = VU(1, session_id="r1", scope=Scope(self.recorder), phases=phases)
         self.stop = StopSignal()
         self.failures = Failures(RULES.describe)
         self.context = RunContext(self.clock, self.clock.now_ns(), self.stop, self.failures, RULES)

@@ -7,7 +7,7 @@ import pytest
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine.latecomers import Latecomers
 from pytest_cdcperf.engine.vu import CurrentVU
-from pytest_cdcperf.model.load import ConstantVUs, RampingVUs
+from pytest_cdcperf.load.closed import ConstantVUs, RampingVUs
 from tests.unit.engine.test_loops import Subject
 from tests.unit.harness import Subject as RunSubject
 

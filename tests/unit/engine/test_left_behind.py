@@ -14,7 +14,7 @@ import pytest
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine.executor import DaemonExecutor
 from pytest_cdcperf.engine.vu import CurrentVU
-from pytest_cdcperf.model.load import PerVUIterations
+from pytest_cdcperf.load.closed import PerVUIterations
 from tests.unit.harness import Subject
 
 VU = CurrentVU()

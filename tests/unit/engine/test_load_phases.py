@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.engine.load_phases import FOREVER_NS, LoadPhases
+from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.snapshot import BY_TIME
-from pytest_cdcperf.model.load import Phase
 
 S = 10**9
 PLAN = (Phase("ramp-up", 5, 10, "a"), Phase("hold", 5, 10, "b"), Phase("hold", 10, 20, "a"))

@@ -5,20 +5,15 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.clock import FakeClock
+from pytest_cdcperf.engine.context import RunContext, StopSignal
 from pytest_cdcperf.engine.failures import Failures
-from pytest_cdcperf.engine.iterations import RunContext, StopSignal
 from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.loops import ClosedLoop, OpenLoop, new_loop
 from pytest_cdcperf.engine.vu import VU
+from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs
+from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
+from pytest_cdcperf.load.share import WHOLE
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
-from pytest_cdcperf.model.load import (
-    ConstantArrivalRate,
-    ConstantVUs,
-    PerVUIterations,
-    RampingArrivalRate,
-    RampingVUs,
-)
-from pytest_cdcperf.model.share import WHOLE
 from tests.unit.harness import RULES
 
 S = 10**9
@@ -35,7 +30,7 @@ class Subject:
 
     def new_vu(self, number):
         phases = LoadPhases.of("", self.phases)
-        return VU(number + 1, run_id="r", scope=Scope(self.recorder), phases=phases)
+        return VU(number + 1, session_id="r", scope=Scope(self.recorder), phases=phases)
 
     def at(self, seconds):
         return self.context.start_ns + round(seconds * S)

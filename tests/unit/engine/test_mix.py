@@ -34,7 +34,7 @@ def recorder():
 
 @pytest.fixture
 def acting(recorder):
-    with acting_as(VU(1, run_id="r", scope=Scope(recorder))):
+    with acting_as(VU(1, session_id="r", scope=Scope(recorder))):
         yield
 
 

@@ -9,15 +9,10 @@ import pytest
 
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine.vu import CurrentVU
+from pytest_cdcperf.load.closed import PerVUIterations, RampingVUs, SharedIterations
+from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
+from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.model.load import (
-    ConstantArrivalRate,
-    PerVUIterations,
-    RampingArrivalRate,
-    RampingVUs,
-    SharedIterations,
-)
-from pytest_cdcperf.model.share import Share
 from tests.unit.harness import Subject
 
 VU = CurrentVU()

@@ -11,13 +11,14 @@ from pytest_cdcperf.clock import FakeClock, MonotonicClock
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine import tasks as tasks_module
 from pytest_cdcperf.engine import threads as threads_module
+from pytest_cdcperf.engine.body import check, think
 from pytest_cdcperf.engine.run import Body, Run
-from pytest_cdcperf.engine.vu import CurrentVU, check, current_vu, think
+from pytest_cdcperf.engine.vu import CurrentVU, current_vu
 from pytest_cdcperf.engine.whereabouts import Busy
+from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs
+from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.series import Timeline
-from pytest_cdcperf.model.load import ConstantVUs, PerVUIterations, RampingVUs
-from pytest_cdcperf.model.share import Share
+from pytest_cdcperf.metrics.timeline import Timeline
 from tests.unit.harness import RULES, Exit, Skip, Subject
 
 VU = CurrentVU()
@@ -133,7 +134,7 @@ def test_a_second_request_does_not_replace_the_first(subject):
 
 def test_the_first_interrupt_waits_some_seconds_and_the_second_for_nobody():
     clock, deadlines = FakeClock(), []
-    run = Run({"": PerVUIterations()}, Body(int), run_id="r", rules=RULES, on_window=lambda _: None, clock=clock)
+    run = Run({"": PerVUIterations()}, Body(int), session_id="r", rules=RULES, on_window=lambda _: None, clock=clock)
     for _ in range(2):
         clock.advance(1)
         run.interrupt("Ctrl-C")
@@ -344,7 +345,7 @@ def test_windows_follow_each_other_without_a_gap(threads, monkeypatch):
     from pytest_cdcperf.engine.run import Body, Run
     from tests.unit.harness import RULES
 
-    run = Run({"": PerVUIterations()}, Body(lambda: two.wait(10)), run_id="r", rules=RULES, on_window=on_window)
+    run = Run({"": PerVUIterations()}, Body(lambda: two.wait(10)), session_id="r", rules=RULES, on_window=on_window)
     outcome = run.execute()
     assert len(windows) >= 4
     assert windows[0].start_s == 0
@@ -400,7 +401,7 @@ class FakeRun:
         self.runtime = FakeRuntime(clock, while_waiting)
         monkeypatch.setattr(Run, "_new_runtime", lambda _run: self.runtime)
         monkeypatch.setattr(Run, "_supervise_until_through", Run._supervise)
-        self.run = Run({"": load}, Body(int), run_id="r", rules=RULES, on_window=self.timeline.add, clock=clock)
+        self.run = Run({"": load}, Body(int), session_id="r", rules=RULES, on_window=self.timeline.add, clock=clock)
 
     @property
     def members(self):

@@ -9,7 +9,8 @@ import pytest
 from pytest_cdcperf.engine.thread_start import is_thread_limit, most_tasks, start_thread, thread_limits
 from pytest_cdcperf.engine.vu import CurrentVU
 from pytest_cdcperf.errors import ThreadLimitError
-from pytest_cdcperf.model.load import ConstantArrivalRate, ConstantVUs, PerVUIterations, RampingVUs
+from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs
+from pytest_cdcperf.load.open import ConstantArrivalRate
 from tests.unit.harness import Subject
 
 VU = CurrentVU()

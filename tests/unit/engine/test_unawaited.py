@@ -11,7 +11,7 @@ from pytest_cdcperf.engine.failures import Failures
 from pytest_cdcperf.engine.unawaited import failing_unawaited
 from pytest_cdcperf.engine.vu import CurrentVU
 from pytest_cdcperf.errors import NeverAwaitedError
-from pytest_cdcperf.model.load import PerVUIterations
+from pytest_cdcperf.load.closed import PerVUIterations
 from tests.unit.harness import Ran, Subject
 
 VU = CurrentVU()

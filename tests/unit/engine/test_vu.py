@@ -6,25 +6,17 @@ from contextvars import copy_context
 
 import pytest
 
-from pytest_cdcperf.engine.vu import (
-    VU,
-    CurrentVU,
-    Resources,
-    acting_as,
-    check,
-    current_vu,
-    group,
-    refuse_blocking,
-    think,
-)
-from pytest_cdcperf.errors import ConfigError, WrongFaceError
+from pytest_cdcperf.engine.body import check, group, think
+from pytest_cdcperf.engine.resources import Resources
+from pytest_cdcperf.engine.vu import VU, CurrentVU, acting_as, current_vu, refuse_blocking
+from pytest_cdcperf.errors import BlockingCallError, ConfigError
 from pytest_cdcperf.metrics.recorder import Counter, Recorder, Scope, current_scope
 
 COUNT = Counter("t_vu_count")
 
 
-def make_vu(number=1, *, is_async=False, run_id="r1"):
-    return VU(number, run_id=run_id, scope=Scope(Recorder(), (("run", "r1"),)), is_async=is_async)
+def make_vu(number=1, *, is_async=False, session_id="r1"):
+    return VU(number, session_id=session_id, scope=Scope(Recorder(), (("run", "r1"),)), is_async=is_async)
 
 
 def pauses_of(vu):
@@ -39,7 +31,7 @@ def test_a_vu_is_current_inside_its_block_only():
     with acting_as(vu):
         assert current_vu() is vu
         assert current_scope() is vu.scope
-        assert (current.id, current.iteration, current.run_id) == (7, 0, "r1")
+        assert (current.id, current.iteration, current.session_id) == (7, 0, "r1")
         current.state["x"] = 1
     assert vu.state == {"x": 1}
     assert current_vu() is None
@@ -68,7 +60,7 @@ def test_random_is_seeded_by_run_and_id():
         return make_vu(*arguments, **more).random.random()
 
     assert drawn(1) == drawn(1)
-    assert len({drawn(1), drawn(2), drawn(1, run_id="r2")}) == 3
+    assert len({drawn(1), drawn(2), drawn(1, session_id="r2")}) == 3
 
 
 def test_thinking_pauses_and_is_kept_apart():
@@ -145,7 +137,7 @@ def test_thinking_counts_in_the_vus_own_thread_only():
 
 def test_a_blocking_pause_in_a_thread_of_an_async_body_is_refused():
     async def body():
-        with pytest.raises(WrongFaceError, match=r"^think\(\) blocks"):
+        with pytest.raises(BlockingCallError, match=r"^think\(\) blocks"):
             await asyncio.to_thread(think, 0.5)
 
     with acting_as(make_vu(is_async=True)):
@@ -169,9 +161,9 @@ def test_thinking_in_an_async_body_counts_in_the_vus_own_task_only():
 
 def test_a_blocking_call_in_an_async_body_is_refused_by_name():
     with acting_as(make_vu(is_async=True)):
-        with pytest.raises(WrongFaceError) as refused:
+        with pytest.raises(BlockingCallError) as refused:
             think(1)
-        with pytest.raises(WrongFaceError, match=r"write: await pg\.aio\.execute"):
+        with pytest.raises(BlockingCallError, match=r"write: await pg\.aio\.execute"):
             refuse_blocking("pg.execute()", "pg.aio.execute(...)")
     assert str(refused.value) == (
         "think() blocks, which would stall every VU of this async test; write: await think.aio(...)"

@@ -7,16 +7,16 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_cdcperf.judging.cause import DelayEvidence
 from pytest_cdcperf.judging.fitness import Fitness, assess, measured
 from pytest_cdcperf.judging.live import Judging
 from pytest_cdcperf.judging.threshold import parse_thresholds
 from pytest_cdcperf.judging.worker_delay import WorkerDelay
+from pytest_cdcperf.load.base import Phase
+from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.phases import phases_at
-from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import CounterState, Kind, SeriesKey, Snapshot
-from pytest_cdcperf.model.load import Phase
+from pytest_cdcperf.metrics.timeline import Window
 
 RECORDED = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 _TRENDS = ("response_time", "generator_delay", "generator_lag")

@@ -19,7 +19,7 @@ from pytest_cdcperf.judging.rules.breaking_point import (
     watched_in,
 )
 from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
-from pytest_cdcperf.model.load import Phase
+from pytest_cdcperf.load.base import Phase
 from tests.unit.metrics.windows import window
 
 RAMP = (Phase("ramp-up", 0, 60), Phase("ramp-down", 60, 120))

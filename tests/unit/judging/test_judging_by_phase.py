@@ -6,9 +6,9 @@ import pytest
 
 from pytest_cdcperf.judging.live import Judging
 from pytest_cdcperf.judging.threshold import Limit, Outcome, parse_thresholds
-from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.snapshot import CounterState, Kind, SeriesKey, Snapshot
-from pytest_cdcperf.model.load import Phase
+from pytest_cdcperf.metrics.timeline import Window
 from tests.unit.metrics.windows import window
 
 PHASES = (Phase("ramp-up", 0, 10), Phase("hold", 10, 20))

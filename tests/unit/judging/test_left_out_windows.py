@@ -12,9 +12,9 @@ from pytest_cdcperf.judging.rules.breaking_point import breaking_point, watched_
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Outcome, parse_thresholds
+from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.snapshot import GaugeState, Kind, SeriesKey, Snapshot
-from pytest_cdcperf.model.load import Phase
 from tests.unit.judging.recorded_runs import RecordedRun
 
 RESPONSE = SeriesKey("response_time", Kind.TREND)

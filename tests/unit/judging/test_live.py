@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_cdcperf.judging.evaluation import evaluate
 from pytest_cdcperf.judging.live import Judging, piece_s
-from pytest_cdcperf.judging.threshold import Limit, Outcome, evaluate, parse_thresholds
-from pytest_cdcperf.metrics.series import Window
+from pytest_cdcperf.judging.threshold import Limit, Outcome, parse_thresholds
+from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.snapshot import CounterState, Kind, SeriesKey, Snapshot
-from pytest_cdcperf.model.load import Phase
+from pytest_cdcperf.metrics.timeline import Window
 from tests.unit.metrics.windows import window
 
 PHASES = (Phase("ramp-up", 0, 3), Phase("hold", 3, 6), Phase("ramp-down", 6, 9))

@@ -13,10 +13,10 @@ from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.judging.rules.readings import TrendWindow
 from pytest_cdcperf.judging.rules.recovery import Recovery, judge_recovery
 from pytest_cdcperf.judging.threshold import Outcome
+from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import Counter, Gauge
-from pytest_cdcperf.metrics.series import Window
-from pytest_cdcperf.model.load import Phase
+from pytest_cdcperf.metrics.timeline import Window
 from tests.unit.metrics.windows import window
 
 SPIKE = (Phase("hold", 0, 60), Phase("ramp-up", 60, 90), Phase("ramp-down", 90, 120), Phase("hold", 120, 240))

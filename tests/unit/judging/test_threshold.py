@@ -5,16 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.judging.evaluation import aggregate_of, evaluate
 from pytest_cdcperf.judging.intervals import Precision, quantile_interval
-from pytest_cdcperf.judging.threshold import (
-    Outcome,
-    Threshold,
-    aggregate_of,
-    evaluate,
-    merge_thresholds,
-    parse_threshold,
-    parse_thresholds,
-)
+from pytest_cdcperf.judging.threshold import Outcome, Threshold, merge_thresholds, parse_threshold, parse_thresholds
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
 from pytest_cdcperf.metrics.snapshot import GaugeState, Kind, SeriesKey, Snapshot, new_state

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_cdcperf.judging.evaluation import evaluate
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
-from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, evaluate, parse_thresholds
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, parse_thresholds
 from pytest_cdcperf.judging.verdict import Verdict, judge
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.snapshot import CounterState, Kind, RateState, SeriesKey, Snapshot, new_state

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cdcperf.judging.cause import DelayEvidence
 from pytest_cdcperf.judging.worker_delay import WorkerDelay
+from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from tests.unit.metrics.windows import window
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from pytest_cdcperf.engine.vu import group
+from pytest_cdcperf.engine.body import group
 from pytest_cdcperf.metrics import recorder as module
 from pytest_cdcperf.metrics.caps import MAX_GROUPS, MAX_METRICS, MAX_SERIES, MAX_SERIES_PER_METRIC
 from pytest_cdcperf.metrics.recorder import Counter, Recorder, Scope, Trend, current_scope, definition, recording

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import BY_TIME, CounterState, GaugeState, Kind, RateState, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.timeline import Window
 
 
 def window(start_s, *, ms=(), seconds=1.0, metric="response_time", gauges=None, phase=BY_TIME, **counts):

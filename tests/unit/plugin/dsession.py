@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from types import SimpleNamespace
 
-from pytest_cdcperf.cluster.controller import Controller
+from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.cluster.messages import Arrived, CallEnded, Collected, Go, LoadTest, Released
 from tests.unit.cluster.cluster import RecordingHost
 
@@ -59,18 +59,18 @@ class Node:
 
 
 class FanOut:
-    """What scheduling asks of the plugin, with the real controller."""
+    """What scheduling asks of the plugin, with the real coordinator."""
 
     def __init__(self, loads=(), *, agrees=True):
         self.loads = tuple(LoadTest(index, f"perf_{index}", "spec", 0) for index in loads)
         self.admitted = []
         self._agrees = agrees
-        self._controller = Controller(RecordingHost())
+        self._coordinator = Coordinator(RecordingHost())
 
     @property
-    def controller(self):
-        assert self.loads, "a session without perf tests has no controller"
-        return self._controller
+    def coordinator(self):
+        assert self.loads, "a session without perf tests has no coordinator"
+        return self._coordinator
 
     def tests_of(self, node):
         return self.loads
@@ -81,8 +81,8 @@ class FanOut:
     def admit(self, workers, may_go):
         self.admitted.append(list(workers))
         if self.loads:
-            self.controller.may_go = may_go
-            self.controller.admit(workers)
+            self.coordinator.may_go = may_go
+            self.coordinator.admit(workers)
 
 
 class DSession:
@@ -156,15 +156,15 @@ class DSession:
     def _collected(self, node):
         node.total = len(self.collection)
         if self.fan_out.loads:
-            self.fan_out.controller.join(node.gateway.id, node.posts.append)
-            self.fan_out.controller.receive(node.gateway.id, Collected(self.fan_out.loads))
+            self.fan_out.coordinator.join(node.gateway.id, node.posts.append)
+            self.fan_out.coordinator.receive(node.gateway.id, Collected(self.fan_out.loads))
         self.scheduler.add_node_collection(node, self.collection)
         if self.scheduler.collection_is_completed:
             self.scheduler.schedule()
 
     def _down(self, node):
         if self.fan_out.loads:
-            self.fan_out.controller.drop(node.gateway.id, "died")
+            self.fan_out.coordinator.drop(node.gateway.id, "died")
         try:
             crashed = self.scheduler.remove_node(node)
         except KeyError:
@@ -184,11 +184,11 @@ class DSession:
         self._event(self.scheduler.mark_test_complete, node, index)
 
     def _run_load(self, node, index):
-        name, test, controller = node.gateway.id, self._loads[index], self.fan_out.controller
+        name, test, coordinator = node.gateway.id, self._loads[index], self.fan_out.coordinator
         posts, node.posts[:] = list(node.posts), []
         if not posts:
             node.waits = True
-            controller.receive(name, Arrived(test))
+            coordinator.receive(name, Arrived(test))
         for message in posts:
             if isinstance(message, Go):
                 self.begun_beside += [
@@ -196,7 +196,7 @@ class DSession:
                     for other in self.nodes
                     if other.queue and other.queue[0] not in {SHUTDOWN, *self._loads}
                 ]
-                controller.receive(name, CallEnded(test, "passed"))
+                coordinator.receive(name, CallEnded(test, "passed"))
             if isinstance(message, Released):
                 node.waits = False
                 self.reported += [test] if message.reports else []

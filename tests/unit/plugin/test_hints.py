@@ -11,8 +11,8 @@ MODULES = {
     "pg": ("clients.postgres",),
     "mongo": ("clients.mongo",),
     "cdc": ("cdc.expect", "cdc.lag"),
-    "grpc_client": ("clients.grpc",),
-    "http_client": ("clients.http", "clients.requests_session"),
+    "grpc_client": ("clients.grpc.client",),
+    "http_client": ("clients.http.client", "clients.http.requests_session"),
 }
 DEFINED = """
 import sys

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from pytest_cdcperf.plugin.results import ResultsDirectory, RunName, is_run_id
+from pytest_cdcperf.plugin.results import ResultsDirectory, SessionName, is_session_id
 
-RUN = RunName("0a1b2c3d", "20260101-120000")
+RUN = SessionName("0a1b2c3d", "20260101-120000")
 
 
 def names(directory):
@@ -18,7 +18,7 @@ def made(tmp_path):
     """What lies in the parent directory once a run has written, and then another."""
 
     def make():
-        for run in (RUN, RunName("00000001", "20260102-120000")):
+        for run in (RUN, SessionName("00000001", "20260102-120000")):
             assert ResultsDirectory(tmp_path, run).path.is_dir()
         return names(tmp_path)
 
@@ -59,7 +59,7 @@ def test_where_links_cannot_be_made_a_file_names_the_last_run(tmp_path, made, mo
 @pytest.mark.parametrize(
     ("text", "valid"),
     [
-        (RunName.new().run_id, True),
+        (SessionName.new().session_id, True),
         ("0a1b2c3d", True),
         ("", False),
         ("%", False),
@@ -68,4 +68,4 @@ def test_where_links_cannot_be_made_a_file_names_the_last_run(tmp_path, made, mo
     ],
 )
 def test_what_a_run_may_be_called(text, valid):
-    assert is_run_id(text) is valid
+    assert is_session_id(text) is valid

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cdcperf.model.load import ConstantVUs
+from pytest_cdcperf.load.closed import ConstantVUs
 from pytest_cdcperf.plugin.settings import asked_by_expression
 
 LOAD = ConstantVUs(duration="1s")

@@ -5,10 +5,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.series import Window
 from pytest_cdcperf.metrics.snapshot import Kind, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.reporting.html import fragment, latency_chart, rate_chart
-from tests.unit.reporting.conftest import NASTY
+from tests.unit.sample_results import NASTY
 
 SVG = "{http://www.w3.org/2000/svg}"
 

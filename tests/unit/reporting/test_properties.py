@@ -12,7 +12,7 @@ def test_every_figure_has_one_name(result):
     pairs = properties(result)
     found = dict(pairs)
     assert len(found) == len(pairs)
-    assert found["perf.run_id"] == "r1"
+    assert found["perf.session_id"] == "r1"
     assert found["perf.verdict"] == "FAILED"
     assert found["perf.profile"] == "baseline"
     assert found["perf.duration_s"] == "3.000"

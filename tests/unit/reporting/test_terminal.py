@@ -10,9 +10,7 @@ from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import Recorder
-from pytest_cdcperf.reporting.json import result_to_json
 from pytest_cdcperf.reporting.properties import properties
-from pytest_cdcperf.reporting.result import Live
 from pytest_cdcperf.reporting.terminal import (
     MARKS,
     progress_line,
@@ -22,7 +20,9 @@ from pytest_cdcperf.reporting.terminal import (
     verdict_colour,
     verdict_lines,
 )
-from tests.unit.reporting.conftest import NASTY
+from pytest_cdcperf.results.json import result_to_json
+from pytest_cdcperf.results.result import Live
+from tests.unit.sample_results import NASTY
 
 
 def test_the_live_line():
@@ -34,7 +34,7 @@ def test_the_live_line():
 def test_the_summary_has_facts_groups_thresholds_failures_and_notes(result):
     lines = summary(result)
     text = "\n".join(lines)
-    assert lines[0] == "2 VUs for 10s, profile baseline; 300 iterations in 3s, run r1"
+    assert lines[0] == "2 VUs for 10s, profile baseline; 300 iterations in 3s, session r1"
     assert lines[-1] == "  note: something was left out: 3"
     titles = [line.strip() for line in lines if line.startswith("  ") and line[2] != " "]
     assert titles == [
@@ -86,7 +86,7 @@ def test_only_the_end_of_a_long_sample_is_shown(result):
 
 
 def test_a_run_that_measured_nothing_has_a_summary(empty):
-    assert summary(empty) == ["1 VU for 1s; 0 iterations in 0ms, run r2"]
+    assert summary(empty) == ["1 VU for 1s; 0 iterations in 0ms, session r2"]
 
 
 def test_a_metric_without_a_finite_sample_has_a_summary(unmeasurable):

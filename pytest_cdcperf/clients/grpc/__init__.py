@@ -1,0 +1,1 @@
+"""The gRPC client, which measures each call."""

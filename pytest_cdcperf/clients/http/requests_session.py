@@ -1,0 +1,236 @@
+"""``requests_session``: a real requests.Session for code that speaks requests already, measured like ``http_client``.
+
+Headers, auth, verify and the like are those of the one session; cookies, connections and adapters are each VU's own.
+urllib3 says when it connects: http_req_connecting and http_req_tls_handshaking are told, and are no part of
+http_req_duration, as in k6. A call without a timeout gets k6's, 60 s, and 4 s for connecting.
+"""
+
+from __future__ import annotations
+
+import copy
+import socket
+import string
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.cookies import RequestsCookieJar
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from pytest_cdcperf.clients.http.call import DEFAULT_TIMEOUT_S, template_of
+from pytest_cdcperf.clients.http.metrics import NO_RESPONSE, HttpRecording
+from pytest_cdcperf.clients.proxies import is_loopback
+from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S
+from pytest_cdcperf.clock import real_time as time
+from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
+from pytest_cdcperf.redaction import hide_named, hide_url
+
+_KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    # by the names of the exceptions that requests and urllib3 nest in one another, the innermost facts first
+    ("dns", ("NameResolutionError", "gaierror")),
+    ("tls", ("SSLError",)),
+    ("refused", ("ConnectionRefusedError",)),
+    ("timeout", ("Timeout", "ConnectTimeout", "ReadTimeout", "TimeoutError")),
+    ("reset", ("ConnectionResetError", "RemoteDisconnected", "BrokenPipeError")),  # the second is a BadStatusLine too
+    ("protocol", ("BadStatusLine", "InvalidChunkLength", "ContentDecodingError", "DecodeError", "InvalidHeader")),
+    ("reset", ("IncompleteRead",)),
+    ("protocol", ("HTTPException",)),  # a line or a head that is too long
+    ("reset", ("ProtocolError",)),
+)
+_TIMEOUTS_S = (CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S)
+
+
+@dataclass(eq=False)
+class _Dialling:
+    """The connections of one user, and how long the last call took to open them."""
+
+    sockets: weakref.WeakSet[HTTPConnection] = field(default_factory=weakref.WeakSet)
+    connecting_s: float | None = None
+    handshaking_s: float | None = None
+
+    def cut(self) -> None:
+        for connection in list(self.sockets):
+            sock = connection.sock
+            if sock is not None:
+                with suppress(OSError):
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+@dataclass(eq=False)
+class _Own:
+    """What one user of the session has: cookies, connections, and where its samples go."""
+
+    cookies: RequestsCookieJar
+    adapters: dict[str, BaseAdapter]
+    dialling: _Dialling = field(default_factory=_Dialling)
+    recording: HttpRecording = field(default_factory=HttpRecording)
+
+    def __post_init__(self) -> None:
+        for adapter in self.adapters.values():
+            if isinstance(adapter, HTTPAdapter):
+                adapter.poolmanager.pool_classes_by_scheme = _pool_classes(self.dialling)
+
+    def close(self) -> None:
+        for adapter in self.adapters.values():
+            adapter.close()
+
+
+class PerVUSession(requests.Session):
+    """One session for all VUs; who asks is told by context. In fixtures it is a plain one, unmeasured."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["User-Agent"] = "pytest-cdcperf"
+
+    @property
+    def cookies(self) -> RequestsCookieJar:
+        """The cookies of whoever asks."""
+        vu = current_vu()
+        return self._home_cookies if vu is None else self._own(vu).cookies
+
+    @cookies.setter
+    def cookies(self, jar: RequestsCookieJar) -> None:
+        vu = current_vu()
+        if vu is None:
+            self._home_cookies = jar
+        else:
+            self._own(vu).cookies = jar
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send *request*, to this machine through no proxy of the environment.
+
+        No text shows the secrets in its headers and in its URL.
+        """
+        hide_named(request.headers)
+        if request.url and ("@" in request.url or "=" in request.url):
+            hide_url(request.url)
+        proxies = options.get("proxies")
+        if (proxies or proxies is None) and is_loopback(urlsplit(request.url or "").hostname or ""):
+            of_the_environment = getproxies().values()
+            given = {name: url for name, url in (proxies or {}).items() if url not in of_the_environment}
+            options["proxies"] = {**self.proxies, **given}
+        return super().send(request, **options)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where *resp* redirects to; what requests cannot decode is percent-encoded, as browsers do."""
+        try:
+            return super().get_redirect_target(resp)
+        except UnicodeDecodeError:
+            return quote(resp.headers["location"].encode("latin-1"), safe=string.punctuation)
+
+    def get_adapter(self, url: str) -> BaseAdapter:
+        """Return what sends to *url*: for a VU its own copy of what is mounted, measured."""
+        vu = current_vu()
+        if vu is None:
+            return super().get_adapter(url)
+        refuse_blocking("requests_session", "http_client.aio.get(...) and the like")
+        own = self._own(vu)
+        mounted = super().get_adapter(url)
+        (prefix,) = (prefix for prefix, adapter in self.adapters.items() if adapter is mounted)
+        return _Measured(own, own.adapters[prefix])
+
+    def _own(self, vu: VU) -> _Own:
+        own: _Own | None = vu.own.get(self)
+        if own is None:
+            adapters = {prefix: copy.copy(adapter) for prefix, adapter in self.adapters.items()}
+            own = _Own(self._home_cookies.copy(), adapters)
+            vu.own.keep(self, own, close=_Own.close, cancel=lambda own: own.dialling.cut())
+        return own
+
+
+class _Measured(BaseAdapter):
+    """Sends one request, a redirect's too, and records it."""
+
+    def __init__(self, own: _Own, adapter: BaseAdapter) -> None:
+        super().__init__()
+        self._own = own
+        self._adapter = adapter
+
+    def send(  # type: ignore[override]  # the stubs give each argument a type of its own
+        self, request: requests.PreparedRequest, stream: bool = False, timeout: Any = None, **more: Any
+    ) -> requests.Response:
+        dialling = self._own.dialling
+        dialling.connecting_s = dialling.handshaking_s = None
+        begin = answered = time.perf_counter()
+        status, error = NO_RESPONSE, ""
+        try:
+            response = self._adapter.send(
+                request, stream=stream, timeout=_TIMEOUTS_S if timeout is None else timeout, **more
+            )
+            answered = time.perf_counter()
+            if not stream:
+                response.content  # noqa: B018  # reads the body and keeps it
+            status = response.status_code
+        except Exception as raised:
+            error = kind_of(raised)
+            raise
+        finally:
+            self._record(request, status, error, begin, answered)
+        return response
+
+    def close(self) -> None:
+        """Nothing: the adapter belongs to the user."""
+
+    def _record(
+        self, request: requests.PreparedRequest, status: int, error: str, begin: float, answered: float
+    ) -> None:
+        end = time.perf_counter()
+        dialling = self._own.dialling
+        opening_s = (dialling.connecting_s or 0.0) + (dialling.handshaking_s or 0.0)
+        self._own.recording.series(request.method or "", template_of(request.url or "")).add(
+            status,
+            error,
+            (end - begin - opening_s) * 1e3,
+            waiting_ms=None if error else (answered - begin - opening_s) * 1e3,
+            receiving_ms=None if error else (end - answered) * 1e3,
+            connecting_ms=None if dialling.connecting_s is None else dialling.connecting_s * 1e3,
+            tls_handshaking_ms=None if dialling.handshaking_s is None else dialling.handshaking_s * 1e3,
+        )
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the kind of what requests raised, from the exceptions in it: refused, reset, dns, tls, timeout, ..."""
+    names: set[str] = set()
+    pending: list[object] = [error]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, BaseException):
+            names |= {base.__name__ for base in type(one).__mro__}
+            pending += [*one.args, getattr(one, "reason", None), one.__cause__]
+    return next((kind for kind, known in _KINDS if names.intersection(known)), "transport")
+
+
+def _pool_classes(dialling: _Dialling) -> Mapping[str, type[HTTPConnectionPool]]:
+    """Return urllib3's pools, whose connections tell *dialling* how long they took to open."""
+
+    class Timed(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            dialling.sockets.add(self)
+            begin = time.perf_counter()
+            try:
+                return super()._new_conn()
+            finally:
+                dialling.connecting_s = time.perf_counter() - begin
+
+    class TimedTLS(Timed, HTTPSConnection):
+        def connect(self) -> None:
+            begin = time.perf_counter()
+            try:
+                super().connect()
+            finally:
+                dialling.handshaking_s = time.perf_counter() - begin - (dialling.connecting_s or 0.0)
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Timed
+
+    class TLSPool(HTTPSConnectionPool):
+        ConnectionCls = TimedTLS
+
+    return {"http": Pool, "https": TLSPool}

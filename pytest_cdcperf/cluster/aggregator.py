@@ -1,0 +1,250 @@
+"""Merges what the workers of one run report, judges it, and makes the one result."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from pytest_cdcperf.cluster.alignment import Alignment
+from pytest_cdcperf.cluster.messages import Plan, ShareDone
+from pytest_cdcperf.engine.mix import shares
+from pytest_cdcperf.judging.fitness import Measured, assess, measured
+from pytest_cdcperf.judging.live import Judging
+from pytest_cdcperf.judging.rules.breaking_point import BreakingPoint, breaking_point, watched_in
+from pytest_cdcperf.judging.threshold import Threshold, ThresholdResult
+from pytest_cdcperf.judging.verdict import judge
+from pytest_cdcperf.judging.words import reason
+from pytest_cdcperf.judging.worker_delay import WorkerDelay
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
+from pytest_cdcperf.metrics.failure import merge_kinds, most_frequent
+from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.phases import phases_at
+from pytest_cdcperf.metrics.recorder import define
+from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot
+from pytest_cdcperf.metrics.timeline import Window
+from pytest_cdcperf.redaction import hide
+from pytest_cdcperf.results.result import Live, RunResult, WorkerPart
+
+_LIVE_WINDOWS = 10
+_LIVE_METRICS = (builtin.ITERATIONS.name, builtin.RESPONSE_TIME.name)
+
+
+@dataclass
+class _Member:
+    """What is known of one worker of the run."""
+
+    delay: WorkerDelay
+    iterations: int = 0
+    elapsed_s: float = 0.0
+    done: ShareDone | None = None
+    fate: str = ""
+
+    def take(self, window: Window, phases: Collection[str], evidence: DelayEvidence | None) -> None:
+        self.iterations += _counted(window.snapshot)
+        self.elapsed_s = window.end_s
+        self.delay.add(window, phases, evidence)
+
+
+class RunAggregator:
+    """Takes what the workers of one run send, each in the order of time."""
+
+    def __init__(
+        self, plan: Plan, workers: Sequence[str] = ("main",), on_live: Callable[[Live], None] | None = None
+    ) -> None:
+        self._plan = plan
+        self._facts = plan.facts
+        self._on_live = on_live
+        self._judging = Judging(plan.thresholds, plan.phases, {rule.metric for rule in plan.course})
+        self._timeline = self._judging.timeline
+        self._recent: deque[Window] = deque(maxlen=_LIVE_WINDOWS)
+        self._alignment = Alignment(workers)
+        self._members = {worker: _Member(WorkerDelay(worker)) for worker in workers}
+        self._cut_short = ""
+        self._broken: dict[str, None] = {}  # in the order of time
+        self.abort_reason = ""  # the threshold that wants the run to end before its time
+
+    @property
+    def silent(self) -> set[str]:
+        """The workers that have nothing more to say."""
+        return {name for name, member in self._members.items() if member.done is not None or member.fate}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether that is all of them."""
+        return len(self.silent) == len(self._members)
+
+    def take_window(self, worker: str, window: Window, delays: DelayEvidence | None = None) -> None:
+        """Take a second of *worker*'s figures, with what it saw where its generator was late."""
+        self._members[worker].take(window, phases_at(window, self._plan.phases), delays)
+        self._judge(self._alignment.add(worker, window))
+
+    def take_done(self, worker: str, done: ShareDone) -> None:
+        """Take what *worker* says at its end."""
+        for metric in done.metrics:
+            define(metric)
+        for secret in done.secrets:
+            hide(secret)
+        self._members[worker].done = done
+        self._members[worker].delay.host = done.host
+        self._judge(self._alignment.leave(worker))
+
+    def lose(self, worker: str, fate: str) -> None:
+        """*worker* is gone: the run fails, and what it sent is kept."""
+        self._members[worker].fate = fate
+        self._judge(self._alignment.leave(worker))
+
+    def cut_short(self, reason: str) -> None:
+        """The run is ended by *reason*, which fails it."""
+        self._cut_short = self._cut_short or reason
+
+    def fail(self, reason: str) -> None:
+        """What the run needs is gone for good, says *reason*: it is FAILED, whatever its figures."""
+        self._broken[reason] = None
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether it was told to end within seconds."""
+        return bool(self._broken or self._cut_short)
+
+    def result(self, faults: Sequence[str] = ()) -> RunResult:
+        """Return the result of the run, from what has arrived. Each of *faults* is as :meth:`fail`'s."""
+        windows = self._timeline.history
+        broke = self._breaking_point()
+        done = [member.done for member in self._members.values() if member.done is not None]
+        failures = merge_kinds(kind for share in done for kind in share.failures)
+        results = self._judging.results()
+        fitness = assess([self._measured(result) for result in results], [m.delay for m in self._members.values()])
+        tolerant = self._facts.on_unfit == "warn"
+        weaknesses = self._said(lambda share: share.weaknesses)  # what did not come cannot be tolerated
+        judgement = judge(
+            self._timeline.total,
+            [
+                *(results if tolerant else fitness.results),
+                *(rule.judge(windows, self._plan.phases) for rule in self._plan.course),
+            ],
+            windows=windows,
+            error_rate=self._facts.error_rate,
+            error=most_frequent(failures),
+            shortened=self._facts.shortened,
+            broken=tuple({**self._broken, **dict.fromkeys(faults)}),
+            faults=[*self._lost(), *self._ended_early(), *self._said(lambda share: share.faults)],
+            unfit=[*weaknesses, *(() if tolerant else fitness.reasons)],
+        )
+        return RunResult(
+            facts=self._facts,
+            elapsed_s=self._timeline.elapsed_s,
+            verdict=judgement.verdict,
+            reasons=judgement.reasons,
+            thresholds=judgement.thresholds,
+            total=self._timeline.total,
+            series=self._timeline.series,
+            history=tuple(windows),
+            failures=failures,
+            notes=(*self._notes(broke), *fitness.notes),
+            breaking_point=broke.words if broke.found else "",
+            workers=tuple(self._parts()),
+            fit=fitness.is_fit and not weaknesses,
+            warnings=tuple(fitness.lines) if tolerant else (),
+        )
+
+    def _measured(self, result: ThresholdResult) -> Measured:
+        if not isinstance(result.threshold, Threshold):
+            return Measured(result)
+        delays, seconds = self._judging.delays(result.threshold)
+        return measured(result, delays, seconds * len(self._members))
+
+    def skip_reason(self) -> str:
+        """Why every iteration was skipped, "" where there was any other."""
+        if self._timeline.total.select(builtin.ITERATION_FAILED.name) is not None:  # any, passed or failed
+            return ""
+        return next((m.done.skipped for m in self._members.values() if m.done is not None and m.done.skipped), "")
+
+    def _judge(self, windows: Sequence[Window]) -> None:
+        for window in windows:
+            whole = self._judging.add(window)
+            self._recent.append(Window(whole.start_s, whole.end_s, whole.snapshot.only(_LIVE_METRICS)))
+            if not self.abort_reason and (crossed := self._judging.reason_to_abort()) is not None:
+                self.abort_reason = reason(crossed)
+        if windows and self._on_live is not None:
+            self._on_live(self._live())
+
+    def _said(self, of: Callable[[ShareDone], Sequence[str]]) -> list[str]:
+        # With several workers each line says whose it is.
+        alone = len(self._members) == 1
+        return [
+            line if alone else f"{worker}: {line}"
+            for worker, member in self._members.items()
+            if member.done is not None
+            for line in of(member.done)
+        ]
+
+    def _lost(self) -> list[str]:
+        return [
+            f"worker {name} {member.fate} after {member.elapsed_s:.0f} s; "
+            f"its {member.iterations} iterations until then are counted"
+            for name, member in self._members.items()
+            if member.fate
+        ]
+
+    def _ended_early(self) -> list[str]:
+        cut = [f"stopped early: {self._cut_short}"] if self._cut_short else []
+        # Also where what was under way has brought the figure back within its limit.
+        return cut + ([f"ended before its time: {self.abort_reason}"] if self.abort_reason else [])
+
+    def _parts(self) -> list[WorkerPart]:
+        return [
+            WorkerPart(
+                name,
+                f"{index + 1} of {len(self._members)}",
+                member.iterations,
+                member.elapsed_s,
+                0.0 if member.done is None else member.done.core,
+                member.delay.lag_p99_ms(),
+                member.fate,
+                member.delay.own_ms("p(95)"),
+                member.delay.own_ms("p(99)"),
+                member.delay.own_ms("max"),
+                member.delay.lost(),
+            )
+            for index, (name, member) in enumerate(self._members.items())
+        ]
+
+    def _breaking_point(self) -> BreakingPoint:
+        windows = self._timeline.history
+        watched = watched_in(windows, self._plan.thresholds, self._facts.error_rate)
+        return breaking_point(watched, windows, self._plan.phases)
+
+    def _notes(self, broke: BreakingPoint) -> list[str]:
+        lost = ["ended before its time: what it needs is gone"] if self._broken else []
+        held = [broke.words] if broke.words and not broke.found else []
+        mix = [f"operations: {realised}"] if (realised := shares(self._timeline.series)) else []
+        said = self._said(lambda share: share.notes)
+        capped = [note for note in self._timeline.notes() if not any(line.endswith(note) for line in said)]
+        return [*lost, *self._facts.notes, *held, *mix, *said, *capped]
+
+    def _live(self) -> Live:
+        span_s = sum(window.duration_s for window in self._recent)
+        latest = Snapshot()
+        for window in self._recent:
+            latest.extend(window.snapshot)
+        total = self._timeline.total
+        response = latest.select(builtin.RESPONSE_TIME.name)
+        failed = total.select(builtin.ITERATION_FAILED.name)
+        vus = total.select(builtin.VUS.name)
+        recent = _counted(latest)
+        return Live(
+            elapsed_s=self._timeline.elapsed_s,
+            planned_s=self._facts.planned_s,
+            vus=int(vus.value) if isinstance(vus, GaugeState) else 0,
+            iterations=_counted(total),
+            iterations_per_s=recent / span_s if span_s > 0 else 0.0,
+            p95_ms=response.quantile(0.95) if isinstance(response, Histogram) else float("nan"),
+            failed=failed.hits if isinstance(failed, RateState) else 0,
+        )
+
+
+def _counted(snapshot: Snapshot) -> int:
+    state = snapshot.select(builtin.ITERATIONS.name)
+    return int(state.total) if isinstance(state, CounterState) else 0

@@ -1,0 +1,121 @@
+"""The functions that a test's body calls: think, check and group."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pytest_cdcperf.clock import real_time as time
+from pytest_cdcperf.engine.vu import VU, _current, refuse_blocking
+from pytest_cdcperf.errors import ConfigError, shown
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.recorder import current_scope, recording
+
+_LONGEST_S = 1e9  # beyond, the operating system's waits end in an overflow
+
+
+class _Think:
+    """A user's pause: not part of response_time."""
+
+    def __call__(self, at_least_s: float, at_most_s: float | None = None) -> None:
+        """Pause for *at_least_s* seconds, or for a random time between it and *at_most_s*.
+
+        Outside a load run nothing is waited for. In a thread of the body's own it pauses that thread, and stays part
+        of response_time.
+
+        :raises ConfigError: for what is no such time
+        """
+        refuse_blocking("think()", "think.aio(...)")
+        vu = _current.get(None)
+        if vu is None:
+            return
+        seconds = _draw(vu, at_least_s, at_most_s)
+        if threading.get_ident() == vu.thread:
+            with _thinking(vu):
+                vu.pause(seconds)
+        else:
+            vu.pause(seconds)
+
+    async def aio(self, at_least_s: float, at_most_s: float | None = None) -> None:
+        """The same in an async body.
+
+        Inside a task of the body's own (gather) it pauses that task, and stays part of response_time.
+        """
+        import asyncio  # noqa: PLC0415  # 30 ms, and only async bodies need it
+
+        vu = _current.get(None)
+        if vu is None:
+            return
+        seconds = _draw(vu, at_least_s, at_most_s)
+        if asyncio.current_task() is vu.task:
+            with _thinking(vu):
+                await vu.pause_aio(seconds)
+        else:
+            await vu.pause_aio(seconds)
+
+
+@contextmanager
+def _thinking(vu: VU) -> Iterator[None]:
+    begin = time.perf_counter_ns()
+    vu.is_thinking = True
+    try:
+        yield
+    finally:
+        vu.has_thought(time.perf_counter_ns() - begin)
+        vu.is_thinking = False
+
+
+think = _Think()
+
+
+def _draw(vu: VU, at_least_s: float, at_most_s: float | None) -> float:
+    longest_s = at_least_s if at_most_s is None else at_most_s
+    try:
+        if 0 <= at_least_s <= longest_s < _LONGEST_S:
+            return at_least_s if at_most_s is None else vu.random.uniform(at_least_s, at_most_s)
+    except TypeError:
+        pass
+    given = shown(at_least_s) if at_most_s is None else f"{shown(at_least_s)}, {shown(at_most_s)}"
+    raise ConfigError(f"think({given}): allowed: seconds of at least 0, alone or with the most, such as think(1, 3)")
+
+
+def check(name: str, passed: object) -> bool:
+    """Record whether *passed* is true under the check's *name*; return it.
+
+    As in k6 a false check fails no iteration under load: a threshold on ``checks`` does. In once mode it
+    fails the test.
+
+    :raises ConfigError: for a name that is no text: the two are easily swapped
+    """
+    if not isinstance(name, str):
+        raise ConfigError(f"check({shown(name)}, ...): allowed: first its name, a text, then what is to be true")
+    ok = bool(passed)
+    scope = current_scope()
+    if scope is not None:
+        scope.sink(builtin.CHECKS, (("check", str(name)),))(ok)
+    return ok
+
+
+@contextmanager
+def group(name: str) -> Iterator[None]:
+    """Tag what is measured inside the block with the group's *name*, and time it as group_duration.
+
+    Groups nest: the inner one is called ``outer::inner``.
+
+    :raises ConfigError: for a name that is no text
+    """
+    if not isinstance(name, str):
+        raise ConfigError(f"group({shown(name)}): allowed: its name, a text")
+    outer = current_scope()
+    if outer is None:
+        yield
+        return
+    above = dict(outer.tags).get("group")
+    scope = outer.child((("group", f"{above}::{name}" if above else name),))
+    with recording(scope):
+        begin = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            builtin.GROUP_DURATION.add((time.perf_counter_ns() - begin) * 1e-6)

@@ -1,0 +1,65 @@
+"""What lives as long as its owner, such as the connection of a VU."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class _Ending:
+    close: Callable[[Any], object]
+    cancel: Callable[[Any], object] | None
+
+
+class Resources:
+    """Things opened on the way that live as long as their owner: a connection, a cookie jar, a client.
+
+    Whoever opens one hands in how it is closed and, where it can block a thread, how that is cut short.
+    ``get(key)`` returns what is kept under *key*, or None.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, Any] = {}
+        self._endings: dict[Hashable, _Ending] = {}
+        self.get = self._kept.get  # not a method: clients ask with every call
+
+    def keep(
+        self,
+        key: Hashable,
+        value: Any,
+        *,
+        close: Callable[[Any], object],
+        cancel: Callable[[Any], object] | None = None,
+    ) -> None:
+        """Keep *value* until the owner ends."""
+        self._endings[key] = _Ending(close, cancel)
+        self._kept[key] = value
+
+    def drop(self, key: Hashable) -> None:
+        """Forget what is kept under *key*, without closing it."""
+        self._kept.pop(key, None)
+        self._endings.pop(key, None)
+
+    def cancel_all(self) -> None:
+        """Cut short what blocks a thread. Called from another thread; errors are of no interest then."""
+        for key, value in list(self._kept.items()):
+            ending = self._endings.get(key)
+            if ending is not None and ending.cancel is not None:
+                with suppress(Exception):  # the run is over: what cannot be cancelled is named as stuck
+                    ending.cancel(value)
+
+    def close_all(self) -> list[Awaitable[object]]:
+        """Close everything; return what is left to await."""
+        left: list[Awaitable[object]] = []
+        while self._kept:
+            key, value = self._kept.popitem()
+            try:
+                closing = self._endings.pop(key).close(value)
+            except Exception:  # noqa: BLE001, S112  # closing a broken connection may fail, and nothing was lost by it
+                continue
+            if isinstance(closing, Awaitable):
+                left.append(closing)
+        return left

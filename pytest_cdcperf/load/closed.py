@@ -1,0 +1,136 @@
+"""The executors of closed loops: a VU starts its next iteration when the one before has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+from pytest_cdcperf.checked import checked
+from pytest_cdcperf.load.base import GRACEFUL_STOP, Load, Phase, _described, _named, _phases, _stages, _vus
+from pytest_cdcperf.load.faults import (
+    MOST_ITERATIONS,
+    count_fault,
+    duration_faults,
+    stage_faults,
+)
+from pytest_cdcperf.load.ramp import Ramp
+from pytest_cdcperf.units import duration_s, format_duration
+
+
+class ClosedLoad(Load):
+    """A VU starts its next iteration when the one before has ended."""
+
+
+@checked
+@dataclass(frozen=True, kw_only=True)
+class ConstantVUs(ClosedLoad):
+    """*vus* virtual users that iterate for *duration*, each as often as it can."""
+
+    vus: int = 1
+    duration: str
+
+    def _faults(self) -> list[str]:
+        return [*_named(vus=count_fault(self.vus)), *duration_faults(self, "duration", above_zero=True)]
+
+    @property
+    def active_s(self) -> float:
+        """The duration."""
+        return duration_s(self.duration)
+
+    @property
+    def most_vus(self) -> int:
+        """All of them, all the time."""
+        return self.vus
+
+    def describe(self) -> str:
+        """Return "10 VUs for 5m"."""
+        return f"{_vus(self.vus)} for {format_duration(self.active_s)}"
+
+
+@checked
+@dataclass(frozen=True, kw_only=True)
+class PerVUIterations(ClosedLoad):
+    """*vus* virtual users that run *iterations* each, in at most *max_duration*."""
+
+    vus: int = 1
+    iterations: int = 1
+    max_duration: str = "10m"
+
+    def _faults(self) -> list[str]:
+        iterations = count_fault(self.iterations, at_most=MOST_ITERATIONS)
+        return [
+            *_named(vus=count_fault(self.vus), iterations=iterations),
+            *duration_faults(self, "max_duration", above_zero=True),
+        ]
+
+    @property
+    def active_s(self) -> float:
+        """The longest duration: an upper bound."""
+        return duration_s(self.max_duration)
+
+    @property
+    def most_vus(self) -> int:
+        """All of them."""
+        return self.vus
+
+    def describe(self) -> str:
+        """Return "10 VUs, 3 iterations each"."""
+        return f"{_vus(self.vus)}, {self.iterations} iteration{'s' * (self.iterations != 1)} each"
+
+
+@checked
+@dataclass(frozen=True, kw_only=True)
+class SharedIterations(PerVUIterations):
+    """*vus* virtual users that run *iterations* between them, in at most *max_duration*."""
+
+    def describe(self) -> str:
+        """Return "10 VUs, 30 iterations between them"."""
+        return f"{_vus(self.vus)}, {self.iterations} iteration{'s' * (self.iterations != 1)} between them"
+
+
+@checked
+@dataclass(frozen=True, kw_only=True)
+class RampingVUs(ClosedLoad):
+    """Virtual users whose number goes from *start_vus* through *stages*.
+
+    *graceful_ramp_down* is how long an iteration may go on whose VU the ramp takes away.
+    """
+
+    start_vus: int = 0
+    stages: Sequence[tuple[str, float]]
+    graceful_ramp_down: str = GRACEFUL_STOP
+
+    def _faults(self) -> list[str]:
+        faults = stage_faults(self.stages, partial(count_fault, at_least=0))
+        faults += duration_faults(self, "graceful_ramp_down")
+        faults += _named(start_vus=count_fault(self.start_vus, at_least=0))
+        if not faults:
+            object.__setattr__(self, "stages", _stages(self.stages))
+            if not self.most_vus:
+                faults.append("stages never reach a VU; allowed: at least one target, or start_vus, above 0")
+        return faults
+
+    @cached_property
+    def ramp(self) -> Ramp:
+        """The planned number of VUs over time, from its own start."""
+        return Ramp.through(self.start_vus, [(duration_s(d), target) for d, target in self.stages])
+
+    @property
+    def active_s(self) -> float:
+        """All stages."""
+        return self.ramp.length_s
+
+    @property
+    def most_vus(self) -> int:
+        """The peak."""
+        return int(self.ramp.peak)
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """A phase a stage, neighbours of one kind joined where there is no step between them."""
+        return _phases(self.ramp, self.start_s)
+
+    def describe(self) -> str:
+        """Return "VUs 0, to 50 in 2m, to 0 in 1m"."""
+        return f"VUs {self.start_vus}, {_described(self.stages)}"

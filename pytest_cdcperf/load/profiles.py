@@ -1,0 +1,112 @@
+"""Named loads. A profile is the lowest layer of a test's load: the marker's keys lie over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+from pytest_cdcperf.errors import ConfigError, shown
+from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.closed import ConstantVUs, RampingVUs
+from pytest_cdcperf.load.executors import EXECUTORS, check_keys, load_from_keys
+from pytest_cdcperf.load.open import ConstantArrivalRate
+
+DEFAULT_PROFILE = "baseline"
+
+BUILTIN_PROFILES: Mapping[str, Load] = {
+    "baseline": ConstantVUs(vus=10, duration="5m"),
+    "stress": RampingVUs(stages=[("2m", 50), ("5m", 100), ("2m", 150), ("5m", 100), ("2m", 0)]),
+    # Level before and after, so that the recovery can be judged; and patience beyond the 30 s that a row may take.
+    "spike": RampingVUs(
+        start_vus=10,
+        stages=[("60s", 10), ("1m", 500), ("30s", 10), ("2m", 10)],
+        graceful_ramp_down="40s",
+        graceful_stop="40s",
+    ),
+    "soak": ConstantVUs(vus=50, duration="2h"),
+    "e2e_latency": ConstantArrivalRate(rate=10, duration="5m", vus=20, max_vus=50),
+    "mixed_workload": RampingVUs(stages=[("1m", 20), ("3m", 50), ("3m", 50), ("1m", 20), ("1m", 0)]),
+}
+_ALIASES = {"mixed": "mixed_workload"}
+
+# A load longer than this runs only where its profile was asked for by name.
+LONGEST_UNASKED_S = 20 * 60
+
+_RESERVED = frozenset(
+    {"perf", "skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"}
+    | {"asyncio", "anyio", "timeout", "flaky", "xdist_group", "unit"}
+)
+
+
+def canonical(name: str) -> str:
+    """Return *name* as profiles are kept: ``e2e-latency`` and ``e2e_latency`` are one."""
+    plain = name.replace("-", "_")
+    return _ALIASES.get(plain, plain)
+
+
+def spellings(name: str) -> list[str]:
+    """Return all marks that name the profile *name*."""
+    aliases = [alias for alias, profile in _ALIASES.items() if profile == name]
+    return sorted({name, name.replace("_", "-"), *aliases})
+
+
+def profiles_from_config(table: Mapping[str, object]) -> dict[str, Load]:
+    """Return the built-in profiles with those of ``[tool.cdcperf.profiles]`` over them.
+
+    A table of a built-in name changes that profile; another one takes ``executor``, by k6's names, and its
+    fields, without it those of constant-vus.
+
+    :raises ConfigError: with every fault at once
+    """
+    profiles = dict(BUILTIN_PROFILES)
+    faults: list[str] = []
+    for written, keys in table.items():
+        name, where = canonical(written), f"[tool.cdcperf.profiles.{written}]"
+        if name in _RESERVED or not name.isidentifier():
+            faults.append(
+                f"{where}: a profile cannot be called {shown(written)}, marks of that name mean something else"
+            )
+        elif not isinstance(keys, dict):
+            faults.append(f"{where}: {shown(keys)} is no table; allowed: executor and its fields")
+        else:
+            try:
+                profiles[name] = _profile(BUILTIN_PROFILES.get(name), dict(keys))
+            except ConfigError as error:
+                faults += [f"{where}: {fault}" for fault in error.faults]
+    if faults:
+        raise ConfigError(*faults)
+    return profiles
+
+
+def _profile(known: Load | None, keys: dict[str, object]) -> Load:
+    named = keys.pop("executor", None)
+    if "stages" in keys:
+        keys["stages"] = _stages(keys["stages"])
+    if known is not None and named is None:
+        return load_from_keys(known, keys)
+    executor = ConstantVUs if named is None else EXECUTORS.get(str(named))
+    if executor is None:
+        raise ConfigError(f"executor={shown(named)}; allowed: {', '.join(EXECUTORS)}")
+    check_keys(executor, keys)
+    if executor is ConstantVUs:
+        keys = {"duration": "5m", **keys}
+    missing = [name for name in ("duration", "rate", "stages") if name in _names(executor) and name not in keys]
+    if missing:
+        raise ConfigError(f"{executor.__name__} needs {', '.join(missing)}")
+    return executor(**keys)  # type: ignore[arg-type]  # __post_init__ checks the values
+
+
+def _names(executor: type[Load]) -> set[str]:
+    return {f.name for f in fields(executor)}
+
+
+def _stages(stages: object) -> object:
+    # In TOML a stage is a table as in k6: { duration = "2m", target = 50 }.
+    if not isinstance(stages, list):
+        return stages
+    return [
+        (stage["duration"], stage["target"])
+        if isinstance(stage, dict) and stage.keys() == {"duration", "target"}
+        else stage
+        for stage in stages
+    ]

@@ -1,0 +1,125 @@
+"""The fixture ``load``: the test itself says what runs under which load, as often as it likes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from pytest_cdcperf.errors import ConfigError, shown
+from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.overrides import Overrides
+from pytest_cdcperf.load.profiles import canonical
+from pytest_cdcperf.metrics.recorder import current_scope
+from pytest_cdcperf.results.result import RunResult
+from pytest_cdcperf.spec import thresholds_of
+
+if TYPE_CHECKING:
+    from pytest_cdcperf.plugin.item import PerfFunction
+
+
+class LoadRunner:
+    """Runs bodies under load, one after the other, and returns each one's result to assert on."""
+
+    def __init__(self, item: PerfFunction) -> None:
+        self._item = item
+        self._names: set[str] = set()
+
+    def run(
+        self,
+        body: Callable[[], Any],
+        load: Load | str | Mapping[str, Load],
+        *,
+        thresholds: Mapping[str, Any] | None = None,
+        error_rate: float = 0.0,
+        name: str = "",
+        check: bool = True,
+    ) -> RunResult:
+        """Run *body*, a ``def`` or an ``async def`` without arguments, under *load*.
+
+        A run that does not pass fails the test, as ``subprocess.run(check=True)`` raises.
+
+        :param load: an executor, several by name, or the name of a profile; only a profile is changed by
+            ``--perf-vus``, ``--perf-rate`` and ``--perf-duration``
+        :param thresholds: judged into the result's verdict
+        :param name: of the run in the reports; "run-1" and so on without it
+        :param check: with False the result is returned whatever its verdict, for the test to assert on
+
+        In once mode the body runs once, and the test then ends as skipped.
+        """
+        __tracebackhide__ = True
+        from pytest_cdcperf.engine.run import Body  # noqa: PLC0415
+        from pytest_cdcperf.plugin import running  # noqa: PLC0415
+        from pytest_cdcperf.plugin.item import load_faults  # noqa: PLC0415
+
+        if current_scope() is not None:
+            raise ConfigError("load.run inside a body that runs under load: call it in the test itself")
+        if not callable(body):
+            raise ConfigError(f"load.run: body={shown(body)}; allowed: a function without arguments")
+        if not _is_share(error_rate):
+            raise ConfigError(f"load.run: error_rate={shown(error_rate)}; allowed: the tolerated share, 0 to 1")
+        if not self._item.runs_under_load:
+            self._run_once(body)
+        loads, profile = self._stated(load)
+        overrides = self._item.perf_session.settings.overrides if profile else Overrides()
+        spec = replace(
+            self._item.spec,
+            loads=overrides.apply(loads),
+            profile=profile,
+            thresholds=thresholds_of(thresholds or {}),
+            course=(),
+            error_rate=error_rate,
+            shortened=overrides.shorten(loads),
+            notes=overrides.without_effect(loads) if profile else self._idle_options(),
+        )
+        if faults := load_faults(self._item, spec):
+            raise ConfigError(*(f"load.run: {fault}" for fault in faults))
+        name = name or f"run-{len(self._names) + 1}"
+        if name in self._names:
+            raise ConfigError(f"load.run: name={shown(name)} was used in this test already; allowed: a name of its own")
+        self._names.add(name)
+        result = running.measure(self._item, spec, Body(body, _is_async(body)), name, call=len(self._names))
+        if check:
+            running.fail_unless_passed(self._item, result)
+        return result
+
+    def _idle_options(self) -> tuple[str, ...]:
+        """Return a note on the options that change no executor, with the first run of the test."""
+        options = self._item.perf_session.settings.overrides.options
+        if not options or self._names:
+            return ()
+        return (f"{', '.join(options)}: load.run changes profiles only, not executors; give it the name of a profile",)
+
+    def _stated(self, load: Load | str | Mapping[str, Load]) -> tuple[Mapping[str, Load], str | None]:
+        settings = self._item.perf_session.settings
+        if isinstance(load, str):
+            if canonical(load) not in settings.profiles:
+                raise ConfigError(
+                    f"load.run: no profile {shown(load)}; allowed: {', '.join(sorted(settings.profiles))}"
+                )
+            return {"": settings.profiles[canonical(load)]}, canonical(load)
+        loads = load if isinstance(load, Mapping) else {"": load}
+        if not loads or not all(isinstance(part, Load) for part in loads.values()):
+            raise ConfigError(
+                f"load.run: load={shown(load)}; allowed: an executor, a mapping of executors, or a profile"
+            )
+        return loads, None
+
+    def _run_once(self, body: Callable[[], Any]) -> NoReturn:
+        __tracebackhide__ = True
+        from pytest_cdcperf.plugin import running  # noqa: PLC0415
+
+        running.call_once(body, self._item.perf_session.session_id, is_async=_is_async(body))
+        pytest.skip("its body ran once; the load needs --perf-run")
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _is_async(body: Callable[[], Any]) -> bool:
+    inner = getattr(body, "func", body)  # functools.partial
+    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004

@@ -1,0 +1,24 @@
+"""Tells the tests that run under load, and those that drive it themselves, through our fixture ``load``.
+
+Asked in every session, so this imports nothing that only perf tests need.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeGuard
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_cdcperf.plugin.item import PerfFunction
+
+
+def runs_under_load(item: pytest.Item) -> TypeGuard[PerfFunction]:
+    """Whether *item* is a perf test that runs under load in this session."""
+    return bool(getattr(item, "runs_under_load", False))
+
+
+def uses_load_fixture(item: pytest.Function) -> bool:
+    """Whether *item* takes the fixture ``load``, and it is ours rather than the project's own of that name."""
+    definitions = item._fixtureinfo.name2fixturedefs.get("load", ())
+    return bool(definitions) and definitions[-1].func.__module__ == "pytest_cdcperf.plugin.fixtures"

@@ -1,0 +1,1 @@
+"""Perf tests over the workers of pytest-xdist."""

@@ -1,0 +1,216 @@
+"""Which worker runs what: ordinary tests as pytest-xdist's own scheduler has it, then perf tests on all at once.
+
+https://pytest-xdist.readthedocs.io/en/stable/how-it-works.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # every session with workers imports this module: nothing that only perf tests need
+    from xdist.scheduler.protocol import Scheduling
+    from xdist.workermanage import WorkerController
+
+    from pytest_cdcperf.cluster.messages import LoadTest
+    from pytest_cdcperf.plugin.xdist.controller import FanOut
+
+
+class FanOutScheduling:
+    """Wraps the scheduler of the chosen ``--dist``, in a session with perf tests under load.
+
+    The inner scheduler sees the ordinary tests alone, and a stand-in for each node: where it lets a node go,
+    the node gets the perf tests. What order they run in is the controller's to say.
+
+    To other plugins it is the inner scheduler: it has that one's class, and every attribute that is not its own
+    is read from and written to that one.
+    """
+
+    _OWN = frozenset({"_inner", "_fan_out", "_nodes", "_tests", "_scheduled"})
+
+    def __init__(self, inner: Scheduling, fan_out: FanOut) -> None:
+        self._inner: Any = inner
+        self._fan_out = fan_out
+        self._nodes: dict[WorkerController, _Node] = {}
+        self._tests: tuple[LoadTest, ...] = ()
+        self._scheduled = False
+
+    # As weakref.proxy does it, so that isinstance() and the name that xdist prints are right.
+    @property  # type: ignore[misc]  # typeshed has it writable
+    def __class__(self) -> type:
+        """The class of the inner scheduler."""
+        return type(self._inner)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._OWN:  # before __init__ has set it
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self._OWN:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._inner, name, value)
+
+    @property
+    def nodes(self) -> list[WorkerController]:
+        """All nodes."""
+        return list(self._nodes)
+
+    @property
+    def collection_is_completed(self) -> bool:
+        """Whether all nodes that there were at first have collected."""
+        return bool(self._inner.collection_is_completed)
+
+    @property
+    def tests_finished(self) -> bool:
+        """Whether every node has its last test, so that all can be told that no more will come."""
+        if not self._inner.tests_finished:
+            return False
+        return not self._orphans() and all(len(node.loads) < 2 for node in self._nodes.values())
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether tests are under way or to come."""
+        return bool(self._inner.has_pending) or any(node.loads for node in self._nodes.values())
+
+    def add_node(self, node: WorkerController) -> None:
+        """Take a node that is ready."""
+        self._nodes[node] = _Node(node)
+        self._inner.add_node(self._nodes[node])
+
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        """Take what *node* collected."""
+        loads = {test.index for test in self._fan_out.tests_of(node)}
+        stand_in = self._nodes[node]
+        stand_in.ordinary = [index for index in range(len(collection)) if index not in loads]
+        if self._tests and self._inner.tests_finished:
+            self._inner.remove_node(stand_in)  # a replacement without any use for it: xdist's own fail at such a one
+        else:
+            self._inner.add_node_collection(stand_in, [collection[index] for index in stand_in.ordinary])
+
+    def schedule(self) -> None:
+        """Hand out the tests. Called when all have collected, and again for each node that replaces another."""
+        if not self._scheduled:
+            self._scheduled = True
+            if not self._fan_out.agree(self.nodes):
+                return
+            self._tests = self._fan_out.tests_of(self.nodes[0])
+            self._admit(self.nodes, self._tests)
+        elif orphans := self._orphans():
+            self._admit(self.nodes, orphans)
+        self._inner.schedule()
+        self._let_go_of_idle_nodes()
+
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        """*node* is through with a test, whose reports have arrived."""
+        stand_in = self._nodes[node]
+        load = next((test for test in self._tests if test.index == item_index), None)
+        if load is None:
+            self._inner.mark_test_complete(stand_in, stand_in.ordinary.index(item_index), duration)
+            self._let_go_of_idle_nodes()
+            if self._tests:
+                self._fan_out.coordinator.advance()
+        else:
+            stand_in.loads.remove(load)
+            self._fan_out.coordinator.completed(node.gateway.id, load.nodeid)
+
+    def mark_test_pending(self, item: str) -> None:
+        """Run *item* again: asked for by plugins that rerun what crashed.
+
+        :raises NotImplementedError: for a perf test: load is not rerun
+        """
+        if any(test.nodeid == item for test in self._tests):
+            raise NotImplementedError(f"{item}: a perf test under load is not run again")
+        self._inner.mark_test_pending(item)
+
+    def remove_pending_tests_from_node(self, node: WorkerController, indices: Sequence[int]) -> None:
+        """*node* gave tests back, to be run elsewhere."""
+        stand_in = self._nodes[node]
+        self._inner.remove_pending_tests_from_node(stand_in, [stand_in.ordinary.index(index) for index in indices])
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Forget *node*; return the test that crashed with it, where no other node is going to report that test."""
+        stand_in = self._nodes.pop(node)
+        crashed: str | None = None
+        if stand_in in self._inner.nodes:
+            crashed = self._inner.remove_node(stand_in)
+        if not self._tests:
+            return crashed
+        controller = self._fan_out.coordinator
+        if crashed is None and stand_in.loads and not controller.will_report(stand_in.loads[0].nodeid):
+            crashed = stand_in.loads[0].nodeid
+        controller.advance()
+        return crashed
+
+    def may_go(self, nodeid: str) -> bool:
+        """Whether nothing runs beside the perf test *nodeid* if it begins now."""
+        if self._inner.has_pending:
+            return False
+        before = [test.nodeid for test in self._tests]
+        before = before[: before.index(nodeid)]
+        return all(self._fan_out.coordinator.is_through(test) for test in before)
+
+    def _admit(self, nodes: Sequence[WorkerController], tests: Sequence[LoadTest]) -> None:
+        for node in nodes:
+            self._nodes[node].loads = list(tests)
+        self._fan_out.admit([node.gateway.id for node in nodes], self.may_go)
+
+    def _orphans(self) -> list[LoadTest]:
+        # Of workers that are all gone; whoever replaces them takes over what was not begun.
+        if any(node.loads for node in self._nodes.values()):
+            return []
+        return [test for test in self._tests if not self._fan_out.coordinator.has_begun(test.nodeid)]
+
+    def _let_go_of_idle_nodes(self) -> None:
+        if self._inner.tests_finished:
+            for stand_in in self._nodes.values():
+                stand_in.shutdown()
+
+
+class _Node:
+    """A node as the inner scheduler sees it: it knows the ordinary tests only, by numbers of their own."""
+
+    def __init__(self, node: WorkerController) -> None:
+        self._node = node
+        self._let_go = False
+        self.ordinary: list[int] = []
+        self.loads: list[LoadTest] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._node, name)
+
+    # What the inner scheduler keeps by node can be looked up by the node itself.
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is self._node
+
+    def __hash__(self) -> int:
+        return hash(self._node)
+
+    @property
+    def shutting_down(self) -> bool:
+        """Whether it takes no more ordinary tests."""
+        return self._let_go or self._node.shutting_down
+
+    def send_runtest_some(self, indices: Sequence[int]) -> None:
+        """Have it run ordinary tests."""
+        if indices:
+            self._node.send_runtest_some([self.ordinary[index] for index in indices])
+
+    def send_runtest_all(self) -> None:
+        """Have it run all ordinary tests."""
+        self.send_runtest_some(range(len(self.ordinary)))
+
+    def send_steal(self, indices: Sequence[int]) -> None:
+        """Ask for ordinary tests back."""
+        self._node.send_steal([self.ordinary[index] for index in indices])
+
+    def shutdown(self) -> None:
+        """No ordinary test comes any more: the perf tests do, and then nothing."""
+        if not self._let_go:
+            self._let_go = True
+            if self._node.shutting_down:  # the session ends before its time: what is sent now is not run
+                self.loads.clear()
+            if self.loads:
+                self._node.send_runtest_some([test.index for test in self.loads])
+            self._node.shutdown()

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
+from pytest_cdcperf.load.pacing import pacing_by_vu, vu_spans
+from pytest_cdcperf.load.share import WHOLE, Share
+
+LATE = ConstantVUs(duration="10s", start_at="5s")
+COUNTED = PerVUIterations(iterations=3, max_duration="10s")
+SHORT = PerVUIterations(start_at="2s", max_duration="1s")
+HILL = RampingVUs(start_at="5s", stages=[("10s", 2), ("10s", 2), ("10s", 0)])
+TWO_HILLS = RampingVUs(start_vus=1, stages=[("10s", 2), ("10s", 0), ("10s", 2)])
+
+
+@pytest.mark.parametrize(
+    ("load", "number", "elapsed_s", "started", "wait"),
+    [
+        (ConstantVUs(duration="10s"), 0, 0.0, 0, 0.0),
+        (ConstantVUs(duration="10s"), 0, 9.999, 10**6, 0.0),
+        (ConstantVUs(duration="10s"), 0, 10.0, 0, None),
+        (LATE, 0, 0.0, 0, 5.0),
+        (LATE, 0, 4.5, 0, 0.5),
+        (LATE, 0, 5.0, 0, 0.0),
+        (LATE, 0, 14.9, 7, 0.0),
+        (LATE, 0, 15.0, 7, None),
+        (COUNTED, 0, 0.0, 0, 0.0),
+        (COUNTED, 0, 1.0, 2, 0.0),
+        (COUNTED, 0, 1.0, 3, None),
+        (COUNTED, 0, 10.0, 0, None),
+        (SHORT, 0, 1.5, 0, 0.5),
+        (SHORT, 0, 3.0, 0, None),
+        (SharedIterations(start_at="2s", max_duration="1s"), 0, 1.5, 0, 0.5),
+        (SharedIterations(start_at="2s", max_duration="1s"), 0, 3.0, 0, None),
+        (HILL, 0, 0.0, 0, 10.0),  # the first VU comes when the ramp reaches 1
+        (HILL, 1, 0.0, 0, 15.0),
+        (HILL, 0, 10.0, 0, 0.0),
+        (HILL, 1, 12.0, 5, 3.0),
+        (HILL, 1, 15.0, 5, 0.0),
+        (HILL, 1, 29.999, 5, 0.0),
+        (HILL, 1, 30.0, 5, None),  # the second VU leaves when it is down to 1
+        (HILL, 0, 34.9, 5, 0.0),
+        (HILL, 0, 35.0, 5, None),
+        (HILL, 2, 0.0, 0, None),
+        (TWO_HILLS, 0, 0.0, 0, 0.0),
+        (TWO_HILLS, 0, 21.0, 9, 4.0),  # between two hills it waits
+        (TWO_HILLS, 1, 16.0, 9, 14.0),
+        (TWO_HILLS, 0, 30.0, 9, None),
+    ],
+)
+def test_a_vu_starts_waits_or_stops(load, number, elapsed_s, started, wait):
+    assert pacing_by_vu(load, WHOLE)(number)(elapsed_s, started) == pytest.approx(wait)
+
+
+def handed_out(load, share):
+    by_vu = pacing_by_vu(load, share)
+    pacings = [by_vu(number) for number in share.numbers(load.vus)]
+    turns = 0
+    while pacings and pacings[turns % len(pacings)](1.0, 0) == 0.0:
+        turns += 1
+    assert all(pace(1.0, 0) is None for pace in pacings)
+    return turns
+
+
+@pytest.mark.parametrize(("iterations", "vus"), [(20, 8), (3, 9), (21, 8)])
+@pytest.mark.parametrize("of", [1, 2, 3, 8])
+def test_shared_iterations_are_handed_out_exactly_over_all_vus_and_workers(iterations, vus, of):
+    given = [handed_out(SharedIterations(vus=vus, iterations=iterations), Share(index, of)) for index in range(of)]
+    assert sum(given) == iterations
+    assert max(given) - min(given) <= 1
+
+
+@pytest.mark.parametrize("of", [3, 5])
+def test_shared_iterations_are_handed_out_where_workers_outnumber_the_vus(of):
+    load = SharedIterations(vus=2, iterations=20)
+    assert sum(handed_out(load, Share(index, of)) for index in range(of)) == 20
+
+
+def test_waiting_for_the_start_takes_no_iteration():
+    load = SharedIterations(start_at="5s", iterations=2)
+    pace = pacing_by_vu(load, WHOLE)(0)
+    assert [pace(1.0, 0), pace(2.0, 0), pace(4.0, 0)] == [4.0, 3.0, 1.0]
+    assert [pace(5.0, 0), pace(5.0, 1), pace(5.0, 2)] == [0.0, 0.0, None]
+
+
+def test_the_spans_of_a_vu_count_from_the_common_start():
+    assert vu_spans(HILL, 1) == [(15.0, 30.0)]
+    assert vu_spans(LATE, 3) == [(5.0, 15.0)]
