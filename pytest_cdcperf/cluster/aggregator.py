@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pytest_cdcperf.cluster.alignment import Alignment
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.mix import shares
+from pytest_cdcperf.events import Live
 from pytest_cdcperf.judging.fitness import Measured, assess, measured
 from pytest_cdcperf.judging.live import Judging
 from pytest_cdcperf.judging.rules.breaking_point import BreakingPoint, breaking_point, watched_in
@@ -25,7 +26,7 @@ from pytest_cdcperf.metrics.recorder import define
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.redaction import hide
-from pytest_cdcperf.results.result import Live, RunResult, WorkerPart
+from pytest_cdcperf.results.result import RunResult, WorkerPart
 
 _LIVE_WINDOWS = 10
 _LIVE_METRICS = (builtin.ITERATIONS.name, builtin.RESPONSE_TIME.name)

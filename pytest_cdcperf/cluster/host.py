@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pytest_cdcperf.cluster.messages import Plan, Serving
-from pytest_cdcperf.results.result import Live, RunResult
+from pytest_cdcperf.events import Live
+from pytest_cdcperf.results.result import RunResult
 
 
 class Host(Protocol):

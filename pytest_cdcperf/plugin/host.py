@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from pytest_cdcperf.cluster.messages import Plan, Serving
 from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.events import Live
 from pytest_cdcperf.plugin.junit import add_to_suite
 from pytest_cdcperf.plugin.results import REMEDY
 from pytest_cdcperf.results.json import write_result
-from pytest_cdcperf.results.result import Live, RunResult
+from pytest_cdcperf.results.result import RunResult
 
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.session import PerfSession

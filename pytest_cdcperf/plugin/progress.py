@@ -10,9 +10,9 @@ import os
 from contextlib import suppress
 from typing import Any, TextIO
 
+from pytest_cdcperf.events import Live
 from pytest_cdcperf.printable import one_line
 from pytest_cdcperf.reporting.terminal import progress_line
-from pytest_cdcperf.results.result import Live
 
 _PLAIN_EVERY_S = 10.0
 

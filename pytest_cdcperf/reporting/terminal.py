@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pytest_cdcperf.events import Live
 from pytest_cdcperf.judging.own_delay import own_delay_ms
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
@@ -12,7 +13,7 @@ from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.recorder import unit_of
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
 from pytest_cdcperf.printable import one_line, printable, short_name
-from pytest_cdcperf.results.result import Live, RunResult, figures_of
+from pytest_cdcperf.results.result import RunResult, figures_of
 from pytest_cdcperf.units import figure, figures_apart, format_duration
 
 MARKS = {

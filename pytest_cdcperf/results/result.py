@@ -168,19 +168,6 @@ class RunResult:
         return [r for r in self.thresholds if r.outcome in {Outcome.FAILED, Outcome.NO_SAMPLES}]
 
 
-@dataclass(frozen=True)
-class Live:
-    """What a spectator of a run sees of its last seconds."""
-
-    elapsed_s: float
-    planned_s: float
-    vus: int
-    iterations: int
-    iterations_per_s: float
-    p95_ms: float
-    failed: int
-
-
 def shown_aggregates(state: State) -> tuple[str, ...]:
     """Return the aggregates that reports show for a state of this kind."""
     match state:

@@ -9,6 +9,7 @@ from xml.sax.saxutils import quoteattr
 
 import pytest
 
+from pytest_cdcperf.events import Live
 from pytest_cdcperf.judging.evaluation import evaluate
 from pytest_cdcperf.judging.threshold import parse_threshold
 from pytest_cdcperf.metrics.failure import FailureKind
@@ -18,7 +19,6 @@ from pytest_cdcperf.reporting.html import fragment
 from pytest_cdcperf.reporting.properties import properties
 from pytest_cdcperf.reporting.terminal import progress_line, session_table, summary, verdict_lines
 from pytest_cdcperf.results.json import file_stem, write_result
-from pytest_cdcperf.results.result import Live
 
 LONE = "x\ud800y"
 CONTROLS = "\x00\x07\x08\x0b\x0c\r\x1b]0;title\x07\x1b[31m\x7f\x85\x9b31m\u2028\u2029\u202e\u2066\ufeff\uffff"

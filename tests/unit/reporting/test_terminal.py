@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_cdcperf.events import Live
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
@@ -21,7 +22,6 @@ from pytest_cdcperf.reporting.terminal import (
     verdict_lines,
 )
 from pytest_cdcperf.results.json import result_to_json
-from pytest_cdcperf.results.result import Live
 from tests.unit.sample_results import NASTY
 
 
