@@ -11,8 +11,6 @@ from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
 from pytest_cdcperf.load.open import ConstantArrivalRate, OpenLoad, RampingArrivalRate
 from pytest_cdcperf.metrics.builtin import GENERATOR_LAG, ITERATIONS
-from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.snapshot import CounterState
 from pytest_cdcperf.metrics.timeline import Timeline
 
 PAUSE_S = 0.01
@@ -56,11 +54,8 @@ def ours(load: Load, body: Body) -> tuple[int, float | None]:
     """Return the starts of a run, and the p99 of their lag in milliseconds where there is a schedule."""
     timeline = Timeline()
     Run({"": load}, body, session_id="benchmark", rules=RULES, on_window=timeline.add).execute()
-    count, lag = timeline.total.select(ITERATIONS.name), timeline.total.select(GENERATOR_LAG.name)
-    return (
-        int(count.total) if isinstance(count, CounterState) else 0,
-        lag.quantile(0.99) if isinstance(lag, Histogram) else None,
-    )
+    lag = timeline.total.trend(GENERATOR_LAG.name)
+    return int(timeline.total.count(ITERATIONS.name)), lag.quantile(0.99) if lag.count else None
 
 
 def planned(load: Load) -> str:

@@ -13,7 +13,6 @@ from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.load.closed import ConstantVUs
 from pytest_cdcperf.metrics.builtin import ITERATIONS
-from pytest_cdcperf.metrics.snapshot import CounterState
 from pytest_cdcperf.metrics.timeline import Timeline
 
 RULES = ExceptionRules(lambda _: Raised.FAILED, repr)
@@ -34,8 +33,7 @@ def cost_us(body: Body) -> tuple[float, int]:
     begin = time.process_time()
     Run({"": LOAD}, body, session_id="benchmark", rules=RULES, on_window=timeline.add).execute()
     spent = time.process_time() - begin
-    state = timeline.total.select(ITERATIONS.name)
-    count = int(state.total) if isinstance(state, CounterState) else 0
+    count = int(timeline.total.count(ITERATIONS.name))
     return spent / count * 1e6, count
 
 

@@ -72,8 +72,7 @@ def ours(port: int, vus: int) -> Histogram:
     timeline = Timeline()
     load = ConstantArrivalRate(rate=200, duration="10s", vus=vus, max_vus=vus)
     Run({"": load}, Body(body), session_id="benchmark", rules=RULES, on_window=timeline.add).execute()
-    state = timeline.total.select(RESPONSE_TIME.name)
-    return state if isinstance(state, Histogram) else Histogram()
+    return timeline.total.trend(RESPONSE_TIME.name)
 
 
 def main() -> None:

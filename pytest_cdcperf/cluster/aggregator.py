@@ -20,10 +20,9 @@ from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from pytest_cdcperf.metrics.failure import merge_kinds, most_frequent
-from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.phases import phases_at
 from pytest_cdcperf.metrics.recorder import define
-from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot
+from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.redaction import hide
 from pytest_cdcperf.results.result import RunResult, WorkerPart
@@ -43,7 +42,7 @@ class _Member:
     fate: str = ""
 
     def take(self, window: Window, phases: Collection[str], evidence: DelayEvidence | None) -> None:
-        self.iterations += _counted(window.snapshot)
+        self.iterations += int(window.snapshot.count(builtin.ITERATIONS.name))
         self.elapsed_s = window.end_s
         self.delay.add(window, phases, evidence)
 
@@ -158,7 +157,7 @@ class RunAggregator:
 
     def skip_reason(self) -> str:
         """Why every iteration was skipped, "" where there was any other."""
-        if self._timeline.total.select(builtin.ITERATION_FAILED.name) is not None:  # any, passed or failed
+        if self._timeline.total.rate(builtin.ITERATION_FAILED.name).total:  # any, passed or failed
             return ""
         return next((m.done.skipped for m in self._members.values() if m.done is not None and m.done.skipped), "")
 
@@ -231,21 +230,13 @@ class RunAggregator:
         for window in self._recent:
             latest.extend(window.snapshot)
         total = self._timeline.total
-        response = latest.select(builtin.RESPONSE_TIME.name)
-        failed = total.select(builtin.ITERATION_FAILED.name)
-        vus = total.select(builtin.VUS.name)
-        recent = _counted(latest)
+        vus = total.gauge(builtin.VUS.name)
         return Live(
             elapsed_s=self._timeline.elapsed_s,
             planned_s=self._facts.planned_s,
-            vus=int(vus.value) if isinstance(vus, GaugeState) else 0,
-            iterations=_counted(total),
-            iterations_per_s=recent / span_s if span_s > 0 else 0.0,
-            p95_ms=response.quantile(0.95) if isinstance(response, Histogram) else float("nan"),
-            failed=failed.hits if isinstance(failed, RateState) else 0,
+            vus=0 if vus.is_empty else int(vus.value),
+            iterations=int(total.count(builtin.ITERATIONS.name)),
+            iterations_per_s=latest.count(builtin.ITERATIONS.name) / span_s if span_s > 0 else 0.0,
+            p95_ms=latest.trend(builtin.RESPONSE_TIME.name).quantile(0.95),
+            failed=total.rate(builtin.ITERATION_FAILED.name).hits,
         )
-
-
-def _counted(snapshot: Snapshot) -> int:
-    state = snapshot.select(builtin.ITERATIONS.name)
-    return int(state.total) if isinstance(state, CounterState) else 0

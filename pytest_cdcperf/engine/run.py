@@ -30,7 +30,6 @@ from pytest_cdcperf.load.phases import plan_phases
 from pytest_cdcperf.load.share import WHOLE, Share
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.failure import FailureKind
-from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import Recorder, Scope
 from pytest_cdcperf.metrics.snapshot import Tags
 from pytest_cdcperf.metrics.timeline import Window
@@ -347,8 +346,7 @@ class Run:
                 self._count_dropped(loop.take_unstarted(), builtin.RUN_ENDED)
         end_s = self._context.elapsed_s()
         snapshot = self._recorder.drain()
-        if isinstance(took := snapshot.select(builtin.ITERATION_DURATION.name), Histogram):
-            self._longest_ms = max(self._longest_ms, took.max)
+        self._longest_ms = max(self._longest_ms, snapshot.trend(builtin.ITERATION_DURATION.name).max)
         self._on_window(Window(self._window_start_s, end_s, snapshot))
         self._window_start_s = end_s
 

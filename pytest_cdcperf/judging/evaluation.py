@@ -51,8 +51,7 @@ def _all_failed(threshold: Threshold, snapshot: Snapshot) -> str:
     tag = failed_calls(threshold.metric)
     if tag is None or tells_outcome(dict(threshold.tags)):
         return ""
-    failed = snapshot.select(threshold.metric, {**dict(threshold.tags), tag[0]: tag[1]})
-    count = failed.count if isinstance(failed, Histogram) else 0
+    count = snapshot.trend(threshold.metric, {**dict(threshold.tags), tag[0]: tag[1]}).count
     return f"all {count} calls failed, which are in {{{':'.join(tag)}}}" if count else ""
 
 

@@ -103,9 +103,8 @@ class Judging:
         by_span: dict[Span | None, list[Histogram]] = {}
         for window in self.timeline.history:
             for span, numbers in self._by_span(window, threshold).items():
-                state = window.snapshot.select(threshold.metric, tags, numbers)
-                if isinstance(state, Histogram):
-                    by_span.setdefault(span, []).append(state)
+                if (samples := window.snapshot.trend(threshold.metric, tags, numbers)).count:
+                    by_span.setdefault(span, []).append(samples)
         phases = [
             PhaseWindows(tuple(windows), ramp=span is not None and span.is_ramp) for span, windows in by_span.items()
         ]
@@ -217,6 +216,6 @@ class _WorstWindow:
         threshold = self._threshold
         if threshold.quantile is None:
             return None
-        found = (piece.snapshot.select(threshold.metric, dict(threshold.tags)) for piece in self._pieces)
-        windows = tuple(state.coarse() for state in found if isinstance(state, Histogram))
+        found = (piece.snapshot.trend(threshold.metric, dict(threshold.tags)) for piece in self._pieces)
+        windows = tuple(samples.coarse() for samples in found if samples.count)
         return quantile_precision([PhaseWindows(windows, ramp=True)], threshold.quantile)  # it may lie on a ramp

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from pytest_cdcperf.judging.evaluation import aggregate_of
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.recorder import definition
-from pytest_cdcperf.metrics.snapshot import CounterState, Kind, Snapshot
+from pytest_cdcperf.metrics.snapshot import Kind, Snapshot
 
 WAKES = 2  # of one iteration
 SMALLEST_MS = 10.0
@@ -48,8 +47,7 @@ def distorts(snapshot: Snapshot, metric: str, aggregate: str = "p(95)") -> bool:
 
 def lost_s(snapshot: Snapshot) -> float:
     """Return the seconds in which the generator could not run, over all workers."""
-    state = snapshot.select(builtin.GENERATOR_LOST.name)
-    return state.total if isinstance(state, CounterState) else 0.0
+    return snapshot.count(builtin.GENERATOR_LOST.name)
 
 
 def slowed_share(snapshot: Snapshot) -> float:
@@ -58,7 +56,7 @@ def slowed_share(snapshot: Snapshot) -> float:
     It lowers the rate of a closed loop. Where iterations start by the clock it does not: the share is 0.
     """
     took_ms = _at(snapshot, builtin.ITERATION_DURATION.name, "avg")
-    if took_ms <= 0 or snapshot.select(builtin.GENERATOR_LAG.name) is not None:
+    if took_ms <= 0 or snapshot.trend(builtin.GENERATOR_LAG.name).count:
         return 0.0
     return min(_MOST_SLOWED, own_delay_ms(snapshot, "avg") / took_ms)
 
@@ -69,7 +67,7 @@ def only_delays(snapshot: Snapshot) -> Snapshot:
 
 
 def _at(snapshot: Snapshot, metric: str, aggregate: str) -> float:
-    state = snapshot.select(metric)
-    if not isinstance(state, Histogram) or not state.count or aggregate == "count":
+    samples = snapshot.trend(metric)
+    if not samples.count or aggregate == "count":
         return 0.0
-    return aggregate_of(state, aggregate, 0.0) or 0.0
+    return aggregate_of(samples, aggregate, 0.0) or 0.0

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.judging.words import reason
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.snapshot import CounterState, RateState, Snapshot
+from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import figure, figures_apart
 
@@ -78,13 +78,13 @@ def judge(
 
 def _mostly_fails(total: Snapshot) -> bool:
     """Whether it is the body that fails, and not now and then an iteration that a weak generator made late."""
-    failed = total.select(builtin.ITERATION_FAILED.name)
-    return not isinstance(failed, RateState) or not failed.total or failed.rate > 0.5
+    failed = total.rate(builtin.ITERATION_FAILED.name)
+    return not failed.total or failed.rate > 0.5
 
 
 def _too_many_failures(snapshot: Snapshot, error_rate: float, error: str) -> list[str]:
-    failed = snapshot.select(builtin.ITERATION_FAILED.name)
-    if not isinstance(failed, RateState) or not failed.total:
+    failed = snapshot.rate(builtin.ITERATION_FAILED.name)
+    if not failed.total:
         return ["no iteration was completed"]
     if failed.rate > error_rate:
         share, tolerated = figures_apart(failed.rate, error_rate, "%")
@@ -97,7 +97,7 @@ def _saturated(total: Snapshot, windows: Sequence[Window]) -> list[str]:
     if not (dropped := _dropped_by_load(total)):
         return []
     full = _saturated_windows(windows)
-    done = sum(_count(window.snapshot) for window in full)
+    done = sum(window.snapshot.count(builtin.ITERATIONS.name) for window in full)
     span_s = sum(window.duration_s for window in full)
     rate = f"saturated at {figure(done / span_s, '/s')}" if span_s > 0 else "saturated"
     return [f"{rate}: {figure(dropped)} starts were dropped because every VU was busy; raise max_vus or lower the rate"]
@@ -116,13 +116,5 @@ def _saturated_windows(windows: Sequence[Window]) -> Sequence[Window]:
 
 
 def _dropped_by_load(snapshot: Snapshot) -> float:
-    dropped = snapshot.select(builtin.DROPPED_ITERATIONS.name)
-    ended = snapshot.select(builtin.DROPPED_ITERATIONS.name, dict(builtin.RUN_ENDED))
-    if not isinstance(dropped, CounterState):
-        return 0.0
-    return dropped.total - (ended.total if isinstance(ended, CounterState) else 0.0)
-
-
-def _count(snapshot: Snapshot) -> float:
-    state = snapshot.select(builtin.ITERATIONS.name)
-    return state.total if isinstance(state, CounterState) else 0.0
+    ended = snapshot.count(builtin.DROPPED_ITERATIONS.name, dict(builtin.RUN_ENDED))
+    return snapshot.count(builtin.DROPPED_ITERATIONS.name) - ended

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from pytest_cdcperf.judging.own_delay import lost_s, only_delays, own_delay_ms
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
-from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 
@@ -45,10 +44,10 @@ class WorkerDelay:
 
     def own_ms(self, aggregate: str) -> float | None:
         """Return the own delay at *aggregate*, over the run; None where no beat was heard."""
-        known = self._delays.select(builtin.GENERATOR_DELAY.name) is not None
+        known = self._delays.trend(builtin.GENERATOR_DELAY.name).count
         return own_delay_ms(self._delays, aggregate) if known else None
 
     def lag_p99_ms(self) -> float | None:
         """Return the p99 of generator_lag; None in a closed loop."""
-        lag = self._delays.select(builtin.GENERATOR_LAG.name)
-        return lag.quantile(0.99) if isinstance(lag, Histogram) else None
+        lag = self._delays.trend(builtin.GENERATOR_LAG.name)
+        return lag.quantile(0.99) if lag.count else None

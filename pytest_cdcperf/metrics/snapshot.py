@@ -107,6 +107,11 @@ class GaugeState:
     max: float = -math.inf
     at_s: float = -math.inf
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was no reading."""
+        return math.isnan(self.value)
+
     def record(self, readings: Sequence[tuple[float, float]]) -> int:
         """Take *readings*, a time in seconds and a value each; return how many were left out: no finite numbers."""
         finite = [(at_s, value) for at_s, reading in readings for value in finite_numbers((reading,))]
@@ -116,16 +121,16 @@ class GaugeState:
 
     def follow(self, other: GaugeState) -> None:
         """Take another reading of the same series: the later one is the value."""
-        if not math.isnan(other.value) and other.at_s >= self.at_s:
+        if not other.is_empty and other.at_s >= self.at_s:
             self.value, self.at_s = other.value, other.at_s
         self.min = min(self.min, other.min)
         self.max = max(self.max, other.max)
 
     def merge(self, other: GaugeState) -> None:
         """Take the reading of another worker, or of another set of tags, as the gauge declares."""
-        if self.merging is GaugeMerge.LAST or math.isnan(self.value):
+        if self.merging is GaugeMerge.LAST or self.is_empty:
             self.follow(other)
-        elif math.isnan(other.value):
+        elif other.is_empty:
             return
         elif self.merging is GaugeMerge.SUM:
             self.value += other.value
@@ -325,6 +330,32 @@ class Snapshot:
         if len(kinds) > 1:
             raise ConfigError(f"metric {name!r} is a {kinds[0]} on one worker and a {kinds[1]} on another")
         return self._merged(keys) if keys else None
+
+    def count(self, name: str, tags: Mapping[str, str] | None = None) -> float:
+        """Return the sum of the counter *name*, as :meth:`select` chooses its series; 0 without any.
+
+        >>> Snapshot({SeriesKey("orders", Kind.COUNTER): CounterState(3)}).count("orders")
+        3
+        """
+        state = self.select(name, tags)
+        return state.total if isinstance(state, CounterState) else 0.0
+
+    def rate(self, name: str, tags: Mapping[str, str] | None = None) -> RateState:
+        """Return the state of the rate *name*, to be read only; an empty one without any series."""
+        state = self.select(name, tags)
+        return state if isinstance(state, RateState) else RateState()
+
+    def trend(
+        self, name: str, tags: Mapping[str, str] | None = None, phases: Collection[int] | None = None
+    ) -> Histogram:
+        """Return the histogram of the trend *name*, to be read only; an empty one without any series."""
+        state = self.select(name, tags, phases)
+        return state if isinstance(state, Histogram) else Histogram()
+
+    def gauge(self, name: str, tags: Mapping[str, str] | None = None) -> GaugeState:
+        """Return the state of the gauge *name*, to be read only; an empty one without any series."""
+        state = self.select(name, tags)
+        return state if isinstance(state, GaugeState) else GaugeState()
 
     def _merged(self, keys: Sequence[SeriesKey]) -> State:
         """Return what the series of *keys* are together: first each over its phases, then these."""

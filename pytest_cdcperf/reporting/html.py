@@ -9,8 +9,6 @@ from functools import partial
 from html import escape
 
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.snapshot import CounterState
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.reporting.terminal import summary, verdict_lines
 from pytest_cdcperf.results.result import RunResult
@@ -57,13 +55,11 @@ def _points(history: Sequence[Window], value: Callable[[Window], float]) -> list
 
 
 def _quantile(metric: str, q: float, window: Window) -> float:
-    state = window.snapshot.select(metric)
-    return state.quantile(q) if isinstance(state, Histogram) else math.nan
+    return window.snapshot.trend(metric).quantile(q)
 
 
 def _rate(window: Window) -> float:
-    state = window.snapshot.select(builtin.ITERATIONS.name)
-    return state.total / window.duration_s if isinstance(state, CounterState) and window.duration_s > 0 else 0.0
+    return window.snapshot.count(builtin.ITERATIONS.name) / window.duration_s if window.duration_s > 0 else 0.0
 
 
 def _chart(title: str, lines: Sequence[_Line]) -> str:

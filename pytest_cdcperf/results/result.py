@@ -141,26 +141,24 @@ class RunResult:
     @property
     def iterations(self) -> int:
         """Completed iterations, failed ones among them."""
-        state = self.total.select(builtin.ITERATIONS.name)
-        return int(state.total) if isinstance(state, CounterState) else 0
+        return int(self.total.count(builtin.ITERATIONS.name))
 
     @property
     def failed_iterations(self) -> int:
         """Completed iterations that failed."""
-        state = self.total.select(builtin.ITERATION_FAILED.name)
-        return state.hits if isinstance(state, RateState) else 0
+        return self.total.rate(builtin.ITERATION_FAILED.name).hits
 
     @property
     def failed_checks(self) -> int:
         """Checks that were false."""
-        state = self.total.select(builtin.CHECKS.name)
-        return state.total - state.hits if isinstance(state, RateState) else 0
+        checks = self.total.rate(builtin.CHECKS.name)
+        return checks.total - checks.hits
 
     @property
     def peak_vus(self) -> int:
         """The most VUs seen at once."""
-        state = self.total.select(builtin.VUS.name)
-        return int(state.max) if isinstance(state, GaugeState) else 0
+        vus = self.total.gauge(builtin.VUS.name)
+        return 0 if vus.is_empty else int(vus.max)
 
     @property
     def crossed(self) -> list[ThresholdResult]:

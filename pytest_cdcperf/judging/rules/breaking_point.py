@@ -13,9 +13,7 @@ from pytest_cdcperf.judging.student import t_quantile
 from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.judging.words import limit_in_words
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.phases import RAMP_DOWN, RAMP_UP, PhaseSpan, Span, middle_s, spans_of
-from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import figure
 
@@ -169,18 +167,15 @@ def watched_in(windows: Sequence[Window], thresholds: Sequence[Threshold], error
 
 
 def _above(window: Window, limit: Threshold) -> Counts:
-    state = window.snapshot.select(limit.metric, dict(limit.tags))
-    if not isinstance(state, Histogram):
-        return Counts(window.start_s, window.end_s, 0, 0)
-    if distorts(window.snapshot, limit.metric):
+    samples = window.snapshot.trend(limit.metric, dict(limit.tags))
+    if samples.count and distorts(window.snapshot, limit.metric):
         return Counts(window.start_s, window.end_s, 0, 0, left_out=True)
-    return Counts(window.start_s, window.end_s, state.count, state.count_above(limit.limit))
+    return Counts(window.start_s, window.end_s, samples.count, samples.count_above(limit.limit))
 
 
 def _failed(window: Window) -> Counts:
-    state = window.snapshot.select(builtin.ITERATION_FAILED.name)
-    total, hits = (state.total, state.hits) if isinstance(state, RateState) else (0, 0)
-    return Counts(window.start_s, window.end_s, total, hits)
+    failed = window.snapshot.rate(builtin.ITERATION_FAILED.name)
+    return Counts(window.start_s, window.end_s, failed.total, failed.hits)
 
 
 def _rises(spans: Sequence[Span]) -> list[tuple[float, float]]:
@@ -227,7 +222,7 @@ def _between(windows: Sequence[_Timed], start_s: float, end_s: float) -> list[_T
 def _load_at(windows: Sequence[Window], at_s: float) -> str:
     near = _between(windows, at_s - _AROUND_S, at_s + _AROUND_S)
     span_s = sum(window.duration_s for window in near)
-    rate = sum(_iterations(window) for window in near) / span_s if span_s else 0.0
+    rate = sum(window.snapshot.count(builtin.ITERATIONS.name) for window in near) / span_s if span_s else 0.0
     return f"{_vus(windows, at_s)} VUs, {figure(rate)} iterations/s"
 
 
@@ -236,10 +231,5 @@ def _vus(windows: Sequence[Window], at_s: float) -> int:
 
 
 def _most_vus(window: Window) -> int:
-    vus = window.snapshot.select(builtin.VUS.name)
-    return int(vus.max) if isinstance(vus, GaugeState) else 0
-
-
-def _iterations(window: Window) -> float:
-    count = window.snapshot.select(builtin.ITERATIONS.name)
-    return count.total if isinstance(count, CounterState) else 0.0
+    vus = window.snapshot.gauge(builtin.VUS.name)
+    return 0 if vus.is_empty else int(vus.max)

@@ -29,7 +29,7 @@ from pytest_cdcperf.judging.student import t_quantile
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.metrics.phases import PhaseSpan, spans_of
 from pytest_cdcperf.metrics.recorder import with_unit
-from pytest_cdcperf.metrics.snapshot import GaugeState, Kind
+from pytest_cdcperf.metrics.snapshot import Kind
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import duration_s, format_duration
 
@@ -104,9 +104,9 @@ class Drift:
 
     def _checkpoints(self, windows: Sequence[Window]) -> list[Checkpoint]:
         readings = [
-            Checkpoint(window.start_s, window.end_s, state.value)
+            Checkpoint(window.start_s, window.end_s, value)
             for window in windows
-            if isinstance(state := window.snapshot.select(self.metric), GaugeState) and math.isfinite(state.value)
+            if math.isfinite(value := window.snapshot.gauge(self.metric).value)
         ]
         return gauge_checkpoints(readings) if readings else trend_checkpoints(trend_windows(windows, self.metric))
 

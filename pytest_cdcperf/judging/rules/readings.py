@@ -36,11 +36,7 @@ class TrendWindow(NamedTuple):
 
 def trend_windows(windows: Iterable[Window], metric: str) -> list[TrendWindow]:
     """Return the windows of *metric*, an empty histogram where a window has no sample of it."""
-    read = []
-    for window in windows:
-        state = window.snapshot.select(metric)
-        read.append(TrendWindow(window.start_s, window.end_s, state if isinstance(state, Histogram) else Histogram()))
-    return read
+    return [TrendWindow(window.start_s, window.end_s, window.snapshot.trend(metric)) for window in windows]
 
 
 def trend_windows_of(span: Span, windows: Sequence[Window], metric: str) -> list[TrendWindow]:
@@ -54,9 +50,8 @@ def trend_windows_of(span: Span, windows: Sequence[Window], metric: str) -> list
     parts: dict[int, list[Histogram]] = {number: [] for number in inside}
     for number, window in enumerate(windows):
         phases = span.numbers | {BY_TIME} if number in parts else span.numbers
-        state = window.snapshot.select(metric, phases=phases)
-        if isinstance(state, Histogram):
-            parts[min(max(number, inside[0]), inside[-1])].append(state)
+        if (samples := window.snapshot.trend(metric, phases=phases)).count:
+            parts[min(max(number, inside[0]), inside[-1])].append(samples)
     return [TrendWindow(windows[at].start_s, windows[at].end_s, _merged(samples)) for at, samples in parts.items()]
 
 

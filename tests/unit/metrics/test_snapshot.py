@@ -332,3 +332,31 @@ def test_phases_are_told_apart_of_what_is_asked_for_only():
     assert snapshot.over_phases({1}).select("c").total == snapshot.select("c", phases={1}).total == 2
     assert snapshot.select("c", phases={7}) is None
     assert snapshot.phases("x") == set()
+
+
+def test_a_figure_is_read_by_the_name_of_its_metric_and_by_tags():
+    tagged = (("table", "a"),)
+    snapshot = Snapshot(
+        {
+            SeriesKey("c", Kind.COUNTER, tagged): CounterState(1),
+            SeriesKey("c", Kind.COUNTER): CounterState(2),
+            SeriesKey("r", Kind.RATE, tagged): RateState(1, 2),
+            SeriesKey("t", Kind.TREND): state_of(Kind.TREND, 1.0, 3.0),
+            SeriesKey("t", Kind.TREND, (), 1): state_of(Kind.TREND, 5.0),
+            SeriesKey("g", Kind.GAUGE): GaugeState(MAX, 4, 1, 9),
+        }
+    )
+    assert snapshot.count("c") == 3
+    assert snapshot.count("c", {"table": "a"}) == 1
+    assert snapshot.rate("r").rate == 0.5
+    assert (snapshot.trend("t").count, snapshot.trend("t", phases={1}).max) == (3, 5.0)
+    assert snapshot.gauge("g").max == 9
+
+
+def test_what_was_never_recorded_or_is_of_another_kind_reads_as_empty():
+    for snapshot in (Snapshot(), Snapshot({SeriesKey("m", kind): new_state(kind) for kind in [Kind.COUNTER]})):
+        assert snapshot.count("x") == 0
+        assert snapshot.rate("m").total == 0
+        assert snapshot.trend("m").count == 0
+        assert snapshot.gauge("m").is_empty
+    assert Snapshot({SeriesKey("m", Kind.RATE): RateState(1, 1)}).count("m") == 0
