@@ -1,7 +1,7 @@
 """Load tests with a verdict from ordinary pytest tests. Here are the public names, nothing else.
 
-They are loaded at first use: the plugin is imported in every pytest session of an environment, most of
-which have no perf test.
+They are imported at first use: the plugin is loaded in every pytest session of an environment, and most sessions
+have no perf test. A type checker reads the imports below instead, and so finds a name that does not exist.
 """
 
 from __future__ import annotations
@@ -9,82 +9,152 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pytest_cdcperf.engine.body import check, group, think
-    from pytest_cdcperf.engine.mix import Mix
-    from pytest_cdcperf.engine.vu import VU
-    from pytest_cdcperf.errors import CdcperfError, ConfigError, ExpectationError
-    from pytest_cdcperf.judging.rules.drift import Drift
-    from pytest_cdcperf.judging.rules.recovery import Recovery
-    from pytest_cdcperf.judging.threshold import Limit
-    from pytest_cdcperf.judging.verdict import Verdict
-    from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
-    from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
-    from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
-    from pytest_cdcperf.metrics.snapshot import GaugeMerge
-    from pytest_cdcperf.plugin.marker import perf
-    from pytest_cdcperf.results.result import RunResult
-
-_HOMES = {
-    "Mix": "engine.mix",
-    "VU": "engine.vu",
-    "check": "engine.body",
-    "group": "engine.body",
-    "think": "engine.body",
-    "CdcperfError": "errors",
-    "ConfigError": "errors",
-    "ExpectationError": "errors",
-    "Counter": "metrics.recorder",
-    "Gauge": "metrics.recorder",
-    "Rate": "metrics.recorder",
-    "Trend": "metrics.recorder",
-    "GaugeMerge": "metrics.snapshot",
-    "Verdict": "judging.verdict",
-    "ConstantVUs": "load.closed",
-    "PerVUIterations": "load.closed",
-    "ConstantArrivalRate": "load.open",
-    "RampingArrivalRate": "load.open",
-    "RampingVUs": "load.closed",
-    "SharedIterations": "load.closed",
-    "Limit": "judging.threshold",
-    "Recovery": "judging.rules.recovery",
-    "Drift": "judging.rules.drift",
-    "perf": "plugin.marker",
-    "RunResult": "results.result",
+# The public names by the module that defines each.
+_NAMES = {
+    "cdc.expect": "AsyncCdc Cdc",
+    "cdc.expectation": "Arrival AsyncExpectation Expectation",
+    "clients.grpc.client": "AsyncGrpcClient GrpcClient UnknownMethodError",
+    "clients.grpc.errors": "GrpcError",
+    "clients.http.client": "AsyncHttpClient HttpClient",
+    "clients.http.requests_session": "PerVUSession",
+    "clients.http.response": "HttpHeaders HttpReply",
+    "clients.mongo": "AsyncMongo Mongo",
+    "clients.postgres.aio": "AsyncPostgres",
+    "clients.postgres.client": "Postgres",
+    "clients.postgres.connection": "PostgresTimeoutError",
+    "clients.postgres.server": "PostgresUnreachableError",
+    "cluster.shared_state": "Pool Shared",
+    "engine.body": "check group think",
+    "engine.mix": "Mix",
+    "engine.vu": "VU",
+    "errors": (
+        "BlockingCallError CdcperfError ConfigError ExpectationError GoneError HttpBodyError "
+        "HttpCancelledError HttpDNSError HttpError HttpHeaderError HttpProtocolError HttpRefusedError "
+        "HttpResetError HttpStatusError HttpTLSError HttpTimeoutError HttpTransportError "
+        "IterationTimeoutError MissingExtraError NeverAwaitedError RefusedError ServiceError SharedError "
+        "StackError ThreadLimitError UnitError UnreachableError"
+    ),
+    "judging.rules.drift": "Drift",
+    "judging.rules.recovery": "Recovery",
+    "judging.threshold": "Limit Outcome Threshold ThresholdResult",
+    "judging.verdict": "Verdict",
+    "load.base": "Load Stage",
+    "load.closed": "ConstantVUs PerVUIterations RampingVUs SharedIterations",
+    "load.open": "ConstantArrivalRate RampingArrivalRate",
+    "metrics.failure": "FailureKind",
+    "metrics.recorder": "Counter Gauge Metric Rate Trend",
+    "metrics.snapshot": "GaugeMerge",
+    "metrics.timeline": "Window",
+    "plugin.load_fixture": "LoadRunner",
+    "plugin.marker": "perf",
+    "results.result": "Live MetricView RunFacts RunResult WorkerPart",
+    "servers": "MongoAddress PostgresAddress",
 }
 
-__all__ = [
-    "VU",
-    "CdcperfError",
-    "ConfigError",
-    "ConstantArrivalRate",
-    "ConstantVUs",
-    "Counter",
-    "Drift",
-    "ExpectationError",
-    "Gauge",
-    "GaugeMerge",
-    "Limit",
-    "Mix",
-    "PerVUIterations",
-    "RampingArrivalRate",
-    "RampingVUs",
-    "Rate",
-    "Recovery",
-    "RunResult",
-    "SharedIterations",
-    "Trend",
-    "Verdict",
-    "check",
-    "group",
-    "perf",
-    "think",
-]
+if TYPE_CHECKING:
+    from pytest_cdcperf.cdc.expect import AsyncCdc as AsyncCdc, Cdc as Cdc
+    from pytest_cdcperf.cdc.expectation import (
+        Arrival as Arrival,
+        AsyncExpectation as AsyncExpectation,
+        Expectation as Expectation,
+    )
+    from pytest_cdcperf.clients.grpc.client import (
+        AsyncGrpcClient as AsyncGrpcClient,
+        GrpcClient as GrpcClient,
+        UnknownMethodError as UnknownMethodError,
+    )
+    from pytest_cdcperf.clients.grpc.errors import GrpcError as GrpcError
+    from pytest_cdcperf.clients.http.client import AsyncHttpClient as AsyncHttpClient, HttpClient as HttpClient
+    from pytest_cdcperf.clients.http.requests_session import PerVUSession as PerVUSession
+    from pytest_cdcperf.clients.http.response import HttpHeaders as HttpHeaders, HttpReply as HttpReply
+    from pytest_cdcperf.clients.mongo import AsyncMongo as AsyncMongo, Mongo as Mongo
+    from pytest_cdcperf.clients.postgres.aio import AsyncPostgres as AsyncPostgres
+    from pytest_cdcperf.clients.postgres.client import Postgres as Postgres
+    from pytest_cdcperf.clients.postgres.connection import PostgresTimeoutError as PostgresTimeoutError
+    from pytest_cdcperf.clients.postgres.server import PostgresUnreachableError as PostgresUnreachableError
+    from pytest_cdcperf.cluster.shared_state import Pool as Pool, Shared as Shared
+    from pytest_cdcperf.engine.body import check as check, group as group, think as think
+    from pytest_cdcperf.engine.mix import Mix as Mix
+    from pytest_cdcperf.engine.vu import VU as VU
+    from pytest_cdcperf.errors import (
+        BlockingCallError as BlockingCallError,
+        CdcperfError as CdcperfError,
+        ConfigError as ConfigError,
+        ExpectationError as ExpectationError,
+        GoneError as GoneError,
+        HttpBodyError as HttpBodyError,
+        HttpCancelledError as HttpCancelledError,
+        HttpDNSError as HttpDNSError,
+        HttpError as HttpError,
+        HttpHeaderError as HttpHeaderError,
+        HttpProtocolError as HttpProtocolError,
+        HttpRefusedError as HttpRefusedError,
+        HttpResetError as HttpResetError,
+        HttpStatusError as HttpStatusError,
+        HttpTimeoutError as HttpTimeoutError,
+        HttpTLSError as HttpTLSError,
+        HttpTransportError as HttpTransportError,
+        IterationTimeoutError as IterationTimeoutError,
+        MissingExtraError as MissingExtraError,
+        NeverAwaitedError as NeverAwaitedError,
+        RefusedError as RefusedError,
+        ServiceError as ServiceError,
+        SharedError as SharedError,
+        StackError as StackError,
+        ThreadLimitError as ThreadLimitError,
+        UnitError as UnitError,
+        UnreachableError as UnreachableError,
+    )
+    from pytest_cdcperf.judging.rules.drift import Drift as Drift
+    from pytest_cdcperf.judging.rules.recovery import Recovery as Recovery
+    from pytest_cdcperf.judging.threshold import (
+        Limit as Limit,
+        Outcome as Outcome,
+        Threshold as Threshold,
+        ThresholdResult as ThresholdResult,
+    )
+    from pytest_cdcperf.judging.verdict import Verdict as Verdict
+    from pytest_cdcperf.load.base import Load as Load, Stage as Stage
+    from pytest_cdcperf.load.closed import (
+        ConstantVUs as ConstantVUs,
+        PerVUIterations as PerVUIterations,
+        RampingVUs as RampingVUs,
+        SharedIterations as SharedIterations,
+    )
+    from pytest_cdcperf.load.open import (
+        ConstantArrivalRate as ConstantArrivalRate,
+        RampingArrivalRate as RampingArrivalRate,
+    )
+    from pytest_cdcperf.metrics.failure import FailureKind as FailureKind
+    from pytest_cdcperf.metrics.recorder import (
+        Counter as Counter,
+        Gauge as Gauge,
+        Metric as Metric,
+        Rate as Rate,
+        Trend as Trend,
+    )
+    from pytest_cdcperf.metrics.snapshot import GaugeMerge as GaugeMerge
+    from pytest_cdcperf.metrics.timeline import Window as Window
+    from pytest_cdcperf.plugin.load_fixture import LoadRunner as LoadRunner
+    from pytest_cdcperf.plugin.marker import perf as perf
+    from pytest_cdcperf.results.result import (
+        Live as Live,
+        MetricView as MetricView,
+        RunFacts as RunFacts,
+        RunResult as RunResult,
+        WorkerPart as WorkerPart,
+    )
+    from pytest_cdcperf.servers import MongoAddress as MongoAddress, PostgresAddress as PostgresAddress
+else:
+    _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+    __all__ = sorted(_HOMES)  # noqa: PLE0605
 
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

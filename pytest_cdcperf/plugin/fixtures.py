@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_cdcperf.clients.mongo import Mongo
     from pytest_cdcperf.clients.postgres import Postgres
     from pytest_cdcperf.cluster.shared_state import Shared
-    from pytest_cdcperf.engine.vu import CurrentVU
+    from pytest_cdcperf.engine.vu import VU
     from pytest_cdcperf.plugin.load_fixture import LoadRunner
     from pytest_cdcperf.plugin.session import PerfSession
     from pytest_cdcperf.servers import Services
@@ -179,11 +179,11 @@ def load(request: pytest.FixtureRequest) -> LoadRunner:
 
 
 @pytest.fixture(scope="session")
-def vu() -> CurrentVU:
+def vu() -> VU:
     """The virtual user that runs the body: id, iteration, random, state, session_id."""
     from pytest_cdcperf.engine.vu import CurrentVU  # noqa: PLC0415
 
-    return CurrentVU()
+    return cast("VU", CurrentVU())  # it has what the current VU has
 
 
 @pytest.fixture(scope="session")

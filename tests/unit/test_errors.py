@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-import pytest_cdcperf
 from pytest_cdcperf import errors
 
 
@@ -28,13 +27,3 @@ def test_every_exception_stands_in_the_tree_and_in_its_drawing(name):
 
 def test_an_expectation_fails_as_an_assertion_does():
     assert issubclass(errors.ExpectationError, AssertionError)
-
-
-@pytest.mark.parametrize("name", pytest_cdcperf.__all__)
-def test_every_public_name_can_be_had(name):
-    assert getattr(pytest_cdcperf, name).__name__ == name if name != "think" else callable(pytest_cdcperf.think)
-
-
-def test_a_name_that_is_not_public_is_refused():
-    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = pytest_cdcperf.nothing

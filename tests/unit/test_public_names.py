@@ -1,0 +1,87 @@
+"""What users import from ``pytest_cdcperf``, as Python and as type checkers see it."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import pytest_cdcperf
+from pytest_cdcperf import errors
+from pytest_cdcperf.plugin import fixtures
+
+GOOD = """
+from pytest_cdcperf import ConstantVUs, HttpClient, Postgres, RunResult, perf
+
+@perf(load=ConstantVUs(vus=5, duration="10s"), p95=200)
+def test_it(pg: Postgres, http_client: HttpClient) -> None:
+    pg.insert("customer", {"name": "Ada"})
+
+def figure(result: RunResult) -> float:
+    return result["response_time"].quantile(0.95)
+"""
+MISSPELT_IMPORT = "from pytest_cdcperf import ConstantVU\n"
+MISSPELT_ATTRIBUTE = "import pytest_cdcperf\nprint(pytest_cdcperf.ConstantVU)\n"
+CHECKERS = {
+    "mypy": ["-m", "mypy", "--strict", "--cache-dir", ".mypy_cache"],
+    "pyright": ["-m", "basedpyright", "--level", "error", "--pythonpath", sys.executable],
+}
+
+
+def homes_of_the_typed_imports():
+    """Return the module of each name that type checkers see."""
+    tree = ast.parse(Path(pytest_cdcperf.__file__).read_text())
+    (block,) = (part for part in tree.body if isinstance(part, ast.If))
+    assert all(alias.asname == alias.name for part in block.body for alias in part.names)  # which makes it public
+    return {alias.name: part.module for part in block.body for alias in part.names}
+
+
+def test_type_checkers_see_the_names_that_python_finds():
+    assert homes_of_the_typed_imports() == {
+        name: f"pytest_cdcperf.{module}" for name, module in pytest_cdcperf._HOMES.items()
+    }
+    assert sorted(pytest_cdcperf._HOMES) == pytest_cdcperf.__all__
+
+
+@pytest.mark.parametrize("name", pytest_cdcperf.__all__)
+def test_a_public_name_is_imported_from_the_module_that_defines_it(name):
+    value = getattr(pytest_cdcperf, name)
+    assert value is getattr(importlib.import_module(f"pytest_cdcperf.{pytest_cdcperf._HOMES[name]}"), name)
+    assert name in dir(pytest_cdcperf)
+
+
+def test_a_name_that_is_not_public_is_refused():
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = pytest_cdcperf.nothing
+
+
+def test_every_error_is_public():
+    tree = [name for name, value in vars(errors).items() if isinstance(value, type)]
+    assert [name for name in tree if name not in pytest_cdcperf.__all__] == []
+
+
+def test_every_type_that_a_fixture_returns_is_public():
+    returned = {
+        name: inspect.get_annotations(definition._get_wrapped_function())["return"]
+        for name, definition in vars(fixtures).items()
+        if hasattr(definition, "_get_wrapped_function") and not name.startswith("_")
+    }
+    assert {"pg", "load", "vu"} <= returned.keys()
+    assert {name: kind for name, kind in returned.items() if kind not in (*pytest_cdcperf.__all__, "str")} == {}
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_a_type_checker_finds_a_misspelt_name(checker, tmp_path):
+    if find_spec(CHECKERS[checker][1]) is None:
+        pytest.skip(f"needs {CHECKERS[checker][1]}, of the dependency group types")
+    modules = {"good": GOOD, "misspelt_import": MISSPELT_IMPORT, "misspelt_attribute": MISSPELT_ATTRIBUTE}
+    for name, source in modules.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    command = [sys.executable, *CHECKERS[checker], *(f"{name}.py" for name in modules)]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    faulty = {name for name in modules if any(f"{name}.py:" in line and "error" in line for line in said.splitlines())}
+    assert faulty == {"misspelt_import", "misspelt_attribute"}, said
