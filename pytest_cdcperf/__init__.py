@@ -34,6 +34,7 @@ _NAMES = {
         "IterationTimeoutError MissingExtraError NeverAwaitedError RefusedError ServiceError SharedError "
         "StackError ThreadLimitError UnitError UnreachableError"
     ),
+    "events": "Event Listener Live LimitCrossed Notice RunFinished RunStarted WindowMerged WorkerLost",
     "judging.rules.drift": "Drift",
     "judging.rules.recovery": "Recovery",
     "judging.threshold": "Limit Outcome Threshold ThresholdResult",
@@ -47,7 +48,7 @@ _NAMES = {
     "metrics.timeline": "Window",
     "plugin.load_fixture": "LoadRunner",
     "plugin.marker": "perf",
-    "results.result": "Live MetricView RunFacts RunResult WorkerPart",
+    "results.result": "MetricView RunFacts RunResult WorkerPart",
     "servers": "MongoAddress PostgresAddress",
 }
 
@@ -91,8 +92,8 @@ if TYPE_CHECKING:
         HttpRefusedError as HttpRefusedError,
         HttpResetError as HttpResetError,
         HttpStatusError as HttpStatusError,
-        HttpTimeoutError as HttpTimeoutError,
         HttpTLSError as HttpTLSError,
+        HttpTimeoutError as HttpTimeoutError,
         HttpTransportError as HttpTransportError,
         IterationTimeoutError as IterationTimeoutError,
         MissingExtraError as MissingExtraError,
@@ -104,6 +105,17 @@ if TYPE_CHECKING:
         ThreadLimitError as ThreadLimitError,
         UnitError as UnitError,
         UnreachableError as UnreachableError,
+    )
+    from pytest_cdcperf.events import (
+        Event as Event,
+        Listener as Listener,
+        Live as Live,
+        LimitCrossed as LimitCrossed,
+        Notice as Notice,
+        RunFinished as RunFinished,
+        RunStarted as RunStarted,
+        WindowMerged as WindowMerged,
+        WorkerLost as WorkerLost,
     )
     from pytest_cdcperf.judging.rules.drift import Drift as Drift
     from pytest_cdcperf.judging.rules.recovery import Recovery as Recovery
@@ -138,7 +150,6 @@ if TYPE_CHECKING:
     from pytest_cdcperf.plugin.load_fixture import LoadRunner as LoadRunner
     from pytest_cdcperf.plugin.marker import perf as perf
     from pytest_cdcperf.results.result import (
-        Live as Live,
         MetricView as MetricView,
         RunFacts as RunFacts,
         RunResult as RunResult,
