@@ -5,8 +5,9 @@ import pytest
 from pytest_cdcperf import ConstantArrivalRate, Counter, RampingArrivalRate, Trend, check, perf, think
 from tests_perf.timing import timed
 
-GRPC_DURATION = Trend("grpc_duration", unit="ms")
-GRPC_ERRORS = Counter("grpc_errors")  # the client's own: it counts the calls that end with another status than OK
+GRPC_DURATION = Trend("grpc_duration", unit="ms", group="gRPC")
+# the client's own: it counts the calls that end with another status than OK
+GRPC_ERRORS = Counter("grpc_errors", group="gRPC")
 
 
 @pytest.mark.adder_grpc

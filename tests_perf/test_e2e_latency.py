@@ -4,12 +4,12 @@ import pytest
 
 from pytest_cdcperf import Counter, Rate, Trend, perf
 
-WHOLE = Trend("e2e_cdc_latency_ms", unit="ms")
-WRITE = Trend("e2e_pg_write_ms", unit="ms")
-PROPAGATION = Trend("e2e_cdc_propagation_ms", unit="ms")
-CONFIRMATION = Trend("e2e_mongo_confirm_ms", unit="ms")
-SUCCESS = Rate("e2e_propagation_success")
-ATTEMPTS = Counter("e2e_propagation_attempts")
+WHOLE = Trend("e2e_cdc_latency_ms", unit="ms", group="change data capture")
+WRITE = Trend("e2e_pg_write_ms", unit="ms", group="change data capture")
+PROPAGATION = Trend("e2e_cdc_propagation_ms", unit="ms", group="change data capture")
+CONFIRMATION = Trend("e2e_mongo_confirm_ms", unit="ms", group="change data capture")
+SUCCESS = Rate("e2e_propagation_success", group="change data capture")
+ATTEMPTS = Counter("e2e_propagation_attempts", group="change data capture")
 
 
 @pytest.mark.e2e_latency

@@ -4,7 +4,7 @@ import pytest
 
 from pytest_cdcperf import Drift, Trend, group, perf, think
 
-PROCESSING = Trend("soak_processing_stability", unit="ms")
+PROCESSING = Trend("soak_processing_stability", unit="ms", group="change data capture")
 
 
 @pytest.mark.soak

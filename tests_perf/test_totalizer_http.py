@@ -8,8 +8,8 @@ import pytest
 from pytest_cdcperf import ConstantArrivalRate, Counter, RampingVUs, Trend, check, perf, think
 from tests_perf.timing import timed
 
-HTTP_DURATION = Trend("http_duration", unit="ms")  # of the results alone
-HTTP_ERRORS = Counter("http_errors")
+HTTP_DURATION = Trend("http_duration", unit="ms", group="HTTP")  # of the results alone
+HTTP_ERRORS = Counter("http_errors", group="HTTP")
 
 
 @pytest.mark.totalizer_http

@@ -27,16 +27,17 @@ from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.body import check
 from pytest_cdcperf.engine.vu import current_vu, refuse_blocking
 from pytest_cdcperf.errors import ExpectationError
+from pytest_cdcperf.metrics.groups import CDC
 from pytest_cdcperf.metrics.recorder import Counter, Rate, Trend
 from pytest_cdcperf.units import format_duration
 
 if TYPE_CHECKING:
     import asyncio
 
-CDC_E2E_LATENCY = Trend("cdc_e2e_latency", unit="ms")
-CDC_PROPAGATION = Trend("cdc_propagation", unit="ms")
-CDC_SUCCESS_RATE = Rate("cdc_success_rate")
-CDC_REPLICATION_SUCCESS = Rate("cdc_replication_success")
+CDC_E2E_LATENCY = Trend("cdc_e2e_latency", unit="ms", group=CDC)
+CDC_PROPAGATION = Trend("cdc_propagation", unit="ms", group=CDC)
+CDC_SUCCESS_RATE = Rate("cdc_success_rate", group=CDC)
+CDC_REPLICATION_SUCCESS = Rate("cdc_replication_success", group=CDC)
 OPERATIONS = {
     "create": Counter("cdc_creates"),
     "update": Counter("cdc_updates"),

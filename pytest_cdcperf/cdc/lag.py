@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pytest_cdcperf.clients.postgres import Postgres
+from pytest_cdcperf.metrics.groups import CDC
 from pytest_cdcperf.metrics.recorder import Gauge
 from pytest_cdcperf.metrics.snapshot import GaugeMerge
 
-CDC_PIPELINE_ACTIVE = Gauge("cdc_pipeline_active", merging=GaugeMerge.MAX)
-CDC_CONSUMER_LAG = Gauge("cdc_consumer_lag_estimate", unit="bytes", merging=GaugeMerge.MAX)
+CDC_PIPELINE_ACTIVE = Gauge("cdc_pipeline_active", group=CDC, merging=GaugeMerge.MAX)
+CDC_CONSUMER_LAG = Gauge("cdc_consumer_lag_estimate", unit="bytes", group=CDC, merging=GaugeMerge.MAX)
 
 # wal_status by way of jsonb, since it is not there before PostgreSQL 13. What pg_subscription copies a table with
 # comes and goes.

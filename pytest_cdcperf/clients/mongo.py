@@ -25,14 +25,15 @@ from pytest_cdcperf.clients.mongo_changes import Change, Document, open_changes,
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, Timeout, seconds_of
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import BlockingCallError, ConfigError, UnreachableError
+from pytest_cdcperf.metrics.groups import MONGO
 from pytest_cdcperf.metrics.recorder import Counter, Trend
 from pytest_cdcperf.redaction import redact
 from pytest_cdcperf.servers import MongoAddress
 
-MONGO_READ_DURATION = Trend("mongo_read_duration", unit="ms")
-MONGO_READ_ERRORS = Counter("mongo_read_errors")
-MONGO_DOCUMENTS_FOUND = Counter("mongo_documents_found")
-MONGO_DOCUMENTS_NOT_FOUND = Counter("mongo_documents_not_found")
+MONGO_READ_DURATION = Trend("mongo_read_duration", unit="ms", group=MONGO)
+MONGO_READ_ERRORS = Counter("mongo_read_errors", group=MONGO)
+MONGO_DOCUMENTS_FOUND = Counter("mongo_documents_found", group=MONGO)
+MONGO_DOCUMENTS_NOT_FOUND = Counter("mongo_documents_not_found", group=MONGO)
 
 ReadError = PyMongoError
 CONNECT_TIMEOUT_MS = CONNECT_TIMEOUT_S * 1000

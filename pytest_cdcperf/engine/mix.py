@@ -10,11 +10,12 @@ from typing import Any, Generic, NoReturn, TypeVar
 from pytest_cdcperf.engine.body import group
 from pytest_cdcperf.engine.vu import CurrentVU
 from pytest_cdcperf.errors import ConfigError, shown
+from pytest_cdcperf.metrics.groups import EXECUTION
 from pytest_cdcperf.metrics.recorder import Counter
 from pytest_cdcperf.metrics.snapshot import CounterState, Snapshot, State
 
-OPERATIONS = Counter("operations")
-OPERATIONS_SKIPPED = Counter("operations_skipped")
+OPERATIONS = Counter("operations", group=EXECUTION)
+OPERATIONS_SKIPPED = Counter("operations_skipped", group=EXECUTION)
 
 _MOST_WEIGHT = 1e9
 _ALLOWED = "allowed: functions with weights above 0, at most 1e9"

@@ -18,6 +18,7 @@ from typing import Any, Self, cast
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics.caps import MAX_DEFINITIONS, OVERFLOW, Caps
+from pytest_cdcperf.metrics.groups import OTHER
 from pytest_cdcperf.metrics.snapshot import ALIASES, BY_TIME, GaugeMerge, Kind, SeriesKey, Snapshot, Tags, new_state
 from pytest_cdcperf.units import figure
 
@@ -28,30 +29,35 @@ _definitions: dict[str, Metric] = {}
 
 
 class Metric:
-    """A named metric of one kind. Two of one name are one and the same object, with the unit of the first.
+    """A named metric of one kind. Two of one name are one and the same object, with the unit and group of the first.
 
-    :raises ConfigError: when the name is no text, is taken by a metric of another kind, or is an alias
+    :param unit: such as "ms", which marks a time
+    :param group: the heading under which the summary shows it, such as "HTTP" or a name of your own
+    :raises ConfigError: when the name is not a text, is taken by a metric of another kind, or is an alias
     """
 
     kind: Kind
     name: str
     unit: str
+    group: str
     merging: GaugeMerge
 
-    def __new__(cls, name: str, *, unit: str = "") -> Self:
+    def __new__(cls, name: str, *, unit: str = "", group: str = OTHER) -> Self:
         """Return the metric of this *name*, made where there is none yet."""
-        return cls._defined(name, unit, GaugeMerge.LAST)
+        return cls._defined(name, unit, group, GaugeMerge.LAST)
 
     @classmethod
-    def _defined(cls, name: str, unit: str, merging: GaugeMerge) -> Self:
+    def _defined(cls, name: str, unit: str, group: str, merging: GaugeMerge) -> Self:
         if not name or not isinstance(name, str):
             raise ConfigError(f"metric {shown(name)}: allowed: a name, such as 'orders_total'")
+        if not isinstance(group, str):
+            raise ConfigError(f"metric {shown(name)}: group={shown(group)}; allowed: a text, such as 'HTTP'")
         if name in ALIASES:
             raise ConfigError(f"metric {shown(name)} is another name of {shown(ALIASES[name])}; choose another name")
         metric = _definitions.get(name)
         if metric is None:
             metric = object.__new__(cls)
-            metric.name, metric.unit, metric.merging = name, unit, merging
+            metric.name, metric.unit, metric.group, metric.merging = name, unit, group or OTHER, merging
             if len(_definitions) < MAX_DEFINITIONS:  # beyond, it is nobody's: see Recorder.pending
                 metric = _definitions.setdefault(name, metric)
         if metric.kind is not cls.kind:
@@ -81,6 +87,12 @@ def unit_of(metric: str) -> str:
     return known.unit if known is not None else ""
 
 
+def group_of(metric: str) -> str:
+    """Return the group of *metric*, "other" where it has none or is not known in this process."""
+    known = definition(metric)
+    return known.group if known is not None else OTHER
+
+
 def with_unit(value: float, metric: str) -> str:
     """Return *value* with four digits and the unit of *metric*: "12.34 ms"."""
     return figure(value, unit_of(metric))
@@ -99,19 +111,21 @@ class Definition:
     kind: Kind
     unit: str
     merging: GaugeMerge
+    group: str = OTHER
 
 
 def definitions() -> tuple[Definition, ...]:
     """Return every metric that was defined in this process."""
-    return tuple(Definition(m.name, m.kind, m.unit, m.merging) for m in list(_definitions.values()))
+    return tuple(Definition(m.name, m.kind, m.unit, m.merging, m.group) for m in list(_definitions.values()))
 
 
 def define(what: Definition) -> None:
     """Define here a metric that another process has."""
     if what.kind is Kind.GAUGE:
-        Gauge(what.name, unit=what.unit, merging=what.merging)
+        Gauge(what.name, unit=what.unit, group=what.group, merging=what.merging)
     else:
-        {Kind.TREND: Trend, Kind.COUNTER: Counter, Kind.RATE: Rate}[what.kind](what.name, unit=what.unit)
+        metric = {Kind.TREND: Trend, Kind.COUNTER: Counter, Kind.RATE: Rate}[what.kind]
+        metric(what.name, unit=what.unit, group=what.group)
 
 
 class Trend(Metric):
@@ -143,10 +157,10 @@ class Gauge(Metric):
 
     kind = Kind.GAUGE
 
-    def __new__(cls, name: str, *, unit: str = "", merging: GaugeMerge = GaugeMerge.LAST) -> Self:
+    def __new__(cls, name: str, *, unit: str = "", group: str = OTHER, merging: GaugeMerge = GaugeMerge.LAST) -> Self:
         """Return the gauge of this *name*, made where there is none yet."""
         try:
-            return cls._defined(name, unit, GaugeMerge(merging))
+            return cls._defined(name, unit, group, GaugeMerge(merging))
         except ValueError:
             raise ConfigError(
                 f"gauge {shown(name)}: merging={shown(merging)}; allowed: {', '.join(GaugeMerge)}"

@@ -10,7 +10,8 @@ from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.judging.words import observed
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.recorder import unit_of
+from pytest_cdcperf.metrics.groups import in_order
+from pytest_cdcperf.metrics.recorder import group_of, unit_of
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
 from pytest_cdcperf.printable import one_line, printable, short_name
 from pytest_cdcperf.results.result import RunResult, figures_of
@@ -25,29 +26,6 @@ MARKS = {
     Outcome.NOT_JUDGED: "-",
     Outcome.UNFIT: "?",
 }
-_GROUPS = (
-    ("change data capture", ("cdc_", "e2e_", "soak_")),
-    ("PostgreSQL", ("pg_",)),
-    ("MongoDB", ("mongo_",)),
-    ("HTTP", ("http_",)),
-    ("gRPC", ("grpc_",)),
-    (
-        "execution",
-        (
-            "iteration",
-            "failure_pause",
-            "response_time",
-            "vus",
-            "checks",
-            "group_duration",
-            "dropped",
-            "vu_wait",
-            "generator",
-            "operations",
-            "stack_memory",
-        ),
-    ),
-)
 _SAMPLE_LINES = 12
 _WIDEST = 60  # a column is no wider, whatever names are in it
 
@@ -89,17 +67,16 @@ def verdict_lines(result: RunResult) -> list[str]:
 def _metric_lines(result: RunResult) -> list[str]:
     rows: dict[str, list[tuple[str, str]]] = {}
     for label, name, state in result.shown_metrics():
-        cells = rows.setdefault(_group_of(name), [])
+        cells = rows.setdefault(group_of(name), [])
         shown = short_name(label) if label == name else f"  {label.removeprefix(name)}"
         cells.append((shown, _figures(name, state, result.elapsed_s)))
         if name == "checks":
             cells += _check_rows(result)
     width = _width(name for cells in rows.values() for name, _ in cells)
     lines: list[str] = []
-    for title in (*dict(_GROUPS), "other"):
-        if title in rows:
-            lines.append(f"  {title}")
-            lines += [f"    {name:<{width}}  {figures}" for name, figures in rows[title]]
+    for title in in_order(rows):
+        lines.append(one_line(f"  {title}"))
+        lines += [f"    {name:<{width}}  {figures}" for name, figures in rows[title]]
     return lines
 
 
@@ -109,10 +86,6 @@ def _check_rows(result: RunResult) -> list[tuple[str, str]]:
         for check, state in result.series.by_tag("checks", "check")
         if isinstance(state, RateState)
     ]
-
-
-def _group_of(name: str) -> str:
-    return next((title for title, starts in _GROUPS if name.startswith(starts)), "other")
 
 
 def _figures(name: str, state: State, elapsed_s: float) -> str:

@@ -37,13 +37,15 @@ def measured(second):
     with recording(Scope(recorder)):
         for n in range(1, 101):
             Trend("response_time", unit="ms").add(n + second)
-            Trend("pg_write_duration", unit="ms").add(n / 10, {"table": NASTY, "ok": str(n > 1).lower()})
+            Trend("pg_write_duration", unit="ms", group="PostgreSQL").add(
+                n / 10, {"table": NASTY, "ok": str(n > 1).lower()}
+            )
             Counter("iterations").add()
             Rate("iteration_failed").add(n <= 2)
             Rate("checks").add(n != 5, {"check": NASTY})
         Gauge("vus").add(2 + second)
         Trend("t_reporting_custom").add(1.5)
-        Counter("cdc_creates").add(3)
+        Counter("cdc_creates", group="change data capture").add(3)
     return recorder.drain()
 
 

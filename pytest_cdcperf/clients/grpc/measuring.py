@@ -12,15 +12,16 @@ from pytest_cdcperf.clients.grpc.options import GrpcOptions, MetadataLike, Timeo
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.calls import FAILED, SUCCESSFUL, TIMED_OUT
+from pytest_cdcperf.metrics.groups import GRPC
 from pytest_cdcperf.metrics.recorder import Counter, Metric, Trend, current_scope
 from pytest_cdcperf.metrics.snapshot import Tags
 
-GRPC_REQ_DURATION = Trend("grpc_req_duration", unit="ms")  # unary calls
-GRPC_STREAM_DURATION = Trend("grpc_stream_duration", unit="ms")  # streams, from opening to status
-GRPC_ERRORS = Counter("grpc_errors")
-GRPC_STREAMS = Counter("grpc_streams")
-GRPC_STREAMS_MSGS_SENT = Counter("grpc_streams_msgs_sent")
-GRPC_STREAMS_MSGS_RECEIVED = Counter("grpc_streams_msgs_received")
+GRPC_REQ_DURATION = Trend("grpc_req_duration", unit="ms", group=GRPC)  # unary calls
+GRPC_STREAM_DURATION = Trend("grpc_stream_duration", unit="ms", group=GRPC)  # streams, from opening to status
+GRPC_ERRORS = Counter("grpc_errors", group=GRPC)
+GRPC_STREAMS = Counter("grpc_streams", group=GRPC)
+GRPC_STREAMS_MSGS_SENT = Counter("grpc_streams_msgs_sent", group=GRPC)
+GRPC_STREAMS_MSGS_RECEIVED = Counter("grpc_streams_msgs_received", group=GRPC)
 
 _OUTCOMES = {"OK": SUCCESSFUL, "DEADLINE_EXCEEDED": TIMED_OUT}  # all others failed
 

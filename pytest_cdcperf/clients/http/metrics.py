@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pytest_cdcperf.metrics.groups import HTTP
 from pytest_cdcperf.metrics.recorder import Append, Counter, Lookups, Metric, Rate, Trend, current_scope
 from pytest_cdcperf.metrics.snapshot import Tags
 
-HTTP_REQS = Counter("http_reqs")
-HTTP_REQ_FAILED = Rate("http_req_failed")
-HTTP_REQ_DURATION = Trend("http_req_duration", unit="ms")
-HTTP_REQ_CONNECTING = Trend("http_req_connecting", unit="ms")
-HTTP_REQ_TLS_HANDSHAKING = Trend("http_req_tls_handshaking", unit="ms")
-HTTP_REQ_WAITING = Trend("http_req_waiting", unit="ms")
-HTTP_REQ_RECEIVING = Trend("http_req_receiving", unit="ms")
+HTTP_REQS = Counter("http_reqs", group=HTTP)
+HTTP_REQ_FAILED = Rate("http_req_failed", group=HTTP)
+HTTP_REQ_DURATION = Trend("http_req_duration", unit="ms", group=HTTP)
+HTTP_REQ_CONNECTING = Trend("http_req_connecting", unit="ms", group=HTTP)
+HTTP_REQ_TLS_HANDSHAKING = Trend("http_req_tls_handshaking", unit="ms", group=HTTP)
+HTTP_REQ_WAITING = Trend("http_req_waiting", unit="ms", group=HTTP)
+HTTP_REQ_RECEIVING = Trend("http_req_receiving", unit="ms", group=HTTP)
 
 NO_RESPONSE = 0
 _MOST_KNOWN = 200  # for each VU

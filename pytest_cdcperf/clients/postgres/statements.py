@@ -14,16 +14,18 @@ from pytest_cdcperf.clients.postgres.lexer import Kind, Reading, read
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.calls import FAILED, SUCCESSFUL, TIMED_OUT
+from pytest_cdcperf.metrics.groups import POSTGRES
 from pytest_cdcperf.metrics.recorder import Counter, Trend, current_scope
 from pytest_cdcperf.metrics.snapshot import Tags
 
-PG_WRITE_DURATION = Trend("pg_write_duration", unit="ms")
-PG_READ_DURATION = Trend("pg_read_duration", unit="ms")
-PG_WRITE_ERRORS = Counter("pg_write_errors")
-PG_READ_ERRORS = Counter("pg_read_errors")
-PG_CONTROL_DURATION = Trend("pg_control_duration", unit="ms")  # BEGIN, SAVEPOINT, ROLLBACK, SET and the like
-PG_CONTROL_ERRORS = Counter("pg_control_errors")
-PG_RECORDS_INSERTED = Counter("pg_records_inserted")
+PG_WRITE_DURATION = Trend("pg_write_duration", unit="ms", group=POSTGRES)
+PG_READ_DURATION = Trend("pg_read_duration", unit="ms", group=POSTGRES)
+PG_WRITE_ERRORS = Counter("pg_write_errors", group=POSTGRES)
+PG_READ_ERRORS = Counter("pg_read_errors", group=POSTGRES)
+# BEGIN, SAVEPOINT, ROLLBACK, SET and the like
+PG_CONTROL_DURATION = Trend("pg_control_duration", unit="ms", group=POSTGRES)
+PG_CONTROL_ERRORS = Counter("pg_control_errors", group=POSTGRES)
+PG_RECORDS_INSERTED = Counter("pg_records_inserted", group=POSTGRES)
 
 UNUSABLE = (TypeError, AttributeError, UnicodeEncodeError)  # what arguments of other types come to
 _FIGURES = {
