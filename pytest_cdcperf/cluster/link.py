@@ -28,7 +28,7 @@ from pytest_cdcperf.cluster.messages import (
     ToWorker,
 )
 from pytest_cdcperf.cluster.wire import pack, unpack
-from pytest_cdcperf.errors import CdcperfError, GoneError, RefusedError
+from pytest_cdcperf.errors import CdcperfError, CoordinatorLostError, LoadRefusedError
 
 Expected = TypeVar("Expected")
 
@@ -91,7 +91,7 @@ class Link:
     def begin(self, plan: Plan) -> Start:
         """Wait until all workers are about to begin *plan*.
 
-        :raises RefusedError: when it is not to begin
+        :raises LoadRefusedError: when it is not to begin
         """
         self._early_stop = None
         self.send(plan)
@@ -114,13 +114,13 @@ class Link:
         waiting: queue.SimpleQueue[Answer | Gone] = queue.SimpleQueue()
         with self._lock:
             if self._gone:
-                raise GoneError("the controller is gone")
+                raise CoordinatorLostError("the controller is gone")
             number = next(self._numbers)
             self._answers[number] = waiting
         self.send(Ask(number, about))
         answer = waiting.get()
         if isinstance(answer, Gone):
-            raise GoneError("the controller is gone")
+            raise CoordinatorLostError("the controller is gone")
         if answer.error:
             raise CdcperfError(answer.error)
         return answer.value
@@ -151,10 +151,10 @@ class Link:
             if isinstance(message, expected):
                 return message
             if isinstance(message, Refused):
-                raise RefusedError(message.reason, skips=message.skips)
+                raise LoadRefusedError(message.reason, skips=message.skips)
             if isinstance(message, Gone):
                 self._inbox.put(message)  # for who waits next
-                raise GoneError("the controller is gone")
+                raise CoordinatorLostError("the controller is gone")
 
 
 def link_in_process(coordinator: Coordinator) -> Link:

@@ -22,7 +22,7 @@ from pytest_cdcperf.engine.run import Body, RunOutcome
 from pytest_cdcperf.engine.sampling import MemorySampler
 from pytest_cdcperf.engine.unawaited import failing_unawaited
 from pytest_cdcperf.engine.vu import VU, acting_as, refuse_awaitable
-from pytest_cdcperf.errors import RefusedError
+from pytest_cdcperf.errors import LoadRefusedError
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.load.phases import plan_phases
 from pytest_cdcperf.metrics.recorder import Recorder, Scope, definitions
@@ -184,7 +184,7 @@ def _begin(session: PerfSession, plan: Plan) -> Start:
 def _telling_refusals() -> Iterator[None]:
     try:
         yield
-    except RefusedError as refusal:
+    except LoadRefusedError as refusal:
         refused = pytest.skip.Exception if refusal.skips else pytest.fail.Exception
         raise refused(str(refusal), **({} if refusal.skips else {"pytrace": False})) from None
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import pytest_cdcperf
-from pytest_cdcperf import errors
 from pytest_cdcperf.plugin import fixtures
 
 GOOD = """
@@ -57,11 +56,6 @@ def test_a_public_name_is_imported_from_the_module_that_defines_it(name):
 def test_a_name_that_is_not_public_is_refused():
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = pytest_cdcperf.nothing
-
-
-def test_every_error_is_public():
-    tree = [name for name, value in vars(errors).items() if isinstance(value, type)]
-    assert [name for name in tree if name not in pytest_cdcperf.__all__] == []
 
 
 def test_every_type_that_a_fixture_returns_is_public():

@@ -15,7 +15,7 @@ from psycopg import pq, waiting
 from pytest_cdcperf.clients.time_limit import Watchdog, shut_down
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.thread_start import start_thread
-from pytest_cdcperf.errors import ThreadLimitError
+from pytest_cdcperf.errors import ServiceError, ThreadLimitError
 
 Row = dict[str, Any]
 
@@ -25,8 +25,8 @@ _PENDING = (pq.PollingStatus.READING, pq.PollingStatus.WRITING)
 watchdog = Watchdog()
 
 
-class PostgresTimeoutError(psycopg.OperationalError, TimeoutError):
-    """A call took longer than its limit; its connection is closed."""
+class PostgresTimeoutError(ServiceError, psycopg.OperationalError, TimeoutError):
+    """A statement took longer than its limit; its connection is closed."""
 
 
 class _Cuttable:

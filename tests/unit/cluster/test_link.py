@@ -20,7 +20,7 @@ from pytest_cdcperf.cluster.messages import (
     Stop,
 )
 from pytest_cdcperf.cluster.wire import pack, unpack
-from pytest_cdcperf.errors import CdcperfError, GoneError, RefusedError
+from pytest_cdcperf.errors import CdcperfError, CoordinatorLostError, LoadRefusedError
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics.snapshot import Snapshot
@@ -84,7 +84,7 @@ def test_the_worker_waits_until_the_answer_is_there():
 @pytest.mark.parametrize("skips", [False, True])
 def test_a_run_that_is_refused_does_not_begin(skips):
     link, _channel = linked(Plan=[Refused("diverged", skips=skips)])
-    with pytest.raises(RefusedError, match="diverged") as refusal:
+    with pytest.raises(LoadRefusedError, match="diverged") as refusal:
         link.begin(PLAN)
     assert refusal.value.skips is skips
 
@@ -94,7 +94,7 @@ def test_who_waits_is_told_when_the_controller_is_gone(wait):
     link, channel = linked(Plan=[], Arrived=[])
     channel.end()
     for _ in range(2):  # also whoever waits next
-        with pytest.raises(GoneError, match="the controller is gone"):
+        with pytest.raises(CoordinatorLostError, match="the controller is gone"):
             wait(link)
 
 
@@ -105,7 +105,7 @@ def test_a_channel_that_takes_nothing_is_as_good_as_gone():
     with link.stopping(stops.append):
         link.send(Arrived("t"))  # a window, in the course of a run: nothing is raised where it is sent
     assert stops == [Stop("the controller is gone", at_once=True)]
-    with pytest.raises(GoneError):
+    with pytest.raises(CoordinatorLostError):
         link.begin(PLAN)
 
 
@@ -160,8 +160,8 @@ def test_who_asks_is_told_when_the_controller_is_gone():
         asking.sent.get(timeout=10)
     asking.link.deliver(Gone())
     asking.join()
-    assert [type(error) for error in asking.got.values()] == [GoneError, GoneError]
-    with pytest.raises(GoneError):
+    assert [type(error) for error in asking.got.values()] == [CoordinatorLostError, CoordinatorLostError]
+    with pytest.raises(CoordinatorLostError):
         asking.link.ask("c")
     assert asking.sent.empty()
 
