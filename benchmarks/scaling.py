@@ -97,7 +97,7 @@ def main() -> None:
         print(
             f"{workers} worker{'s' * (workers > 1)}: closed loop {closed['iterations'] / closed['elapsed_s']:,.0f}/s; "
             f"{RATE}/s open loop: {opened['iterations']} of {RATE * SECONDS}, generator_lag p99 {lag:.2f} ms, "
-            f"CPU {sum(part['core'] for part in opened['workers']):.0%} of a core"
+            f"CPU {sum(part['cpu'] for part in opened['workers']):.0%} of a core"
         )
     print(
         f"merging {WORKERS} workers, {SERIES} series with {SAMPLES} samples each: "

@@ -45,7 +45,7 @@ def _show(situation: Situation, sent: Sequence[Sent], found: Sequence[Case]) -> 
     lost = max(part.lost for part in result.workers)
     windows = [message for messages in sent for message in messages if isinstance(message, WindowDone)]
     evidence = [window.delays for window in windows if window.delays is not None]
-    print(f"{situation.name}: lost {lost:.1%}, {sum(part.core for part in result.workers):.2f} cores")
+    print(f"{situation.name}: lost {lost:.1%}, {sum(part.cpu for part in result.workers):.2f} CPUs")
     for figure in dict.fromkeys(case.figure for case in found):
         of = [case for case in found if case.figure == figure]
         aggregate = figure.split()[1]

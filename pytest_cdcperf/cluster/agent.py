@@ -72,14 +72,14 @@ def run_share(
     spent_s = time.process_time()
     with link.stopping(on_stop):
         outcome = run.execute()
-        core = (time.process_time() - spent_s) / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0
+        cpu = (time.process_time() - spent_s) / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0
         audited = audit(given_up)
         outcome.exit_request, outcome.stop_reason = run.stop.exit_request, run.stop.reason  # also during the audit
     link.send(
         ShareDone(
             test,
             outcome.elapsed_s,
-            core,
+            cpu,
             outcome.stop_reason if outcome.exit_request is not None or outcome.fault else "",
             outcome.skip_reason,
             tuple(outcome.failures),

@@ -39,7 +39,7 @@ class _Member:
     iterations: int = 0
     elapsed_s: float = 0.0
     done: ShareDone | None = None
-    fate: str = ""
+    outcome: str = ""
 
     def take(self, window: Window, phases: Collection[str], evidence: DelayEvidence | None) -> None:
         self.iterations += int(window.snapshot.count(builtin.ITERATIONS.name))
@@ -68,7 +68,7 @@ class RunAggregator:
     @property
     def silent(self) -> set[str]:
         """The workers that have nothing more to say."""
-        return {name for name, member in self._members.items() if member.done is not None or member.fate}
+        return {name for name, member in self._members.items() if member.done is not None or member.outcome}
 
     @property
     def is_complete(self) -> bool:
@@ -90,9 +90,9 @@ class RunAggregator:
         self._members[worker].delay.host = done.host
         self._judge(self._alignment.leave(worker))
 
-    def lose(self, worker: str, fate: str) -> None:
+    def lose(self, worker: str, outcome: str) -> None:
         """*worker* is gone: the run fails, and what it sent is kept."""
-        self._members[worker].fate = fate
+        self._members[worker].outcome = outcome
         self._judge(self._alignment.leave(worker))
 
     def cut_short(self, reason: str) -> None:
@@ -182,10 +182,10 @@ class RunAggregator:
 
     def _lost(self) -> list[str]:
         return [
-            f"worker {name} {member.fate} after {member.elapsed_s:.0f} s; "
+            f"worker {name} {member.outcome} after {member.elapsed_s:.0f} s; "
             f"its {member.iterations} iterations until then are counted"
             for name, member in self._members.items()
-            if member.fate
+            if member.outcome
         ]
 
     def _ended_early(self) -> list[str]:
@@ -200,9 +200,9 @@ class RunAggregator:
                 f"{index + 1} of {len(self._members)}",
                 member.iterations,
                 member.elapsed_s,
-                0.0 if member.done is None else member.done.core,
+                0.0 if member.done is None else member.done.cpu,
                 member.delay.lag_p99_ms(),
-                member.fate,
+                member.outcome,
                 member.delay.own_ms("p(95)"),
                 member.delay.own_ms("p(99)"),
                 member.delay.own_ms("max"),

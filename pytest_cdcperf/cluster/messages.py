@@ -86,7 +86,7 @@ class Auditing:
 
 @dataclass(frozen=True)
 class ShareDone:
-    """A worker is through with its share. *core* is the CPU it used, 1 for a full core.
+    """A worker is through with its share. *cpu* is the CPU time it used a second, 1 for a whole CPU.
 
     *ends_run* is what ended it for all, such as Ctrl-C; *skipped* is why its iterations were, where they were.
     *weaknesses* say what of the load did not come. *host* is where it runs. *secrets* are the values that its clients
@@ -95,7 +95,7 @@ class ShareDone:
 
     test: str
     elapsed_s: float
-    core: float = 0.0
+    cpu: float = 0.0
     ends_run: str = ""
     skipped: str = ""
     failures: tuple[FailureKind, ...] = ()

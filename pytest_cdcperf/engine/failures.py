@@ -9,7 +9,7 @@ from enum import Enum
 
 from pytest_cdcperf.engine.source_lines import user_line
 from pytest_cdcperf.errors import IterationTimeoutError, NeverAwaitedError
-from pytest_cdcperf.metrics.failure import _FURTHER, MAX_KINDS, FailureKind
+from pytest_cdcperf.metrics.failure import FURTHER, MAX_KINDS, FailureKind
 
 _KNOW_WHERE = (IterationTimeoutError, NeverAwaitedError)  # which nobody has raised at the user's line
 
@@ -42,7 +42,8 @@ class Failures:
     def __init__(self, describe: Callable[[BaseException], str]) -> None:
         self._describe = describe
         self._lock = threading.Lock()
-        self._kinds: dict[tuple[str, str], FailureKind] = {}
+        self._counts: dict[tuple[str, str], int] = {}
+        self._samples: dict[tuple[str, str], str] = {}
         self.first_skip = ""
 
     def add(self, error: BaseException) -> None:
@@ -50,15 +51,11 @@ class Failures:
         where = error.where if isinstance(error, _KNOW_WHERE) else user_line(error.__traceback__)
         key = (type(error).__name__, where)
         with self._lock:
-            kind = self._kinds.get(key)
-            if kind is None and len(self._kinds) >= MAX_KINDS:
-                key = _FURTHER
-                kind = self._kinds.get(key)
-            if kind is not None:
-                kind.count += 1
-                return
-            self._kinds[key] = kind = FailureKind(*key, 1, "")
-        kind.sample = self._describe(error)
+            if key not in self._counts and len(self._counts) >= MAX_KINDS:
+                key = FURTHER
+            count = self._counts[key] = self._counts.get(key, 0) + 1
+        if count == 1:
+            self._samples[key] = self._describe(error)
 
     def skip(self, error: BaseException) -> None:
         """Keep the reason of the first skipped iteration."""
@@ -67,4 +64,5 @@ class Failures:
     def kinds(self) -> list[FailureKind]:
         """The kinds, the most frequent first."""
         with self._lock:
-            return sorted(self._kinds.values(), key=lambda kind: -kind.count)
+            kinds = [FailureKind(*key, count, self._samples.get(key, "")) for key, count in self._counts.items()]
+        return sorted(kinds, key=lambda kind: -kind.count)

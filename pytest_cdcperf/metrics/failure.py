@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MAX_KINDS = 50
-
-
 _LONGEST_ERROR = 300
+FURTHER = ("further kinds", f"beyond the {MAX_KINDS} shown")
 
 
-_FURTHER = ("further kinds", f"beyond the {MAX_KINDS} shown")
-
-
-@dataclass
+@dataclass(frozen=True)
 class FailureKind:
-    """One type of exception from one line of the user's code."""
+    """The failed iterations of a run that raised one type of exception at one line of the user's code."""
 
     type: str
     where: str
@@ -34,12 +30,12 @@ def merge_kinds(kinds: Iterable[FailureKind]) -> tuple[FailureKind, ...]:
     """Return the kinds of several workers together, the most frequent first, and no more than of one."""
     merged: dict[tuple[str, str], FailureKind] = {}
     for kind in kinds:
-        known = merged.setdefault((kind.type, kind.where), FailureKind(kind.type, kind.where, 0, kind.sample))
-        known.count += kind.count
-    further = merged.pop(_FURTHER, FailureKind(*_FURTHER, 0, ""))
+        key = (kind.type, kind.where)
+        merged[key] = replace(known, count=known.count + kind.count) if (known := merged.get(key)) else kind
+    further = merged.pop(FURTHER, FailureKind(*FURTHER, 0, ""))
     by_count = sorted(merged.values(), key=lambda kind: -kind.count)
-    further.count += sum(kind.count for kind in by_count[MAX_KINDS:])
-    return (*by_count[:MAX_KINDS], *([further] if further.count else []))
+    beyond = further.count + sum(kind.count for kind in by_count[MAX_KINDS:])
+    return (*by_count[:MAX_KINDS], *([replace(further, count=beyond)] if beyond else []))
 
 
 def most_frequent(kinds: Sequence[FailureKind]) -> str:

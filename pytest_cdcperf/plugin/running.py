@@ -258,7 +258,7 @@ def _take_effect(item: PerfFunction, concluded: Concluded, outcome: RunOutcome) 
 
 def _fail(item: PerfFunction, result: RunResult) -> NoReturn:
     lines = verdict_lines(result)
-    if any(part.fate for part in result.workers) and (left := item.perf_session.left_behind()):
+    if any(part.outcome for part in result.workers) and (left := item.perf_session.left_behind()):
         lines.append(f"    {left}")
     pytest.fail("\n".join(lines).strip(), pytrace=False)
 

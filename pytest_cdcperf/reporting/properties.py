@@ -28,8 +28,8 @@ def properties(result: RunResult, prefix: str = "") -> list[tuple[str, str]]:
     for part in result.workers if len(result.workers) > 1 else ():
         pairs += [
             (f"perf.worker.{part.name}.iterations", str(part.iterations)),
-            (f"perf.worker.{part.name}.cpu", f"{part.core:.3f}"),
-            (f"perf.worker.{part.name}.fate", part.fate or "ended its share"),
+            (f"perf.worker.{part.name}.cpu", f"{part.cpu:.3f}"),
+            (f"perf.worker.{part.name}.outcome", part.outcome or "ended its share"),
         ]
     pairs += [(f"threshold.{r.threshold}", str(r.outcome)) for r in result.thresholds]
     return [(short_name(prefix + name), one_line(value)) for name, value in pairs]

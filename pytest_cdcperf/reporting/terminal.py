@@ -127,11 +127,11 @@ def _worker_lines(result: RunResult) -> list[str]:
             part.share,
             str(part.iterations),
             format_duration(part.elapsed_s),
-            f"{part.core:.0%}",
+            f"{part.cpu:.0%}",
             "-" if part.generator_lag_p99_ms is None else figure(part.generator_lag_p99_ms, "ms"),
             "-" if part.own_delay_p95_ms is None else figure(part.own_delay_p95_ms, "ms"),
             f"{part.lost:.1%}",
-            part.fate,
+            part.outcome,
         )
         for part in result.workers
     ]
@@ -148,9 +148,9 @@ def _generator_line(result: RunResult) -> list[str]:
     own_ms = [own_delay_ms(result.total, at) for at in ("p(95)", "p(99)", "max")]
     p95, p99, worst = (f"{ms:.2g} ms" if ms < 10 else f"{ms:.0f} ms" for ms in own_ms)
     lost = max((part.lost for part in result.workers), default=0.0)
-    cores = sum(part.core for part in result.workers)
+    cpus = sum(part.cpu for part in result.workers)
     fit = "fit" if result.fit else "UNFIT"
-    return [f"  generator {fit}: own delay p95 {p95}, p99 {p99}, worst {worst}; lost {lost:.1%}; {cores:.2f} cores"]
+    return [f"  generator {fit}: own delay p95 {p95}, p99 {p99}, worst {worst}; lost {lost:.1%}; {cpus:.2f} CPUs"]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

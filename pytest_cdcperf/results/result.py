@@ -36,19 +36,19 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class WorkerPart:
-    """What one worker did of a run. *core* is the CPU it used, 1 for a full core; the lag is that of open loops.
+    """What one worker did of a run. *cpu* is the CPU it used, 1 for a whole one; the lag is that of open loops.
 
     The own delays bound what the generator may have added to a measured time; *lost* is the share of the time, 0 to 1,
-    in which it could not run. *fate* says what became of it where it did not end its share.
+    in which it could not run. *outcome* says what became of it where it did not end its share.
     """
 
     name: str
     share: str
     iterations: int
     elapsed_s: float
-    core: float
+    cpu: float
     generator_lag_p99_ms: float | None = None
-    fate: str = ""
+    outcome: str = ""
     own_delay_p95_ms: float | None = None
     own_delay_p99_ms: float | None = None
     own_delay_worst_ms: float | None = None

@@ -138,7 +138,7 @@ def test_workers_that_diverge_are_told_where(session):
 def test_a_killed_worker_fails_the_test_and_what_it_did_until_then_is_kept(session):
     result = session.results["test_killed"]
     here, there = result["workers"]
-    assert (here["fate"], there["fate"]) == ("", "died")
+    assert (here["outcome"], there["outcome"]) == ("", "died")
     assert result["reasons"] == [
         f"worker gw1 died after {there['elapsed_s']:.0f} s; its {there['iterations']} iterations until then are counted"
     ]

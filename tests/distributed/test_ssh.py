@@ -151,7 +151,7 @@ def test_ctrl_c_ends_the_worker_on_the_other_host_too(here: Project, there: Proj
     session = here.end(process, timeout_s=15)
     assert session.code == 2
     result = session.results["test_long"]
-    assert [part["fate"] for part in result["workers"]] == ["", "is gone"]
+    assert [part["outcome"] for part in result["workers"]] == ["", "is gone"]
     assert all(part["iterations"] > 0 for part in result["workers"])
     assert session.left() == []
     assert until(lambda: there.left() == [])

@@ -61,7 +61,7 @@ def test_a_signal_ends_all_workers_and_the_results_are_written(
     assert result["verdict"] == "FAILED"
     assert any(reason.startswith("stopped early: ") for reason in result["reasons"])
     assert result["iterations"] == sum(part["iterations"] for part in result["workers"]) > 40
-    assert {part["fate"] for part in result["workers"]} == {""}
+    assert {part["outcome"] for part in result["workers"]} == {""}
     assert session.notes("next.txt") == []
     assert len(session.notes("processes.txt")) == 2
     assert until(lambda: session.left() == [], 5)
@@ -138,7 +138,7 @@ def test_a_controller_that_was_stopped_does_not_blame_its_workers(project: Proje
     time.sleep(3.5)
     os.kill(process.pid, signal.SIGCONT)
     session = project.end(process)
-    assert {part["fate"] for part in session.results["test_long"]["workers"]} == {""}
+    assert {part["outcome"] for part in session.results["test_long"]["workers"]} == {""}
     assert "replacing crashed worker" not in session.output
 
 
@@ -167,8 +167,8 @@ def test_a_worker_that_hangs_is_killed_and_named(project: Project):
     result = session.results["test_hangs"]
     (reason,) = result["reasons"]
     hanging = result["workers"][1]
-    assert hanging["fate"] == "hangs: it sent nothing for 3 s, and was killed"
-    assert reason.startswith(f"worker gw1 {hanging['fate']} after ")
+    assert hanging["outcome"] == "hangs: it sent nothing for 3 s, and was killed"
+    assert reason.startswith(f"worker gw1 {hanging['outcome']} after ")
     assert result["iterations"] == sum(part["iterations"] for part in result["workers"])
     assert session.left() == []
 
@@ -241,7 +241,7 @@ def test_without_restarts_the_others_end_their_run(project: Project):
     assert "worker gw1 crashed and worker restarting disabled" in session.output
     result = session.results["test_killed"]
     assert result["workers"][0]["elapsed_s"] >= 2
-    assert result["workers"][1]["fate"] == "died"
+    assert result["workers"][1]["outcome"] == "died"
     left = f"rows of session {result['session_id']} may be left on the servers; remove them: "
     command = f"pytest test_it.py --perf-stack=external --perf-clean={result['session_id']}"
     assert [line.strip() for line in session.lines].count(left + command) == 1  # in the failure of the test

@@ -268,7 +268,7 @@ def test_a_generator_that_could_not_run_makes_it_invalid(pytester, write, result
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*generator UNFIT: own delay p95 * ms, p99 * ms, worst * ms; lost *%; * cores",
+            "*generator UNFIT: own delay p95 * ms, p99 * ms, worst * ms; lost *%; * CPUs",
             "  INVALID: the generator could not run for * of the time (allowed 15%), worst at *: *",
         ]
     )

@@ -57,8 +57,8 @@ def test_windows_come_first_and_the_end_last():
     assert all(isinstance(message, WindowDone) for message in windows)
     assert {message.test for message in messages} == {"t.py::test"}
     assert sum(message.window.snapshot.select("iterations").total for message in windows) == 6
-    assert done == ShareDone("t.py::test", outcome.elapsed_s, done.core, metrics=definitions(), host=platform.node())
-    assert done.core >= 0
+    assert done == ShareDone("t.py::test", outcome.elapsed_s, done.cpu, metrics=definitions(), host=platform.node())
+    assert done.cpu >= 0
 
 
 def test_what_was_seen_of_a_late_generator_goes_with_the_window():

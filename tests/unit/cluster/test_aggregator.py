@@ -164,7 +164,7 @@ def test_an_unfit_generator_makes_the_result_invalid_and_says_why():
     evidence = DelayEvidence(span_s=1.0, late_s=0.4, worst_ms=400.0, worst_from_s=1, worst_to_s=2, cpu_s=0.9, cpus=2)
     coordinator.take_window("main", window(0, 100))
     coordinator.take_window("main", late(1, 100, 0.4), evidence)
-    coordinator.take_done("main", done(2.0, core=0.9))
+    coordinator.take_done("main", done(2.0, cpu=0.9))
     result = coordinator.result()
     assert (result.verdict, result.fit) == (Verdict.INVALID, False)
     assert result.reasons == (
@@ -297,7 +297,7 @@ def test_the_part_of_each_worker_is_told():
     lag.record([1.0, 2.0])
     with_lag = window(0, 7)
     with_lag.snapshot.series[SeriesKey("generator_lag", Kind.TREND)] = lag
-    result = several(gw0=[window(0, 2), window(1, 3), done(core=0.5)], gw1=[with_lag, done(core=0.25)]).result()
+    result = several(gw0=[window(0, 2), window(1, 3), done(cpu=0.5)], gw1=[with_lag, done(cpu=0.25)]).result()
     assert result.workers == (
         WorkerPart("gw0", "1 of 2", 5, 2.0, 0.5),
         WorkerPart("gw1", "2 of 2", 7, 1.0, 0.25, lag.quantile(0.99)),
@@ -321,7 +321,7 @@ def test_a_lost_worker_fails_the_run_and_what_it_sent_is_kept():
     assert result.verdict is Verdict.FAILED
     assert result.reasons == ("worker gw1 died after 1 s; its 7 iterations until then are counted",)
     assert result.iterations == 17
-    assert [(part.name, part.fate) for part in result.workers] == [("gw0", ""), ("gw1", "died")]
+    assert [(part.name, part.outcome) for part in result.workers] == [("gw0", ""), ("gw1", "died")]
 
 
 def test_a_worker_that_is_lost_after_its_share_was_done_fails_the_run_too():

@@ -77,7 +77,7 @@ def test_a_worker_dies_once():
     for fate in ("hangs", "died"):
         cluster.coordinator.drop("gw1", fate)
     cluster.send(done(), "gw0")
-    assert [part.fate for part in cluster.host.results[0].workers] == ["", "hangs"]
+    assert [part.outcome for part in cluster.host.results[0].workers] == ["", "hangs"]
 
 
 def test_what_a_dead_worker_said_last_is_still_counted_in_the_run():
@@ -298,7 +298,7 @@ def test_who_waits_until_all_is_idle_is_woken():
     cluster.send(done())
     waiting.join(10)
     assert not waiting.is_alive()
-    assert [part.fate for part in cluster.host.results[0].workers] == [""]
+    assert [part.outcome for part in cluster.host.results[0].workers] == [""]
 
 
 # --- Workers that hang
@@ -313,7 +313,7 @@ def test_a_worker_that_sends_nothing_in_a_run_is_killed():
     cluster.wait(1)
     assert cluster.host.killed == ["gw1"]
     cluster.send(done(), "gw0")
-    assert cluster.host.results[0].workers[1].fate == "hangs: it sent nothing for 30 s, and was killed"
+    assert cluster.host.results[0].workers[1].outcome == "hangs: it sent nothing for 30 s, and was killed"
 
 
 def test_a_worker_whose_share_is_done_need_not_say_anything():

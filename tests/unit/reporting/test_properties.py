@@ -35,13 +35,13 @@ def test_each_of_several_workers_has_its_figures(by_three):
     assert {name: value for name, value in found.items() if name.startswith("perf.worker.")} == {
         "perf.worker.gw0.iterations": "1200",
         "perf.worker.gw0.cpu": "0.874",
-        "perf.worker.gw0.fate": "ended its share",
+        "perf.worker.gw0.outcome": "ended its share",
         "perf.worker.gw1.iterations": "98",
         "perf.worker.gw1.cpu": "0.050",
-        "perf.worker.gw1.fate": "ended its share",
+        "perf.worker.gw1.outcome": "ended its share",
         "perf.worker.gw2.iterations": "7",
         "perf.worker.gw2.cpu": "0.000",
-        "perf.worker.gw2.fate": "died",
+        "perf.worker.gw2.outcome": "died",
     }
 
 

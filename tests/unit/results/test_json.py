@@ -142,16 +142,16 @@ def test_the_part_of_each_worker_is_written(by_three, tmp_path):
         "share": "1 of 3",
         "iterations": 1200,
         "elapsed_s": 60.04,
-        "core": 0.874,
+        "cpu": 0.874,
         "generator_lag_p99_ms": 1.25,
-        "fate": "",
+        "outcome": "",
         "own_delay_p95_ms": 0.4,
         "own_delay_p99_ms": 3.0,
         "own_delay_worst_ms": 12.0,
         "lost": 0.002,
     }
     assert [worker["generator_lag_p99_ms"] for worker in workers] == [1.25, None, None]
-    assert workers[2]["fate"] == "died"
+    assert workers[2]["outcome"] == "died"
 
 
 def test_a_single_worker_is_written_as_well(by_one):
