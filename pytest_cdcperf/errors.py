@@ -16,9 +16,17 @@
     │   ├── HttpStatusError       raise_for_status() met a status of 400 or more
     │   ├── HttpBodyError         the body cannot be read in this form (also a ValueError)
     │   ├── HttpHeaderError       a header cannot be read as text (also a ValueError)
-    │   └── HttpTransportError    no complete response came: HttpRefusedError, HttpResetError, HttpDNSError,
-    │                             HttpTLSError, HttpTimeoutError, HttpProtocolError, HttpCancelledError
-    ├── GrpcError                 a gRPC call failed (also a grpc.RpcError)
+    │   └── HttpTransportError    no complete response came
+    │       ├── HttpConnectionRefusedError, HttpConnectionResetError, HttpDNSError, HttpTLSError
+    │       └── HttpTimeoutError (also a TimeoutError), HttpProtocolError, HttpCancelledError
+    ├── GrpcError                 a gRPC call ended with another status than OK (also a grpc.RpcError)
+    │   ├── GrpcUnavailableError
+    │   │   └── GrpcConnectionRefusedError, GrpcConnectionResetError, GrpcDNSError, GrpcTLSError
+    │   ├── GrpcDeadlineExceededError (also a TimeoutError), GrpcCancelledError
+    │   ├── GrpcInvalidArgumentError, GrpcNotFoundError, GrpcAlreadyExistsError, GrpcOutOfRangeError
+    │   ├── GrpcUnauthenticatedError, GrpcPermissionDeniedError, GrpcResourceExhaustedError
+    │   ├── GrpcFailedPreconditionError, GrpcAbortedError, GrpcUnimplementedError
+    │   └── GrpcInternalError, GrpcDataLossError, GrpcUnknownError
     ├── BlockingCallError         a blocking call in an async body, or an async call elsewhere
     │   └── NeverAwaitedError     a body made a coroutine and never awaited it
     ├── IterationTimeoutError     an iteration was still running when its grace period ended
@@ -37,7 +45,11 @@ Where it is shown it has lost its secrets: see :mod:`pytest_cdcperf.redaction`.
 
 from __future__ import annotations
 
+from typing import Any
+
 _MOST_SHOWN = 200
+
+GrpcMetadata = tuple[tuple[str, str | bytes], ...]
 
 
 def shown(value: object) -> str:
@@ -74,6 +86,10 @@ class ConfigError(CdcperfError):
 
 class UnitError(ConfigError):
     """A duration, a rate or an aggregate that cannot be read."""
+
+
+class UnknownMethodError(ConfigError, AttributeError):
+    """A gRPC service has no method of that name."""
 
 
 class MissingExtraError(CdcperfError):
@@ -123,13 +139,13 @@ class HttpTransportError(HttpError):
     kind = "transport"
 
 
-class HttpRefusedError(HttpTransportError):
+class HttpConnectionRefusedError(HttpTransportError):
     """No server listens at the address."""
 
     kind = "refused"
 
 
-class HttpResetError(HttpTransportError):
+class HttpConnectionResetError(HttpTransportError):
     """The connection broke before the response was complete."""
 
     kind = "reset"
@@ -163,6 +179,129 @@ class HttpCancelledError(HttpTransportError):
     """The run ended before the response was complete."""
 
     kind = "cancelled"
+
+
+class GrpcError(CdcperfError):
+    """A gRPC call ended with another status than OK. Each status has a class of its own, by which a run counts it.
+
+    What is raised is a ``grpc.RpcError`` as well and has the same methods. The text is one line: the method, the
+    status and what the server or the driver said.
+
+    >>> error = GrpcNotFoundError("shop.Orders/Get: NOT_FOUND: no order 7", details="no order 7")
+    >>> isinstance(error, GrpcError), error.details()
+    (True, 'no order 7')
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: Any = None,
+        details: str = "",
+        initial_metadata: GrpcMetadata = (),
+        trailing_metadata: GrpcMetadata = (),
+    ) -> None:
+        super().__init__(message)
+        self._code = code
+        self._details = details
+        self._initial_metadata = initial_metadata
+        self._trailing_metadata = trailing_metadata
+
+    def code(self) -> Any:
+        """Return the status, a ``grpc.StatusCode``."""
+        return self._code
+
+    def details(self) -> str:
+        """Return what the server, or the driver, says about it."""
+        return self._details
+
+    def initial_metadata(self) -> GrpcMetadata:
+        """Return what the server sent before its replies."""
+        return self._initial_metadata
+
+    def trailing_metadata(self) -> GrpcMetadata:
+        """Return what the server sent with the status."""
+        return self._trailing_metadata
+
+
+class GrpcUnavailableError(GrpcError):
+    """The server cannot be reached, or does not take the call now."""
+
+
+class GrpcConnectionRefusedError(GrpcUnavailableError):
+    """No server listens at the address."""
+
+
+class GrpcConnectionResetError(GrpcUnavailableError):
+    """The connection broke in the middle of the call."""
+
+
+class GrpcDNSError(GrpcUnavailableError):
+    """The name of the host has no address."""
+
+
+class GrpcTLSError(GrpcUnavailableError):
+    """No TLS session: the certificate is not trusted, or the server does not speak TLS."""
+
+
+class GrpcDeadlineExceededError(GrpcError, TimeoutError):
+    """The call was not over in time."""
+
+
+class GrpcCancelledError(GrpcError):
+    """The call was cancelled, by the client or at the end of the run."""
+
+
+class GrpcInvalidArgumentError(GrpcError):
+    """The server refuses the request, whatever state it is in."""
+
+
+class GrpcNotFoundError(GrpcError):
+    """What the request names is not there."""
+
+
+class GrpcAlreadyExistsError(GrpcError):
+    """What the request creates is there already."""
+
+
+class GrpcOutOfRangeError(GrpcError):
+    """The request goes beyond a valid range."""
+
+
+class GrpcUnauthenticatedError(GrpcError):
+    """The request has no valid credentials."""
+
+
+class GrpcPermissionDeniedError(GrpcError):
+    """The credentials do not allow the call."""
+
+
+class GrpcResourceExhaustedError(GrpcError):
+    """A quota or a resource of the server is used up."""
+
+
+class GrpcFailedPreconditionError(GrpcError):
+    """The server is not in the state that the call requires."""
+
+
+class GrpcAbortedError(GrpcError):
+    """The server gave the call up, as a rule for a conflict with another one."""
+
+
+class GrpcUnimplementedError(GrpcError):
+    """The server does not have the method."""
+
+
+class GrpcInternalError(GrpcError):
+    """The server, or what the reply holds, is broken."""
+
+
+class GrpcDataLossError(GrpcError):
+    """Data is lost or corrupt beyond repair."""
+
+
+class GrpcUnknownError(GrpcError):
+    """The server gave a status of another kind, or raised an exception."""
 
 
 class BlockingCallError(CdcperfError):

@@ -14,10 +14,10 @@ import grpc
 import pytest
 import trustme
 
-from pytest_cdcperf.clients.grpc.client import GrpcClient, UnknownMethodError
-from pytest_cdcperf.clients.grpc.errors import GrpcError
+from pytest_cdcperf import errors
+from pytest_cdcperf.clients.grpc.client import GrpcClient
 from pytest_cdcperf.engine.vu import acting_as
-from pytest_cdcperf.errors import BlockingCallError, ConfigError, UnreachableError
+from pytest_cdcperf.errors import BlockingCallError, ConfigError, GrpcError, UnknownMethodError, UnreachableError
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
 from tests.services.grpc_server import PROTOS, Server, serving
 from tests.services.harness import User, refused_port, relayed, run_body, until
@@ -114,7 +114,7 @@ class TestUnary:
         with pytest.raises(grpc.RpcError) as caught:
             lab.call("Fail", n=7)
         error = caught.value
-        assert type(error).__name__ == "GrpcPermissionDenied"
+        assert isinstance(error, errors.GrpcPermissionDeniedError)
         assert str(error) == "lab.Lab/Fail: PERMISSION_DENIED: as you wish"
         assert (error.code(), error.details()) == (grpc.StatusCode.PERMISSION_DENIED, "as you wish")
         assert dict(error.trailing_metadata())["reason"] == "asked for"
@@ -124,7 +124,7 @@ class TestUnary:
         for _ in range(3):  # gRPC's own limits are between 8 and 16 kB, by chance
             with pytest.raises(GrpcError) as caught:
                 lab.call("Fail", n=100 * kilobytes + 5)
-            assert type(caught.value).__name__ == "GrpcNotFound"
+            assert isinstance(caught.value, errors.GrpcNotFoundError)
             assert len(dict(caught.value.trailing_metadata())["filler-bin"]) == 1000 * kilobytes
             assert len(caught.value.details()) == 1000 * kilobytes + len("as you wish")
 
@@ -132,7 +132,7 @@ class TestUnary:
         for timeout in ("50ms", 0.05):
             with pytest.raises(GrpcError) as caught:
                 lab.call("Wait", n=2000, timeout=timeout)
-            assert type(caught.value).__name__ == "GrpcDeadlineExceeded"
+            assert isinstance(caught.value, errors.GrpcDeadlineExceededError)
         durations = lab.user.measured.of("grpc_req_duration", status="DEADLINE_EXCEEDED")
         assert durations.count == 2
         assert 40 < durations.min < 2000
@@ -147,7 +147,7 @@ class TestUnary:
     def test_a_method_that_is_not_served_is_unimplemented(self, lab: Lab) -> None:
         with pytest.raises(GrpcError) as caught:
             lab.call("Absent", n=1)
-        assert type(caught.value).__name__ == "GrpcUnimplemented"
+        assert isinstance(caught.value, errors.GrpcUnimplementedError)
 
     def test_what_the_serializers_of_a_stub_choke_on_is_internal(
         self, users: Callable[..., User], client: GrpcClient
@@ -168,7 +168,7 @@ class TestUnary:
         ):
             with pytest.raises(grpc.RpcError) as caught:
                 Lab(user, client, made(**serializers)).call("Add", b"")
-            assert type(caught.value).__name__ == "GrpcInternal"
+            assert isinstance(caught.value, errors.GrpcInternalError)
         assert user.measured.count("grpc_errors", status="INTERNAL") == 2
 
     def test_what_cannot_be_meant_is_said_before_anything_is_sent(self, lab: Lab) -> None:
@@ -330,7 +330,7 @@ class TestTls:
         lab = Lab(user, GrpcClient(PROTOS).with_options(address=secured.address, tls=True))
         with pytest.raises(GrpcError) as caught:
             lab.call("Add", x=1, y=2)
-        assert type(caught.value).__name__ == "GrpcTlsFailure"
+        assert isinstance(caught.value, errors.GrpcTLSError)
         assert "\n" not in str(caught.value)
         assert user.measured.count("grpc_errors", status="UNAVAILABLE") == 1
 

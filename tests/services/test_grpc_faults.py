@@ -63,13 +63,13 @@ def test_half_is_too_much(grpc_client, vu):
     lab.Fail(n=5) if vu.id == 1 else lab.Add(x=1)
 """
 KINDS = {
-    "refused": "GrpcConnectionRefused",
-    "dns": "GrpcDnsFailure",
-    "hung_up": "GrpcConnectionReset",
-    "tls": "GrpcTlsFailure",
-    "not_served": "GrpcUnimplemented",
+    "refused": "GrpcConnectionRefusedError",
+    "dns": "GrpcDNSError",
+    "hung_up": "GrpcConnectionResetError",
+    "tls": "GrpcTLSError",
+    "not_served": "GrpcUnimplementedError",
     "no_such_method": "UnknownMethodError",
-    "deadline": "GrpcDeadlineExceeded",
+    "deadline": "GrpcDeadlineExceededError",
 }
 
 
@@ -175,7 +175,7 @@ def test_a_server_that_restarts_in_the_middle_is_used_again(face: str) -> None:
     assert outcome.stuck_vus == []
     assert used_again == {1, 2, 3}
     kinds = {kind.type: kind.count for kind in outcome.failures}
-    assert set(kinds) <= {"GrpcConnectionReset", "GrpcConnectionRefused", "GrpcUnavailable"}
+    assert set(kinds) <= {"GrpcConnectionResetError", "GrpcConnectionRefusedError", "GrpcUnavailableError"}
     failed = total.select("iteration_failed")
     assert sum(kinds.values()) == failed.hits == total.select("grpc_errors").total > 0
     assert total.select("grpc_req_duration", {"ok": "false"}).count == failed.hits
@@ -190,4 +190,4 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_call_is_a_reset(face: str, 
         cutting.start()
         outcome, _ = run_body(ConstantVUs(vus=1, duration="1s", graceful_stop="2s"), body_of(client, face, 1000))
         cutting.join()
-    assert {kind.type for kind in outcome.failures} == {"GrpcConnectionReset"}
+    assert {kind.type for kind in outcome.failures} == {"GrpcConnectionResetError"}

@@ -14,7 +14,6 @@ import requests
 
 from pytest_cdcperf.cdc.expect import Cdc
 from pytest_cdcperf.clients.grpc.client import GrpcClient
-from pytest_cdcperf.clients.grpc.errors import GrpcError
 from pytest_cdcperf.clients.http.client import HttpClient
 from pytest_cdcperf.clients.http.requests_session import PerVUSession
 from pytest_cdcperf.clients.mongo import Mongo
@@ -23,7 +22,7 @@ from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine.run import RunOutcome
 from pytest_cdcperf.engine.vu import acting_as
-from pytest_cdcperf.errors import ConfigError, ExpectationError, HttpTimeoutError, UnreachableError
+from pytest_cdcperf.errors import ConfigError, ExpectationError, GrpcError, HttpTimeoutError, UnreachableError
 from pytest_cdcperf.load.closed import ConstantVUs
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from tests.services.harness import FACES, ROOT, User, hanging, run_body, until

@@ -19,13 +19,9 @@ from pytest_cdcperf.clients.grpc.methods import method_of
 from pytest_cdcperf.clients.grpc.options import GrpcOptions, GrpcSettings
 from pytest_cdcperf.engine.resources import Resources
 from pytest_cdcperf.engine.vu import current_vu, refuse_blocking
-from pytest_cdcperf.errors import BlockingCallError, ConfigError, MissingExtraError
+from pytest_cdcperf.errors import BlockingCallError, ConfigError, MissingExtraError, UnknownMethodError
 
 Stub = TypeVar("Stub")
-
-
-class UnknownMethodError(ConfigError, AttributeError):
-    """The service has no method of that name."""
 
 
 class Service:

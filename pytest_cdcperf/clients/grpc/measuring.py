@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pytest_cdcperf.clients.grpc.driver import grpc
-from pytest_cdcperf.clients.grpc.errors import GrpcError, error_of, status_of
+from pytest_cdcperf.clients.grpc.errors import error_of, status_of
 from pytest_cdcperf.clients.grpc.options import GrpcOptions, MetadataLike, Timeout, metadata_pairs, timeout_s
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.errors import ConfigError, GrpcError
 from pytest_cdcperf.metrics.calls import FAILED, SUCCESSFUL, TIMED_OUT
 from pytest_cdcperf.metrics.groups import GRPC
 from pytest_cdcperf.metrics.recorder import Counter, Metric, Trend, current_scope

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_cdcperf.clients.grpc.driver import IS_KNOWN, grpc
-from pytest_cdcperf.clients.grpc.errors import GrpcError
+from pytest_cdcperf.clients.grpc.errors import new_error
 from pytest_cdcperf.clock import real_time as time
 
 if IS_KNOWN:
@@ -68,7 +68,7 @@ class DirectCall:
                 return self._deserialize(message.message())
             except Exception as error:  # noqa: BLE001  # a server that sends something else
                 code, details = grpc.StatusCode.INTERNAL, f"the reply cannot be read: {error}"
-        raise GrpcError(
+        raise new_error(
             self._path.decode(),
             code,
             details,

@@ -303,9 +303,9 @@ def _kind(error: PyreqwestError, causes: list[str], *, tls: bool) -> type[errors
     if "dns error" in said:
         return errors.HttpDNSError
     if "refused" in said:
-        return errors.HttpRefusedError
+        return errors.HttpConnectionRefusedError
     if tls and ((_CONNECTING in said and "tcp connect error" not in said) or any(word in said for word in _TLS)):
         return errors.HttpTLSError
     if isinstance(error, ReadError | WriteError) or any(word in said for word in _BROKEN):
-        return errors.HttpResetError
+        return errors.HttpConnectionResetError
     return errors.HttpProtocolError if isinstance(error, DecodeError) else errors.HttpTransportError

@@ -39,11 +39,11 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("path", "kind"),
         [
-            ("/reset", errors.HttpResetError),
-            ("/cut", errors.HttpResetError),
-            ("/silence", errors.HttpResetError),
-            ("/chunks/size", errors.HttpResetError),
-            ("/chunks/data", errors.HttpResetError),
+            ("/reset", errors.HttpConnectionResetError),
+            ("/cut", errors.HttpConnectionResetError),
+            ("/silence", errors.HttpConnectionResetError),
+            ("/chunks/size", errors.HttpConnectionResetError),
+            ("/chunks/data", errors.HttpConnectionResetError),
             ("/chunks/junk", errors.HttpProtocolError),
             ("/junk", errors.HttpProtocolError),
             (raw(HEAD + b"X: a\r\n" * 200 + b"\r\nok"), errors.HttpProtocolError),
@@ -67,7 +67,7 @@ class TestFaults:
 
     def test_nobody_listens(self, user: User, client: HttpClient) -> None:
         error = fault(user, client, f"http://user:secret@127.0.0.1:{refused_port()}/?token=secret")
-        assert type(error) is errors.HttpRefusedError
+        assert type(error) is errors.HttpConnectionRefusedError
         assert "refused" in str(error)
         assert "secret" not in str(error)
         self.is_one_sample(user, "refused")
@@ -192,8 +192,8 @@ class TestUnderLoad:
         client.close()
         kinds = {kind.type: kind for kind in outcome.failures}
         assert {name: kind.count for name, kind in kinds.items()} == {
-            "HttpRefusedError": 6, "HttpResetError": 6, "HttpDNSError": 6, "ConfigError": 6, "HttpBodyError": 6,
-            "HttpStatusError": 6,
+            "HttpConnectionRefusedError": 6, "HttpConnectionResetError": 6, "HttpDNSError": 6, "ConfigError": 6,
+            "HttpBodyError": 6, "HttpStatusError": 6,
         }  # fmt: skip
         assert all(kind.sample for kind in kinds.values())
         assert (total.select("iteration_failed").hits, total.select("iteration_failed").total) == (36, 42)
