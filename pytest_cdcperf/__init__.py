@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 _NAMES = {
     "cdc.expect": "AsyncCdc Cdc",
     "cdc.expectation": "Arrival AsyncExpectation Expectation",
-    "clients.grpc.client": "AsyncGrpcClient GrpcClient UnknownMethodError",
-    "clients.grpc.errors": "GrpcError",
+    "clients.grpc.client": "AsyncGrpcClient GrpcClient",
     "clients.http.client": "AsyncHttpClient HttpClient",
     "clients.http.requests_session": "PerVUSession",
     "clients.http.response": "HttpHeaders HttpReply",
@@ -28,11 +27,16 @@ _NAMES = {
     "engine.mix": "Mix",
     "engine.vu": "VU",
     "errors": (
-        "BlockingCallError CdcperfError ConfigError ExpectationError CoordinatorLostError HttpBodyError "
-        "HttpCancelledError HttpDNSError HttpError HttpHeaderError HttpProtocolError HttpRefusedError "
-        "HttpResetError HttpStatusError HttpTLSError HttpTimeoutError HttpTransportError "
-        "IterationTimeoutError MissingExtraError NeverAwaitedError LoadRefusedError ServiceError SharedError "
-        "StackError ThreadLimitError UnitError UnreachableError"
+        "BlockingCallError CdcperfError ConfigError CoordinatorLostError ExpectationError GrpcAbortedError "
+        "GrpcAlreadyExistsError GrpcCancelledError GrpcConnectionRefusedError GrpcConnectionResetError "
+        "GrpcDNSError GrpcDataLossError GrpcDeadlineExceededError GrpcError GrpcFailedPreconditionError "
+        "GrpcInternalError GrpcInvalidArgumentError GrpcNotFoundError GrpcOutOfRangeError "
+        "GrpcPermissionDeniedError GrpcResourceExhaustedError GrpcTLSError GrpcUnauthenticatedError "
+        "GrpcUnavailableError GrpcUnimplementedError GrpcUnknownError HttpBodyError HttpCancelledError "
+        "HttpConnectionRefusedError HttpConnectionResetError HttpDNSError HttpError HttpHeaderError "
+        "HttpProtocolError HttpStatusError HttpTLSError HttpTimeoutError HttpTransportError IterationTimeoutError "
+        "LoadRefusedError MissingExtraError NeverAwaitedError ServiceError SharedError StackError ThreadLimitError "
+        "UnitError UnknownMethodError UnreachableError"
     ),
     "events": "Event Listener Live LimitCrossed Notice RunFinished RunStarted WindowMerged WorkerLost",
     "judging.rules.drift": "Drift",
@@ -62,9 +66,7 @@ if TYPE_CHECKING:
     from pytest_cdcperf.clients.grpc.client import (
         AsyncGrpcClient as AsyncGrpcClient,
         GrpcClient as GrpcClient,
-        UnknownMethodError as UnknownMethodError,
     )
-    from pytest_cdcperf.clients.grpc.errors import GrpcError as GrpcError
     from pytest_cdcperf.clients.http.client import AsyncHttpClient as AsyncHttpClient, HttpClient as HttpClient
     from pytest_cdcperf.clients.http.requests_session import PerVUSession as PerVUSession
     from pytest_cdcperf.clients.http.response import HttpHeaders as HttpHeaders, HttpReply as HttpReply
@@ -81,29 +83,51 @@ if TYPE_CHECKING:
         BlockingCallError as BlockingCallError,
         CdcperfError as CdcperfError,
         ConfigError as ConfigError,
-        ExpectationError as ExpectationError,
         CoordinatorLostError as CoordinatorLostError,
+        ExpectationError as ExpectationError,
+        GrpcAbortedError as GrpcAbortedError,
+        GrpcAlreadyExistsError as GrpcAlreadyExistsError,
+        GrpcCancelledError as GrpcCancelledError,
+        GrpcConnectionRefusedError as GrpcConnectionRefusedError,
+        GrpcConnectionResetError as GrpcConnectionResetError,
+        GrpcDNSError as GrpcDNSError,
+        GrpcDataLossError as GrpcDataLossError,
+        GrpcDeadlineExceededError as GrpcDeadlineExceededError,
+        GrpcError as GrpcError,
+        GrpcFailedPreconditionError as GrpcFailedPreconditionError,
+        GrpcInternalError as GrpcInternalError,
+        GrpcInvalidArgumentError as GrpcInvalidArgumentError,
+        GrpcNotFoundError as GrpcNotFoundError,
+        GrpcOutOfRangeError as GrpcOutOfRangeError,
+        GrpcPermissionDeniedError as GrpcPermissionDeniedError,
+        GrpcResourceExhaustedError as GrpcResourceExhaustedError,
+        GrpcTLSError as GrpcTLSError,
+        GrpcUnauthenticatedError as GrpcUnauthenticatedError,
+        GrpcUnavailableError as GrpcUnavailableError,
+        GrpcUnimplementedError as GrpcUnimplementedError,
+        GrpcUnknownError as GrpcUnknownError,
         HttpBodyError as HttpBodyError,
         HttpCancelledError as HttpCancelledError,
+        HttpConnectionRefusedError as HttpConnectionRefusedError,
+        HttpConnectionResetError as HttpConnectionResetError,
         HttpDNSError as HttpDNSError,
         HttpError as HttpError,
         HttpHeaderError as HttpHeaderError,
         HttpProtocolError as HttpProtocolError,
-        HttpRefusedError as HttpRefusedError,
-        HttpResetError as HttpResetError,
         HttpStatusError as HttpStatusError,
         HttpTLSError as HttpTLSError,
         HttpTimeoutError as HttpTimeoutError,
         HttpTransportError as HttpTransportError,
         IterationTimeoutError as IterationTimeoutError,
+        LoadRefusedError as LoadRefusedError,
         MissingExtraError as MissingExtraError,
         NeverAwaitedError as NeverAwaitedError,
-        LoadRefusedError as LoadRefusedError,
         ServiceError as ServiceError,
         SharedError as SharedError,
         StackError as StackError,
         ThreadLimitError as ThreadLimitError,
         UnitError as UnitError,
+        UnknownMethodError as UnknownMethodError,
         UnreachableError as UnreachableError,
     )
     from pytest_cdcperf.events import (
