@@ -19,7 +19,8 @@ from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.postgres import connect
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
 from pytest_cdcperf.engine.vu import VU, acting_as
-from pytest_cdcperf.metrics.recorder import Recorder, Scope
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope
 
 ROUNDS, CALLS = 15, 1_000
 SCHEMA = "CREATE TABLE row (id uuid PRIMARY KEY, email text, status text)"

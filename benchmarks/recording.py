@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import time
 
-from pytest_cdcperf.metrics.recorder import Recorder, Scope, Trend, recording
+from pytest_cdcperf.metrics.metric import Trend
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope, recording
 
 SAMPLES = 1_000_000
 BATCH = 50_000

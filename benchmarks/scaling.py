@@ -17,7 +17,9 @@ from pytest_cdcperf.cluster.aggregator import RunAggregator
 from pytest_cdcperf.cluster.messages import Plan, ShareDone, WindowDone
 from pytest_cdcperf.cluster.wire import pack, unpack
 from pytest_cdcperf.judging.threshold import parse_thresholds
-from pytest_cdcperf.metrics.recorder import Recorder, Scope, Trend, recording
+from pytest_cdcperf.metrics.metric import Trend
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope, recording
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.results.result import RunFacts

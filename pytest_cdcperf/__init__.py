@@ -47,8 +47,7 @@ _NAMES = {
     "load.closed": "ConstantVUs PerVUIterations RampingVUs SharedIterations",
     "load.open": "ConstantArrivalRate RampingArrivalRate",
     "metrics.failure": "FailureKind",
-    "metrics.recorder": "Counter Gauge Metric Rate Trend",
-    "metrics.snapshot": "GaugeMerge",
+    "metrics.metric": "Counter Gauge GaugeMerge Metric Rate Trend",
     "metrics.timeline": "Window",
     "plugin.load_fixture": "LoadRunner",
     "plugin.marker": "perf",
@@ -162,14 +161,14 @@ if TYPE_CHECKING:
         RampingArrivalRate as RampingArrivalRate,
     )
     from pytest_cdcperf.metrics.failure import FailureKind as FailureKind
-    from pytest_cdcperf.metrics.recorder import (
+    from pytest_cdcperf.metrics.metric import (
         Counter as Counter,
         Gauge as Gauge,
+        GaugeMerge as GaugeMerge,
         Metric as Metric,
         Rate as Rate,
         Trend as Trend,
     )
-    from pytest_cdcperf.metrics.snapshot import GaugeMerge as GaugeMerge
     from pytest_cdcperf.metrics.timeline import Window as Window
     from pytest_cdcperf.plugin.load_fixture import LoadRunner as LoadRunner
     from pytest_cdcperf.plugin.marker import perf as perf

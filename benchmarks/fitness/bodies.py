@@ -12,7 +12,7 @@ from benchmarks.fitness.server import server
 from pytest_cdcperf.engine.body import think
 from pytest_cdcperf.engine.run import Body
 from pytest_cdcperf.engine.vu import CurrentVU
-from pytest_cdcperf.metrics.recorder import Trend
+from pytest_cdcperf.metrics.metric import Trend
 
 TRUE = Trend("true_ms", unit="ms")
 VU = CurrentVU()

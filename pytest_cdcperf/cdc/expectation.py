@@ -28,7 +28,7 @@ from pytest_cdcperf.engine.body import check
 from pytest_cdcperf.engine.vu import current_vu, refuse_blocking
 from pytest_cdcperf.errors import ExpectationError
 from pytest_cdcperf.metrics.groups import CDC
-from pytest_cdcperf.metrics.recorder import Counter, Rate, Trend
+from pytest_cdcperf.metrics.metric import Counter, Rate, Trend
 from pytest_cdcperf.units import format_duration
 
 if TYPE_CHECKING:

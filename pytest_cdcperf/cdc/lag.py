@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.metrics.groups import CDC
-from pytest_cdcperf.metrics.recorder import Gauge
-from pytest_cdcperf.metrics.snapshot import GaugeMerge
+from pytest_cdcperf.metrics.metric import Gauge, GaugeMerge
 
 CDC_PIPELINE_ACTIVE = Gauge("cdc_pipeline_active", group=CDC, merging=GaugeMerge.MAX)
 CDC_CONSUMER_LAG = Gauge("cdc_consumer_lag_estimate", unit="bytes", group=CDC, merging=GaugeMerge.MAX)

@@ -8,8 +8,8 @@ from typing import Self
 
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.metrics.calls import FAILED, SUCCESSFUL, TIMED_OUT
-from pytest_cdcperf.metrics.recorder import Counter, Trend, current_scope
-from pytest_cdcperf.metrics.snapshot import Tags
+from pytest_cdcperf.metrics.metric import Counter, Tags, Trend
+from pytest_cdcperf.metrics.scope import current_scope
 
 
 class Measured:

@@ -26,7 +26,7 @@ from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import BlockingCallError, ConfigError, UnreachableError
 from pytest_cdcperf.metrics.groups import MONGO
-from pytest_cdcperf.metrics.recorder import Counter, Trend
+from pytest_cdcperf.metrics.metric import Counter, Trend
 from pytest_cdcperf.redaction import redact
 from pytest_cdcperf.servers import MongoAddress
 

@@ -16,7 +16,7 @@ from pytest_cdcperf.engine.run import Body, Run, RunOutcome
 from pytest_cdcperf.engine.whereabouts import Busy
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.share import WHOLE, Share
-from pytest_cdcperf.metrics.recorder import definitions
+from pytest_cdcperf.metrics.metric import definitions
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.redaction import known_secrets
 

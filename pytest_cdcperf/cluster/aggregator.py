@@ -20,8 +20,8 @@ from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from pytest_cdcperf.metrics.failure import merge_kinds, most_frequent
+from pytest_cdcperf.metrics.metric import define
 from pytest_cdcperf.metrics.phases import phases_at
-from pytest_cdcperf.metrics.recorder import define
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.redaction import hide

@@ -44,7 +44,7 @@ from pytest_cdcperf.cluster.messages import (
 from pytest_cdcperf.cluster.shared_state import Store
 from pytest_cdcperf.errors import CdcperfError
 from pytest_cdcperf.load.share import Share
-from pytest_cdcperf.metrics.recorder import define
+from pytest_cdcperf.metrics.metric import define
 
 Post = Callable[[ToWorker], None]
 

@@ -18,7 +18,7 @@ from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from pytest_cdcperf.metrics.failure import FailureKind
-from pytest_cdcperf.metrics.recorder import Definition
+from pytest_cdcperf.metrics.metric import Definition
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.results.result import RunFacts, RunResult
 from pytest_cdcperf.servers import Services

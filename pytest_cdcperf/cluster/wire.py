@@ -24,7 +24,7 @@ from pytest_cdcperf.judging.rules import drift, recovery
 from pytest_cdcperf.load import base as load
 from pytest_cdcperf.load import share
 from pytest_cdcperf.metrics import delay_evidence as cause
-from pytest_cdcperf.metrics import recorder, snapshot
+from pytest_cdcperf.metrics import metric, snapshot
 from pytest_cdcperf.metrics import timeline as series
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.histogram import Histogram, PackedCounts
@@ -33,8 +33,8 @@ from pytest_cdcperf.results import result
 _VALUES: tuple[type, ...] = (
     *(value for value in vars(messages).values() if isinstance(value, type) and value.__module__ == messages.__name__),
     *(shared.PoolCall, shared.OnceCall, FailureKind, Histogram, PackedCounts, load.Phase, share.Share),
-    *(drift.Drift, recovery.Recovery, recorder.Definition, series.Window, verdict.Verdict),
-    *(snapshot.Snapshot, snapshot.SeriesKey, snapshot.Kind, snapshot.GaugeMerge),
+    *(drift.Drift, recovery.Recovery, metric.Definition, series.Window, verdict.Verdict),
+    *(snapshot.Snapshot, snapshot.SeriesKey, metric.Kind, metric.GaugeMerge),
     *(snapshot.CounterState, snapshot.RateState, snapshot.GaugeState),
     *(intervals.Precision, cause.DelayEvidence),
     *(threshold.Threshold, threshold.ThresholdResult, threshold.Outcome),

@@ -10,7 +10,7 @@ from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.vu import VU, _current, refuse_blocking
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.recorder import current_scope, recording
+from pytest_cdcperf.metrics.scope import current_scope, recording
 
 _LONGEST_S = 1e9  # beyond, the operating system's waits end in an overflow
 

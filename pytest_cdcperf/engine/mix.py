@@ -11,7 +11,7 @@ from pytest_cdcperf.engine.body import group
 from pytest_cdcperf.engine.vu import CurrentVU
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics.groups import EXECUTION
-from pytest_cdcperf.metrics.recorder import Counter
+from pytest_cdcperf.metrics.metric import Counter
 from pytest_cdcperf.metrics.snapshot import CounterState, Snapshot, State
 
 OPERATIONS = Counter("operations", group=EXECUTION)

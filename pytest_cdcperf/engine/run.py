@@ -30,8 +30,9 @@ from pytest_cdcperf.load.phases import plan_phases
 from pytest_cdcperf.load.share import WHOLE, Share
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.failure import FailureKind
-from pytest_cdcperf.metrics.recorder import Recorder, Scope
-from pytest_cdcperf.metrics.snapshot import Tags
+from pytest_cdcperf.metrics.metric import Tags
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope
 from pytest_cdcperf.metrics.timeline import Window
 
 TICK_S = 1.0

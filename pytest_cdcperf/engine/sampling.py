@@ -12,7 +12,7 @@ from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.engine.vu import VU, acting_as
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.recorder import Scope
+from pytest_cdcperf.metrics.scope import Scope
 
 if TYPE_CHECKING:
     from psutil import Process

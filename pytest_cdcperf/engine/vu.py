@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.resources import Resources
 from pytest_cdcperf.errors import BlockingCallError
-from pytest_cdcperf.metrics.recorder import Scope, recording
+from pytest_cdcperf.metrics.scope import Scope, recording
 
 if TYPE_CHECKING:
     import asyncio

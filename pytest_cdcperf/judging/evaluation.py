@@ -8,8 +8,8 @@ from pytest_cdcperf.judging.intervals import Precision, needed_samples, quantile
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.metrics.calls import failed_calls, tells_outcome
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.recorder import definition
-from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, Kind, RateState, Snapshot, State
+from pytest_cdcperf.metrics.metric import Kind, definition
+from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
 from pytest_cdcperf.units import figures_apart, format_duration, percentile
 
 

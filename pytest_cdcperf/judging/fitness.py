@@ -23,8 +23,8 @@ from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.judging.words import reason, subject
 from pytest_cdcperf.judging.worker_delay import WHOLE_RUN, WorkerDelay
 from pytest_cdcperf.metrics.delay_evidence import cause
-from pytest_cdcperf.metrics.recorder import definition
-from pytest_cdcperf.metrics.snapshot import Kind, Snapshot
+from pytest_cdcperf.metrics.metric import Kind, definition
+from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.units import figure
 
 MOST_LOST = 0.15

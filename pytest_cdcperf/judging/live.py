@@ -13,8 +13,9 @@ from pytest_cdcperf.judging.names import absence
 from pytest_cdcperf.judging.own_delay import TELLING, only_delays
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.metric import ALIASES
 from pytest_cdcperf.metrics.phases import PhaseOf, PhaseSpan, Span, seconds_in, spans_of
-from pytest_cdcperf.metrics.snapshot import ALIASES, BY_TIME, Snapshot
+from pytest_cdcperf.metrics.snapshot import BY_TIME, Snapshot
 from pytest_cdcperf.metrics.timeline import Timeline, Window, join
 
 _UPPER = {"<", "<="}

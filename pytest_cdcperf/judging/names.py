@@ -6,7 +6,8 @@ from collections.abc import Collection
 from difflib import get_close_matches
 
 from pytest_cdcperf.judging.threshold import Threshold, kinds_of
-from pytest_cdcperf.metrics.snapshot import ALIASES, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.metric import ALIASES
+from pytest_cdcperf.metrics.snapshot import SeriesKey, Snapshot
 
 _MOST = 8
 _MOST_ALIKE = 3

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pytest_cdcperf.judging.evaluation import aggregate_of
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.recorder import definition
-from pytest_cdcperf.metrics.snapshot import Kind, Snapshot
+from pytest_cdcperf.metrics.metric import Kind, definition
+from pytest_cdcperf.metrics.snapshot import Snapshot
 
 WAKES = 2  # of one iteration
 SMALLEST_MS = 10.0

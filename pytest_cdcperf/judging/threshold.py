@@ -16,8 +16,7 @@ from typing import Protocol
 from pytest_cdcperf.checked import checked
 from pytest_cdcperf.errors import ConfigError, UnitError, shown
 from pytest_cdcperf.judging.intervals import Precision
-from pytest_cdcperf.metrics.recorder import definition
-from pytest_cdcperf.metrics.snapshot import Kind, Tags
+from pytest_cdcperf.metrics.metric import Kind, Tags, definition
 from pytest_cdcperf.units import duration_s, format_duration, limit_ms, percentile
 
 AGGREGATES: Mapping[Kind, tuple[str, ...]] = {

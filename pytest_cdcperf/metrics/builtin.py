@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pytest_cdcperf.metrics.groups import EXECUTION
-from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
-from pytest_cdcperf.metrics.snapshot import GaugeMerge, Tags
+from pytest_cdcperf.metrics.metric import Counter, Gauge, GaugeMerge, Rate, Tags, Trend
 
 RESPONSE_TIME = Trend("response_time", unit="ms", group=EXECUTION)  # intended start to end, without think time
 ITERATION_DURATION = Trend("iteration_duration", unit="ms", group=EXECUTION)  # actual start to end, think time included

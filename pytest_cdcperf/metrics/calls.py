@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-Tags = tuple[tuple[str, str], ...]
+from pytest_cdcperf.metrics.metric import Tags
 
 _OK = "ok"
 _EXPECTED = "expected_response"  # k6's

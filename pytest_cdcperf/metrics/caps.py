@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pytest_cdcperf.metrics.calls import told_always
-from pytest_cdcperf.metrics.snapshot import SeriesKey, Tags
+from pytest_cdcperf.metrics.metric import Tags
+from pytest_cdcperf.metrics.snapshot import SeriesKey
 
-MAX_DEFINITIONS = 2000  # metrics of one process, over all its runs
 MAX_METRICS = 300  # with samples, of one run
 MAX_SERIES_PER_METRIC = 200
 MAX_SERIES = 1500  # of all metrics together, but for the first few of each

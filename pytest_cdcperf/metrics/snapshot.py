@@ -5,41 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.calls import stands_apart, tells_outcome, told_always
 from pytest_cdcperf.metrics.histogram import NOT_A_NUMBER, Histogram, finite_numbers
-
-Tags = tuple[tuple[str, str], ...]
+from pytest_cdcperf.metrics.metric import ALIASES, GaugeMerge, Kind, Tags
 
 FEW_BUCKETS = 160  # of a histogram that is not judged: OpenTelemetry's default
 BY_TIME = -1  # in place of a phase's number
-
-
-# The names that other tools' plans have for what we measure under a name of our own.
-ALIASES: Mapping[str, str] = {
-    "test_iterations": "iterations",
-    "test_vus": "vus",
-    "soak_memory_indicator": "generator_memory_mb",
-}
-
-
-class Kind(StrEnum):
-    """k6's four kinds of metric."""
-
-    TREND = "trend"
-    COUNTER = "counter"
-    RATE = "rate"
-    GAUGE = "gauge"
-
-
-class GaugeMerge(StrEnum):
-    """How the readings of one gauge from several workers become one."""
-
-    LAST = "last"
-    MAX = "max"
-    SUM = "sum"
 
 
 @dataclass

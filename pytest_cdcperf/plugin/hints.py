@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_cdcperf.errors import shown
 from pytest_cdcperf.judging.names import alike
 from pytest_cdcperf.load.overrides import Overrides
-from pytest_cdcperf.metrics.recorder import definition, definitions
+from pytest_cdcperf.metrics.metric import definition, definitions
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture
 from pytest_cdcperf.printable import short_name
 

@@ -13,7 +13,7 @@ from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.overrides import Overrides
 from pytest_cdcperf.load.profiles import canonical
-from pytest_cdcperf.metrics.recorder import current_scope
+from pytest_cdcperf.metrics.scope import current_scope
 from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.spec import thresholds_of
 

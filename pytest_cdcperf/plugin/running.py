@@ -25,7 +25,9 @@ from pytest_cdcperf.engine.vu import VU, acting_as, refuse_awaitable
 from pytest_cdcperf.errors import LoadRefusedError
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.load.phases import plan_phases
-from pytest_cdcperf.metrics.recorder import Recorder, Scope, definitions
+from pytest_cdcperf.metrics.metric import definitions
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope
 from pytest_cdcperf.metrics.snapshot import RateState
 from pytest_cdcperf.plugin.interruption import Place
 from pytest_cdcperf.plugin.junit import belongs_to_case

@@ -11,7 +11,7 @@ from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.judging.words import observed
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.groups import in_order
-from pytest_cdcperf.metrics.recorder import group_of, unit_of
+from pytest_cdcperf.metrics.metric import group_of, unit_of
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
 from pytest_cdcperf.printable import one_line, printable, short_name
 from pytest_cdcperf.results.result import RunResult, figures_of

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.recorder import unit_of
+from pytest_cdcperf.metrics.metric import unit_of
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.printable import printable, short_name

@@ -35,7 +35,8 @@ from pytest_cdcperf.engine.run import Body, Run, RunOutcome
 from pytest_cdcperf.engine.tasks import new_event_loop
 from pytest_cdcperf.engine.vu import VU, acting_as
 from pytest_cdcperf.load.base import Load
-from pytest_cdcperf.metrics.recorder import Recorder, Scope
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.timeline import Timeline
 from pytest_cdcperf.servers import Services

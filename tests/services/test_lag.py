@@ -15,7 +15,8 @@ from pytest_cdcperf.cdc.lag import SlotReader
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.postgres import PostgresServer, connect
 from pytest_cdcperf.embedded.stack import EmbeddedStack
-from pytest_cdcperf.metrics.recorder import Recorder, Scope, recording
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope, recording
 from pytest_cdcperf.servers import Services
 from tests.services.harness import Measured, Session, lone_postgres, named, until
 

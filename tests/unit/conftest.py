@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from pytest_cdcperf.metrics.recorder import Recorder, Scope, recording
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope, recording
 from pytest_cdcperf.redaction import forget_secrets
 from tests.unit.sample_results import by_one, by_three, empty, result, unmeasurable  # noqa: F401  # fixtures
 

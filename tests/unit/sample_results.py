@@ -12,7 +12,9 @@ from pytest_cdcperf.judging.intervals import Precision
 from pytest_cdcperf.judging.threshold import parse_thresholds
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.failure import FailureKind
-from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Recorder, Scope, Trend, recording
+from pytest_cdcperf.metrics.metric import Counter, Gauge, Rate, Trend
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope, recording
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.results.result import RunFacts, RunResult, WorkerPart

@@ -13,8 +13,8 @@ from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import ConfigError, GrpcError
 from pytest_cdcperf.metrics.calls import FAILED, SUCCESSFUL, TIMED_OUT
 from pytest_cdcperf.metrics.groups import GRPC
-from pytest_cdcperf.metrics.recorder import Counter, Metric, Trend, current_scope
-from pytest_cdcperf.metrics.snapshot import Tags
+from pytest_cdcperf.metrics.metric import Counter, Metric, Tags, Trend
+from pytest_cdcperf.metrics.scope import current_scope
 
 GRPC_REQ_DURATION = Trend("grpc_req_duration", unit="ms", group=GRPC)  # unary calls
 GRPC_STREAM_DURATION = Trend("grpc_stream_duration", unit="ms", group=GRPC)  # streams, from opening to status

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypedDict
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from pytest_cdcperf.errors import ConfigError, HttpProtocolError
-from pytest_cdcperf.metrics.snapshot import Tags
+from pytest_cdcperf.metrics.metric import Tags
 from pytest_cdcperf.redaction import hide_named, hide_url
 
 DEFAULT_TIMEOUT_S = 60.0

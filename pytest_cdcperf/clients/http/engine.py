@@ -41,7 +41,7 @@ from pytest_cdcperf.clients.http.metrics import NO_RESPONSE, HttpRecording, Http
 from pytest_cdcperf.clients.http.response import HttpReply
 from pytest_cdcperf.clients.proxies import Proxies
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.metrics.snapshot import Tags
+from pytest_cdcperf.metrics.metric import Tags
 from pytest_cdcperf.redaction import hide_url
 
 AnyBuilder = TypeVar("AnyBuilder", bound=BaseRequestBuilder)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pytest_cdcperf.metrics.groups import HTTP
-from pytest_cdcperf.metrics.recorder import Append, Counter, Lookups, Metric, Rate, Trend, current_scope
-from pytest_cdcperf.metrics.snapshot import Tags
+from pytest_cdcperf.metrics.metric import Append, Counter, Metric, Rate, Tags, Trend
+from pytest_cdcperf.metrics.recorder import Lookups
+from pytest_cdcperf.metrics.scope import current_scope
 
 HTTP_REQS = Counter("http_reqs", group=HTTP)
 HTTP_REQ_FAILED = Rate("http_req_failed", group=HTTP)

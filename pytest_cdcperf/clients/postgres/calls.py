@@ -23,7 +23,7 @@ from pytest_cdcperf.clients.postgres.statements import (
 from pytest_cdcperf.clients.time_limit import DEFAULT_TIMEOUT_S, Timeout, seconds_of
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.metrics.groups import POSTGRES
-from pytest_cdcperf.metrics.recorder import Trend
+from pytest_cdcperf.metrics.metric import Trend
 from pytest_cdcperf.units import format_duration
 
 PG_POOL_WAIT = Trend("pg_pool_wait", unit="ms", group=POSTGRES)

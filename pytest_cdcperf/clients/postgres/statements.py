@@ -15,8 +15,8 @@ from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.calls import FAILED, SUCCESSFUL, TIMED_OUT
 from pytest_cdcperf.metrics.groups import POSTGRES
-from pytest_cdcperf.metrics.recorder import Counter, Trend, current_scope
-from pytest_cdcperf.metrics.snapshot import Tags
+from pytest_cdcperf.metrics.metric import Counter, Tags, Trend
+from pytest_cdcperf.metrics.scope import current_scope
 
 PG_WRITE_DURATION = Trend("pg_write_duration", unit="ms", group=POSTGRES)
 PG_READ_DURATION = Trend("pg_read_duration", unit="ms", group=POSTGRES)

@@ -27,9 +27,8 @@ from pytest_cdcperf.judging.rules.readings import (
 )
 from pytest_cdcperf.judging.student import t_quantile
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
+from pytest_cdcperf.metrics.metric import Kind, with_unit
 from pytest_cdcperf.metrics.phases import PhaseSpan, spans_of
-from pytest_cdcperf.metrics.recorder import with_unit
-from pytest_cdcperf.metrics.snapshot import Kind
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import duration_s, format_duration
 

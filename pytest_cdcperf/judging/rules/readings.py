@@ -10,9 +10,9 @@ from pytest_cdcperf.errors import ConfigError, UnitError, shown
 from pytest_cdcperf.judging.names import names_for
 from pytest_cdcperf.judging.own_delay import distorts
 from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.metric import Kind, definition
 from pytest_cdcperf.metrics.phases import Span, middle_s
-from pytest_cdcperf.metrics.recorder import definition
-from pytest_cdcperf.metrics.snapshot import BY_TIME, Kind, SeriesKey
+from pytest_cdcperf.metrics.snapshot import BY_TIME, SeriesKey
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import duration_s
 

@@ -25,9 +25,8 @@ from pytest_cdcperf.judging.rules.readings import (
 )
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.metric import Kind, with_unit
 from pytest_cdcperf.metrics.phases import RAMP_DOWN, PhaseSpan, spans_of
-from pytest_cdcperf.metrics.recorder import with_unit
-from pytest_cdcperf.metrics.snapshot import Kind
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import duration_s, format_duration
 

@@ -18,7 +18,8 @@ from pytest_cdcperf.clients.mongo_changes import Change
 from pytest_cdcperf.clock import FakeClock
 from pytest_cdcperf.engine.vu import VU, acting_as
 from pytest_cdcperf.errors import BlockingCallError, ConfigError, ExpectationError, UnitError
-from pytest_cdcperf.metrics.recorder import Recorder, Scope
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope
 
 
 class ServerGoneError(ReadError):

@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from pytest_cdcperf.clients.measured import Measured
-from pytest_cdcperf.metrics.recorder import Counter, Trend
+from pytest_cdcperf.metrics.metric import Counter, Trend
 
 DURATION, ERRORS = Trend("t_measured_duration", unit="ms"), Counter("t_measured_errors")
 TAGS = (("table", "orders"),)

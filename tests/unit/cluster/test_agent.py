@@ -15,7 +15,7 @@ from pytest_cdcperf.engine.run import Body, RunOutcome
 from pytest_cdcperf.engine.vu import CurrentVU, current_vu
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, SharedIterations
 from pytest_cdcperf.load.share import Share
-from pytest_cdcperf.metrics.recorder import definitions
+from pytest_cdcperf.metrics.metric import definitions
 from tests.unit.harness import RULES, Exit, Skip
 
 VU = CurrentVU()

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_cdcperf.cluster.alignment import PATIENCE_S, Alignment
-from pytest_cdcperf.metrics.snapshot import GaugeMerge, GaugeState, Kind, SeriesKey
+from pytest_cdcperf.metrics.metric import GaugeMerge, Kind
+from pytest_cdcperf.metrics.snapshot import GaugeState, SeriesKey
 from tests.unit.metrics.windows import window
 
 

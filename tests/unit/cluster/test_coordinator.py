@@ -22,8 +22,7 @@ from pytest_cdcperf.cluster.messages import (
 from pytest_cdcperf.judging.threshold import Limit
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.load.share import Share
-from pytest_cdcperf.metrics.recorder import Definition, unit_of
-from pytest_cdcperf.metrics.snapshot import GaugeMerge, Kind
+from pytest_cdcperf.metrics.metric import Definition, GaugeMerge, Kind, unit_of
 from tests.unit.cluster.cluster import A, Cluster, RecordingHost, done, plan, second_of, to_all
 from tests.unit.metrics.windows import window
 

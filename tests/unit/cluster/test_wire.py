@@ -50,8 +50,8 @@ from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.recorder import definitions
-from pytest_cdcperf.metrics.snapshot import GaugeMerge, GaugeState, Kind, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.metric import GaugeMerge, Kind, definitions
+from pytest_cdcperf.metrics.snapshot import GaugeState, SeriesKey, Snapshot
 from pytest_cdcperf.results.result import RunFacts, RunResult, WorkerPart
 from pytest_cdcperf.servers import MongoAddress, PostgresAddress, Services
 from tests.unit.metrics.windows import window

@@ -13,7 +13,8 @@ from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs
 from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
 from pytest_cdcperf.load.share import WHOLE
-from pytest_cdcperf.metrics.recorder import Recorder, Scope
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope
 from tests.unit.harness import RULES
 
 S = 10**9

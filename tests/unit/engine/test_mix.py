@@ -8,7 +8,8 @@ import pytest
 from pytest_cdcperf.engine.mix import Mix, shares
 from pytest_cdcperf.engine.vu import VU, acting_as
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics.recorder import Recorder, Scope
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope
 from pytest_cdcperf.metrics.snapshot import Snapshot
 
 

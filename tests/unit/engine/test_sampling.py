@@ -11,7 +11,9 @@ import pytest
 from pytest_cdcperf.engine import sampling as module
 from pytest_cdcperf.engine.sampling import STACK_EVERY, MemorySampler, sampling
 from pytest_cdcperf.engine.vu import current_vu
-from pytest_cdcperf.metrics.recorder import Counter, Recorder, Scope
+from pytest_cdcperf.metrics.metric import Counter
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope
 
 READINGS = Counter("t_sampling_readings")
 

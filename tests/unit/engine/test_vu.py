@@ -10,7 +10,9 @@ from pytest_cdcperf.engine.body import check, group, think
 from pytest_cdcperf.engine.resources import Resources
 from pytest_cdcperf.engine.vu import VU, CurrentVU, acting_as, current_vu, refuse_blocking
 from pytest_cdcperf.errors import BlockingCallError, ConfigError
-from pytest_cdcperf.metrics.recorder import Counter, Recorder, Scope, current_scope
+from pytest_cdcperf.metrics.metric import Counter
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope, current_scope
 
 COUNT = Counter("t_vu_count")
 

@@ -14,8 +14,9 @@ from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.metric import Kind
 from pytest_cdcperf.metrics.phases import phases_at
-from pytest_cdcperf.metrics.snapshot import CounterState, Kind, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.snapshot import CounterState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 
 RECORDED = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))

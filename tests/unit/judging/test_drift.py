@@ -22,7 +22,7 @@ from pytest_cdcperf.judging.rules.readings import TrendWindow
 from pytest_cdcperf.judging.threshold import Outcome
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.recorder import Counter
+from pytest_cdcperf.metrics.metric import Counter
 from pytest_cdcperf.units import duration_s
 from tests.unit.metrics.windows import window
 

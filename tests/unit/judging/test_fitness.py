@@ -8,7 +8,7 @@ from pytest_cdcperf.judging.threshold import Limit, Outcome, ThresholdResult, pa
 from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.metrics import builtin  # noqa: F401  # defines the metrics that are judged here
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
-from pytest_cdcperf.metrics.recorder import Counter, Rate, Trend
+from pytest_cdcperf.metrics.metric import Counter, Rate, Trend
 from tests.unit.metrics.windows import window
 
 WRITE = Trend("t_fitness_write", unit="ms").name

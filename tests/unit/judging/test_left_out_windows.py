@@ -14,7 +14,8 @@ from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Outcome, parse_thresholds
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.snapshot import GaugeState, Kind, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.metric import Kind
+from pytest_cdcperf.metrics.snapshot import GaugeState, SeriesKey, Snapshot
 from tests.unit.judging.recorded_runs import RecordedRun
 
 RESPONSE = SeriesKey("response_time", Kind.TREND)

@@ -4,7 +4,8 @@ import pytest
 
 from pytest_cdcperf.judging.names import absence, names_for
 from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
-from pytest_cdcperf.metrics.snapshot import Kind, SeriesKey, Snapshot, new_state
+from pytest_cdcperf.metrics.metric import Kind
+from pytest_cdcperf.metrics.snapshot import SeriesKey, Snapshot, new_state
 
 RUN = Snapshot(
     {

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.judging.own_delay import distorts, lost_s, only_delays, own_delay_ms, tolerance_ms
-from pytest_cdcperf.metrics.snapshot import CounterState, Kind, SeriesKey, Snapshot, new_state
+from pytest_cdcperf.metrics.metric import Kind
+from pytest_cdcperf.metrics.snapshot import CounterState, SeriesKey, Snapshot, new_state
 
 
 def figures(**trends):

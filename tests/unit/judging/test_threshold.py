@@ -9,8 +9,8 @@ from pytest_cdcperf.judging.evaluation import aggregate_of, evaluate
 from pytest_cdcperf.judging.intervals import Precision, quantile_interval
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, merge_thresholds, parse_threshold, parse_thresholds
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
-from pytest_cdcperf.metrics.snapshot import GaugeState, Kind, SeriesKey, Snapshot, new_state
+from pytest_cdcperf.metrics.metric import Counter, Gauge, Kind, Rate, Trend
+from pytest_cdcperf.metrics.snapshot import GaugeState, SeriesKey, Snapshot, new_state
 
 TIME = Trend("t_threshold_time", unit="ms")
 SIZE = Trend("t_threshold_size", unit="bytes")

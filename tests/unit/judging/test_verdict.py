@@ -8,7 +8,8 @@ from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, parse_thresholds
 from pytest_cdcperf.judging.verdict import Verdict, judge
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.snapshot import CounterState, Kind, RateState, SeriesKey, Snapshot, new_state
+from pytest_cdcperf.metrics.metric import Kind
+from pytest_cdcperf.metrics.snapshot import CounterState, RateState, SeriesKey, Snapshot, new_state
 from tests.unit.metrics.windows import window
 
 RESPONSE = builtin.RESPONSE_TIME.name

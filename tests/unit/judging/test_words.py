@@ -5,7 +5,7 @@ import pytest
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.threshold import Limit, Outcome, ThresholdResult, parse_thresholds
 from pytest_cdcperf.judging.words import limit_in_words, observed, reason
-from pytest_cdcperf.metrics.recorder import Counter, Gauge, Rate, Trend
+from pytest_cdcperf.metrics.metric import Counter, Gauge, Rate, Trend
 
 TIME = Trend("t_words_time", unit="ms").name
 PLAIN = Trend("t_words_plain").name

@@ -15,7 +15,8 @@ from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
 from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
 from pytest_cdcperf.load.share import WHOLE, Share
-from pytest_cdcperf.metrics.recorder import Recorder, Scope
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope
 from tests.unit.harness import RULES
 
 LOADS = [

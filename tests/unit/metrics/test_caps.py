@@ -8,9 +8,11 @@ from itertools import islice
 import pytest
 
 from pytest_cdcperf.engine.body import group
-from pytest_cdcperf.metrics import recorder as module
+from pytest_cdcperf.metrics import metric as registry
 from pytest_cdcperf.metrics.caps import MAX_GROUPS, MAX_METRICS, MAX_SERIES, MAX_SERIES_PER_METRIC
-from pytest_cdcperf.metrics.recorder import Counter, Recorder, Scope, Trend, current_scope, definition, recording
+from pytest_cdcperf.metrics.metric import Counter, Trend, definition
+from pytest_cdcperf.metrics.recorder import _MOST_KEPT, Recorder
+from pytest_cdcperf.metrics.scope import Scope, current_scope, recording
 
 COUNTER, TREND = Counter("t_caps_counter"), Trend("t_caps_trend")
 
@@ -18,7 +20,7 @@ COUNTER, TREND = Counter("t_caps_counter"), Trend("t_caps_trend")
 @pytest.fixture(autouse=True)
 def definitions(monkeypatch):
     """Metrics of these tests are not there in others."""
-    monkeypatch.setattr(module, "_definitions", dict(module._definitions))
+    monkeypatch.setattr(registry, "_definitions", dict(registry._definitions))
 
 
 def test_series_beyond_the_cap_are_lumped_together_and_noted(recorder):
@@ -82,7 +84,7 @@ def test_of_too_many_metrics_the_first_are_kept(recorder):
 
 
 def test_metrics_without_end_are_defined_no_more(recorder, monkeypatch):
-    monkeypatch.setattr(module, "MAX_DEFINITIONS", len(module._definitions) + 10)
+    monkeypatch.setattr(registry, "MAX_DEFINITIONS", len(registry._definitions) + 10)
     for number in range(100):
         metric = Counter(f"t_caps_endless_{number}")
         metric.add(1)
@@ -117,14 +119,14 @@ def scopes_of(scope):
 def test_what_vus_look_up_is_shared_and_capped():
     recorder = Recorder()
     scopes = [Scope(recorder) for _ in range(3)]
-    for number in range(module._MOST_KEPT + 100):
+    for number in range(_MOST_KEPT + 100):
         with recording(scopes[number % 3]), group(f"order {number}"):
             COUNTER.add(1, {"id": str(number)})
-    assert sum(recorder.kept.values()) == module._MOST_KEPT
-    assert sum(len(lookups.found) for lookups in recorder._lookups.values()) == module._MOST_KEPT
+    assert sum(recorder.kept.values()) == _MOST_KEPT
+    assert sum(len(lookups.found) for lookups in recorder._lookups.values()) == _MOST_KEPT
     assert len(recorder._lookups) <= MAX_GROUPS + 2
     assert max(len(list(islice(scopes_of(scope), 1000))) for scope in scopes) <= MAX_GROUPS + 2
-    assert recorder.drain().select(COUNTER.name).total == module._MOST_KEPT + 100
+    assert recorder.drain().select(COUNTER.name).total == _MOST_KEPT + 100
 
 
 def test_a_scope_that_is_diverted_in_a_lumped_group_records_elsewhere(recorder):

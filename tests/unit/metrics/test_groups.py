@@ -5,8 +5,17 @@ import pytest
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.groups import in_order
-from pytest_cdcperf.metrics.recorder import Counter, Definition, Gauge, Trend, define, definitions, group_of
-from pytest_cdcperf.metrics.snapshot import GaugeMerge, Kind
+from pytest_cdcperf.metrics.metric import (
+    Counter,
+    Definition,
+    Gauge,
+    GaugeMerge,
+    Kind,
+    Trend,
+    define,
+    definitions,
+    group_of,
+)
 
 
 def test_a_metric_is_in_the_group_that_its_definition_names():

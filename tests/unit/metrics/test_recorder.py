@@ -6,18 +6,10 @@ import threading
 import pytest
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics.recorder import (
-    Counter,
-    Gauge,
-    Rate,
-    Recorder,
-    Scope,
-    Trend,
-    current_scope,
-    definition,
-    recording,
-)
-from pytest_cdcperf.metrics.snapshot import CounterState, GaugeMerge, Kind, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.metric import Counter, Gauge, GaugeMerge, Kind, Rate, Trend, definition
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope, current_scope, recording
+from pytest_cdcperf.metrics.snapshot import CounterState, SeriesKey, Snapshot
 
 TREND = Trend("t_recorder_trend", unit="ms")
 COUNTER = Counter("t_recorder_counter")

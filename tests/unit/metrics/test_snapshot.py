@@ -9,17 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.snapshot import (
-    BY_TIME,
-    CounterState,
-    GaugeMerge,
-    GaugeState,
-    Kind,
-    RateState,
-    SeriesKey,
-    Snapshot,
-    new_state,
-)
+from pytest_cdcperf.metrics.metric import GaugeMerge, Kind
+from pytest_cdcperf.metrics.snapshot import BY_TIME, CounterState, GaugeState, RateState, SeriesKey, Snapshot, new_state
 
 LAST, MAX, SUM = GaugeMerge.LAST, GaugeMerge.MAX, GaugeMerge.SUM
 

@@ -11,7 +11,8 @@ from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.caps import MAX_METRICS, MAX_SERIES, MAX_SERIES_PER_METRIC
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.snapshot import FEW_BUCKETS, CounterState, GaugeState, Kind, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.metric import Kind
+from pytest_cdcperf.metrics.snapshot import FEW_BUCKETS, CounterState, GaugeState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import MAX_HISTORY, MAX_HISTORY_STATES, Timeline, Window
 
 COUNT, TIME, VUS = SeriesKey("c", Kind.COUNTER), SeriesKey("t", Kind.TREND), SeriesKey("v", Kind.GAUGE)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.snapshot import BY_TIME, CounterState, GaugeState, Kind, RateState, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.metric import Kind
+from pytest_cdcperf.metrics.snapshot import BY_TIME, CounterState, GaugeState, RateState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 
 

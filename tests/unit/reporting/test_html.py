@@ -5,7 +5,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.snapshot import Kind, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.metric import Kind
+from pytest_cdcperf.metrics.snapshot import SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.reporting.html import fragment, latency_chart, rate_chart
 from tests.unit.sample_results import NASTY

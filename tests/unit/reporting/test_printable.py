@@ -13,7 +13,9 @@ from pytest_cdcperf.events import Live
 from pytest_cdcperf.judging.evaluation import evaluate
 from pytest_cdcperf.judging.threshold import parse_threshold
 from pytest_cdcperf.metrics.failure import FailureKind
-from pytest_cdcperf.metrics.recorder import Rate, Recorder, Scope, Trend, recording
+from pytest_cdcperf.metrics.metric import Rate, Trend
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope, recording
 from pytest_cdcperf.printable import one_line, printable, printable_report, short_name
 from pytest_cdcperf.reporting.html import fragment
 from pytest_cdcperf.reporting.properties import properties

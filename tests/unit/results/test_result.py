@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.judging.verdict import Verdict
-from pytest_cdcperf.metrics.recorder import unit_of
+from pytest_cdcperf.metrics.metric import unit_of
 
 
 def test_a_metric_is_asked_for_its_figures(result):

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from pytest_cdcperf.clients.http.metrics import HttpRecording
 from pytest_cdcperf.engine.body import group
-from pytest_cdcperf.metrics.recorder import Recorder, current_scope
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import current_scope
 
 
 def record(recording: HttpRecording, status: int = 200) -> None:
