@@ -1,4 +1,4 @@
-"""The marker: ``@perf(...)`` and ``@pytest.mark.perf(...)`` are the same thing."""
+"""The marker ``@perf(...)``, which is ``@pytest.mark.perf(...)`` with typed keys."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.spec import MarkerSpec, parse_marker
 
 _Test = TypeVar("_Test", bound=Callable[..., Any])
+_Duration = str | float
+_Limit = str | float
 
 
 @overload
@@ -25,37 +27,57 @@ def perf(
     *,
     load: Load | Mapping[str, Load] | None = ...,
     vus: int = ...,
-    duration: str = ...,
+    duration: _Duration = ...,
     iterations: int = ...,
-    graceful_stop: str = ...,
+    graceful_stop: _Duration = ...,
+    p50: _Limit = ...,
+    p75: _Limit = ...,
+    p80: _Limit = ...,
+    p85: _Limit = ...,
+    p90: _Limit = ...,
+    p95: _Limit = ...,
+    p96: _Limit = ...,
+    p97: _Limit = ...,
+    p98: _Limit = ...,
+    p99: _Limit = ...,
+    p99_5: _Limit = ...,
+    p99_9: _Limit = ...,
+    p99_95: _Limit = ...,
+    p99_99: _Limit = ...,
+    avg: _Limit = ...,
+    med: _Limit = ...,
+    max: _Limit = ...,
     thresholds: Mapping[str, Limits | Iterable[Limits]] = ...,
     error_rate: float = ...,
     recovery: bool | Recovery | list[Recovery] = ...,
     drift: bool | Drift | list[Drift] = ...,
-    drain: str = ...,
+    drain: _Duration = ...,
     tags: Mapping[str, str] = ...,
     gate: bool = ...,
-    **limits: str | float,
 ) -> pytest.MarkDecorator: ...
 
 
 def perf(*tests: Any, **keys: Any) -> Any:
-    """Mark a test as a perf test.
+    """Mark a test as a perf test: its body is one iteration of the load.
 
-    :param load: the executor and its figures, or several by scenario name; without it the profile's, changed
-        by *vus*, *duration*, *iterations* and *graceful_stop*
-    :param thresholds: k6's thresholds by metric: ``{"pg_write_duration": "p(95)<100"}``, or a ``Limit``
+    >>> @perf(vus=10, duration="5m", p95=2000, error_rate=0.01)
+    ... def test_order(pg): ...
+
+    :param load: the executor, or several by scenario name; without it the profile's, changed by *vus*, *duration*,
+        *iterations* and *graceful_stop*
+    :param p95: the limit of this percentile of response_time, in milliseconds or as text: ``p95="2s"``,
+        ``p99_9=5000``; so are *avg*, *med* and *max*
+    :param thresholds: k6's thresholds by metric: ``{"pg_write_duration": "p(95)<100"}``, or a ``Limit``; also of
+        percentiles that have no key: ``{"response_time": "p(42)<100"}``
     :param error_rate: the tolerated share of failed iterations, 0 to 1
-    :param recovery: the latency comes back after a spike: True, or a ``Recovery`` or several
-    :param drift: a latency or a memory does not creep up: True, or a ``Drift`` or several
-    :param drain: how long after the load late arrivals are looked for, such as "30s": every write that
-        ``cdc.expect`` did not see in time must be in the sink by then. What the body wrote has to stay until then
+    :param recovery: the latency must come back after a spike: True, or a ``Recovery`` or several
+    :param drift: a latency or the memory must not creep up: True, or a ``Drift`` or several
+    :param drain: how long after the load late arrivals are looked for, such as "30s": every write that ``cdc.expect``
+        did not see in time must be in the sink by then. The rows that the body wrote have to stay until then
     :param tags: carried by every sample
     :param gate: the test runs before any load of the session; where it fails, no load starts
-    :param limits: upper bounds of response_time: ``p95="2s"``, ``p99_9=5000`` (milliseconds), ``avg``,
-        ``med``, ``max``
 
-    A key that is wrong is refused when the test is collected.
+    A wrong key is refused when the test is collected.
     """
     mark = pytest.mark.perf(**keys)
     if len(tests) == 1 and callable(tests[0]):

@@ -16,7 +16,7 @@ from pytest_cdcperf.plugin import fixtures
 GOOD = """
 from pytest_cdcperf import ConstantVUs, HttpClient, Postgres, RunResult, perf
 
-@perf(load=ConstantVUs(vus=5, duration="10s"), p95=200)
+@perf(load=ConstantVUs(vus=5, duration="10s"), p95=200, p99_9="2s", tags={"team": "shop"})
 def test_it(pg: Postgres, http_client: HttpClient) -> None:
     pg.insert("customer", {"name": "Ada"})
 
@@ -25,6 +25,8 @@ def figure(result: RunResult) -> float:
 """
 MISSPELT_IMPORT = "from pytest_cdcperf import ConstantVU\n"
 MISSPELT_ATTRIBUTE = "import pytest_cdcperf\nprint(pytest_cdcperf.ConstantVU)\n"
+MISSPELT_KEY = "from pytest_cdcperf import perf\n@perf(vuss=5)\ndef test_it() -> None: ...\n"
+WRONG_VALUE = "from pytest_cdcperf import perf\n@perf(vus='5')\ndef test_it() -> None: ...\n"
 CHECKERS = {
     "mypy": ["-m", "mypy", "--strict", "--cache-dir", ".mypy_cache"],
     "pyright": ["-m", "basedpyright", "--level", "error", "--pythonpath", sys.executable],
@@ -69,13 +71,19 @@ def test_every_type_that_a_fixture_returns_is_public():
 
 
 @pytest.mark.parametrize("checker", CHECKERS)
-def test_a_type_checker_finds_a_misspelt_name(checker, tmp_path):
+def test_a_type_checker_finds_misspelt_names_and_keys(checker, tmp_path):
     if find_spec(CHECKERS[checker][1]) is None:
         pytest.skip(f"needs {CHECKERS[checker][1]}, of the dependency group types")
-    modules = {"good": GOOD, "misspelt_import": MISSPELT_IMPORT, "misspelt_attribute": MISSPELT_ATTRIBUTE}
+    faults = {
+        "misspelt_import": MISSPELT_IMPORT,
+        "misspelt_attribute": MISSPELT_ATTRIBUTE,
+        "misspelt_key": MISSPELT_KEY,
+        "wrong_value": WRONG_VALUE,
+    }
+    modules = {"good": GOOD, **faults}
     for name, source in modules.items():
         (tmp_path / f"{name}.py").write_text(source)
     command = [sys.executable, *CHECKERS[checker], *(f"{name}.py" for name in modules)]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
-    faulty = {name for name in modules if any(f"{name}.py:" in line and "error" in line for line in said.splitlines())}
-    assert faulty == {"misspelt_import", "misspelt_attribute"}, said
+    refused = {name for name in modules if any(f"{name}.py:" in line and "error" in line for line in said.splitlines())}
+    assert refused == faults.keys(), said
