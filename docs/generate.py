@@ -19,7 +19,9 @@ from pytest_cdcperf import (
     SharedIterations,
 )
 from pytest_cdcperf.load.arrivals import planned_starts
-from pytest_cdcperf.load.base import ClosedLoad, Load, OpenLoad
+from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.closed import ClosedLoad
+from pytest_cdcperf.load.open import OpenLoad
 from pytest_cdcperf.load.pacing import pacing_by_vu, vu_spans
 from pytest_cdcperf.load.share import WHOLE
 
