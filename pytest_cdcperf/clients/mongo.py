@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -20,11 +21,12 @@ from pymongo.database import Database
 from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, PyMongoError
 from pymongo.synchronous.pool import Pool
 
-from pytest_cdcperf.clients.measured import Measured
 from pytest_cdcperf.clients.mongo_changes import Change, Document, open_changes, place_now, place_now_async
+from pytest_cdcperf.clients.per_vu import async_vu, sync_vu
+from pytest_cdcperf.clients.recording import CallRecorder, RecordedCall
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, Timeout, seconds_of
-from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
-from pytest_cdcperf.errors import BlockingCallError, ConfigError, UnreachableError
+from pytest_cdcperf.engine.vu import VU, current_vu
+from pytest_cdcperf.errors import ConfigError, UnreachableError
 from pytest_cdcperf.metrics.groups import MONGO
 from pytest_cdcperf.metrics.metric import Counter, Trend
 from pytest_cdcperf.redaction import redact
@@ -50,8 +52,13 @@ class _Collections(Protocol[Collection_co]):
         """Return a collection."""
 
 
-def _measured(collection: str) -> Measured:
-    return Measured(MONGO_READ_DURATION, MONGO_READ_ERRORS, (("collection", collection),), timed_out=_timed_out)
+@lru_cache(maxsize=256)
+def _reads_of(collection: str) -> CallRecorder:
+    return CallRecorder(MONGO_READ_DURATION, MONGO_READ_ERRORS, (("collection", collection),))
+
+
+def _measured(collection: str) -> RecordedCall:
+    return _reads_of(collection).call(_timed_out)
 
 
 def _timed_out(error: BaseException) -> bool:
@@ -154,7 +161,7 @@ class Mongo:
     @property
     def database(self) -> Database[Document]:
         """The raw pymongo database of the address. What is done with it is not measured."""
-        refuse_blocking("mongo", "mongo.aio.find_one(...) and the like")
+        sync_vu("mongo", "mongo.aio.find_one(...) and the like")
         return self._client[self.address.database]
 
     def ping(self) -> str:
@@ -231,14 +238,11 @@ class AsyncMongo:
     @property
     def database(self) -> AsyncDatabase[Document]:
         """The raw pymongo database of the address. What is done with it is not measured."""
-        vu = current_vu()
-        if vu is None or not vu.is_async:
-            raise BlockingCallError("mongo.aio works in the body of an async perf test only; elsewhere use mongo")
-        client: AsyncMongoClient[Document] | None = vu.shared.get(self)
-        if client is None:
-            client = AsyncMongoClient(self._address.uri, **_options(self._address.uri))
-            vu.shared.keep(self, client, close=_close_async)
+        client = async_vu("mongo").shared.get_or_open(self, self._open, close=_close_async)
         return client[self._address.database]
+
+    def _open(self) -> AsyncMongoClient[Document]:
+        return AsyncMongoClient(self._address.uri, **_options(self._address.uri))
 
     async def find_one(
         self,

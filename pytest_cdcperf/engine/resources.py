@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+Resource = TypeVar("Resource")
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Resources:
     def __init__(self) -> None:
         self._kept: dict[Hashable, Any] = {}
         self._endings: dict[Hashable, _Ending] = {}
+        self._opening = threading.RLock()  # a body may call from several threads, and opening may open something else
         self.get = self._kept.get  # not a method: clients ask with every call
 
     def keep(
@@ -37,6 +41,22 @@ class Resources:
         """Keep *value* until the owner ends."""
         self._endings[key] = _Ending(close, cancel)
         self._kept[key] = value
+
+    def get_or_open(
+        self,
+        key: Hashable,
+        opening: Callable[[], Resource],
+        *,
+        close: Callable[[Resource], object],
+        cancel: Callable[[Resource], object] | None = None,
+    ) -> Resource:
+        """Return what is kept under *key*; where that is nothing yet, keep what *opening* returns."""
+        with self._opening:
+            kept: Resource | None = self.get(key)
+            if kept is None:
+                kept = opening()
+                self.keep(key, kept, close=close, cancel=cancel)
+            return kept
 
     def drop(self, key: Hashable) -> None:
         """Forget what is kept under *key*, without closing it."""

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.errors import FeatureNotSupported
 
 from pytest_cdcperf.clients.effects import note_statement
+from pytest_cdcperf.clients.per_vu import async_vu
 from pytest_cdcperf.clients.postgres.calls import (
     PG_POOL_WAIT,
     Calls,
@@ -36,7 +37,7 @@ from pytest_cdcperf.clients.postgres.session import (
 from pytest_cdcperf.clients.postgres.statements import Statement, block_statements
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, POOL_TIMEOUT_S, Timeout
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.engine.vu import VU, current_vu
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import BlockingCallError, ConfigError
 
 
@@ -118,9 +119,7 @@ class AsyncPostgres(Calls[Awaitable[int], Awaitable[list[Row]]]):
     @asynccontextmanager
     async def _lent(self, session: Reading | None = None, *, keeps: bool = False) -> AsyncIterator[AsyncConnection]:
         """Lend the connection of whoever asks; what a statement does to its *session* may keep it for the VU."""
-        vu = current_vu()
-        if vu is None or not vu.is_async:
-            raise BlockingCallError("pg.aio works in the body of an async perf test only; elsewhere use pg")
+        vu = async_vu("pg")
         connection = self._open_already(vu)
         if session is not None:
             require_session(self.server, vu, session, is_own=connection is not None)

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.errors import FeatureNotSupported
 
 from pytest_cdcperf.clients.effects import note_statement
+from pytest_cdcperf.clients.per_vu import sync_vu
 from pytest_cdcperf.clients.postgres.aio import AsyncPostgres
 from pytest_cdcperf.clients.postgres.calls import (
     PG_POOL_WAIT,
@@ -37,7 +38,7 @@ from pytest_cdcperf.clients.postgres.session import (
 from pytest_cdcperf.clients.postgres.statements import Statement, block_statements
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, POOL_TIMEOUT_S, Timeout
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
+from pytest_cdcperf.engine.vu import VU, current_vu
 from pytest_cdcperf.errors import BlockingCallError, ConfigError, UnreachableError
 from pytest_cdcperf.servers import PostgresAddress, PostgresOptions
 
@@ -76,7 +77,7 @@ class Postgres(Calls[int, list[Row]]):
 
         What a body leaves in its session is undone at the end of the iteration.
         """
-        with self._lent(current_vu()) as connection, reading_raw(connection):
+        with self._lent() as connection, reading_raw(connection):
             note_statement()
             yield connection
 
@@ -90,7 +91,7 @@ class Postgres(Calls[int, list[Row]]):
             transaction is written
         """
         __tracebackhide__ = True
-        with self._lent(current_vu()) as connection:
+        with self._lent() as connection:
             block = block_statements(0 if is_idle(connection) else connection.depth + 1)
             self._run(block.begin, None, None)
             connection.depth += 1
@@ -126,13 +127,12 @@ class Postgres(Calls[int, list[Row]]):
         __tracebackhide__ = True
         most_ns = limit_ns(statement, timeout)
         begin_ns = time.perf_counter_ns()
-        vu = current_vu()
-        connection = self._open_already(vu)
+        connection = self._open_already(current_vu())
         try:
             if connection is not None and statement.session is None:
                 cursor = _executed(connection, statement, params, begin_ns + most_ns)
             else:
-                with self._lent(vu, statement.session) as connection:
+                with self._lent(statement.session) as connection:
                     begin_ns = time.perf_counter_ns()
                     cursor = _executed(connection, statement, params, begin_ns + most_ns)
                     check_commit(statement, cursor.statusmessage)
@@ -154,9 +154,9 @@ class Postgres(Calls[int, list[Row]]):
         return connection if connection is not None and not connection.closed else None
 
     @contextmanager
-    def _lent(self, vu: VU | None, session: Reading | None = None) -> Iterator[Connection]:
+    def _lent(self, session: Reading | None = None) -> Iterator[Connection]:
         """Lend the connection of whoever asks; what a statement does to its *session* may keep it for the VU."""
-        refuse_blocking("pg", "pg.aio.insert(...) and the like")
+        vu = sync_vu("pg", "pg.aio.insert(...) and the like")
         connection = self._open_already(vu)
         if session is not None:
             require_session(self.server, vu, session, is_own=connection is not None)

@@ -11,12 +11,10 @@ from psycopg.errors import ConnectionTimeout, LockNotAvailable, QueryCanceled
 
 from pytest_cdcperf.clients.effects import note_statement
 from pytest_cdcperf.clients.postgres.lexer import Kind, Reading, read
-from pytest_cdcperf.clock import real_time as time
+from pytest_cdcperf.clients.recording import CallRecorder
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics.calls import FAILED, SUCCESSFUL, TIMED_OUT
 from pytest_cdcperf.metrics.groups import POSTGRES
 from pytest_cdcperf.metrics.metric import Counter, Tags, Trend
-from pytest_cdcperf.metrics.scope import current_scope
 
 PG_WRITE_DURATION = Trend("pg_write_duration", unit="ms", group=POSTGRES)
 PG_READ_DURATION = Trend("pg_read_duration", unit="ms", group=POSTGRES)
@@ -38,45 +36,26 @@ _FIGURES = {
 class Statement:
     """One SQL statement and how it is measured; its values are bound at each execution.
 
-    *session*: what it does to its session, None where that is nothing.
+    *op*: what it does: insert, select, ... *session*: what it does to its session, None where that is nothing.
     """
 
-    __slots__ = (
-        "_changes_found",
-        "_duration",
-        "_errors",
-        "_has_effect",
-        "_inserts",
-        "_successful",
-        "_tags",
-        "query",
-        "session",
-    )
+    __slots__ = ("_calls", "_changes_found", "_has_effect", "_inserts", "op", "query", "session")
 
     def __init__(self, query: bytes, tags: Tags, reading: Reading | None = None, *, inserts: bool = False) -> None:
         self.query = query
         self.session = reading if reading is not None and reading.concerns_session else None
-        self._tags = tags
-        self._successful = (*tags, *SUCCESSFUL)
+        self.op = dict(tags)["op"]
         self._inserts = inserts
         self._has_effect = reading is None or not (reading.kind is Kind.CONTROL or reading.ends)
         # Of others, such as WITH ... DELETE, the number of rows is not that of the changes.
         self._changes_found = query[:6].lower() in {b"update", b"delete"}
-        self._duration, self._errors = _FIGURES[Kind.WRITE if reading is None else reading.kind]
-
-    @property
-    def op(self) -> str:
-        """What it does: insert, select, ..."""
-        return dict(self._tags)["op"]
+        self._calls = CallRecorder(*_FIGURES[Kind.WRITE if reading is None else reading.kind], tags)
 
     def done(self, since_ns: int, rows: int) -> None:
         """Time an execution that began at *since_ns*, and count the *rows* that it inserted."""
-        elapsed_ms = (time.perf_counter_ns() - since_ns) * 1e-6
-        scope = current_scope()
-        if scope is not None:
-            scope.sink(self._duration, self._successful)(elapsed_ms)
-            if self._inserts and rows > 0:
-                scope.appends[PG_RECORDS_INSERTED](rows)
+        self._calls.succeeded(since_ns)
+        if self._inserts and rows > 0:
+            PG_RECORDS_INSERTED.add(rows)
         if self._has_effect:
             note_statement(void=rows == 0 and self._changes_found)
 
@@ -87,12 +66,7 @@ class Statement:
 
         :raises ConfigError: where *error* says that a value cannot be sent
         """
-        elapsed_ms = (time.perf_counter_ns() - since_ns) * 1e-6
-        scope = current_scope()
-        if scope is not None:
-            outcome = TIMED_OUT if timed_out or _is_time_limit(error) else FAILED
-            scope.sink(self._duration, (*self._tags, *outcome))(elapsed_ms)
-            scope.sink(self._errors, self._tags)(1)
+        self._calls.failed(since_ns, timed_out=timed_out or _is_time_limit(error))
         if isinstance(error, TypeError | UnicodeEncodeError):
             words = "allowed: values that psycopg can send, in a sequence or a mapping"
             raise ConfigError(f"pg, {self.op}: {error}; {words}") from None
