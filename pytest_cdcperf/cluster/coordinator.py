@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from pytest_cdcperf.clock import real_time as time
@@ -95,8 +96,7 @@ class Coordinator:
         self._interrupted_s = 0.0
         self._interrupts: Counter[str] = Counter()
         self.collected: dict[str, Collected] = {}
-        self.may_go: Callable[[str], bool] = lambda _nodeid: True  # whether nothing else is running
-        self.is_over: Callable[[], bool] = lambda: False  # whether nothing more is to begin
+        self._ordinary_tests_are_done = True
 
     def join(self, worker: str, post: Post) -> None:
         """*worker* is there; *post* brings it a message."""
@@ -159,6 +159,12 @@ class Coordinator:
             for test in self._tests.values():
                 self._let_go(test)
 
+    def ordinary_tests_done(self, done: bool = True) -> None:
+        """Say whether the tests that one worker runs alone are all done: perf tests begin after them."""
+        with self._lock:
+            self._ordinary_tests_are_done = done
+            self.advance()
+
     def completed(self, worker: str, nodeid: str) -> None:
         """*worker* is through with the test *nodeid*, its reports have arrived."""
         with self._lock:
@@ -169,12 +175,6 @@ class Coordinator:
         """Whether the test *nodeid* was begun by any worker."""
         with self._lock:
             return bool(self._tests[nodeid].members)
-
-    def is_through(self, nodeid: str) -> bool:
-        """Whether no worker is busy with the test *nodeid* any more."""
-        with self._lock:
-            test = self._tests[nodeid]
-            return bool(test.members) and test.complete >= set(self._alive(test.arrived))
 
     def will_report(self, nodeid: str) -> bool:
         """Whether the test *nodeid* has been reported, or a worker is there that is going to."""
@@ -265,8 +265,8 @@ class Coordinator:
         there = self._alive(self._admitted)
         if test.members or not there or not test.arrived.issuperset(there):
             return
-        over = bool(self._interrupted) or self.is_over()
-        if not over and not self.may_go(test.nodeid):
+        over = bool(self._interrupted) or self._host.is_over()
+        if not over and not self._is_turn_of(test):
             return
         refused = "" if test.gate else self._load_refused
         test.members = there[: 1 if refused else test.vus or len(there)]
@@ -274,6 +274,13 @@ class Coordinator:
         for worker in there:
             takes_part = worker in test.members and not over
             self._posts[worker](Go(test.nodeid, takes_part, worker == there[0], refused))
+
+    def _is_turn_of(self, test: _Test) -> bool:
+        """Whether nothing runs beside *test* if it begins now: neither ordinary tests nor one that comes before it."""
+        before = takewhile(lambda other: other is not test, self._tests.values())
+        return self._ordinary_tests_are_done and all(
+            other.members and other.complete.issuperset(self._alive(other.arrived)) for other in before
+        )
 
     def _on_plan(self, worker: str, plan: Plan) -> None:
         test = self._tests.setdefault(plan.test, _Test(plan.test))

@@ -25,6 +25,9 @@ class Host(Protocol):
     def record(self, result: RunResult) -> str:
         """Keep *result* and write it; return what kept it from being written, "" without anything."""
 
+    def is_over(self) -> bool:
+        """Whether no further test is to begin, as after ``-x``."""
+
     def faults(self) -> Sequence[str]:
         """What is wrong with the servers that the session started."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_cdcperf.cluster.messages import Plan, Serving
 from pytest_cdcperf.errors import ConfigError
@@ -18,14 +18,40 @@ if TYPE_CHECKING:
     from pytest_cdcperf.plugin.session import PerfSession
 
 
+class WorkerProcesses(Protocol):
+    """The worker processes of a session. *far* names those that are not on this host."""
+
+    @property
+    def far(self) -> Sequence[str]:
+        """Which of them are on other hosts, as they were named on the command line."""
+
+    def kill(self, worker: str) -> None:
+        """End *worker* without asking it."""
+
+    def session_is_over(self) -> bool:
+        """Whether they are given no further test, as after ``-x``."""
+
+
+class NoOtherProcesses:
+    """Where this process is the only worker."""
+
+    far: Sequence[str] = ()
+
+    def kill(self, worker: str) -> None:
+        """Nothing: a process does not end itself."""
+
+    def session_is_over(self) -> bool:
+        """Never: pytest itself starts no further test."""
+        return False
+
+
 class SessionHost:
-    """Answers what :class:`pytest_cdcperf.cluster.host.Host` asks."""
+    """Answers what :class:`pytest_cdcperf.cluster.host.Host` asks. *workers* is set where there are others."""
 
     def __init__(self, session: PerfSession) -> None:
         self._session = session
         self._starting = threading.Lock()
-        self.kill_worker: Callable[[str], None] | None = None
-        self.far_workers: Sequence[str] = ()
+        self.workers: WorkerProcesses = NoOtherProcesses()
 
     def begin(self, plan: Plan) -> None:
         """Say what begins."""
@@ -52,15 +78,19 @@ class SessionHost:
             return f"its results could not be written: {error.filename}: cannot be written: {error.strerror}; {REMEDY}"
         return ""
 
+    def is_over(self) -> bool:
+        """Whether pytest-xdist hands out no further test."""
+        return self.workers.session_is_over()
+
     def faults(self) -> Sequence[str]:
         """Which parts of the embedded stack have died."""
         return self._session.services.deaths()
 
     def serve(self) -> Serving:
         """Start the servers at the first call."""
-        if self.far_workers and not self._session.settings.external:
+        if self.workers.far and not self._session.settings.external:
             raise ConfigError(
-                f"the embedded stack listens on 127.0.0.1, which {', '.join(self.far_workers)} cannot reach; "
+                f"the embedded stack listens on 127.0.0.1, which {', '.join(self.workers.far)} cannot reach; "
                 "name servers that all hosts reach, and use --perf-stack=external"
             )
         with self._starting:
@@ -68,5 +98,4 @@ class SessionHost:
 
     def kill(self, worker: str) -> None:
         """End a worker that hangs."""
-        if self.kill_worker is not None:
-            self.kill_worker(worker)
+        self.workers.kill(worker)

@@ -129,8 +129,8 @@ def test_pressing_again_loses_nothing_in_any_part_of_a_test(
 def test_a_controller_that_was_stopped_does_not_blame_its_workers(project: Project):
     project.tests(LONG.replace("60s", "5s"))
     project.conftest("""
-    from pytest_cdcperf.cluster import controller
-    controller.SILENCE_S = 2.0
+    from pytest_cdcperf.cluster import coordinator
+    coordinator.SILENCE_S = 2.0
     """)
     process = project.start("-n", "2", "--perf-run", "-k", "long")
     assert until(lambda: began(project))
@@ -158,8 +158,8 @@ def test_a_worker_that_hangs_is_killed_and_named(project: Project):
         pass
     """)
     project.conftest("""
-    from pytest_cdcperf.cluster import controller
-    controller.SILENCE_S = 3.0
+    from pytest_cdcperf.cluster import coordinator
+    coordinator.SILENCE_S = 3.0
     """)
     session = project.run("-n", "2", "--perf-run")
     assert session.code == 1

@@ -88,10 +88,9 @@ class FanOut:
         collected = self.coordinator.collected.get(worker)
         return () if collected is None else collected.tests
 
-    def admit(self, workers: Sequence[str], may_go: Callable[[str], bool]) -> None:
-        """From now on *workers* run the perf tests together, each where *may_go* says so."""
+    def admit(self, workers: Sequence[str]) -> None:
+        """From now on *workers* run the perf tests together."""
         if self._session is not None:
-            self.coordinator.may_go, self.coordinator.is_over = may_go, self._is_over
             self.coordinator.admit([worker for worker in self._nodes if worker in workers])
 
     def agree(self, nodes: Sequence[WorkerController]) -> bool:
@@ -288,9 +287,7 @@ class FanOut:
     def attend(self, session: PerfSession) -> None:
         """*session* is the one whose runs these are."""
         self._session = session
-        session.host.kill_worker = self._kill
-        specs = [str(spec).partition("*")[2] or str(spec) for spec in self._config.getoption("tx")]
-        session.host.far_workers = [f"--tx {spec}" for spec in specs if not spec.startswith("popen")]
+        session.host.workers = self
 
     def _perf(self) -> PerfSession:
         if self._session is None:
@@ -299,7 +296,14 @@ class FanOut:
             raise AssertionError("attend() sets it")
         return self._session
 
-    def _is_over(self) -> bool:
+    @property
+    def far(self) -> Sequence[str]:
+        """The workers on other hosts, as ``--tx`` names them."""
+        specs = [str(spec).partition("*")[2] or str(spec) for spec in self._config.getoption("tx")]
+        return [f"--tx {spec}" for spec in specs if not spec.startswith("popen")]
+
+    def session_is_over(self) -> bool:
+        """Whether xdist hands out no further test, as after ``-x``."""
         return bool(getattr(self._config.pluginmanager.getplugin("dsession"), "shouldstop", False))
 
     def _take_all(self) -> None:
@@ -338,11 +342,12 @@ class FanOut:
             try:
                 self.coordinator.receive(name, unpack(data))
             except Exception as error:  # noqa: BLE001  # one worker's words must not end the session of all
-                self._kill(name)
+                self.kill(name)
                 said = f"was killed: what it sent cannot be used ({type(error).__name__}: {error})"
                 self.coordinator.drop(name, said)
 
-    def _kill(self, worker: str) -> None:
+    def kill(self, worker: str) -> None:
+        """End *worker* without asking it."""
         with suppress(Exception):  # a socket has no process to kill; xdist's own end of the session is left then
             self._nodes[worker].gateway._io.kill()  # noqa: SLF001  # execnet's terminate() waits for it to answer
 

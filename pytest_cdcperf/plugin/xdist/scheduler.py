@@ -101,6 +101,7 @@ class FanOutScheduling:
             self._admit(self.nodes, orphans)
         self._inner.schedule()
         self._let_go_of_idle_nodes()
+        self._say_what_is_done()
 
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
         """*node* is through with a test, whose reports have arrived."""
@@ -109,8 +110,7 @@ class FanOutScheduling:
         if load is None:
             self._inner.mark_test_complete(stand_in, stand_in.ordinary.index(item_index), duration)
             self._let_go_of_idle_nodes()
-            if self._tests:
-                self._fan_out.coordinator.advance()
+            self._say_what_is_done()
         else:
             stand_in.loads.remove(load)
             self._fan_out.coordinator.completed(node.gateway.id, load.nodeid)
@@ -123,6 +123,7 @@ class FanOutScheduling:
         if any(test.nodeid == item for test in self._tests):
             raise NotImplementedError(f"{item}: a perf test under load is not run again")
         self._inner.mark_test_pending(item)
+        self._say_what_is_done()
 
     def remove_pending_tests_from_node(self, node: WorkerController, indices: Sequence[int]) -> None:
         """*node* gave tests back, to be run elsewhere."""
@@ -140,21 +141,20 @@ class FanOutScheduling:
         controller = self._fan_out.coordinator
         if crashed is None and stand_in.loads and not controller.will_report(stand_in.loads[0].nodeid):
             crashed = stand_in.loads[0].nodeid
-        controller.advance()
+        self._say_what_is_done()
         return crashed
 
-    def may_go(self, nodeid: str) -> bool:
-        """Whether nothing runs beside the perf test *nodeid* if it begins now."""
-        if self._inner.has_pending:
-            return False
-        before = [test.nodeid for test in self._tests]
-        before = before[: before.index(nodeid)]
-        return all(self._fan_out.coordinator.is_through(test) for test in before)
+    def _say_what_is_done(self) -> None:
+        """Tell the coordinator whether ordinary tests are left. Called after whatever may have changed that."""
+        if self._tests:
+            self._fan_out.coordinator.ordinary_tests_done(not self._inner.has_pending)
 
     def _admit(self, nodes: Sequence[WorkerController], tests: Sequence[LoadTest]) -> None:
         for node in nodes:
             self._nodes[node].loads = list(tests)
-        self._fan_out.admit([node.gateway.id for node in nodes], self.may_go)
+        self._fan_out.admit([node.gateway.id for node in nodes])
+        if tests:
+            self._fan_out.coordinator.ordinary_tests_done(False)  # until they are handed out, and it is known
 
     def _orphans(self) -> list[LoadTest]:
         # Of workers that are all gone; whoever replaces them takes over what was not begun.

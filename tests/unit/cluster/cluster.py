@@ -25,7 +25,7 @@ SERVING = Serving(Services(PostgresAddress("h", 1, "u"), MongoAddress("mongodb:/
 class RecordingHost:
     def __init__(self):
         self.begun, self.shown, self.said, self.results, self.killed = [], [], [], [], []
-        self.wrong, self.unwritten, self.serving = [], "", SERVING
+        self.wrong, self.unwritten, self.serving, self.over = [], "", SERVING, False
 
     def begin(self, plan):
         self.begun.append(plan)
@@ -39,6 +39,9 @@ class RecordingHost:
     def record(self, result):
         self.results.append(result)
         return self.unwritten
+
+    def is_over(self):
+        return self.over
 
     def faults(self):
         return self.wrong

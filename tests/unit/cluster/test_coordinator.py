@@ -39,14 +39,11 @@ def test_all_go_once_the_last_has_arrived():
 
 def test_a_test_waits_until_nothing_else_is_running():
     cluster = Cluster("gw0")
-    cluster.coordinator.may_go = lambda nodeid: quiet
-    quiet = False
+    cluster.coordinator.ordinary_tests_done(False)
     cluster.send(Arrived(A))
-    cluster.coordinator.advance()
     assert not cluster.coordinator.has_begun(A)
-    quiet = True
-    cluster.coordinator.advance()
-    cluster.coordinator.advance()
+    cluster.coordinator.ordinary_tests_done()
+    cluster.coordinator.ordinary_tests_done()
     assert cluster.posted("gw0") == [Go(A, True)]
     assert cluster.coordinator.has_begun(A)
 

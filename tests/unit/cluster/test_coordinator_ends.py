@@ -94,41 +94,28 @@ def test_what_a_dead_worker_said_last_is_still_counted_in_the_run():
 # --- What scheduling asks
 
 
-def test_a_test_is_through_once_all_that_were_told_of_it_are():
+def test_a_test_begins_once_all_that_took_part_in_the_one_before_or_passed_it_by_are_through_with_it():
     cluster = Cluster("gw0", "gw1", vus=1)
-    assert not cluster.coordinator.is_through(A)
+    cluster.send(Arrived(B))
+    assert cluster.all_posted() == {}
     cluster.arrive()
     cluster.complete(A, "gw1")
-    assert not cluster.coordinator.is_through(A)
+    assert cluster.all_posted() == {}
     cluster.complete(A, "gw0")
-    assert cluster.coordinator.is_through(A)
+    assert set(cluster.all_posted()) == {"gw0", "gw1"}
 
 
-def test_a_test_is_through_for_those_that_come_after_its_workers_are_gone():
+def test_a_test_whose_workers_are_all_gone_does_not_hold_up_those_that_come_after_them():
     cluster = Cluster("gw0", "gw1")
     cluster.arrive()
     cluster.complete(A, "gw0")
     cluster.coordinator.drop("gw0", "died")
-    assert not cluster.coordinator.is_through(A)
     cluster.coordinator.drop("gw1", "died")
     cluster.join("gw2")
     cluster.coordinator.admit(["gw2"])
-    assert cluster.coordinator.is_through(A)
-    assert not cluster.coordinator.is_through(B)
     assert not cluster.coordinator.has_begun(B)
-
-
-def test_completion_lets_the_next_test_begin():
-    cluster = Cluster("gw0", "gw1")
-    cluster.coordinator.may_go = lambda nodeid: nodeid == A or cluster.coordinator.is_through(A)
-    cluster.arrive()
-    cluster.send(CallEnded(A, "passed"))
-    cluster.all_posted()
-    cluster.complete(A, "gw0")
-    cluster.send(Arrived(B))
-    assert cluster.all_posted() == {}
-    cluster.complete(A, "gw1")
-    assert set(cluster.all_posted()) == {"gw0", "gw1"}
+    cluster.send(Arrived(B), "gw2")
+    assert cluster.posted("gw2") == [Go(B, True)]
 
 
 def test_a_test_will_be_reported_while_one_of_its_workers_is_there():
@@ -190,6 +177,7 @@ def test_vus_that_are_stuck_on_a_worker_refuse_all_later_loads():
     cluster.arrive()
     cluster.send(CallEnded(A, "failed"), "gw0")
     cluster.send(CallEnded(A, "failed", "VUs are stuck"), "gw1")
+    cluster.complete(A)
     cluster.all_posted()
     assert {go.refused for (go,) in cluster.arrive(B).values()} == {"VUs are stuck"}
 
@@ -263,9 +251,9 @@ def test_after_an_interrupt_tests_are_passed_by():
 
 def test_where_the_session_is_over_tests_are_passed_by_whatever_is_left_elsewhere():
     cluster = Cluster("gw0", "gw1")
-    cluster.coordinator.may_go = lambda _nodeid: False
+    cluster.coordinator.ordinary_tests_done(False)
     assert cluster.arrive() == {}
-    cluster.coordinator.is_over = lambda: True
+    cluster.host.over = True
     cluster.coordinator.tick()
     assert all(not go.takes_part for (go,) in cluster.all_posted().values())
 

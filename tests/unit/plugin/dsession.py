@@ -78,10 +78,9 @@ class FanOut:
     def agree(self, nodes):
         return self._agrees
 
-    def admit(self, workers, may_go):
+    def admit(self, workers):
         self.admitted.append(list(workers))
         if self.loads:
-            self.coordinator.may_go = may_go
             self.coordinator.admit(workers)
 
 

@@ -246,9 +246,9 @@ def test_a_node_that_was_too_many_for_the_ordinary_tests_may_crash_in_a_perf_tes
 
 
 def test_a_perf_test_waits_for_the_completion_of_the_one_before(session):
-    scheduler = session(["perf"] * 2, range(2)).scheduler
-    assert scheduler.may_go("perf_0")
-    assert not scheduler.may_go("perf_1")
+    one = session(["perf"] * 2, range(2))
+    until_perf_test_begins(one, "perf_1")
+    assert all(0 in node.ran for node in one.nodes)
 
 
 # --- What is only passed on
