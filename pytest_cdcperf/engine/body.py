@@ -62,7 +62,7 @@ def _thinking(vu: VU) -> Iterator[None]:
     try:
         yield
     finally:
-        vu.has_thought(time.perf_counter_ns() - begin)
+        vu.add_think_time(time.perf_counter_ns() - begin)
         vu.is_thinking = False
 
 

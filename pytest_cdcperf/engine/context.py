@@ -49,7 +49,7 @@ class RunContext:
     stop: StopSignal
     failures: Failures
     rules: ExceptionRules
-    cutting: threading.Lock = field(default_factory=threading.Lock)  # held while an iteration is cut short
+    interrupting: threading.Lock = field(default_factory=threading.Lock)  # held while an iteration is cut short
 
     def start(self) -> None:
         """The common start is now."""

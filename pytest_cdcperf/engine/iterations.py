@@ -13,24 +13,24 @@ _FIRST_BACKOFF_NS = 10_000_000
 _LONGEST_BACKOFF_NS = 250_000_000
 
 
-class Iterations:
+class IterationRecorder:
     """The accounting of one VU: one begin and one end for each iteration."""
 
     def __init__(self, vu: VU, context: RunContext) -> None:
         self.vu = vu
         self.started = 0
         self.running = False
-        self.here = False  # its thread or task is there
-        self.rests = False  # after a failed iteration, in a closed loop
-        self.rest_until_ns = 0
+        self.is_there = False  # its thread or task is there
+        self.pauses_after_failure = False  # after a failed iteration, in a closed loop
+        self.pause_until_ns = 0
         self._failed_count = 0
         self._failed_think_ns = 0
         self._failed_last = 0  # the number of the latest failed iteration
         self._failed_in_a_row = 0
-        self._cut = 0  # the number of the iteration that was interrupted
+        self._interrupted = 0  # the number of the iteration that was interrupted
         self._context = context
-        self._to_cut = 0  # the number of the one that is to be
-        self._cutting = context.cutting
+        self._interrupting = 0  # the number of the one that is to be
+        self._interrupt_lock = context.interrupting
         self._now_ns = context.clock.now_ns
         self._stop = context.stop
         self._failures = context.failures
@@ -38,9 +38,9 @@ class Iterations:
         self._recorder = vu.scope.recorder
         self._begin_ns = 0
         self._intended_ns = 0
-        self._turn_to(context.start_ns)
+        self._enter_phase(context.start_ns)
 
-    def begin(self, intended_ns: int | None = None) -> None:
+    def start_iteration(self, intended_ns: int | None = None) -> None:
         """Note that the iteration starts; in a closed loop this is its intended start."""
         vu = self.vu
         vu.iteration = self.started
@@ -50,19 +50,19 @@ class Iterations:
         self._begin_ns = now_ns = self._now_ns()
         self._intended_ns = intended_ns = now_ns if intended_ns is None else intended_ns
         if intended_ns >= self._until_ns:
-            self._turn_to(intended_ns)
+            self._enter_phase(intended_ns)
         self.running = True  # the last, since the supervisor looks at the others where it is set
 
-    def belongs_to(self, intended_ns: int) -> None:
+    def enter_phase_at(self, intended_ns: int) -> None:
         """Let what is recorded from now on count in the phase of a start, also before it begins."""
         if intended_ns >= self._until_ns:
-            self._turn_to(intended_ns)
+            self._enter_phase(intended_ns)
 
-    def end(self, error: BaseException | None = None) -> int:
+    def end_iteration(self, error: BaseException | None = None) -> int:
         """Note that the iteration is over, and how; return the time."""
         now_ns = self._now_ns()
         self.running = False
-        if self._stop.closed or (self._to_cut == self.started and self._was_cut_meanwhile()):
+        if self._stop.closed or (self._interrupting == self.started and self._is_interrupted_by_now()):
             return now_ns
         if error is None:
             error = self.vu.fault
@@ -75,11 +75,11 @@ class Iterations:
             self._failed(False)
             return now_ns
         self._failed(True)
-        if self.rests:
-            self._rest(now_ns)
+        if self.pauses_after_failure:
+            self._pause_after_failure(now_ns)
         return now_ns
 
-    def _rest(self, now_ns: int) -> None:
+    def _pause_after_failure(self, now_ns: int) -> None:
         """Note a pause after a failed iteration: one that fails at once would load the server more than others.
 
         It is as long as the VU's passed iterations thought on average; from the second failure in a row at least 10 ms,
@@ -96,7 +96,7 @@ class Iterations:
         backoff_ns = min(_FIRST_BACKOFF_NS << doubled, _LONGEST_BACKOFF_NS) if doubled >= 0 else 0
         pause_ns = max(usual_ns, backoff_ns) - vu.think_ns
         if pause_ns > 0:
-            self.rest_until_ns = now_ns + pause_ns
+            self.pause_until_ns = now_ns + pause_ns
             vu.scope.appends[builtin.FAILURE_PAUSE](pause_ns * 1e-9)
 
     @property
@@ -104,18 +104,18 @@ class Iterations:
         """For how long the iteration has been under way by now, think time included."""
         return (self._now_ns() - self._begin_ns) * 1e-9
 
-    def cut_short(self, failure: BaseException | None = None) -> bool:
+    def interrupt(self, failure: BaseException | None = None) -> bool:
         """Disown the iteration that is under way; return whether there is one that was not disowned before.
 
         With *failure* it counts as failed, and the time until now as the least that it took.
         """
-        with self._cutting:
-            if not self.running or self._cut == self.started:
+        with self._interrupt_lock:
+            if not self.running or self._interrupted == self.started:
                 return False
-            self._to_cut = self.started
+            self._interrupting = self.started
             if not self.running:  # over before this: then its end writes it down
                 return False
-            self._cut = self.started
+            self._interrupted = self.started
             appends = self.vu.scope.appends  # those of its own phase
             self.vu.scope.divert(Recorder())  # what cancelling makes its clients record is our doing
             self._until_ns = 0  # the next one records again
@@ -127,16 +127,16 @@ class Iterations:
             self._failures.add(failure)
         return True
 
-    def _was_cut_meanwhile(self) -> bool:
-        with self._cutting:  # who cuts it has looked by now whether it was still running
-            return self._cut == self.started
+    def _is_interrupted_by_now(self) -> bool:
+        with self._interrupt_lock:  # who cuts it has looked by now whether it was still running
+            return self._interrupted == self.started
 
     @property
-    def was_cut(self) -> bool:
+    def is_interrupted(self) -> bool:
         """Whether the iteration that is under way was disowned."""
-        return self._cut == self.started
+        return self._interrupted == self.started
 
-    def _turn_to(self, intended_ns: int) -> None:
+    def _enter_phase(self, intended_ns: int) -> None:
         start_ns = self._context.start_ns
         phase, until_ns = self.vu.phases.at(intended_ns - start_ns)
         self._until_ns = start_ns + until_ns  # first: who cuts an iteration short meanwhile has the last word

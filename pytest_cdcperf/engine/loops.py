@@ -9,7 +9,7 @@ from itertools import chain, islice, takewhile
 from typing import NamedTuple
 
 from pytest_cdcperf.engine.context import RunContext
-from pytest_cdcperf.engine.iterations import Iterations
+from pytest_cdcperf.engine.iterations import IterationRecorder
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.load.arrivals import planned_starts
 from pytest_cdcperf.load.base import Load
@@ -25,7 +25,7 @@ NewVU = Callable[[int], VU]
 _MOST_COUNTED = 1_000_000  # which takes a second
 
 
-class Limit(NamedTuple):
+class Deadline(NamedTuple):
     """Until when an iteration may go on, in seconds from the common start, and how much of that is *grace_s*."""
 
     at_s: float
@@ -42,18 +42,20 @@ class ClosedLoop:
         self._context = context
         by_vu = pacing_by_vu(load, share)
         numbers = share.numbers(load.most_vus)
-        self.members = [Iterations(new_vu(number), context) for number in numbers]
-        for member in self.members:
-            member.rests = True
-        self._pacings: dict[Iterations, Pacing] = {
-            member: by_vu(number) for member, number in zip(self.members, numbers, strict=True)
+        self.recorders = [IterationRecorder(new_vu(number), context) for number in numbers]
+        for recorder in self.recorders:
+            recorder.pauses_after_failure = True
+        self._pacings: dict[IterationRecorder, Pacing] = {
+            recorder: by_vu(number) for recorder, number in zip(self.recorders, numbers, strict=True)
         }
-        self._spans = {member: vu_spans(load, number) for member, number in zip(self.members, numbers, strict=True)}
-        self._stop_limit = _graceful_stop(load)
-        self._limits: dict[Iterations, list[tuple[float, Limit]]] = {}  # of those whom a ramp takes away
+        self._spans = {
+            recorder: vu_spans(load, number) for recorder, number in zip(self.recorders, numbers, strict=True)
+        }
+        self._stop_deadline = _graceful_stop(load)
+        self._deadlines: dict[IterationRecorder, list[tuple[float, Deadline]]] = {}  # of those whom a ramp takes away
         if isinstance(load, RampingVUs):
-            for member, number in zip(self.members, numbers, strict=True):
-                self._limits[member] = self._limits_of(load, number, self._spans[member])
+            for recorder, number in zip(self.recorders, numbers, strict=True):
+                self._deadlines[recorder] = self._deadlines_of(load, number, self._spans[recorder])
         self.late_s = 0.0  # how long after its time a VU came, at most
 
     @property
@@ -61,34 +63,34 @@ class ClosedLoop:
         """How many VUs have anything to do."""
         return sum(bool(spans) for spans in self._spans.values())
 
-    def joins(self, member: Iterations) -> None:
-        """Note that the thread or task of *member* is there."""
-        member.here = True
-        if spans := self._spans[member]:
+    def vu_joined(self, recorder: IterationRecorder) -> None:
+        """Note that the thread or task of *recorder* is there."""
+        recorder.is_there = True
+        if spans := self._spans[recorder]:
             self.late_s = max(self.late_s, self._context.elapsed_s() - spans[0][0])
 
-    def is_early(self, member: Iterations) -> bool:
-        """Whether *member* has nothing to do yet."""
-        spans = self._spans[member]
+    def is_early(self, recorder: IterationRecorder) -> bool:
+        """Whether *recorder* has nothing to do yet."""
+        spans = self._spans[recorder]
         return not spans or spans[0][0] > self._context.elapsed_s()
 
-    def next_wait_of(self, member: Iterations) -> Callable[[], float | None]:
-        """Return what tells the seconds until *member* starts its next iteration.
+    def next_wait_of(self, recorder: IterationRecorder) -> Callable[[], float | None]:
+        """Return what tells the seconds until *recorder* starts its next iteration.
 
         It answers 0 for now and None when there is none.
         """
-        pace, ended = self._pacings[member], self._context.stop.ended.is_set
+        pace, ended = self._pacings[recorder], self._context.stop.ended.is_set
         now_ns, start_ns = self._context.clock.now_ns, self._context.start_ns
 
         def next_wait() -> float | None:
-            return None if ended() else pace((now_ns() - start_ns) * 1e-9, member.started)
+            return None if ended() else pace((now_ns() - start_ns) * 1e-9, recorder.started)
 
         return next_wait
 
-    def rest_of(self, member: Iterations) -> float:
-        """Return the seconds that *member* still pauses because its iteration failed, to its last start at most."""
-        rest_s = (member.rest_until_ns - self._context.clock.now_ns()) * 1e-9
-        return min(rest_s, self._spans[member][-1][1] - self._context.elapsed_s()) if rest_s > 0 else 0.0
+    def pause_of(self, recorder: IterationRecorder) -> float:
+        """Return the seconds that *recorder* still pauses because its iteration failed, to its last start at most."""
+        rest_s = (recorder.pause_until_ns - self._context.clock.now_ns()) * 1e-9
+        return min(rest_s, self._spans[recorder][-1][1] - self._context.elapsed_s()) if rest_s > 0 else 0.0
 
     def missing(self) -> int:
         """How many iterations of a load that counts them were never started."""
@@ -96,51 +98,53 @@ class ClosedLoop:
             case SharedIterations():
                 planned = self._share.among(self.load.vus).part(self.load.iterations)
             case PerVUIterations():
-                planned = self.load.iterations * len(self.members)
+                planned = self.load.iterations * len(self.recorders)
             case _:
                 return 0
-        return planned - sum(member.started for member in self.members)
+        return planned - sum(recorder.started for recorder in self.recorders)
 
     def active(self, elapsed_s: float) -> int:
         """How many of the VUs that the plan has at a time are there."""
         return sum(
-            member.here and any(begin <= elapsed_s < end for begin, end in spans)
-            for member, spans in self._spans.items()
+            recorder.is_there and any(begin <= elapsed_s < end for begin, end in spans)
+            for recorder, spans in self._spans.items()
         )
 
-    def under_way(self, elapsed_s: float) -> Iterator[tuple[Iterations, Limit]]:
+    def under_way(self, elapsed_s: float) -> Iterator[tuple[IterationRecorder, Deadline]]:
         """Yield the VUs that are in an iteration, each with its limit."""
-        stop_limit = self._stop_limit
-        for member in self.members:
-            if member.running:
+        stop_limit = self._stop_deadline
+        for recorder in self.recorders:
+            if recorder.running:
                 limit = stop_limit
-                for begin_s, limit_of_span in self._limits.get(member, ()):
+                for begin_s, deadline_of_span in self._deadlines.get(recorder, ()):
                     if begin_s <= elapsed_s:
-                        limit = limit_of_span
-                yield member, min(limit, stop_limit)
+                        limit = deadline_of_span
+                yield recorder, min(limit, stop_limit)
 
-    def next_limit_s(self, elapsed_s: float) -> float:
+    def next_deadline_s(self, elapsed_s: float) -> float:
         """Return when the next of those that are in an iteration by now reaches its limit."""
-        if not self._limits:
-            return self.last_s
-        limits_s = (limit.at_s for _, limit in self.under_way(elapsed_s))
-        return min((at_s for at_s in limits_s if at_s > elapsed_s), default=self.last_s)
+        if not self._deadlines:
+            return self.deadline_s
+        deadlines_s = (limit.at_s for _, limit in self.under_way(elapsed_s))
+        return min((at_s for at_s in deadlines_s if at_s > elapsed_s), default=self.deadline_s)
 
     @property
-    def last_s(self) -> float:
+    def deadline_s(self) -> float:
         """When all of its iterations must have ended."""
-        return self._stop_limit.at_s
+        return self._stop_deadline.at_s
 
-    def end_now(self, elapsed_s: float) -> None:
+    def end_early(self, elapsed_s: float) -> None:
         """Let the graceful stop begin at once, where it has not begun."""
-        self._stop_limit = _graceful_stop(self.load, elapsed_s)
+        self._stop_deadline = _graceful_stop(self.load, elapsed_s)
 
-    def _limits_of(self, load: RampingVUs, number: int, spans: list[tuple[float, float]]) -> list[tuple[float, Limit]]:
+    def _deadlines_of(
+        self, load: RampingVUs, number: int, spans: list[tuple[float, float]]
+    ) -> list[tuple[float, Deadline]]:
         """Return when each of *spans* begins, with the limit of what is under way at its end."""
         grace_s = duration_s(load.graceful_ramp_down)
-        limits = [(begin_s, Limit(end_s + grace_s, grace_s, "graceful_ramp_down")) for begin_s, end_s in spans]
+        limits = [(begin_s, Deadline(end_s + grace_s, grace_s, "graceful_ramp_down")) for begin_s, end_s in spans]
         if spans and spans[-1][1] >= load.planned_s and number < load.stages[-1][1]:
-            limits[-1] = (spans[-1][0], self._stop_limit)  # the load ends, and the ramp would leave it there
+            limits[-1] = (spans[-1][0], self._stop_deadline)  # the load ends, and the ramp would leave it there
         return limits
 
 
@@ -154,7 +158,7 @@ class OpenLoop:
 
     def __init__(self, load: OpenLoad, share: Share, context: RunContext, new_vu: NewVU) -> None:
         self.load = load
-        self.members: list[Iterations] = []
+        self.recorders: list[IterationRecorder] = []
         self._share = share.among(load.most_vus)
         self.starts = self._draw(self._plan(load))  # to draw one is to hand out the last
         self._in_hand: tuple[float, ...] = ()
@@ -170,65 +174,67 @@ class OpenLoop:
         self._dropped = 0
         self._unstarted = 0
         self._handed_on = 0  # of both, by now
-        self._stop_limit = _graceful_stop(load)
+        self._stop_deadline = _graceful_stop(load)
 
-    def first_members(self) -> list[Iterations]:
+    def first_vus(self) -> list[IterationRecorder]:
         """Return the VUs that are there from the start."""
-        return [member for _ in range(self._first) if (member := self.grow()) is not None]
+        return [recorder for _ in range(self._first) if (recorder := self.add_vu()) is not None]
 
-    def grow(self) -> Iterations | None:
+    def add_vu(self) -> IterationRecorder | None:
         """Return one more VU, or None where there are as many as there may be."""
         number = next(self._numbers, None)
         if number is None:
             return None
-        member = Iterations(self._new_vu(number), self._context)
-        self.members.append(member)
-        return member
+        recorder = IterationRecorder(self._new_vu(number), self._context)
+        self.recorders.append(recorder)
+        return recorder
 
-    def joins(self, member: Iterations) -> None:
-        """Note that the thread or task of *member* is there, and free."""
-        member.here = True
-        self.waits()
+    def vu_joined(self, recorder: IterationRecorder) -> None:
+        """Note that the thread or task of *recorder* is there, and free."""
+        recorder.is_there = True
+        self.vu_became_free()
 
-    def waits(self) -> None:
+    def vu_became_free(self) -> None:
         """Note that a VU is free."""
         with self._lock:
             self._free += 1
 
-    def hand_out(self) -> tuple[Iterations | None, int]:
+    def hand_out(self) -> tuple[IterationRecorder | None, int]:
         """Note that a start is due, as :meth:`offers` does.
 
         Return the VU that is to be started for it, where there is none free and there may be more, and since when it
         waits for a busy one, as the clock's nanoseconds: 0 where it does not.
         """
-        if not self.offers():
+        if not self.start_due():
             return None, 0
-        member = self.grow()
-        return member, 0 if member is not None else self._context.clock.now_ns()
+        recorder = self.add_vu()
+        return recorder, 0 if recorder is not None else self._context.clock.now_ns()
 
-    def offers(self) -> bool:
+    def start_due(self) -> bool:
         """Note that a start is due; return whether every VU is busy."""
         with self._lock:
             self._free -= 1
             return self._free < 0
 
     @property
-    def too_many_wait(self) -> bool:
+    def queue_is_full(self) -> bool:
         """Whether more starts wait for a VU than come while one may wait."""
         return -self._free > self.most_queued
 
-    def on_time(self, member: Iterations, intended_ns: int, waits_from_ns: int, free_since_ns: int) -> bool:
-        """Record how late *member* takes a start; return whether it still counts, and drop it where not.
+    def accept_start(
+        self, recorder: IterationRecorder, intended_ns: int, waits_from_ns: int, free_since_ns: int
+    ) -> bool:
+        """Record how late *recorder* takes a start; return whether it still counts, and drop it where not.
 
         :param waits_from_ns: since when the start has waited for a busy VU, as :meth:`hand_out` says
-        :param free_since_ns: when *member* ended its last iteration, 0 where this is its first
+        :param free_since_ns: when *recorder* ended its last iteration, 0 where this is its first
         """
         waited_ns = max(0, free_since_ns - waits_from_ns) if waits_from_ns else 0
         if waited_ns > self._max_lateness_ns:
             self.drop()
             return False
-        member.belongs_to(intended_ns)
-        appends = member.vu.scope.appends
+        recorder.enter_phase_at(intended_ns)
+        appends = recorder.vu.scope.appends
         appends[builtin.VU_WAIT](waited_ns * 1e-6)
         appends[builtin.GENERATOR_LAG](max(0, self._context.clock.now_ns() - intended_ns - waited_ns) * 1e-6)
         return True
@@ -278,7 +284,9 @@ class OpenLoop:
         until_s = self._context.elapsed_s()
         due = sum(1 for _ in takewhile(lambda due_s: due_s <= until_s, self._plan(self.load)))
         with self._lock:
-            known = sum(member.started for member in self.members) + self._handed_on + self._dropped + self._unstarted
+            known = (
+                sum(recorder.started for recorder in self.recorders) + self._handed_on + self._dropped + self._unstarted
+            )
             self._unstarted += max(0, due - known)
 
     def take_unstarted(self) -> int:
@@ -297,25 +305,25 @@ class OpenLoop:
 
     def active(self, _elapsed_s: float) -> int:
         """How many VUs there are."""
-        return sum(member.here for member in self.members)
+        return sum(recorder.is_there for recorder in self.recorders)
 
-    def under_way(self, _elapsed_s: float) -> Iterator[tuple[Iterations, Limit]]:
+    def under_way(self, _elapsed_s: float) -> Iterator[tuple[IterationRecorder, Deadline]]:
         """Yield the VUs that are in an iteration, each with its limit."""
-        limit = self._stop_limit
-        return ((member, limit) for member in self.members if member.running)
+        limit = self._stop_deadline
+        return ((recorder, limit) for recorder in self.recorders if recorder.running)
 
-    def next_limit_s(self, _elapsed_s: float) -> float:
+    def next_deadline_s(self, _elapsed_s: float) -> float:
         """Return when the next of those that are in an iteration by now reaches its limit."""
-        return self.last_s
+        return self.deadline_s
 
     @property
-    def last_s(self) -> float:
+    def deadline_s(self) -> float:
         """When all of its iterations must have ended."""
-        return self._stop_limit.at_s
+        return self._stop_deadline.at_s
 
-    def end_now(self, elapsed_s: float) -> None:
+    def end_early(self, elapsed_s: float) -> None:
         """Let the graceful stop begin at once, where it has not begun."""
-        self._stop_limit = _graceful_stop(self.load, elapsed_s)
+        self._stop_deadline = _graceful_stop(self.load, elapsed_s)
 
 
 Loop = ClosedLoop | OpenLoop
@@ -332,7 +340,7 @@ def new_loop(load: Load, share: Share, context: RunContext, new_vu: NewVU) -> Lo
             raise TypeError(f"{type(load).__name__} is no executor")
 
 
-def _graceful_stop(load: Load, elapsed_s: float = math.inf) -> Limit:
+def _graceful_stop(load: Load, elapsed_s: float = math.inf) -> Deadline:
     """Return the limit of what is under way where *load* ends at *elapsed_s*, or as planned before that."""
     grace_s = duration_s(load.graceful_stop)
-    return Limit(min(load.planned_s, elapsed_s) + grace_s, grace_s)
+    return Deadline(min(load.planned_s, elapsed_s) + grace_s, grace_s)

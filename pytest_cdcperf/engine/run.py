@@ -14,10 +14,10 @@ from pytest_cdcperf.clock import Clock, MonotonicClock
 from pytest_cdcperf.engine.context import RunContext, StopSignal
 from pytest_cdcperf.engine.failures import ExceptionRules, Failures
 from pytest_cdcperf.engine.heartbeat import Heartbeat
-from pytest_cdcperf.engine.iterations import Iterations
-from pytest_cdcperf.engine.latecomers import Latecomers
+from pytest_cdcperf.engine.iterations import IterationRecorder
+from pytest_cdcperf.engine.late_vus import LateVUs
 from pytest_cdcperf.engine.load_phases import LoadPhases
-from pytest_cdcperf.engine.loops import ClosedLoop, Limit, Loop, NewVU, OpenLoop, new_loop
+from pytest_cdcperf.engine.loops import ClosedLoop, Deadline, Loop, NewVU, OpenLoop, new_loop
 from pytest_cdcperf.engine.resources import Resources
 from pytest_cdcperf.engine.sampling import sampling
 from pytest_cdcperf.engine.thread_start import thread_limits
@@ -37,7 +37,7 @@ from pytest_cdcperf.metrics.timeline import Window
 
 TICK_S = 1.0
 SLICE_S = 0.2  # a wait is not woken by a signal that its handler took
-CUT_SLICE_S = 0.01  # where many VUs reach their limits one after the other, they are looked at together
+INTERRUPT_SLICE_S = 0.01  # where many VUs reach their limits one after the other, they are looked at together
 INTERRUPT_GRACE_S = 3.5  # of the 5 s in which Ctrl-C must have ended everything
 CANCEL_GRACE_S = 1.0
 CONNECT_GRACE_S = 5.0  # where nobody is in a hurry: clients connect for 4 s at most, and cannot be cut short in that
@@ -94,8 +94,8 @@ class Runtime(Protocol):
     def alive(self) -> bool:
         """Whether anything of the run is still going on."""
 
-    def interrupt(self, members: Iterable[Iterations]) -> None:
-        """Cut short the iterations that *members* are in."""
+    def interrupt(self, recorders: Iterable[IterationRecorder]) -> None:
+        """Cut short the iterations that *recorders* are in."""
 
 
 class Run:
@@ -130,9 +130,9 @@ class Run:
         self._window_start_s = 0.0
         self._interrupted = self._timed_out = 0
         self._longest_ms = 0.0
-        self._last_s = max(load.last_s for load in loads.values())
-        self._patience_is_over = False
-        self._was_interrupted = self._was_ended = False
+        self._deadline_s = max(load.last_s for load in loads.values())
+        self._deadline_is_final = False
+        self._interrupted_before = self._ended_before = False
         self.stop = StopSignal()
         self.heartbeat = Heartbeat(self._recorder, self._clock)
         self._context = self._new_context()
@@ -158,7 +158,7 @@ class Run:
                     loop.drop_unaccounted()
         self.stop.closed = True
         self._hand_on_window()
-        late = Latecomers()
+        late = LateVUs()
         if not self.stop.fault:
             late.take(self._loads, self._loops, ended_early=bool(self.stop.reason))
         return RunOutcome(
@@ -185,16 +185,16 @@ class Run:
 
         May be called from any thread. A second call waits for nobody any more.
         """
-        patience_s = 0.0 if self._was_interrupted else INTERRUPT_GRACE_S
-        self._was_interrupted = True
+        grace_s = 0.0 if self._interrupted_before else INTERRUPT_GRACE_S
+        self._interrupted_before = True
         self.stop.exit_request = self.stop.exit_request or request
         self.stop.abort(reason)
-        self._allow_only(patience_s)
+        self._set_deadline(grace_s)
 
-    def _allow_only(self, seconds: float) -> None:
-        if not self._patience_is_over or seconds <= 0:
-            self._patience_is_over = True
-            self._last_s = min(self._last_s, self._context.elapsed_s() + seconds)
+    def _set_deadline(self, seconds: float) -> None:
+        if not self._deadline_is_final or seconds <= 0:
+            self._deadline_is_final = True
+            self._deadline_s = min(self._deadline_s, self._context.elapsed_s() + seconds)
 
     def _elapsed_s(self) -> float:
         return self._context.elapsed_s()
@@ -255,80 +255,82 @@ class Run:
                 # At full seconds: the windows of several workers are joined by them.
                 tick_s = (self._window_start_s // TICK_S + 1) * TICK_S
             if self.stop.exit_request is not None or self.stop.fault:
-                self._allow_only(INTERRUPT_GRACE_S)
-            elif self.stop.ended.is_set() and not self._patience_is_over:
+                self._set_deadline(INTERRUPT_GRACE_S)
+            elif self.stop.ended.is_set() and not self._deadline_is_final:
                 self._begin_graceful_stop()
             self._interrupt_overdue(runtime)
 
     def _next_look_s(self) -> float:
         """Return when the supervisor must be awake next: at the latest when an iteration reaches its limit."""
         now_s = self._context.elapsed_s()
-        limits_s = (self._last_s, *(loop.next_limit_s(now_s) for loop in self._loops))
-        next_s = min((limit_s for limit_s in limits_s if limit_s > now_s), default=math.inf)
-        return min(max(next_s, now_s + CUT_SLICE_S), now_s + SLICE_S)
+        deadlines_s = (self._deadline_s, *(loop.next_deadline_s(now_s) for loop in self._loops))
+        next_s = min((deadline_s for deadline_s in deadlines_s if deadline_s > now_s), default=math.inf)
+        return min(max(next_s, now_s + INTERRUPT_SLICE_S), now_s + SLICE_S)
 
     def _begin_graceful_stop(self) -> None:
-        if not self._was_ended:
-            self._was_ended = True
+        if not self._ended_before:
+            self._ended_before = True
             for loop in self._loops:
-                loop.end_now(self._context.elapsed_s())
-            self._last_s = max(loop.last_s for loop in self._loops)
+                loop.end_early(self._context.elapsed_s())
+            self._deadline_s = max(loop.deadline_s for loop in self._loops)
 
     def _start_vus(self, until_s: float) -> bool:
         """Start VUs until *until_s* at most; return whether all there can be are started."""
         return all(self._context.elapsed_s() < until_s for _ in self._starting)
 
     def _may_wait(self, runtime: Runtime) -> bool:
-        overdue_s = self._context.elapsed_s() - self._last_s
+        overdue_s = self._context.elapsed_s() - self._deadline_s
         if overdue_s < CANCEL_GRACE_S:
             return True
-        if self._patience_is_over or overdue_s >= CONNECT_GRACE_S:
+        if self._deadline_is_final or overdue_s >= CONNECT_GRACE_S:
             return False
         return any(busy.waits_for_server for busy in runtime.busy())
 
     def _interrupt_overdue(self, runtime: Runtime) -> None:
         now_s = self._context.elapsed_s()
-        is_over = now_s >= self._last_s
+        is_over = now_s >= self._deadline_s
         if is_over:
             self.stop.abort("")  # nobody's order: the graceful stop is over
         overdue = [
-            (member, limit)
+            (recorder, limit)
             for loop in self._loops
-            for member, limit in loop.under_way(now_s)
+            for recorder, limit in loop.under_way(now_s)
             if is_over or now_s >= limit.at_s
         ]
         if not overdue:
             return
-        if not all(member.was_cut for member, _ in overdue):
+        if not all(recorder.is_interrupted for recorder, _ in overdue):
             where = {busy.vu: busy.line for busy in runtime.busy()}
-            failures = [self._failure(member, limit, now_s, where) for member, limit in overdue]
-            cut = [failure for (member, _), failure in zip(overdue, failures, strict=True) if member.cut_short(failure)]
+            failures = [self._failure(recorder, limit, now_s, where) for recorder, limit in overdue]
+            cut = [
+                failure for (recorder, _), failure in zip(overdue, failures, strict=True) if recorder.interrupt(failure)
+            ]
             self._interrupted += len(cut)
             self._timed_out += sum(failure is not None for failure in cut)
             if cut:
                 self._recorder.pending(builtin.ITERATIONS_INTERRUPTED).append(float(len(cut)))
         # Again each time: who waited for another's connection has it now.
-        runtime.interrupt(member for member, _ in overdue)
+        runtime.interrupt(recorder for recorder, _ in overdue)
 
     def _failure(
-        self, member: Iterations, limit: Limit, now_s: float, where: Mapping[int, str]
+        self, recorder: IterationRecorder, limit: Deadline, now_s: float, where: Mapping[int, str]
     ) -> IterationTimeoutError | None:
-        """Return what the iteration of *member* failed by, None where it tells nothing of the system.
+        """Return what the iteration of *recorder* failed by, None where it tells nothing of the system.
 
         Of those that had no time to end, only what took twice as long as any before is known to hang.
         """
-        after_s = member.under_way_s
+        after_s = recorder.under_way_s
         hangs = limit.grace_s > 0 or after_s * 1e3 > 2 * self._longest_ms > 0
-        if now_s < limit.at_s or member.vu.is_thinking or not hangs:
+        if now_s < limit.at_s or recorder.vu.is_thinking or not hangs:
             return None
-        return IterationTimeoutError(after_s, limit.grace, where.get(member.vu.id, ""))
+        return IterationTimeoutError(after_s, limit.grace, where.get(recorder.vu.id, ""))
 
     def _sample_vus(self) -> None:
         now_s = self._context.elapsed_s()
         self._recorder.append_to(builtin.VUS)(sum(loop.active(now_s) for loop in self._loops))
 
     def _vus_there(self) -> int:
-        return sum(member.here for loop in self._loops for member in loop.members)
+        return sum(recorder.is_there for loop in self._loops for recorder in loop.recorders)
 
     def _fault(self) -> str:
         if not self.stop.fault:

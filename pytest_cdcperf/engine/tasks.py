@@ -13,7 +13,7 @@ from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.context import RunContext
 from pytest_cdcperf.engine.executor import DaemonExecutor
 from pytest_cdcperf.engine.heartbeat import Heartbeat
-from pytest_cdcperf.engine.iterations import Iterations
+from pytest_cdcperf.engine.iterations import IterationRecorder
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
 from pytest_cdcperf.engine.resources import Resources
 from pytest_cdcperf.engine.thread_start import start_thread
@@ -61,7 +61,7 @@ class TaskRuntime:
         self._thinking: set[asyncio.Future[None]] = set()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._done = threading.Event()
-        self._latest: Iterations | None = None  # whose iteration was the last to begin
+        self._latest: IterationRecorder | None = None  # whose iteration was the last to begin
         self._executor = DaemonExecutor()
         self._loop = new_event_loop(self._executor)
         self._ident: int | None = None
@@ -78,8 +78,8 @@ class TaskRuntime:
             return
         for loop in loops:
             if isinstance(loop, ClosedLoop):
-                for member in loop.members:
-                    loop.joins(member)
+                for recorder in loop.recorders:
+                    loop.vu_joined(recorder)
         yield
 
     def wait(self, timeout_s: float) -> bool:
@@ -117,16 +117,16 @@ class TaskRuntime:
         """Whether a VU, or what one has called in a thread, still runs."""
         return not self._done.is_set() or bool(self._executor.working())
 
-    def interrupt(self, members: Iterable[Iterations]) -> None:
-        """Cancel the iterations that *members* are in."""
+    def interrupt(self, recorders: Iterable[IterationRecorder]) -> None:
+        """Cancel the iterations that *recorders* are in."""
         if not self._done.is_set():
             with suppress(RuntimeError):  # closed meanwhile
-                self._loop.call_soon_threadsafe(self._cancel, list(members))
+                self._loop.call_soon_threadsafe(self._cancel, list(recorders))
 
-    def _cancel(self, members: list[Iterations]) -> None:
-        for member in members:
-            task = self._tasks[member.vu.id]
-            if member.was_cut and member.running and not task.cancelling():
+    def _cancel(self, recorders: list[IterationRecorder]) -> None:
+        for recorder in recorders:
+            task = self._tasks[recorder.vu.id]
+            if recorder.is_interrupted and recorder.running and not task.cancelling():
                 task.cancel()
 
     def _run_loop(self, loops: Sequence[Loop]) -> None:
@@ -166,8 +166,8 @@ class TaskRuntime:
             if isinstance(loop, OpenLoop):
                 dispatchers.append(asyncio.create_task(self._dispatch(loop)))
             else:
-                for member in loop.members:
-                    self._spawn(member, self._iterate_closed(loop, member))
+                for recorder in loop.recorders:
+                    self._spawn(recorder, self._iterate_closed(loop, recorder))
         await asyncio.gather(*dispatchers)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         waking.cancel()
@@ -192,11 +192,11 @@ class TaskRuntime:
                 _resolve(over)
             await asyncio.sleep(_LONGEST_SLEEP_S)
 
-    def _spawn(self, member: Iterations, iterating: Coroutine[None, None, None]) -> None:
-        self._tasks[member.vu.id] = asyncio.create_task(self._run(member, iterating))
+    def _spawn(self, recorder: IterationRecorder, iterating: Coroutine[None, None, None]) -> None:
+        self._tasks[recorder.vu.id] = asyncio.create_task(self._run(recorder, iterating))
 
-    async def _run(self, member: Iterations, iterating: Coroutine[None, None, None]) -> None:
-        vu = member.vu
+    async def _run(self, recorder: IterationRecorder, iterating: Coroutine[None, None, None]) -> None:
+        vu = recorder.vu
         vu.task = asyncio.current_task()
         vu.pause_aio = self._pause
         try:
@@ -205,82 +205,83 @@ class TaskRuntime:
         finally:
             await _close(vu.own.close_all())
 
-    async def _iterate_closed(self, loop: ClosedLoop, member: Iterations) -> None:
-        body, next_wait, begin, end = self._body, loop.next_wait_of(member), member.begin, member.end
-        vu, tidying, ended = member.vu, member.vu.tidying, self._stop.ended.is_set
+    async def _iterate_closed(self, loop: ClosedLoop, recorder: IterationRecorder) -> None:
+        body, next_wait = self._body, loop.next_wait_of(recorder)
+        start, end = recorder.start_iteration, recorder.end_iteration
+        vu, tidying, ended = recorder.vu, recorder.vu.tidying, self._stop.ended.is_set
         while (wait := next_wait()) is not None:
             if wait > 0:
                 await asyncio.sleep(min(wait, _LONGEST_SLEEP_S))
                 continue
-            if self._latest is member:  # nobody had a turn since
+            if self._latest is recorder:  # nobody had a turn since
                 await _yield_once()
-            self._latest = member
-            begin()
+            self._latest = recorder
+            start()
             try:
                 await body()
             except BaseException as error:  # noqa: BLE001  # pytest.fail and skip are BaseException: the rules tell
-                self._end_raised(member, error)
+                self._end_raised(recorder, error)
                 await vu.tidy_aio()
-                while (rest_s := loop.rest_of(member)) > 0 and not ended():  # noqa: ASYNC110  # set by threads
+                while (rest_s := loop.pause_of(recorder)) > 0 and not ended():  # noqa: ASYNC110  # set by threads
                     await asyncio.sleep(min(rest_s, _LONGEST_SLEEP_S))
             else:
                 end()
                 if tidying:
                     await vu.tidy_aio()
 
-    def _end_raised(self, member: Iterations, error: BaseException) -> int:
+    def _end_raised(self, recorder: IterationRecorder, error: BaseException) -> int:
         if isinstance(error, asyncio.CancelledError):
-            if member.was_cut:
+            if recorder.is_interrupted:
                 task = asyncio.current_task()
                 if task is not None:
                     task.uncancel()
             else:
                 error = RuntimeError("the body was cancelled from within")
-        return member.end(error)
+        return recorder.end_iteration(error)
 
-    async def _iterate_open(self, loop: OpenLoop, member: Iterations, due: _Due) -> None:
-        body, begin, end = self._body, member.begin, member.end
-        vu, tidying = member.vu, member.vu.tidying
+    async def _iterate_open(self, loop: OpenLoop, recorder: IterationRecorder, due: _Due) -> None:
+        body, start, end = self._body, recorder.start_iteration, recorder.end_iteration
+        vu, tidying = recorder.vu, recorder.vu.tidying
         free_since_ns = 0
         while True:
-            start = await due.get()
-            if start is None:
+            due_start = await due.get()
+            if due_start is None:
                 return
-            intended_ns, waits_from_ns = start
-            if loop.on_time(member, intended_ns, waits_from_ns, free_since_ns):
-                self._latest = member
-                begin(intended_ns)
+            intended_ns, waits_from_ns = due_start
+            if loop.accept_start(recorder, intended_ns, waits_from_ns, free_since_ns):
+                self._latest = recorder
+                start(intended_ns)
                 try:
                     await body()
                 except BaseException as error:  # noqa: BLE001  # as above
-                    free_since_ns = self._end_raised(member, error)
+                    free_since_ns = self._end_raised(recorder, error)
                 else:
                     free_since_ns = end()
                 if tidying:
                     await vu.tidy_aio()
                     free_since_ns = self._context.clock.now_ns()
-                if self._latest is member:
+                if self._latest is recorder:
                     await _yield_once()
-            loop.waits()
+            loop.vu_became_free()
 
     async def _dispatch(self, loop: OpenLoop) -> None:
         due: _Due = asyncio.Queue()
-        for member in loop.first_members():
-            self._join(loop, member, due)
+        for recorder in loop.first_vus():
+            self._join(loop, recorder, due)
         await self._hand_out(loop, due)
         while not due.empty() and not self._stop.ended.is_set():
-            if (left_s := loop.last_s - self._context.elapsed_s()) <= 0:
+            if (left_s := loop.deadline_s - self._context.elapsed_s()) <= 0:
                 break
             await asyncio.sleep(min(left_s, _END_CHECK_S))
         while not due.empty():
             due.get_nowait()
             loop.drop_untaken()
-        for _ in loop.members:
+        for _ in loop.recorders:
             due.put_nowait(None)
 
-    def _join(self, loop: OpenLoop, member: Iterations, due: _Due) -> None:
-        loop.joins(member)
-        self._spawn(member, self._iterate_open(loop, member, due))
+    def _join(self, loop: OpenLoop, recorder: IterationRecorder, due: _Due) -> None:
+        loop.vu_joined(recorder)
+        self._spawn(recorder, self._iterate_open(loop, recorder, due))
 
     async def _hand_out(self, loop: OpenLoop, due: _Due) -> None:
         start_ns, now_ns, ended = self._context.start_ns, self._context.clock.now_ns, self._stop.ended.is_set
@@ -291,10 +292,10 @@ class TaskRuntime:
             if ended():
                 loop.drop_rest()
                 return
-            member, waits_from_ns = loop.hand_out()
-            if member is not None:
-                self._join(loop, member, due)
-            if loop.too_many_wait:
+            recorder, waits_from_ns = loop.hand_out()
+            if recorder is not None:
+                self._join(loop, recorder, due)
+            if loop.queue_is_full:
                 due.get_nowait()
                 loop.drop_queued()
             due.put_nowait((intended_ns, waits_from_ns))

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.context import RunContext
-from pytest_cdcperf.engine.iterations import Iterations
+from pytest_cdcperf.engine.iterations import IterationRecorder
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.engine.vu import acting_as, refuse_awaitable
@@ -86,11 +86,11 @@ class ThreadRuntime:
         """Whether a VU still runs."""
         return not self.wait(0)
 
-    def interrupt(self, members: Iterable[Iterations]) -> None:
-        """Cut short what *members* are blocked in, as far as their clients can."""
-        for member in members:
-            member.vu.own.cancel_all()
-            self._awake[member.vu.id].set()
+    def interrupt(self, recorders: Iterable[IterationRecorder]) -> None:
+        """Cut short what *recorders* are blocked in, as far as their clients can."""
+        for recorder in recorders:
+            recorder.vu.own.cancel_all()
+            self._awake[recorder.vu.id].set()
 
     def _start_dispatcher(self, loop: OpenLoop) -> None:
         with self._lock:
@@ -109,35 +109,35 @@ class ThreadRuntime:
 
     def _start_closed(self, loop: ClosedLoop) -> Iterator[None]:
         begin_s = self._context.elapsed_s()
-        for member in loop.members:
+        for recorder in loop.recorders:
             if self._stop.ended.is_set() or self._context.elapsed_s() >= loop.load.planned_s:
                 return
             try:
-                self._spawn(member, self._iterate_closed, loop, member)
+                self._spawn(recorder, self._iterate_closed, loop, recorder)
             except ThreadLimitError as error:
                 self._stop.fail(str(error))
                 return
-            loop.joins(member)
-            if self._context.elapsed_s() > begin_s + _GATE_S or loop.is_early(member):
+            loop.vu_joined(recorder)
+            if self._context.elapsed_s() > begin_s + _GATE_S or loop.is_early(recorder):
                 self._gate.set()
             yield
 
-    def _spawn(self, member: Iterations, loop_body: Callable[..., None], *arguments: object) -> None:
-        number = member.vu.id
+    def _spawn(self, recorder: IterationRecorder, loop_body: Callable[..., None], *arguments: object) -> None:
+        number = recorder.vu.id
         with self._lock:
             self._busy[number] = None
         self._awake[number] = threading.Event()
         try:
-            start_thread(f"VU {number}", f"cdcperf-vu-{number}", self._run, member, loop_body, *arguments)
+            start_thread(f"VU {number}", f"cdcperf-vu-{number}", self._run, recorder, loop_body, *arguments)
         except ThreadLimitError:
             with self._lock:
                 self._busy.pop(number)
             raise
 
-    def _run(self, member: Iterations, loop_body: Callable[..., None], *arguments: object) -> None:
-        vu = member.vu
+    def _run(self, recorder: IterationRecorder, loop_body: Callable[..., None], *arguments: object) -> None:
+        vu = recorder.vu
         self._busy[vu.id] = threading.get_ident()
-        vu.pause = partial(self._pause, member)
+        vu.pause = partial(self._pause, recorder)
         try:
             with acting_as(vu):
                 loop_body(*arguments)
@@ -147,9 +147,9 @@ class ThreadRuntime:
                 self._busy.pop(vu.id)
             self._check_done()
 
-    def _pause(self, member: Iterations, seconds: float) -> None:
-        awake = self._awake[member.vu.id]
-        if not member.was_cut:
+    def _pause(self, recorder: IterationRecorder, seconds: float) -> None:
+        awake = self._awake[recorder.vu.id]
+        if not recorder.is_interrupted:
             awake.clear()
         _sleep(seconds, self._stop.aborted, awake.wait)
 
@@ -158,38 +158,39 @@ class ThreadRuntime:
             if not (self._starting or self._busy or self._dispatching):
                 self._done.set()
 
-    def _iterate_closed(self, loop: ClosedLoop, member: Iterations) -> None:
-        body, next_wait, begin, end = self._body, loop.next_wait_of(member), member.begin, member.end
-        vu, tidying = member.vu, member.vu.tidying
+    def _iterate_closed(self, loop: ClosedLoop, recorder: IterationRecorder) -> None:
+        body, next_wait = self._body, loop.next_wait_of(recorder)
+        start, end = recorder.start_iteration, recorder.end_iteration
+        vu, tidying = recorder.vu, recorder.vu.tidying
         self._gate.wait()
         while (wait := next_wait()) is not None:
             if wait > 0:
                 _sleep(wait, self._stop.ended)
                 continue
-            begin()
+            start()
             try:
                 if (answer := body()) is not None:
                     refuse_awaitable(answer)
             except BaseException as error:  # noqa: BLE001  # pytest.fail and skip are BaseException: the rules tell
                 end(error)
                 vu.tidy()
-                _sleep(loop.rest_of(member), self._stop.ended)
+                _sleep(loop.pause_of(recorder), self._stop.ended)
             else:
                 end()
                 if tidying:
                     vu.tidy()
 
-    def _iterate_open(self, loop: OpenLoop, member: Iterations, due: _Due) -> None:
-        body, begin, end = self._body, member.begin, member.end
-        vu, tidying = member.vu, member.vu.tidying
+    def _iterate_open(self, loop: OpenLoop, recorder: IterationRecorder, due: _Due) -> None:
+        body, start, end = self._body, recorder.start_iteration, recorder.end_iteration
+        vu, tidying = recorder.vu, recorder.vu.tidying
         free_since_ns = 0
         while True:
-            start = due.get()
-            if start is None:
+            due_start = due.get()
+            if due_start is None:
                 return
-            intended_ns, waits_from_ns = start
-            if loop.on_time(member, intended_ns, waits_from_ns, free_since_ns):
-                begin(intended_ns)
+            intended_ns, waits_from_ns = due_start
+            if loop.accept_start(recorder, intended_ns, waits_from_ns, free_since_ns):
+                start(intended_ns)
                 try:
                     if (answer := body()) is not None:
                         refuse_awaitable(answer)
@@ -200,13 +201,13 @@ class ThreadRuntime:
                 if tidying:
                     vu.tidy()
                     free_since_ns = self._context.clock.now_ns()
-            loop.waits()
+            loop.vu_became_free()
 
     def _dispatch(self, loop: OpenLoop) -> None:
         due: _Due = SimpleQueue()
         try:
-            for member in loop.first_members():
-                self._join(loop, member, due)
+            for recorder in loop.first_vus():
+                self._join(loop, recorder, due)
                 if self._stop.ended.is_set():
                     break
             self._hand_out(loop, due)
@@ -216,13 +217,13 @@ class ThreadRuntime:
             loop.drop_rest()
             self._wait_until_taken(loop, due)
         finally:
-            for _ in loop.members:
+            for _ in loop.recorders:
                 due.put(None)
             self._stop_dispatching()
 
-    def _join(self, loop: OpenLoop, member: Iterations, due: _Due) -> None:
-        self._spawn(member, self._iterate_open, loop, member, due)
-        loop.joins(member)
+    def _join(self, loop: OpenLoop, recorder: IterationRecorder, due: _Due) -> None:
+        self._spawn(recorder, self._iterate_open, loop, recorder, due)
+        loop.vu_joined(recorder)
 
     def _hand_out(self, loop: OpenLoop, due: _Due) -> None:
         start_ns, now_ns, ended = self._context.start_ns, self._context.clock.now_ns, self._stop.ended
@@ -236,10 +237,10 @@ class ThreadRuntime:
             if ended.is_set():
                 loop.drop_rest()
                 return
-            member, waits_from_ns = loop.hand_out()
-            if member is not None:
-                self._join(loop, member, due)
-            if loop.too_many_wait:
+            recorder, waits_from_ns = loop.hand_out()
+            if recorder is not None:
+                self._join(loop, recorder, due)
+            if loop.queue_is_full:
                 self._drop_oldest(due, loop.drop_queued)
             due.put((intended_ns, waits_from_ns))
 
@@ -250,7 +251,7 @@ class ThreadRuntime:
 
     def _wait_until_taken(self, loop: OpenLoop, due: _Due) -> None:
         while not due.empty() and not self._stop.ended.wait(_END_CHECK_S):
-            if self._context.elapsed_s() >= loop.last_s:
+            if self._context.elapsed_s() >= loop.deadline_s:
                 break
         while not due.empty():
             self._drop_oldest(due, loop.drop_untaken)

@@ -57,7 +57,7 @@ class VU:
         self.pause: Callable[[float], object] = _no_pause
         self.pause_aio: Callable[[float], Awaitable[object]] = _no_pause_aio
 
-    def has_thought(self, spent_ns: int) -> None:
+    def add_think_time(self, spent_ns: int) -> None:
         """Note a pause of the iteration that is under way."""
         self.think_ns += spent_ns
         self.thought_ns += spent_ns

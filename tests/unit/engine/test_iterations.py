@@ -5,7 +5,7 @@ import pytest
 from pytest_cdcperf.clock import FakeClock
 from pytest_cdcperf.engine.context import RunContext, StopSignal
 from pytest_cdcperf.engine.failures import Failures
-from pytest_cdcperf.engine.iterations import Iterations
+from pytest_cdcperf.engine.iterations import IterationRecorder
 from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import IterationTimeoutError
@@ -24,13 +24,13 @@ class Subject:
         self.stop = StopSignal()
         self.failures = Failures(RULES.describe)
         self.context = RunContext(self.clock, self.clock.now_ns(), self.stop, self.failures, RULES)
-        self.iterations = Iterations(self.vu, self.context)
+        self.iterations = IterationRecorder(self.vu, self.context)
 
     def iterate(self, seconds=0.0, *, think_s=0.0, error=None):
-        self.iterations.begin()
+        self.iterations.start_iteration()
         self.clock.advance(seconds)
         self.vu.think_ns += round(think_s * 1e9)
-        self.iterations.end(error)
+        self.iterations.end_iteration(error)
 
     def figures(self):
         drained = self.recorder.drain()
@@ -45,25 +45,25 @@ def subject():
 def test_iterations_are_numbered_from_zero_and_run_between_begin_and_end(subject):
     for number in range(3):
         assert (subject.iterations.started, subject.iterations.running) == (number, False)
-        subject.iterations.begin()
+        subject.iterations.start_iteration()
         assert (subject.vu.iteration, subject.iterations.running) == (number, True)
-        subject.iterations.end()
+        subject.iterations.end_iteration()
     assert subject.iterations.started == 3
 
 
 def test_the_end_tells_the_time(subject):
-    subject.iterations.begin()
+    subject.iterations.start_iteration()
     subject.clock.advance(2)
-    assert subject.iterations.end() == subject.clock.now_ns()
+    assert subject.iterations.end_iteration() == subject.clock.now_ns()
     assert subject.context.elapsed_s() == 2
 
 
 def test_the_response_time_counts_from_the_intended_start(subject):
     intended_ns = subject.clock.now_ns()
     subject.clock.advance(0.25)
-    subject.iterations.begin(intended_ns)
+    subject.iterations.start_iteration(intended_ns)
     subject.clock.advance(0.5)
-    subject.iterations.end()
+    subject.iterations.end_iteration()
     figures = subject.figures()
     assert figures["response_time"].sum == pytest.approx(750)
     assert figures["iteration_duration"].sum == pytest.approx(500)
@@ -71,32 +71,32 @@ def test_the_response_time_counts_from_the_intended_start(subject):
 
 @pytest.mark.parametrize("error", [None, ValueError("x"), Skip("x"), Exit("x")])
 def test_an_iteration_cut_short_is_written_down_nowhere_and_the_next_one_is(subject, error):
-    subject.iterations.begin()
-    assert not subject.iterations.was_cut
-    assert subject.iterations.cut_short()
-    assert subject.iterations.was_cut
-    assert not subject.iterations.cut_short()
+    subject.iterations.start_iteration()
+    assert not subject.iterations.is_interrupted
+    assert subject.iterations.interrupt()
+    assert subject.iterations.is_interrupted
+    assert not subject.iterations.interrupt()
     subject.clock.advance(1)
-    assert subject.iterations.end(error) == subject.clock.now_ns()
+    assert subject.iterations.end_iteration(error) == subject.clock.now_ns()
     assert subject.figures() == {}
     assert subject.failures.kinds() == []
     assert subject.stop.exit_request is None
     subject.iterate(0.1)
     assert subject.figures()["iterations"].total == 1
-    assert not subject.iterations.was_cut
+    assert not subject.iterations.is_interrupted
 
 
 def test_an_iteration_cut_short_that_failed_took_at_least_the_time_until_then(subject):
     intended_ns = subject.clock.now_ns()
     subject.clock.advance(1)
-    subject.iterations.begin(intended_ns)
+    subject.iterations.start_iteration(intended_ns)
     subject.clock.advance(3)
     subject.vu.think_ns = round(0.5e9)
     assert subject.iterations.under_way_s == 3
-    assert subject.iterations.cut_short(IterationTimeoutError(3, "graceful_stop", "t.py:7"))
-    assert not subject.iterations.cut_short(IterationTimeoutError(4, "graceful_stop", "t.py:7"))
+    assert subject.iterations.interrupt(IterationTimeoutError(3, "graceful_stop", "t.py:7"))
+    assert not subject.iterations.interrupt(IterationTimeoutError(4, "graceful_stop", "t.py:7"))
     subject.clock.advance(1)
-    subject.iterations.end(ConnectionError("cancelled"))
+    subject.iterations.end_iteration(ConnectionError("cancelled"))
     figures = subject.figures()
     assert figures["response_time"].sum == pytest.approx(3500)
     assert figures["iteration_duration"].sum == pytest.approx(3000)
@@ -108,7 +108,7 @@ def test_an_iteration_cut_short_that_failed_took_at_least_the_time_until_then(su
 
 
 def test_an_iteration_is_written_down_once_where_it_ends_while_it_is_cut(subject):
-    subject.iterations.begin()
+    subject.iterations.start_iteration()
     looks = []
 
     class Running:
@@ -121,18 +121,18 @@ def test_an_iteration_is_written_down_once_where_it_ends_while_it_is_cut(subject
         def __set__(self, _instance, _value):
             pass
 
-    subject.iterations.__class__ = type("Ending", (Iterations,), {"running": Running()})
-    assert not subject.iterations.cut_short(IterationTimeoutError(3, "graceful_stop", ""))
-    subject.iterations.end()
+    subject.iterations.__class__ = type("Ending", (IterationRecorder,), {"running": Running()})
+    assert not subject.iterations.interrupt(IterationTimeoutError(3, "graceful_stop", ""))
+    subject.iterations.end_iteration()
     figures = subject.figures()
     assert figures["iterations"].total == figures["iteration_failed"].total == 1
     assert figures["iteration_failed"].hits == 0
 
 
 def test_between_iterations_there_is_nothing_to_cut(subject):
-    assert not subject.iterations.cut_short()
+    assert not subject.iterations.interrupt()
     subject.iterate(0.1)
-    assert not subject.iterations.cut_short()
+    assert not subject.iterations.interrupt()
     subject.iterate(0.1)
     assert subject.figures()["iterations"].total == 2
 
@@ -228,52 +228,52 @@ def test_an_iteration_belongs_to_the_phase_of_its_load_in_which_it_began(phased)
 def test_a_start_belongs_to_the_phase_in_which_it_was_intended(phased):
     start_ns = phased.context.start_ns
     phased.clock.advance(12)
-    phased.iterations.begin(start_ns + 9 * 10**9)
-    phased.iterations.end()
+    phased.iterations.start_iteration(start_ns + 9 * 10**9)
+    phased.iterations.end_iteration()
     assert by_phase(phased) == {0: 1}
-    phased.iterations.begin(start_ns + 10 * 10**9)
-    phased.iterations.end()
+    phased.iterations.start_iteration(start_ns + 10 * 10**9)
+    phased.iterations.end_iteration()
     assert by_phase(phased) == {2: 1}
 
 
 def test_the_next_iteration_after_one_that_was_cut_short_is_in_its_phase(phased):
     phased.clock.advance(9)
-    phased.iterations.begin()
-    assert phased.iterations.cut_short()
+    phased.iterations.start_iteration()
+    assert phased.iterations.interrupt()
     phased.clock.advance(2)
-    phased.iterations.end()
+    phased.iterations.end_iteration()
     phased.iterate(1)
-    phased.iterations.begin()
-    assert phased.iterations.cut_short()
-    phased.iterations.end()
+    phased.iterations.start_iteration()
+    assert phased.iterations.interrupt()
+    phased.iterations.end_iteration()
     phased.iterate(1)
     assert by_phase(phased) == {2: 2}
 
 
 def test_what_is_recorded_after_an_iteration_that_was_cut_short_counts_again(phased):
     for checked in (False, True):
-        phased.iterations.begin()
+        phased.iterations.start_iteration()
         phased.vu.scope.appends[builtin.CHECKS](True)
         if checked:
-            phased.iterations.end()
+            phased.iterations.end_iteration()
         else:
-            assert phased.iterations.cut_short()
+            assert phased.iterations.interrupt()
             phased.vu.scope.appends[builtin.CHECKS](False)  # what cancelling has a client record
-            phased.iterations.end()
+            phased.iterations.end_iteration()
     assert by_phase(phased, "checks") == {0: 2}
 
 
 def test_what_the_body_records_is_in_the_phase_of_its_iteration(phased):
     phased.clock.advance(9.5)
-    phased.iterations.begin()
+    phased.iterations.start_iteration()
     phased.clock.advance(1)
     phased.vu.scope.appends[builtin.CHECKS](True)
-    phased.iterations.end(Skip("x"))
+    phased.iterations.end_iteration(Skip("x"))
     assert by_phase(phased, "checks") == {0: 1}
 
 
 def test_a_start_that_waits_counts_in_its_phase_before_it_begins(phased):
     phased.clock.advance(12)
-    phased.iterations.belongs_to(phased.clock.now_ns())
+    phased.iterations.enter_phase_at(phased.clock.now_ns())
     phased.vu.scope.appends[builtin.ITERATIONS_SKIPPED](1)
     assert by_phase(phased, "iterations_skipped") == {2: 1}

@@ -50,7 +50,7 @@ def open_loop():
 
 
 def overdue(subject, elapsed_s):
-    return [member.vu.id for member, limit in subject.loop.under_way(elapsed_s) if limit.at_s <= elapsed_s]
+    return [recorder.vu.id for recorder, limit in subject.loop.under_way(elapsed_s) if limit.at_s <= elapsed_s]
 
 
 def lags(subject):
@@ -74,20 +74,20 @@ def lags(subject):
     ],
 )
 def test_two_lags_never_one(open_loop, waits_from_s, free_since_s, now_s, vu_wait_ms, generator_lag_ms):
-    (member, _) = open_loop.loop.first_members()
+    (recorder, _) = open_loop.loop.first_vus()
     open_loop.go_to(now_s)
     waits_from_ns, free_since_ns = (0 if at_s is None else open_loop.at(at_s) for at_s in (waits_from_s, free_since_s))
-    assert open_loop.loop.on_time(member, open_loop.at(5), waits_from_ns, free_since_ns)
+    assert open_loop.loop.accept_start(recorder, open_loop.at(5), waits_from_ns, free_since_ns)
     assert lags(open_loop) == (pytest.approx(vu_wait_ms), pytest.approx(generator_lag_ms))
     assert open_loop.loop.take_dropped() == 0
 
 
 def test_how_late_a_start_is_counts_in_the_phase_of_the_start():
     ramp = Subject(RampingArrivalRate(stages=[("5s", 10), ("5s", 10)], vus=1, max_lateness="2s"))
-    (member,) = ramp.loop.first_members()
+    (recorder,) = ramp.loop.first_vus()
     ramp.go_to(6)
     for intended_s in (4.5, 5.5):
-        assert ramp.loop.on_time(member, ramp.at(intended_s), 0, ramp.at(4))
+        assert ramp.loop.accept_start(recorder, ramp.at(intended_s), 0, ramp.at(4))
     drained = ramp.recorder.drain()
     for metric in ("vu_wait", "generator_lag"):
         assert drained.phases(metric) == {0, 1}
@@ -95,9 +95,9 @@ def test_how_late_a_start_is_counts_in_the_phase_of_the_start():
 
 
 def test_a_start_that_waited_too_long_for_a_vu_is_dropped_and_measured_nowhere(open_loop):
-    (member, _) = open_loop.loop.first_members()
+    (recorder, _) = open_loop.loop.first_vus()
     open_loop.go_to(8)
-    assert not open_loop.loop.on_time(member, open_loop.at(5), open_loop.at(5), open_loop.at(7) + 1)
+    assert not open_loop.loop.accept_start(recorder, open_loop.at(5), open_loop.at(5), open_loop.at(7) + 1)
     assert open_loop.loop.take_dropped() == 1
     assert open_loop.loop.take_dropped() == 0
     assert open_loop.figures() == {}
@@ -105,62 +105,62 @@ def test_a_start_that_waited_too_long_for_a_vu_is_dropped_and_measured_nowhere(o
 
 def test_without_any_lateness_only_what_finds_every_vu_busy_is_dropped():
     subject = Subject(ConstantArrivalRate(rate=10, duration="10s", vus=1, max_lateness="0s"))
-    (member,) = subject.loop.first_members()
+    (recorder,) = subject.loop.first_vus()
     subject.go_to(8)
-    assert subject.loop.on_time(member, subject.at(5), 0, subject.at(6))
-    assert not subject.loop.on_time(member, subject.at(5), subject.at(5), subject.at(6))
+    assert subject.loop.accept_start(recorder, subject.at(5), 0, subject.at(6))
+    assert not subject.loop.accept_start(recorder, subject.at(5), subject.at(5), subject.at(6))
     assert subject.loop.take_dropped() == 1
 
 
 def test_a_start_waits_for_a_busy_vu_where_none_is_free_and_there_may_be_no_more(open_loop):
     loop = open_loop.loop
     open_loop.go_to(5)
-    for member in loop.first_members():
-        loop.joins(member)
+    for recorder in loop.first_vus():
+        loop.vu_joined(recorder)
     assert [loop.hand_out() for _ in range(2)] == [(None, 0)] * 2
-    assert loop.hand_out() == (loop.members[2], 0)
-    loop.joins(loop.members[2])
+    assert loop.hand_out() == (loop.recorders[2], 0)
+    loop.vu_joined(loop.recorders[2])
     assert loop.hand_out() == (None, open_loop.at(5))
 
 
 def test_it_grows_to_its_most_vus_and_no_further(open_loop):
     loop = open_loop.loop
-    first = loop.first_members()
-    assert [member.vu.id for member in first] == [1, 2]
+    first = loop.first_vus()
+    assert [recorder.vu.id for recorder in first] == [1, 2]
     assert loop.active(0) == 0
-    for member in first:
-        loop.joins(member)
+    for recorder in first:
+        loop.vu_joined(recorder)
     assert loop.active(0) == 2
-    assert loop.grow().vu.id == 3
-    assert loop.grow() is None
-    assert loop.grow() is None
+    assert loop.add_vu().vu.id == 3
+    assert loop.add_vu() is None
+    assert loop.add_vu() is None
     assert loop.active(0) == 2
-    loop.joins(loop.members[-1])
-    assert loop.active(0) == len(loop.members) == 3
+    loop.vu_joined(loop.recorders[-1])
+    assert loop.active(0) == len(loop.recorders) == 3
 
 
 def test_an_offer_says_whether_every_vu_is_busy(open_loop):
     loop = open_loop.loop
-    loop.waits()
-    loop.waits()
-    assert [loop.offers() for _ in range(4)] == [False, False, True, True]
-    loop.waits()  # takes the first of the two that are queued
-    loop.waits()
-    assert loop.offers()
-    loop.waits()
-    loop.waits()
-    assert not loop.offers()
+    loop.vu_became_free()
+    loop.vu_became_free()
+    assert [loop.start_due() for _ in range(4)] == [False, False, True, True]
+    loop.vu_became_free()  # takes the first of the two that are queued
+    loop.vu_became_free()
+    assert loop.start_due()
+    loop.vu_became_free()
+    loop.vu_became_free()
+    assert not loop.start_due()
 
 
 def test_a_start_that_nobody_took_is_dropped_and_waits_no_longer(open_loop):
     loop = open_loop.loop
-    loop.waits()
-    assert not loop.offers()
-    assert loop.offers()
+    loop.vu_became_free()
+    assert not loop.start_due()
+    assert loop.start_due()
     loop.drop_queued()
     assert loop.take_dropped() == 1
-    loop.waits()
-    assert not loop.offers()
+    loop.vu_became_free()
+    assert not loop.start_due()
 
 
 @pytest.mark.parametrize(
@@ -178,15 +178,15 @@ def test_no_more_wait_than_come_while_one_may_be_late(load, most):
 
 def test_only_starts_that_no_vu_is_free_for_are_too_many():
     loop = Subject(ConstantArrivalRate(rate=10, duration="10s", vus=3, max_vus=3, max_lateness="200ms")).loop
-    for member in loop.first_members():
-        loop.joins(member)
+    for recorder in loop.first_vus():
+        loop.vu_joined(recorder)
     for _ in range(3 + loop.most_queued):
         loop.hand_out()
-        assert not loop.too_many_wait
+        assert not loop.queue_is_full
     loop.hand_out()
-    assert loop.too_many_wait
+    assert loop.queue_is_full
     loop.drop_queued()
-    assert not loop.too_many_wait
+    assert not loop.queue_is_full
 
 
 def test_starts_count_from_the_common_start():
@@ -195,30 +195,30 @@ def test_starts_count_from_the_common_start():
 
 
 def test_iterations_of_an_open_loop_are_overdue_after_the_graceful_stop_only(open_loop):
-    first, second = open_loop.loop.first_members()
-    first.begin()
+    first, second = open_loop.loop.first_vus()
+    first.start_iteration()
     assert second.running is False
     assert overdue(open_loop, 39.9) == []
     assert overdue(open_loop, 40.0) == [first.vu.id]
-    assert open_loop.loop.next_limit_s(0) == open_loop.loop.last_s == 40
+    assert open_loop.loop.next_deadline_s(0) == open_loop.loop.deadline_s == 40
 
 
 def test_a_closed_vu_waits_runs_and_stops():
     subject = Subject(PerVUIterations(iterations=2, start_at="2s", max_duration="10s"))
-    (member,) = subject.loop.members
-    next_wait = subject.loop.next_wait_of(member)
+    (recorder,) = subject.loop.recorders
+    next_wait = subject.loop.next_wait_of(recorder)
     assert next_wait() == pytest.approx(2)
     subject.go_to(2.5)
     for _ in range(2):
         assert next_wait() == 0
-        member.begin()
-        member.end()
+        recorder.start_iteration()
+        recorder.end_iteration()
     assert next_wait() is None
 
 
 def test_no_iteration_starts_once_the_run_has_ended():
     subject = Subject(ConstantVUs(duration="10s"))
-    next_wait = subject.loop.next_wait_of(subject.loop.members[0])
+    next_wait = subject.loop.next_wait_of(subject.loop.recorders[0])
     assert next_wait() == 0
     subject.stop.end("over")
     assert next_wait() is None
@@ -232,21 +232,21 @@ def test_the_active_vus_are_the_plans(elapsed_s, active):
     ramp = RampingVUs(start_at="5s", stages=[("10s", 2), ("5s", 2), ("5s", 0), ("10s", 2)])
     loop = Subject(ramp).loop
     assert loop.active(elapsed_s) == 0
-    for member in loop.members:
-        loop.joins(member)
+    for recorder in loop.recorders:
+        loop.vu_joined(recorder)
     assert loop.active(elapsed_s) == active
 
 
 def test_how_late_vus_came_counts_from_when_each_is_wanted():
     subject = Subject(RampingVUs(start_vus=1, stages=[("10s", 3), ("10s", 3)]))
-    first, second, third = subject.loop.members
+    first, second, third = subject.loop.recorders
     subject.go_to(0.5)
-    subject.loop.joins(first)
+    subject.loop.vu_joined(first)
     subject.go_to(4)
-    subject.loop.joins(second)  # wanted from 5 s on
+    subject.loop.vu_joined(second)  # wanted from 5 s on
     assert subject.loop.late_s == pytest.approx(0.5)
     subject.go_to(12)
-    subject.loop.joins(third)  # wanted from 10 s on
+    subject.loop.vu_joined(third)  # wanted from 10 s on
     assert subject.loop.late_s == pytest.approx(2)
 
 
@@ -264,18 +264,18 @@ def test_starts_that_are_due_when_the_run_ends_are_counted_and_later_ones_are_no
 def test_a_start_that_nobody_had_taken_at_the_end_is_dropped_for_what_ended_the_run(reason, dropped, unstarted):
     subject = Subject(ConstantArrivalRate(rate=10, duration="1s", vus=1))
     subject.stop.end(reason)
-    assert subject.loop.offers()
+    assert subject.loop.start_due()
     subject.loop.drop_untaken()
     assert (subject.loop.take_dropped(), subject.loop.take_unstarted()) == (dropped, unstarted)
-    subject.loop.waits()
-    assert not subject.loop.offers()
+    subject.loop.vu_became_free()
+    assert not subject.loop.start_due()
 
 
 def test_starts_that_are_due_and_that_nobody_accounts_for_came_to_nothing():
     """Ten are due by 0.95 s: one ran, one was dropped before and one since, and the event loop is blocked for good."""
     subject = Subject(ConstantArrivalRate(rate=10, duration="10s", start_at="1s", vus=1))
-    (member,) = subject.loop.first_members()
-    member.begin()
+    (recorder,) = subject.loop.first_vus()
+    recorder.start_iteration()
     subject.loop.drop()
     subject.loop.take_dropped()
     subject.loop.drop()
@@ -307,20 +307,20 @@ def test_whom_the_ramp_took_away_is_overdue_after_its_grace(elapsed_s, cut):
         graceful_stop="4s",
     )
     subject = Subject(ramp)
-    for member in subject.loop.members:
-        member.begin()
+    for recorder in subject.loop.recorders:
+        recorder.start_iteration()
     assert overdue(subject, elapsed_s) == cut
-    for member in subject.loop.members:
-        member.end()
+    for recorder in subject.loop.recorders:
+        recorder.end_iteration()
     assert overdue(subject, elapsed_s) == []
 
 
 def test_a_constant_load_is_overdue_after_the_graceful_stop():
     subject = Subject(ConstantVUs(start_at="1s", duration="10s", graceful_stop="4s"))
-    subject.loop.members[0].begin()
+    subject.loop.recorders[0].start_iteration()
     assert overdue(subject, 14.9) == []
     assert overdue(subject, 15) == [1]
-    assert subject.loop.next_limit_s(0) == 15
+    assert subject.loop.next_deadline_s(0) == 15
 
 
 def test_the_graceful_stop_begins_where_the_load_is_ended():
@@ -330,19 +330,19 @@ def test_the_graceful_stop_begins_where_the_load_is_ended():
         ConstantArrivalRate(rate=1, duration="10s", vus=1, graceful_stop="4s"),
     ):
         subject = Subject(load)
-        (member,) = subject.loop.members or subject.loop.first_members()
-        member.begin()
-        subject.loop.end_now(12)
-        assert subject.loop.last_s == 14
-        subject.loop.end_now(3)
-        assert subject.loop.last_s == subject.loop.next_limit_s(3) == 7
+        (recorder,) = subject.loop.recorders or subject.loop.first_vus()
+        recorder.start_iteration()
+        subject.loop.end_early(12)
+        assert subject.loop.deadline_s == 14
+        subject.loop.end_early(3)
+        assert subject.loop.deadline_s == subject.loop.next_deadline_s(3) == 7
         assert (overdue(subject, 6.9), overdue(subject, 7)) == ([], [1])
 
 
 def test_vus_that_are_there_to_the_end_have_the_graceful_stop():
     subject = Subject(RampingVUs(start_vus=2, stages=[("10s", 2)], graceful_ramp_down="0s", graceful_stop="30s"))
-    for member in subject.loop.members:
-        member.begin()
+    for recorder in subject.loop.recorders:
+        recorder.start_iteration()
     assert overdue(subject, 10.5) == []
 
 
@@ -351,8 +351,8 @@ def test_vus_that_are_there_to_the_end_have_the_graceful_stop():
 )
 def test_a_vu_that_the_ramp_takes_away_at_its_very_end_has_the_ramps_grace(stages):
     subject = Subject(RampingVUs(start_vus=2, stages=stages, graceful_ramp_down="1s", graceful_stop="30s"))
-    for member in subject.loop.members:
-        member.begin()
+    for recorder in subject.loop.recorders:
+        recorder.start_iteration()
     assert 1 not in overdue(subject, 10.9)
     assert overdue(subject, 11) == [1, 2]
 
@@ -360,13 +360,13 @@ def test_a_vu_that_the_ramp_takes_away_at_its_very_end_has_the_ramps_grace(stage
 def test_the_next_limit_is_that_of_an_iteration_under_way():
     ramp = RampingVUs(start_vus=3, stages=[("3s", 0)], graceful_ramp_down="500ms")  # they leave at 1, 2 and 3 s
     subject = Subject(ramp)
-    first, second, third = subject.loop.members
-    for member in (first, third):
-        member.begin()
+    first, second, third = subject.loop.recorders
+    for recorder in (first, third):
+        recorder.start_iteration()
     assert second.running is False
-    assert [subject.loop.next_limit_s(now_s) for now_s in (0, 1.5, 3.4)] == pytest.approx([1.5, 3.5, 3.5])
-    third.end()
-    assert subject.loop.next_limit_s(0) == pytest.approx(3.5)
+    assert [subject.loop.next_deadline_s(now_s) for now_s in (0, 1.5, 3.4)] == pytest.approx([1.5, 3.5, 3.5])
+    third.end_iteration()
+    assert subject.loop.next_deadline_s(0) == pytest.approx(3.5)
 
 
 def test_loops_are_closed_or_open():
@@ -374,53 +374,53 @@ def test_loops_are_closed_or_open():
     assert isinstance(Subject(ConstantArrivalRate(rate=1, duration="1s")).loop, OpenLoop)
 
 
-def failing(subject, member, *, think_s=0.0, error=True):
+def failing(subject, recorder, *, think_s=0.0, error=True):
     """Run one iteration of a millisecond, which fails or not; return how long the next one is waited for."""
-    member.begin()
+    recorder.start_iteration()
     subject.clock.advance(0.001 + think_s)
-    member.vu.has_thought(round(think_s * S))
-    member.end(ValueError("no") if error else None)
-    return subject.loop.rest_of(member)
+    recorder.vu.add_think_time(round(think_s * S))
+    recorder.end_iteration(ValueError("no") if error else None)
+    return subject.loop.pause_of(recorder)
 
 
 def test_a_failed_iteration_pauses_as_long_as_the_vu_thinks_otherwise():
     subject = Subject(ConstantVUs(vus=1, duration="100s"))
-    (member,) = subject.loop.members
-    assert failing(subject, member, think_s=2.0, error=False) == 0
-    assert failing(subject, member, think_s=1.0, error=False) == 0
-    assert failing(subject, member) == pytest.approx(1.5)
+    (recorder,) = subject.loop.recorders
+    assert failing(subject, recorder, think_s=2.0, error=False) == 0
+    assert failing(subject, recorder, think_s=1.0, error=False) == 0
+    assert failing(subject, recorder) == pytest.approx(1.5)
     subject.clock.advance(1.0)
-    assert subject.loop.rest_of(member) == pytest.approx(0.5)
+    assert subject.loop.pause_of(recorder) == pytest.approx(0.5)
     subject.clock.advance(0.5)
-    assert subject.loop.rest_of(member) == 0
-    assert failing(subject, member, think_s=1.0) == pytest.approx(0.5)  # it had thought of a part already
+    assert subject.loop.pause_of(recorder) == 0
+    assert failing(subject, recorder, think_s=1.0) == pytest.approx(0.5)  # it had thought of a part already
     assert subject.figures()["failure_pause_s"].total == pytest.approx(2.0)
 
 
 def test_failures_in_a_row_are_ever_farther_apart_and_one_alone_is_not():
     subject = Subject(ConstantVUs(vus=1, duration="100s"))
-    (member,) = subject.loop.members
+    (recorder,) = subject.loop.recorders
     pauses = []
     for _ in range(8):
-        pauses.append(failing(subject, member))
+        pauses.append(failing(subject, recorder))
         subject.clock.advance(pauses[-1])
     assert pauses == pytest.approx([0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.25, 0.25])
-    assert failing(subject, member, error=False) == 0
-    assert failing(subject, member) == 0
+    assert failing(subject, recorder, error=False) == 0
+    assert failing(subject, recorder) == 0
 
 
 def test_a_pause_ends_with_the_load():
     subject = Subject(ConstantVUs(vus=1, duration="10s"))
-    (member,) = subject.loop.members
-    failing(subject, member, think_s=8.0, error=False)
-    assert failing(subject, member) == pytest.approx(1.998)
+    (recorder,) = subject.loop.recorders
+    failing(subject, recorder, think_s=8.0, error=False)
+    assert failing(subject, recorder) == pytest.approx(1.998)
     subject.go_to(10)
-    assert subject.loop.rest_of(member) == 0
+    assert subject.loop.pause_of(recorder) == 0
 
 
 def test_an_open_loop_does_not_pause(open_loop):
-    (member, _) = open_loop.loop.first_members()
+    (recorder, _) = open_loop.loop.first_vus()
     for _ in range(3):
-        member.begin()
-        member.end(ValueError("no"))
+        recorder.start_iteration()
+        recorder.end_iteration(ValueError("no"))
     assert "failure_pause_s" not in open_loop.figures()

@@ -138,7 +138,7 @@ def test_the_first_interrupt_waits_some_seconds_and_the_second_for_nobody():
     for _ in range(2):
         clock.advance(1)
         run.interrupt("Ctrl-C")
-        deadlines.append(run._last_s)
+        deadlines.append(run._deadline_s)
     assert deadlines == [1 + run_module.INTERRUPT_GRACE_S, 2]
 
 
@@ -367,24 +367,24 @@ class FakeRuntime:
     def start(self, loops):
         self.loops, self.start_ns = loops, self.clock.now_ns()
         for loop in loops:
-            for member in loop.members:
-                loop.joins(member)
-                member.begin()
+            for recorder in loop.recorders:
+                loop.vu_joined(recorder)
+                recorder.start_iteration()
         return iter(())
 
     def wait(self, timeout_s):
         self.clock.advance(max(0.0, timeout_s))
         self.waits_s.append(timeout_s)
         self.while_waiting()
-        return not any(member.running for loop in self.loops for member in loop.members)
+        return not any(recorder.running for loop in self.loops for recorder in loop.recorders)
 
     def busy(self):
-        return [Busy(member.vu.id, ()) for loop in self.loops for member in loop.members if member.running]
+        return [Busy(recorder.vu.id, ()) for loop in self.loops for recorder in loop.recorders if recorder.running]
 
-    def interrupt(self, members):
-        for member in members:
-            self.interrupted.append((member.vu.id, round((self.clock.now_ns() - self.start_ns) * 1e-9, 6)))
-            member.end()
+    def interrupt(self, recorders):
+        for recorder in recorders:
+            self.interrupted.append((recorder.vu.id, round((self.clock.now_ns() - self.start_ns) * 1e-9, 6)))
+            recorder.end_iteration()
 
     def left_behind(self):
         return []
@@ -404,8 +404,8 @@ class FakeRun:
         self.run = Run({"": load}, Body(int), session_id="r", rules=RULES, on_window=self.timeline.add, clock=clock)
 
     @property
-    def members(self):
-        return [member for loop in self.runtime.loops for member in loop.members]
+    def recorders(self):
+        return [recorder for loop in self.runtime.loops for recorder in loop.recorders]
 
     @property
     def elapsed_s(self):
@@ -435,7 +435,7 @@ def test_limits_that_lie_close_together_are_looked_at_together(monkeypatch):
     fake.execute()
     assert len(fake.runtime.interrupted) == 200
     assert all(
-        at_s - vu_leaves_s <= run_module.CUT_SLICE_S + 1e-6
+        at_s - vu_leaves_s <= run_module.INTERRUPT_SLICE_S + 1e-6
         for at_s, vu_leaves_s in ((at_s, (201 - vu) / 200) for vu, at_s in fake.runtime.interrupted)
     )
     assert len(fake.runtime.waits_s) <= 110
@@ -467,7 +467,7 @@ def test_what_ctrl_c_cuts_short_has_not_failed(monkeypatch):
 
 def test_an_iteration_that_is_cut_while_it_thinks_has_not_failed(monkeypatch):
     def think_on():
-        fake.members[0].vu.is_thinking = True
+        fake.recorders[0].vu.is_thinking = True
 
     fake = FakeRun(monkeypatch, ConstantVUs(duration="1s", graceful_stop="1s"), while_waiting=think_on)
     outcome = fake.execute()
@@ -482,10 +482,10 @@ def test_without_a_graceful_stop_only_what_took_far_longer_than_any_before_has_f
     """An iteration takes 1 s, and the run ends at 4 s. What began at 3 s is healthy, what began at 1 s is not."""
 
     def iterate():
-        (member,) = fake.members
-        if member.under_way_s >= 1 and fake.elapsed_s < iterates_until_s:
-            member.end()
-            member.begin()
+        (recorder,) = fake.recorders
+        if recorder.under_way_s >= 1 and fake.elapsed_s < iterates_until_s:
+            recorder.end_iteration()
+            recorder.start_iteration()
 
     load = ConstantVUs(duration="4s", graceful_stop="0s")
     fake = FakeRun(monkeypatch, load, while_waiting=iterate)

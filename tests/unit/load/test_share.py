@@ -61,10 +61,10 @@ def test_the_vus_of_all_workers_are_those_of_the_plan(load, of):
     for index in range(of):
         loop = loop_of(load, Share(index, of))
         if isinstance(loop, OpenLoop):
-            while loop.grow() is not None:
+            while loop.add_vu() is not None:
                 pass
-            assert loop.grow() is None
-        numbers += [member.vu.id for member in loop.members]
+            assert loop.add_vu() is None
+        numbers += [recorder.vu.id for recorder in loop.recorders]
     assert sorted(numbers) == list(range(load.most_vus))
 
 
@@ -72,7 +72,7 @@ def test_the_vus_of_all_workers_are_those_of_the_plan(load, of):
 @pytest.mark.parametrize("of", [1, 2, 3, 20])
 def test_first_vus_and_starts_of_open_loops_interleave_to_the_plan(load, of):
     loops = [loop_of(load, Share(index, of)) for index in range(of)]
-    assert sorted(m.vu.id for loop in loops for m in loop.first_members()) == list(range(load.first_vus))
+    assert sorted(m.vu.id for loop in loops for m in loop.first_vus()) == list(range(load.first_vus))
     plan = list(loop_of(load, WHOLE).starts)
     parts = [list(loop.starts) for loop in loops]
     with_a_vu = min(of, load.most_vus)
@@ -82,8 +82,8 @@ def test_first_vus_and_starts_of_open_loops_interleave_to_the_plan(load, of):
 
 
 def everybody_there(loop):
-    for member in loop.members:
-        loop.joins(member)
+    for recorder in loop.recorders:
+        loop.vu_joined(recorder)
     return loop
 
 
@@ -99,7 +99,7 @@ def test_the_active_vus_of_a_ramp_add_up_at_any_time(elapsed_s, of):
 def test_no_start_belongs_to_a_worker_without_a_vu():
     load = ConstantArrivalRate(rate=10, duration="1s", vus=2, max_vus=2)
     loop = loop_of(load, Share(2, 3))
-    assert loop.first_members() == []
+    assert loop.first_vus() == []
     assert list(loop.starts) == []
 
 

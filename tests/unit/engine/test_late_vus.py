@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from pytest_cdcperf.engine import run as run_module
-from pytest_cdcperf.engine.latecomers import Latecomers
+from pytest_cdcperf.engine.late_vus import LateVUs
 from pytest_cdcperf.engine.vu import CurrentVU
 from pytest_cdcperf.load.closed import ConstantVUs, RampingVUs
 from tests.unit.engine.test_loops import Subject
@@ -17,9 +17,9 @@ VU = CurrentVU()
 def late(load, *, there, came_s, ended_early=False):
     subject = Subject(load)
     subject.go_to(came_s)
-    for member in subject.loop.members[:there]:
-        subject.loop.joins(member)
-    found = Latecomers()
+    for recorder in subject.loop.recorders[:there]:
+        subject.loop.vu_joined(recorder)
+    found = LateVUs()
     found.take(["hold"], [subject.loop], ended_early=ended_early)
     return found
 
@@ -34,7 +34,7 @@ def test_vus_that_never_came_make_the_run_invalid():
 
 
 def test_nobody_is_missed_in_a_run_that_was_ended():
-    assert late(ConstantVUs(vus=4, duration="2s"), there=3, came_s=0.1, ended_early=True) == Latecomers()
+    assert late(ConstantVUs(vus=4, duration="2s"), there=3, came_s=0.1, ended_early=True) == LateVUs()
 
 
 @pytest.mark.parametrize(("came_s", "weak", "noted"), [(0.9, 0, 0), (1.5, 0, 1), (2.5, 1, 0)])
@@ -47,7 +47,7 @@ def test_late_vus_are_told_and_too_late_ones_spoil_the_figures(came_s, weak, not
 
 def test_vus_that_the_plan_never_wants_are_not_missed():
     ramp = RampingVUs(start_vus=1, stages=[("10s", 2)])
-    assert late(ramp, there=2, came_s=0) == Latecomers()
+    assert late(ramp, there=2, came_s=0) == LateVUs()
 
 
 def test_a_run_is_supervised_while_its_vus_are_started(monkeypatch):

@@ -14,7 +14,7 @@ _ADVICE = "use fewer VUs, an async def body, or more workers"
 
 
 @dataclass
-class Latecomers:
+class LateVUs:
     """What is said of them."""
 
     weaknesses: list[str] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Latecomers:
                 self._take(f"{name}: " if name else "", loop, ended_early=ended_early)
 
     def _take(self, name: str, loop: ClosedLoop, *, ended_early: bool) -> None:
-        there = sum(member.here for member in loop.members)
+        there = sum(recorder.is_there for recorder in loop.recorders)
         late = format_duration(round(loop.late_s, 2))
         if there < loop.planned_vus and not ended_early:
             words = f"only {there} of {loop.planned_vus} VUs were there when the load ended"
