@@ -140,7 +140,7 @@ def bare_cpu_s(client: GrpcClient, spec: MethodSpec, calls: int) -> float:
     """Return the same of the driver alone, on threads, a channel each."""
 
     def user() -> None:
-        with grpc.insecure_channel(client.options.address, client.options.arguments) as channel:
+        with grpc.insecure_channel(client.settings.address, client.settings.channel_arguments) as channel:
             call = channel.unary_unary(spec.path, spec.serialize, spec.deserialize)
             for _ in range(calls // USERS):
                 time.perf_counter_ns()
@@ -207,7 +207,7 @@ def _compare(what: str, client: GrpcClient, directory: Path) -> None:
         "grpc_client.aio, shared": partial(ours_cpu_s, shared, is_async=True),
     }
     if peer.available():
-        sides["k6"] = partial(k6_cpu_s, client.options.address, directory)
+        sides["k6"] = partial(k6_cpu_s, client.settings.address, directory)
     costs = {side: partial(marginal_us, cost, FEW, MANY) for side, cost in sides.items()}
     compare(f"one unary call with a check, {what}", costs, beside="k6", rounds=ROUNDS)
 

@@ -16,7 +16,7 @@ _NAMES = {
     "clients.grpc.client": "AsyncGrpcClient GrpcClient",
     "clients.http.client": "AsyncHttpClient HttpClient",
     "clients.http.requests_session": "PerVUSession",
-    "clients.http.response": "HttpHeaders HttpReply",
+    "clients.http.response": "HttpHeaders HttpResponse",
     "clients.mongo": "AsyncMongo Mongo",
     "clients.postgres.aio": "AsyncPostgres",
     "clients.postgres.client": "Postgres",
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     )
     from pytest_cdcperf.clients.http.client import AsyncHttpClient as AsyncHttpClient, HttpClient as HttpClient
     from pytest_cdcperf.clients.http.requests_session import PerVUSession as PerVUSession
-    from pytest_cdcperf.clients.http.response import HttpHeaders as HttpHeaders, HttpReply as HttpReply
+    from pytest_cdcperf.clients.http.response import HttpHeaders as HttpHeaders, HttpResponse as HttpResponse
     from pytest_cdcperf.clients.mongo import AsyncMongo as AsyncMongo, Mongo as Mongo
     from pytest_cdcperf.clients.postgres.aio import AsyncPostgres as AsyncPostgres
     from pytest_cdcperf.clients.postgres.client import Postgres as Postgres

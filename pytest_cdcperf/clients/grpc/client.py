@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar, Unpack
 from pytest_cdcperf.clients.grpc.driver import grpc
 from pytest_cdcperf.clients.grpc.measuring import Method, MethodSpec
 from pytest_cdcperf.clients.grpc.methods import method_of
-from pytest_cdcperf.clients.grpc.options import GrpcOptions, GrpcSettings
+from pytest_cdcperf.clients.grpc.settings import GrpcOptions, GrpcSettings
 from pytest_cdcperf.engine.resources import Resources
 from pytest_cdcperf.engine.vu import current_vu, refuse_blocking
 from pytest_cdcperf.errors import BlockingCallError, ConfigError, MissingExtraError, UnknownMethodError
@@ -44,29 +44,31 @@ class _Session:
     """What the clients of one session share."""
 
     root: Path
-    clients: dict[GrpcOptions, GrpcClient] = field(default_factory=dict)
+    clients: dict[GrpcSettings, GrpcClient] = field(default_factory=dict)
     services: dict[Hashable, dict[str, MethodSpec]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     _protos: Any = None
 
-    def client(self, options: GrpcOptions) -> GrpcClient:
-        """Return the one client of *options*."""
+    def client(self, settings: GrpcSettings) -> GrpcClient:
+        """Return the one client of *settings*."""
         with self.lock:
-            if options not in self.clients:
-                self.clients[options] = GrpcClient(self.root, options, self)
-            return self.clients[options]
+            if settings not in self.clients:
+                self.clients[settings] = GrpcClient(self.root, settings, self)
+            return self.clients[settings]
 
     def methods(
-        self, options: GrpcOptions, name: str, proto: str | None, path: tuple[str, ...]
+        self, settings: GrpcSettings, name: str, proto: str | None, path: tuple[str, ...]
     ) -> dict[str, MethodSpec]:
         """Return the methods of service *name*, found once."""
-        key = (name, proto, path, None if proto else options)
+        key = (name, proto, path, None if proto else settings)
         known = self.services.get(key)
         if known is None:
-            known = self.services[key] = self._find(options, name, proto, path)
+            known = self.services[key] = self._find(settings, name, proto, path)
         return known
 
-    def _find(self, options: GrpcOptions, name: str, proto: str | None, path: tuple[str, ...]) -> dict[str, MethodSpec]:
+    def _find(
+        self, settings: GrpcSettings, name: str, proto: str | None, path: tuple[str, ...]
+    ) -> dict[str, MethodSpec]:
         try:
             from pytest_cdcperf.clients.grpc import descriptors as grpc_descriptors  # noqa: PLC0415  # needs an extra
         except ImportError:
@@ -81,8 +83,8 @@ class _Session:
                 f"asking the server what {name} is blocks, which would stall every VU of this async test; "
                 f"get the service in a fixture, or give proto="
             )
-        with open_channel(options) as channel:
-            return grpc_descriptors.reflected(channel, name, options.address).methods(name)
+        with open_channel(settings) as channel:
+            return grpc_descriptors.reflected(channel, name, settings.address).methods(name)
 
 
 class _Face:
@@ -90,13 +92,13 @@ class _Face:
 
     is_async = False
 
-    def __init__(self, session: _Session, options: GrpcOptions) -> None:
-        self.options = options
+    def __init__(self, session: _Session, settings: GrpcSettings) -> None:
+        self.settings = settings
         self._session = session
         self._made: dict[Hashable, Any] = {}
 
-    def with_options(self, **settings: Unpack[GrpcSettings]) -> Self:
-        """Return the client with *settings* over its own; the same settings make the same client.
+    def with_options(self, **options: Unpack[GrpcOptions]) -> Self:
+        """Return the client with *options* over its own; the same options make the same client.
 
         *address*, *tls*, *root_certificates*, *certificate_chain*, *private_key* (PEM, or files relative to the
         rootdir), *metadata*, *timeout* (60 s by default), *connections* ("per_vu" by default, or "shared"),
@@ -104,11 +106,11 @@ class _Face:
 
         :raises ConfigError: for a setting that cannot be meant
         """
-        changed = self.options.changed(self._session.root, settings)
-        return self if changed == self.options else self._sibling(changed)
+        changed = self.settings.changed(self._session.root, options)
+        return self if changed == self.settings else self._sibling(changed)
 
     def service(
-        self, name: str, *, proto: str | None = None, proto_path: Sequence[str] = (), **settings: Unpack[GrpcSettings]
+        self, name: str, *, proto: str | None = None, proto_path: Sequence[str] = (), **options: Unpack[GrpcOptions]
     ) -> Service:
         """Return the service *name*, "package.Service": of the file *proto*, or as the server describes it.
 
@@ -117,8 +119,8 @@ class _Face:
         :raises ConfigError: where file or service are not there
         :raises UnreachableError: where the server has to be asked and cannot
         """
-        if settings:
-            return self.with_options(**settings).service(name, proto=proto, proto_path=proto_path)
+        if options:
+            return self.with_options(**options).service(name, proto=proto, proto_path=proto_path)
         try:
             key = (name, proto, (proto_path,) if isinstance(proto_path, str) else tuple(proto_path))
             made: Service | None = self._made.get(key)
@@ -127,17 +129,17 @@ class _Face:
         if made is None:
             if not _can_be_found(name, proto, key[2]):
                 raise _no_service(name, proto, proto_path)
-            self.options.require_address()
-            specs = self._session.methods(self.options, name, proto, key[2])
+            self.settings.require_address()
+            specs = self._session.methods(self.settings, name, proto, key[2])
             made = Service(name, {rpc: method_of(self, spec, is_async=self.is_async) for rpc, spec in specs.items()})
             made = self._made.setdefault(key, made)
         return made
 
-    def stub(self, stub: Callable[[Any], Stub], **settings: Unpack[GrpcSettings]) -> Stub:
+    def stub(self, stub: Callable[[Any], Stub], **options: Unpack[GrpcOptions]) -> Stub:
         """Return the generated class *stub* with every method of it measured."""
-        if settings:
-            return self.with_options(**settings).stub(stub)
-        self.options.require_address()
+        if options:
+            return self.with_options(**options).stub(stub)
+        self.settings.require_address()
         made: Stub | None = self._made.get(stub)
         if made is None:
             if not callable(stub):
@@ -151,7 +153,7 @@ class _Face:
         """Return the driver's callable for *method*, on the channel of whoever asks."""
         raise NotImplementedError
 
-    def _sibling(self, options: GrpcOptions) -> Self:
+    def _sibling(self, settings: GrpcSettings) -> Self:
         raise NotImplementedError
 
 
@@ -161,11 +163,11 @@ class GrpcClient(_Face):
     Each VU has a channel of its own, so that what one is blocked in can be cut short.
     """
 
-    def __init__(self, root: Path, options: GrpcOptions | None = None, session: _Session | None = None) -> None:
-        super().__init__(session or _Session(root), options or GrpcOptions())
-        self.aio = AsyncGrpcClient(self._session, self.options)
+    def __init__(self, root: Path, settings: GrpcSettings | None = None, session: _Session | None = None) -> None:
+        super().__init__(session or _Session(root), settings or GrpcSettings())
+        self.aio = AsyncGrpcClient(self._session, self.settings)
         self._home = Resources()
-        self._session.clients.setdefault(self.options, self)
+        self._session.clients.setdefault(self.settings, self)
 
     def callable_of(self, method: Method) -> Any:
         """Return the driver's callable for *method*, on the channel of whoever asks."""
@@ -187,12 +189,12 @@ class GrpcClient(_Face):
         with self._session.lock:
             channel = kept.get(self)
             if channel is None:
-                channel = open_channel(self.options)
+                channel = open_channel(self.settings)
                 kept.keep(self, channel, close=_close, cancel=_close)  # which ends the calls as well
             return _kept_call(method, kept, channel)
 
-    def _sibling(self, options: GrpcOptions) -> GrpcClient:
-        return self._session.client(options)
+    def _sibling(self, settings: GrpcSettings) -> GrpcClient:
+        return self._session.client(settings)
 
 
 class AsyncGrpcClient(_Face):
@@ -211,19 +213,19 @@ class AsyncGrpcClient(_Face):
         if call is None:
             channel = vu.own.get(self)
             if channel is None:
-                options = self.options
-                address, credentials = options.require_address(), options.credentials
+                settings = self.settings
+                address, credentials = settings.require_address(), settings.credentials
                 channel = (
-                    grpc.aio.insecure_channel(address, options=options.arguments)
+                    grpc.aio.insecure_channel(address, options=settings.channel_arguments)
                     if credentials is None
-                    else grpc.aio.secure_channel(address, credentials, options=options.arguments)
+                    else grpc.aio.secure_channel(address, credentials, options=settings.channel_arguments)
                 )
                 vu.own.keep(self, channel, close=_close)
             call = _kept_call(method, vu.own, channel)
         return call
 
-    def _sibling(self, options: GrpcOptions) -> AsyncGrpcClient:
-        return self._session.client(options).aio
+    def _sibling(self, settings: GrpcSettings) -> AsyncGrpcClient:
+        return self._session.client(settings).aio
 
 
 class _StubChannel:
@@ -279,12 +281,12 @@ def _no_service(name: object, proto: object, proto_path: object) -> ConfigError:
     )
 
 
-def open_channel(options: GrpcOptions) -> grpc.Channel:
+def open_channel(settings: GrpcSettings) -> grpc.Channel:
     """Open a blocking channel; it connects at its first call."""
-    address, credentials = options.require_address(), options.credentials
+    address, credentials = settings.require_address(), settings.credentials
     if credentials is None:
-        return grpc.insecure_channel(address, options=options.arguments)
-    return grpc.secure_channel(address, credentials, options=options.arguments)
+        return grpc.insecure_channel(address, options=settings.channel_arguments)
+    return grpc.secure_channel(address, credentials, options=settings.channel_arguments)
 
 
 def _close(channel: Any) -> object:

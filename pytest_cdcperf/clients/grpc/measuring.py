@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pytest_cdcperf.clients.grpc.driver import grpc
 from pytest_cdcperf.clients.grpc.errors import error_of, status_of
-from pytest_cdcperf.clients.grpc.options import GrpcOptions, MetadataLike, Timeout, metadata_pairs, timeout_s
+from pytest_cdcperf.clients.grpc.settings import GrpcSettings, MetadataLike, Timeout, metadata_pairs, timeout_s
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import ConfigError, GrpcError
 from pytest_cdcperf.metrics.calls import FAILED, SUCCESSFUL, TIMED_OUT
@@ -48,7 +48,7 @@ class MethodSpec:
 class Face(Protocol):
     """What a method asks of the client it belongs to."""
 
-    options: GrpcOptions
+    settings: GrpcSettings
 
     def callable_of(self, method: Method) -> Any:
         """Return the driver's callable for *method*, on the channel of whoever asks."""
@@ -61,8 +61,8 @@ class Method:
         self._face = face
         self._spec = spec
         self.path = spec.path
-        self._timeout = face.options.timeout
-        self._metadata = face.options.metadata
+        self._timeout = face.settings.timeout
+        self._metadata = face.settings.metadata
         service, _, method = spec.path.lstrip("/").rpartition("/")
         self.tags: Tags = (("method", method), ("service", service))
         self._with_status = {code.name: (*self.tags, ("status", code.name)) for code in grpc.StatusCode}

@@ -18,7 +18,7 @@ from pytest_cdcperf.clients.grpc.measuring import (
     Requests,
     Stream,
 )
-from pytest_cdcperf.clients.grpc.options import MetadataLike, Timeout
+from pytest_cdcperf.clients.grpc.settings import MetadataLike, Timeout
 from pytest_cdcperf.clients.grpc.unary import DirectCall
 from pytest_cdcperf.clock import real_time as time
 

@@ -48,7 +48,7 @@ class CallOptions(TypedDict, total=False):
     discard_body: bool
 
 
-class SettingChanges(TypedDict, total=False):
+class HttpOptions(TypedDict, total=False):
     """What ``with_options`` takes."""
 
     base_url: str
@@ -126,12 +126,12 @@ class HttpSettings:
         if faults:
             raise ConfigError(*faults)
 
-    def changed(self, changes: SettingChanges) -> HttpSettings:
-        """Return these settings with *changes* over them; headers are added to those there are.
+    def changed(self, options: HttpOptions) -> HttpSettings:
+        """Return these settings with *options* over them; headers are added to those there are.
 
         :raises ConfigError: naming each setting that cannot be meant
         """
-        given: dict[str, Any] = dict(changes)
+        given: dict[str, Any] = dict(options)
         hide_named(given.get("headers"))
         allowed = [field.name for field in fields(self)]
         if unknown := [name for name in given if name not in allowed]:

@@ -15,9 +15,9 @@ from pyreqwest.cookie import CookieStore
 from pyreqwest.exceptions import PyreqwestError
 from pyreqwest.request import RequestBuilder, SyncRequestBuilder
 
-from pytest_cdcperf.clients.http.call import CallOptions, HttpSettings, SettingChanges
-from pytest_cdcperf.clients.http.engine import Own, build_async, build_sync
-from pytest_cdcperf.clients.http.response import HttpReply
+from pytest_cdcperf.clients.http.call import CallOptions, HttpOptions, HttpSettings
+from pytest_cdcperf.clients.http.engine import HttpSession, build_async, build_sync
+from pytest_cdcperf.clients.http.response import HttpResponse
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
 from pytest_cdcperf.errors import BlockingCallError
@@ -70,17 +70,17 @@ class _Face(Generic[Answer]):
         raise NotImplementedError
 
 
-class HttpClient(_Face[HttpReply]):
+class HttpClient(_Face[HttpResponse]):
     """The blocking face. One object serves all VUs; who asks is told by context."""
 
     def __init__(self, settings: HttpSettings | None = None) -> None:
         self.settings = settings or HttpSettings()
         self.aio = AsyncHttpClient(self.settings)
         self._lock = threading.Lock()
-        self._home: Own[SyncRequestBuilder] | None = None
+        self._home: HttpSession[SyncRequestBuilder] | None = None
         self._faces: dict[HttpSettings, HttpClient] = {}
 
-    def with_options(self, **changes: Unpack[SettingChanges]) -> HttpClient:
+    def with_options(self, **options: Unpack[HttpOptions]) -> HttpClient:
         """Return a face with these settings over those of this one; the same settings give the same face.
 
         Its VUs have connections and cookies of their own. *verify* may be the path of a PEM file that is
@@ -88,7 +88,7 @@ class HttpClient(_Face[HttpReply]):
 
         :raises ConfigError: naming each setting that cannot be meant
         """
-        settings = self.settings.changed(changes)
+        settings = self.settings.changed(options)
         with self._lock:
             return self._faces.setdefault(settings, HttpClient(settings))
 
@@ -97,10 +97,10 @@ class HttpClient(_Face[HttpReply]):
         """The cookies of whoever asks: a VU keeps them from one iteration to the next, until ``cookies.clear()``."""
         return self._own().cookies
 
-    def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> HttpReply:  # noqa: D102  # inherited
+    def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> HttpResponse:  # noqa: D102  # inherited
         __tracebackhide__ = True
         exchange = self._own().exchange(method, url, options)
-        history: tuple[HttpReply, ...] = ()
+        history: tuple[HttpResponse, ...] = ()
         while True:
             builder = exchange.builder()
             begin_ns = time.perf_counter_ns()
@@ -115,8 +115,8 @@ class HttpClient(_Face[HttpReply]):
                         body = response.bytes()
             except PyreqwestError as error:
                 raise exchange.failed(error, begin_ns) from None
-            reply = exchange.answered(response, body, begin_ns, headers_ns, history)
-            following = exchange.after(reply)
+            reply = exchange.completed(response, body, begin_ns, headers_ns, history)
+            following = exchange.next_redirect(reply)
             if following is None:
                 return reply
             exchange, history = following, (*history, reply)
@@ -132,25 +132,25 @@ class HttpClient(_Face[HttpReply]):
         for face in faces:
             face.close()
 
-    def _own(self) -> Own[SyncRequestBuilder]:
+    def _own(self) -> HttpSession[SyncRequestBuilder]:
         vu = current_vu()
-        own: Own[SyncRequestBuilder] | None = None if vu is None else vu.own.get(self)
+        own: HttpSession[SyncRequestBuilder] | None = None if vu is None else vu.own.get(self)
         return self._first_own(vu) if own is None else own
 
-    def _first_own(self, vu: VU | None) -> Own[SyncRequestBuilder]:
+    def _first_own(self, vu: VU | None) -> HttpSession[SyncRequestBuilder]:
         if vu is None:
             with self._lock:
                 if self._home is None:
-                    self._home = Own(build_sync, self.settings)
+                    self._home = HttpSession(build_sync, self.settings)
                 return self._home
         if vu.is_async:
             refuse_blocking("http_client", "http_client.aio.get(...) and the like")
-        own = Own(build_sync, self.settings)
-        vu.own.keep(self, own, close=_close, cancel=Own.close)
+        own = HttpSession(build_sync, self.settings)
+        vu.own.keep(self, own, close=_close, cancel=HttpSession.close)
         return own
 
 
-class AsyncHttpClient(_Face[Awaitable[HttpReply]]):
+class AsyncHttpClient(_Face[Awaitable[HttpResponse]]):
     """The awaited face. Its connections live as long as the VU's task."""
 
     def __init__(self, settings: HttpSettings) -> None:
@@ -161,10 +161,10 @@ class AsyncHttpClient(_Face[Awaitable[HttpReply]]):
         """The cookies of the VU that asks."""
         return self._own().cookies
 
-    async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> HttpReply:  # noqa: D102
+    async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> HttpResponse:  # noqa: D102
         __tracebackhide__ = True
         exchange = self._own().exchange(method, url, options)
-        history: tuple[HttpReply, ...] = ()
+        history: tuple[HttpResponse, ...] = ()
         while True:
             builder = exchange.builder()
             begin_ns = time.perf_counter_ns()
@@ -179,31 +179,31 @@ class AsyncHttpClient(_Face[Awaitable[HttpReply]]):
                         body = await response.bytes()
             except PyreqwestError as error:
                 raise exchange.failed(error, begin_ns) from None
-            reply = exchange.answered(response, body, begin_ns, headers_ns, history)
-            following = exchange.after(reply)
+            reply = exchange.completed(response, body, begin_ns, headers_ns, history)
+            following = exchange.next_redirect(reply)
             if following is None:
                 return reply
             exchange, history = following, (*history, reply)
 
-    def _own(self) -> Own[RequestBuilder]:
+    def _own(self) -> HttpSession[RequestBuilder]:
         vu = current_vu()
         if vu is None or not vu.is_async:
             raise BlockingCallError(
                 "http_client.aio works in the body of an async perf test only; elsewhere http_client"
             )
-        own: Own[RequestBuilder] | None = vu.own.get(self)
+        own: HttpSession[RequestBuilder] | None = vu.own.get(self)
         if own is None:
-            own = Own(build_async, self._settings)
+            own = HttpSession(build_async, self._settings)
             vu.own.keep(self, own, close=_close_async)
         return own
 
 
-def _close(own: Own[SyncRequestBuilder]) -> None:
+def _close(own: HttpSession[SyncRequestBuilder]) -> None:
     own.close()
     own.forget()
 
 
-async def _close_async(own: Own[RequestBuilder]) -> None:
+async def _close_async(own: HttpSession[RequestBuilder]) -> None:
     for closing in own.close():
         await closing
     own.forget()

@@ -38,7 +38,7 @@ from pyreqwest.response import BaseResponse
 from pytest_cdcperf import errors
 from pytest_cdcperf.clients.http.call import REDIRECTS, Call, CallOptions, HttpSettings, prepare, shown
 from pytest_cdcperf.clients.http.metrics import NO_RESPONSE, HttpRecording, HttpSeries, as_tags
-from pytest_cdcperf.clients.http.response import HttpReply
+from pytest_cdcperf.clients.http.response import HttpResponse
 from pytest_cdcperf.clients.proxies import Proxies
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.metrics.metric import Tags
@@ -77,7 +77,7 @@ class EngineClient(Protocol[AnyBuilder_co]):
 Build = Callable[[HttpSettings, CookieStore, str | None], EngineClient[AnyBuilder]]
 
 
-class Own(Generic[AnyBuilder]):
+class HttpSession(Generic[AnyBuilder]):
     """What one VU has of its own: connections, cookies, and where its samples go."""
 
     def __init__(self, build: Build[AnyBuilder], settings: HttpSettings) -> None:
@@ -87,9 +87,9 @@ class Own(Generic[AnyBuilder]):
         self._settings = settings
         self._proxies = Proxies()
         self._clients: dict[tuple[bool, str | None], EngineClient[AnyBuilder]] = {}
-        self._known: dict[tuple[str, str], Exchange[AnyBuilder]] = {}
+        self._known: dict[tuple[str, str], PreparedRequest[AnyBuilder]] = {}
 
-    def exchange(self, method: str, url: str, options: CallOptions) -> Exchange[AnyBuilder]:
+    def exchange(self, method: str, url: str, options: CallOptions) -> PreparedRequest[AnyBuilder]:
         """Return what the user asks for, ready to be sent.
 
         :raises ConfigError: for what cannot be sent
@@ -98,7 +98,7 @@ class Own(Generic[AnyBuilder]):
         known = None if options else self._known.get((method, url))
         if known is not None:
             return known
-        exchange = Exchange(self, prepare(self._settings, method, url, options), self._manners(options))
+        exchange = PreparedRequest(self, prepare(self._settings, method, url, options), self._policy(options))
         if not options and len(self._known) < _MOST_KNOWN:
             self._known[method, url] = exchange
         return exchange
@@ -135,9 +135,9 @@ class Own(Generic[AnyBuilder]):
         self._known.clear()  # which holds this very object
         self._clients.clear()
 
-    def _manners(self, options: CallOptions) -> Manners:
+    def _policy(self, options: CallOptions) -> CallPolicy:
         settings = self._settings
-        return Manners(
+        return CallPolicy(
             follows=options.get("allow_redirects", settings.follow_redirects),
             discards=options.get("discard_body", settings.discard_bodies),
             timeout=timedelta(seconds=options["timeout"]) if "timeout" in options else None,
@@ -196,7 +196,7 @@ def _built(
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class CallPolicy:
     """How a call is made, with the redirects that it follows; *timeout* is None where the client's holds."""
 
     follows: bool
@@ -205,21 +205,21 @@ class Manners:
     tags: Tags
 
 
-class Exchange(Generic[AnyBuilder]):
+class PreparedRequest(Generic[AnyBuilder]):
     """One request as a VU sends it, any number of times: how it is built and recorded, and what follows it.
 
     The face does the waiting and reads the clock, in nanoseconds.
     """
 
-    __slots__ = ("_call", "_manners", "_own", "_request", "_series", "_url", "discards")
+    __slots__ = ("_call", "_own", "_policy", "_request", "_series", "_url", "discards")
 
-    def __init__(self, own: Own[AnyBuilder], call: Call, manners: Manners) -> None:
-        self._own: Own[AnyBuilder] = own
+    def __init__(self, own: HttpSession[AnyBuilder], call: Call, policy: CallPolicy) -> None:
+        self._own: HttpSession[AnyBuilder] = own
         self._call = call
-        self._manners = manners
+        self._policy = policy
         self._request = own.client(call).request
-        self._series = own.series(call, manners.tags)
-        self.discards = manners.discards
+        self._series = own.series(call, policy.tags)
+        self.discards = policy.discards
         try:
             self._url = _parsed(call.url)
         except ValueError as error:
@@ -230,7 +230,7 @@ class Exchange(Generic[AnyBuilder]):
 
         :raises ConfigError: for a method or a header that cannot be sent
         """
-        call, timeout = self._call, self._manners.timeout
+        call, timeout = self._call, self._policy.timeout
         try:
             builder = self._request(call.method, self._url)
             if call.headers:
@@ -243,34 +243,34 @@ class Exchange(Generic[AnyBuilder]):
             raise errors.ConfigError(f"{call.describe()}: {error}") from None
         return builder
 
-    def answered(
+    def completed(
         self,
         response: BaseResponse,
         body: Bytes | None,
         begin_ns: int,
         headers_ns: int,
-        history: tuple[HttpReply, ...],
-    ) -> HttpReply:
+        history: tuple[HttpResponse, ...],
+    ) -> HttpResponse:
         """Record that the whole response came, and return it; *body* is None where it was discarded."""
         end_ns = time.perf_counter_ns()
         waiting_ms, duration_ms = (headers_ns - begin_ns) * 1e-6, (end_ns - begin_ns) * 1e-6
         status = response.status
         self._series.add(status, "", duration_ms, waiting_ms, duration_ms - waiting_ms)
-        return HttpReply(self._call, status, response, body or b"", waiting_ms, duration_ms, history)
+        return HttpResponse(self._call, status, response, body or b"", waiting_ms, duration_ms, history)
 
-    def after(self, reply: HttpReply) -> Exchange[AnyBuilder] | None:
+    def next_redirect(self, reply: HttpResponse) -> PreparedRequest[AnyBuilder] | None:
         """Return what *reply* redirects to, None where that is all.
 
         :raises HttpProtocolError: when it is one redirect too many, or leads out of HTTP
         :raises HttpHeaderError: when the engine does not hand out where it leads
         """
-        if reply.status_code not in REDIRECTS or not self._manners.follows:
+        if reply.status_code not in REDIRECTS or not self._policy.follows:
             return None
         location = reply.headers.get("location")
         if not location:
             return None
         try:
-            return Exchange(self._own, self._call.redirected(reply.status_code, location), self._manners)
+            return PreparedRequest(self._own, self._call.redirected(reply.status_code, location), self._policy)
         except (ValueError, errors.ConfigError) as error:
             raise errors.HttpProtocolError(f"{reply.describe()}, its Location is not a URL: {error}") from None
 

@@ -28,7 +28,7 @@ class HttpHeaders(Mapping[str, str]):
 
     __slots__ = ("_headers", "_reply")
 
-    def __init__(self, headers: Mapping[str, str], reply: HttpReply) -> None:
+    def __init__(self, headers: Mapping[str, str], reply: HttpResponse) -> None:
         self._headers = headers
         self._reply = reply
 
@@ -73,7 +73,7 @@ class HttpHeaders(Mapping[str, str]):
         )
 
 
-class HttpReply:
+class HttpResponse:
     """A whole response.
 
     *content* is its body, empty where bodies are discarded. *duration_ms* runs from the request to the last
@@ -90,7 +90,7 @@ class HttpReply:
         body: Any,
         waiting_ms: float,
         duration_ms: float,
-        history: tuple[HttpReply, ...] = (),
+        history: tuple[HttpResponse, ...] = (),
     ) -> None:
         self._call = call
         self.status_code = status_code
@@ -101,7 +101,7 @@ class HttpReply:
         self.history = history
 
     def __repr__(self) -> str:
-        return f"<HttpReply {self.status_code} of {self.method} {self.url}>"
+        return f"<HttpResponse {self.status_code} of {self.method} {self.url}>"
 
     def describe(self) -> str:
         """Return method, URL and status for a message, without a password."""

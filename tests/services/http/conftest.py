@@ -13,7 +13,7 @@ import trustme
 from pytest_cdcperf import errors
 from pytest_cdcperf.clients.http.client import HttpClient
 from pytest_cdcperf.clients.http.requests_session import PerVUSession
-from pytest_cdcperf.clients.http.response import HttpReply
+from pytest_cdcperf.clients.http.response import HttpResponse
 from tests.services.harness import User
 from tests.services.http_server import HttpServer, http_server
 
@@ -57,15 +57,15 @@ def session() -> Iterator[PerVUSession]:
         yield made
 
 
-Get = Callable[..., HttpReply]
+Get = Callable[..., HttpResponse]
 
 
 @pytest.fixture
 def get(user: User, client: HttpClient, server: HttpServer) -> Get:
     """GET a path of the server through either face."""
 
-    def get(where: str = "/echo", **options: Any) -> HttpReply:
-        reply: HttpReply = user.call(client, "get", server.url + where, **options)
+    def get(where: str = "/echo", **options: Any) -> HttpResponse:
+        reply: HttpResponse = user.call(client, "get", server.url + where, **options)
         return reply
 
     return get

@@ -12,7 +12,7 @@ import pytest
 from pytest_cdcperf import errors
 from pytest_cdcperf.clients.http.client import HttpClient
 from pytest_cdcperf.clients.http.requests_session import PerVUSession
-from pytest_cdcperf.clients.http.response import HttpReply
+from pytest_cdcperf.clients.http.response import HttpResponse
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
 from tests.services.harness import FACES, User, refused_port, run_body, until
 from tests.services.http.conftest import fault
@@ -175,7 +175,7 @@ class TestUnderLoad:
         urls = [refusing, f"{server.url}/reset", "http://no-such-host.invalid/", "htp://h/", f"{server.url}/text"]
         urls += [f"{server.url}/status/500", f"{server.url}/echo"]
 
-        def read(reply: HttpReply) -> None:
+        def read(reply: HttpResponse) -> None:
             reply.raise_for_status()
             reply.json()
 

@@ -56,7 +56,7 @@ def spec(tmp_path_factory):
 
 @pytest.fixture
 def method(spec):
-    return Method(SimpleNamespace(options=SimpleNamespace(timeout=60, metadata=())), spec)
+    return Method(SimpleNamespace(settings=SimpleNamespace(timeout=60, metadata=())), spec)
 
 
 @pytest.mark.parametrize(

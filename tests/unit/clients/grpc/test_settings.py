@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from pytest_cdcperf.clients.grpc.client import GrpcClient
-from pytest_cdcperf.clients.grpc.options import GrpcOptions
+from pytest_cdcperf.clients.grpc.settings import GrpcSettings
 from pytest_cdcperf.errors import ConfigError
 
 
@@ -20,24 +20,24 @@ def test_a_client_of_the_same_options_is_the_same_client(tmp_path):
 
 
 def test_options_are_kept_but_for_those_that_change(tmp_path):
-    changed = GrpcOptions(address="a:1", timeout=3.0).changed(tmp_path, {"metadata": {"K": "v"}})
-    assert changed == GrpcOptions(address="a:1", timeout=3.0, metadata=(("k", "v"),))
-    assert GrpcOptions().timeout == 60
+    changed = GrpcSettings(address="a:1", timeout=3.0).changed(tmp_path, {"metadata": {"K": "v"}})
+    assert changed == GrpcSettings(address="a:1", timeout=3.0, metadata=(("k", "v"),))
+    assert GrpcSettings().timeout == 60
 
 
 def test_options_of_the_user_s_own_win_and_bring_back_the_whole_stack(tmp_path):
-    assert dict(GrpcOptions().arguments)["grpc.minimal_stack"] == 1
-    changed = GrpcOptions().changed(tmp_path, {"channel_options": {"grpc.enable_retries": 1}})
-    arguments = dict(changed.arguments)
+    assert dict(GrpcSettings().channel_arguments)["grpc.minimal_stack"] == 1
+    changed = GrpcSettings().changed(tmp_path, {"channel_options": {"grpc.enable_retries": 1}})
+    arguments = dict(changed.channel_arguments)
     assert (arguments["grpc.minimal_stack"], arguments["grpc.enable_retries"]) == (0, 1)
-    assert len(arguments) == len(changed.arguments)
+    assert len(arguments) == len(changed.channel_arguments)
 
 
 def test_certificates_are_read_below_the_root_and_mean_tls(tmp_path):
     (tmp_path / "ca.pem").write_bytes(b"PEM")
-    changed = GrpcOptions().changed(tmp_path, {"root_certificates": "ca.pem"})
+    changed = GrpcSettings().changed(tmp_path, {"root_certificates": "ca.pem"})
     assert (changed.tls, changed.root_certificates) == (True, b"PEM")
-    assert GrpcOptions().credentials is None
+    assert GrpcSettings().credentials is None
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_certificates_are_read_below_the_root_and_mean_tls(tmp_path):
 )
 def test_what_cannot_be_meant_is_one_line(tmp_path, settings, words):
     with pytest.raises(ConfigError, match=words) as caught:
-        GrpcOptions().changed(tmp_path, settings)
+        GrpcSettings().changed(tmp_path, settings)
     assert "\n" not in str(caught.value)
 
 

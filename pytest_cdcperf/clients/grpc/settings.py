@@ -1,4 +1,4 @@
-"""How a gRPC server is reached: frozen, so that clients of one set of options are one."""
+"""How a gRPC server is reached: GrpcOptions as users write them, GrpcSettings as the client uses them."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _MEASURING = (
 )
 
 
-class GrpcSettings(TypedDict, total=False):
-    """The options as users write them: see :meth:`GrpcOptions.changed`."""
+class GrpcOptions(TypedDict, total=False):
+    """What ``with_options``, ``service`` and ``stub`` take."""
 
     address: str
     tls: bool
@@ -54,8 +54,11 @@ class GrpcSettings(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class GrpcOptions:
-    """The options as the client uses them: files are read, durations are seconds."""
+class GrpcSettings:
+    """What holds for all calls of a client: files are read, *timeout* is in seconds.
+
+    Frozen, so that the same settings give the same client.
+    """
 
     address: str = ""
     tls: bool = False
@@ -67,16 +70,16 @@ class GrpcOptions:
     connections: str = "per_vu"
     channel_options: tuple[tuple[str, str | int], ...] = ()
 
-    def changed(self, root: Path, settings: Mapping[str, Any]) -> GrpcOptions:
-        """Return these options with *settings* over them; certificates are PEM, or files below *root*.
+    def changed(self, root: Path, options: Mapping[str, Any]) -> GrpcSettings:
+        """Return these settings with *options* over them; certificates are PEM, or files below *root*.
 
         :raises ConfigError: for a name or a value that cannot be meant
         """
-        hide_named(settings.get("metadata"))
+        hide_named(options.get("metadata"))
         allowed = [one.name for one in fields(self)]
-        if unknown := sorted(set(settings) - set(allowed)):
+        if unknown := sorted(set(options) - set(allowed)):
             raise ConfigError(f"grpc_client has no option {', '.join(unknown)}; allowed: {', '.join(allowed)}")
-        values: dict[str, Any] = dict(settings)
+        values: dict[str, Any] = dict(options)
         for name in ("root_certificates", "certificate_chain", "private_key"):
             if name in values:
                 values[name] = _pem(root, name, values[name])
@@ -106,7 +109,7 @@ class GrpcOptions:
         return grpc.ssl_channel_credentials(self.root_certificates, self.private_key, self.certificate_chain)
 
     @property
-    def arguments(self) -> list[tuple[str, str | int]]:
+    def channel_arguments(self) -> list[tuple[str, str | int]]:
         """The options of a channel, as gRPC spells them."""
         # Each VU has a channel in any case, for its calls to be cut short with it: of one pool they share a connection.
         own = 1 if self.connections == "per_vu" else 0
