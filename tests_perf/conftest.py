@@ -1,4 +1,4 @@
-"""What the scenarios share."""
+"""The fixtures of the scenarios."""
 
 from __future__ import annotations
 
@@ -10,23 +10,15 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from pytest_cdcperf import CdcperfError, ConfigError
-from pytest_cdcperf.clients.mongo import Mongo
-from pytest_cdcperf.clients.postgres import Postgres
-from pytest_cdcperf.plugin import session_key
+from pytest_cdcperf import CdcperfError, ConfigError, GrpcClient, HttpClient, Mongo, Postgres, Shared
 from tests_perf.services.launcher import Launched
 from tests_perf.services.sums import remove_sums
 from tests_perf.services.targets import targets_of, variable_of
 from tests_perf.shop.writes import Shop, remove_run
-
-if TYPE_CHECKING:
-    from pytest_cdcperf.clients.grpc.client import GrpcClient
-    from pytest_cdcperf.clients.http.client import HttpClient
-    from pytest_cdcperf.cluster.shared_state import Shared
 
 
 @pytest.fixture
@@ -69,13 +61,15 @@ def launch(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def adder_address(request: pytest.FixtureRequest, launch: Callable[..., str], perf_session_id: str) -> Iterator[str]:
+def adder_address(
+    request: pytest.FixtureRequest, launch: Callable[..., str], perf_session_id: str, perf_stack: str
+) -> Iterator[str]:
     """Where the Adder is: ADDER_ADDR, or one of our own. The sums of this run are gone in the end.
 
     Only an Adder elsewhere beside the embedded stack keeps them: its source is not known here.
     """
-    elsewhere = _elsewhere(request.config, "ADDER_ADDR")
-    if elsewhere and not _external(request.config):
+    elsewhere = _elsewhere(perf_stack, "ADDER_ADDR")
+    if elsewhere and perf_stack == "embedded":
         yield elsewhere
         return
     pg: Postgres = request.getfixturevalue("pg")
@@ -84,9 +78,9 @@ def adder_address(request: pytest.FixtureRequest, launch: Callable[..., str], pe
 
 
 @pytest.fixture(scope="session")
-def totalizer_url(request: pytest.FixtureRequest, launch: Callable[..., str]) -> str:
+def totalizer_url(request: pytest.FixtureRequest, launch: Callable[..., str], perf_stack: str) -> str:
     """Where the Totalizer is: TOTALIZER_URL, or one of our own."""
-    if elsewhere := _elsewhere(request.config, "TOTALIZER_URL"):
+    if elsewhere := _elsewhere(perf_stack, "TOTALIZER_URL"):
         return elsewhere
     sink: Mongo = request.getfixturevalue("mongo")
     return launch("totalizer", uri=sink.address.uri, database=sink.address.database)
@@ -116,22 +110,18 @@ def one_flow() -> None:
 
 
 @pytest.fixture(scope="session")
-def services(pytestconfig: pytest.Config, launch: Callable[..., str]) -> Mapping[str, str]:
+def services(launch: Callable[..., str], perf_stack: str) -> Mapping[str, str]:
     """The services that TARGET_SERVICE names and their base URLs: from variables, or of our own."""
     targets = targets_of(os.environ)
     if targets.faults:
         pytest.fail("\n".join(targets.faults), pytrace=False)
-    elsewhere = {name: _elsewhere(pytestconfig, variable_of(name)) for name in targets.services}
+    elsewhere = {name: _elsewhere(perf_stack, variable_of(name)) for name in targets.services}
     return {name: url or launch("health", name=name) for name, url in elsewhere.items()}
 
 
-def _external(config: pytest.Config) -> bool:
-    return config.stash[session_key].settings.external
-
-
-def _elsewhere(config: pytest.Config, variable: str) -> str:
+def _elsewhere(stack: str, variable: str) -> str:
     where = os.environ.get(variable, "")
-    if not where and _external(config):
+    if not where and stack == "external":
         pytest.fail(f"--perf-stack=external: {variable} is not set; set it to where the service is", pytrace=False)
     return where.rstrip("/")
 

@@ -4,8 +4,7 @@ import time
 
 import pytest
 
-from pytest_cdcperf import ConstantArrivalRate, Rate, Trend, perf, think
-from pytest_cdcperf.clients.http.client import HttpClient
+from pytest_cdcperf import ConstantArrivalRate, HttpClient, Rate, Trend, perf, think
 from tests_perf.timing import timed
 
 # at least the 5 s of patience where the sum did not come

@@ -196,3 +196,9 @@ def shared(_cdcperf_session: PerfSession) -> Shared:
 def perf_session_id(_cdcperf_session: PerfSession) -> str:
     """The id of this session: in every result, and to be in every row that a scenario writes."""
     return _cdcperf_session.session_id
+
+
+@pytest.fixture(scope="session")
+def perf_stack(_cdcperf_session: PerfSession) -> str:
+    """Which servers the session uses: "embedded", or "external" with ``--perf-stack=external``."""
+    return "external" if _cdcperf_session.settings.external else "embedded"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pytest_cdcperf
+import tests_perf
 from pytest_cdcperf.plugin import fixtures
 
 GOOD = """
@@ -58,6 +59,27 @@ def test_a_public_name_is_imported_from_the_module_that_defines_it(name):
 def test_a_name_that_is_not_public_is_refused():
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = pytest_cdcperf.nothing
+
+
+def imported(module):
+    """Return what *module* imports from the package, as (module, name)."""
+    for part in ast.walk(ast.parse(module.read_text())):
+        if isinstance(part, ast.ImportFrom):
+            yield from ((part.module, alias.name) for alias in part.names)
+        elif isinstance(part, ast.Import):
+            yield from ((alias.name, "") for alias in part.names)
+
+
+def test_scenarios_and_their_services_need_public_names_only():
+    scenarios = Path(tests_perf.__file__).parent
+    inside = {
+        f"{path.relative_to(scenarios)}: {module} {name}"
+        for path in scenarios.rglob("*.py")
+        for module, name in imported(path)
+        if (module or "").split(".")[0] == "pytest_cdcperf"
+        and not (module == "pytest_cdcperf" and name in ("", *pytest_cdcperf.__all__))
+    }
+    assert inside == set()
 
 
 def test_every_type_that_a_fixture_returns_is_public():

@@ -15,10 +15,9 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 from psycopg_pool import ConnectionPool
 
-from pytest_cdcperf.embedded.lifeline import when_input_ends
-from pytest_cdcperf.servers import PostgresAddress
+from pytest_cdcperf import PostgresAddress
 from tests_perf.services.grpc_metrics import ServerMetrics
-from tests_perf.services.serving import LOOPBACK, announce, instructions
+from tests_perf.services.serving import LOOPBACK, announce, instructions, when_input_ends
 
 _messages: Any
 _services: Any

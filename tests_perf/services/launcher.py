@@ -1,4 +1,4 @@
-"""Starts services, each a process of its own that ends with this one, in whatever way this one ends."""
+"""Starts services as processes that end with this one, in whatever way this one ends."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, cast
 
-from pytest_cdcperf.embedded.exit_reason import log_reason
-from pytest_cdcperf.errors import StackError
-from pytest_cdcperf.interpreter import environment, python_command
+from pytest_cdcperf import StackError
 
 _ROOT = Path(__file__).parents[2]
 _START_TIMEOUT_S = 30.0
-_STOP_PATIENCE_S = 5.0
+_KEPT = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
+_STOP_TIMEOUT_S = 5.0
 
 
 class Launched:
     """A service that was started: where it is, as soon as it serves, and its end.
 
-    *module* of this package is told *wanted*, and nothing of the session's environment. Its words go to *log*.
+    *module* of this package reads *wanted*, and nothing of the session's environment. What it logs goes to *log*.
     """
 
     def __init__(self, module: str, log: Path, **wanted: Any) -> None:
@@ -32,9 +32,9 @@ class Launched:
         self._log = log
         with log.open("ab") as words:
             self._process = subprocess.Popen(  # noqa: S603  # our own command
-                python_command(f"tests_perf.services.{module}"),
+                [sys.executable, "-m", f"tests_perf.services.{module}"],
                 cwd=_ROOT,
-                env=environment(os.environ, _ROOT),
+                env=_environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=words,
@@ -68,18 +68,27 @@ class Launched:
         hung.cancel()
         if not line:
             raise StackError(
-                f"the service {self._module} did not start: {log_reason(self._log)} (log: {self._log}); "
+                f"the service {self._module} did not start: {self._last_line()} (log: {self._log}); "
                 "it may want: pip install '.[embedded,grpc]' aiohttp"
             )
         where: dict[str, str] = json.loads(line)
         return where
 
+    def _last_line(self) -> str:
+        lines = self._log.read_text(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
+
     def close(self) -> None:
         """End it and wait until it is gone."""
         self._lifeline.close()
         try:
-            self._process.wait(_STOP_PATIENCE_S)
+            self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         cast("IO[bytes]", self._process.stdout).close()
+
+
+def _environment() -> dict[str, str]:
+    """Return what a program needs to run, without the secrets that CI keeps in the environment."""
+    return {name: os.environ[name] for name in _KEPT if name in os.environ}

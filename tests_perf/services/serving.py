@@ -1,25 +1,26 @@
-"""What the services share: how they are told what to do, say where they are, and end."""
+"""Shared by the services: reading instructions, announcing the address, serving HTTP, and ending."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from pytest_cdcperf.embedded.lifeline import read_line, when_input_ends
-from pytest_cdcperf.engine.tasks import new_event_loop
-
 LOOPBACK = "127.0.0.1"
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _BACKLOG = 1024
+_STDIN = 0
 _END_PATIENCE_S = 1.0
 
 
@@ -27,8 +28,20 @@ def instructions() -> dict[str, Any]:
     """Return what the launcher wants: one line of JSON on standard input, whose end is then that of the service."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    wanted: dict[str, Any] = json.loads(read_line() or b"{}")
+    with open(_STDIN, "rb", buffering=0, closefd=False) as stdin:  # nothing of what follows is read
+        wanted: dict[str, Any] = json.loads(stdin.readline() or b"{}")
     return wanted
+
+
+def when_input_ends(call: Callable[[], None]) -> None:
+    """Run *call* in a thread once standard input ends, which is when the launcher is gone or done."""
+
+    def watch() -> None:
+        while os.read(_STDIN, 4096):
+            pass
+        call()
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
 
 
 def announce(**where: str) -> None:
@@ -72,8 +85,17 @@ def http_app() -> web.Application:
 
 def serve(app: web.Application) -> None:
     """Serve *app* on a free port until the launcher is gone or done."""
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=_event_loop()) as runner:
         runner.run(_serve(app))
+
+
+def _event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop  # noqa: PLC0415  # an extra
+    except ImportError:
+        return asyncio.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 async def _serve(app: web.Application) -> None:

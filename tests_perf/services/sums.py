@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_cdcperf.clients.postgres import Postgres
+from pytest_cdcperf import Postgres
 
 
 def remove_sums(pg: Postgres, session_id: str) -> int:

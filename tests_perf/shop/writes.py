@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from pytest_cdcperf.clients.postgres import Postgres
+from pytest_cdcperf import Postgres
 from tests_perf.shop.entities import (
     CUSTOMER_STATES,
     DOMAIN,
