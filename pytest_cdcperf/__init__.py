@@ -43,9 +43,10 @@ _NAMES = {
     "judging.rules.recovery": "Recovery",
     "judging.threshold": "Limit Outcome Threshold ThresholdResult",
     "judging.verdict": "Verdict",
-    "load.base": "Load Stage",
+    "load.base": "Load",
     "load.closed": "ConstantVUs PerVUIterations RampingVUs SharedIterations",
     "load.open": "ConstantArrivalRate RampingArrivalRate",
+    "load.stages": "Stage",
     "metrics.failure": "FailureKind",
     "metrics.metric": "Counter Gauge GaugeMerge Metric Rate Trend",
     "metrics.timeline": "Window",
@@ -149,7 +150,7 @@ if TYPE_CHECKING:
         ThresholdResult as ThresholdResult,
     )
     from pytest_cdcperf.judging.verdict import Verdict as Verdict
-    from pytest_cdcperf.load.base import Load as Load, Stage as Stage
+    from pytest_cdcperf.load.base import Load as Load
     from pytest_cdcperf.load.closed import (
         ConstantVUs as ConstantVUs,
         PerVUIterations as PerVUIterations,
@@ -160,6 +161,7 @@ if TYPE_CHECKING:
         ConstantArrivalRate as ConstantArrivalRate,
         RampingArrivalRate as RampingArrivalRate,
     )
+    from pytest_cdcperf.load.stages import Stage as Stage
     from pytest_cdcperf.metrics.failure import FailureKind as FailureKind
     from pytest_cdcperf.metrics.metric import (
         Counter as Counter,

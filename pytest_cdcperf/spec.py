@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pytest_cdcperf.checks import duration_fault, share_fault, switch_fault, text_mapping_fault
 from pytest_cdcperf.errors import ConfigError, UnitError, shown
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
@@ -14,7 +15,7 @@ from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
 from pytest_cdcperf.load.executors import load_from_keys
 from pytest_cdcperf.metrics.builtin import RESPONSE_TIME
-from pytest_cdcperf.units import DURATION_FORM, duration_s, limit_ms
+from pytest_cdcperf.units import duration_s, limit_ms
 
 _PERCENTILE_KEY = re.compile(r"p(\d{1,2}|100)(?:_(\d+))?")
 _PLAIN_KEYS = ("avg", "med", "max")
@@ -106,7 +107,7 @@ def parse_marker(keys: Mapping[str, object]) -> MarkerSpec:
             elif key not in _LOAD_KEYS and key not in _OTHER_KEYS:
                 faults.append(f"unknown key {key}={shown(value)}; allowed: {', '.join(MARKER_KEYS)}")
             elif fault := _value_fault(key, value):
-                faults.append(f"{key}={shown(value)}; allowed: {fault}")
+                faults.append(f"{key}={fault}")
             elif key in _RULES:
                 faults += [f"{key}: {fault}" for rule in _rules(value, _RULES[key]) if (fault := rule.fault)]
         except ConfigError as error:
@@ -194,39 +195,30 @@ def _value_fault(key: str, value: object) -> str:
     match key:
         case "load":
             return _load_fault(value)
-        case "recovery" if not _is_rule(value, Recovery):
-            return "True, or Recovery(metric, ...), or a list of them"
-        case "drift" if not _is_rule(value, Drift):
-            return "True, or Drift(metric, ...), or a list of them"
-        case "error_rate" if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
-            return "the tolerated share of failed iterations, 0 to 1"
-        case "drain" if fault := _duration_fault(value):
-            return fault
-        case "tags" if not isinstance(value, Mapping) or not all(
-            isinstance(part, str) for pair in value.items() for part in pair
-        ):
-            return "a mapping of text to text"
-        case "gate" if not isinstance(value, bool):
-            return "True or False"
+        case "recovery" | "drift":
+            kind = _RULES[key]
+            allowed = f"True, or {kind.__name__}(metric, ...), or a list of them"
+            return "" if _is_rule(value, kind) else f"{shown(value)}; allowed: {allowed}"
+        case "error_rate":
+            return share_fault(value, "the tolerated share of failed iterations, 0 to 1")
+        case "drain":
+            return duration_fault(value)
+        case "tags":
+            return text_mapping_fault(value)
+        case "gate":
+            return switch_fault(value)
         case _:
             return ""
-
-
-def _duration_fault(value: object) -> str:
-    try:
-        duration_s(value)
-    except UnitError:
-        return f"{DURATION_FORM}: how long after the load late arrivals are looked for"
-    return ""
 
 
 def _load_fault(value: object) -> str:
     if value is None or isinstance(value, Load):
         return ""
     if not isinstance(value, Mapping) or not value:
-        return "an executor, such as ConstantVUs(vus=10, duration='5m'), or a mapping of scenario names to executors"
+        single = "an executor, such as ConstantVUs(vus=10, duration='5m')"
+        return f"{shown(value)}; allowed: {single}, or a mapping of scenario names to executors"
     if not all(isinstance(name, str) and name and isinstance(load, Load) for name, load in value.items()):
-        return "a mapping of scenario names to executors"
+        return f"{shown(value)}; allowed: a mapping of scenario names to executors"
     return ""
 
 

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_cdcperf.checks import is_number
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.threshold import Threshold, parse_threshold
 from pytest_cdcperf.load.profiles import canonical
@@ -74,7 +75,7 @@ def _bounds(profile: str, metric: str, bounds: object, faults: list[str]) -> Map
 
 def _threshold(profile: str, metric: str, key: str, value: object, faults: list[str]) -> Threshold | None:
     where = f"{profile}.{metric}.{key}={shown(value)}"
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not is_number(value):
         faults.append(f"{where}; allowed: a number")
         return None
     match = _PERCENTILE.fullmatch(key)

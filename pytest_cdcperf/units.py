@@ -16,22 +16,38 @@ _PERCENTILE = re.compile(r"p\((\d+(?:\.\d+)?)\)")
 _SMALLEST_SIZE, _LARGEST_SIZE = -4, 14  # powers of ten that are written without an exponent
 
 LONGEST_S = 30 * 86400.0
-DURATION_FORM = "a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
+_DURATION_TEXT = "a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
+
+Duration = float | str  # as users write it: a number of seconds, or text with a unit
 
 
-def duration_s(text: object) -> float:
-    """Return the seconds that *text* ("500ms", "30s", "1h30m") names.
+def duration_s(value: object, *, above_zero: bool = False) -> float:
+    """Return the seconds of a duration as users write it: a number of seconds, or text with a unit.
 
-    A bare number is refused: ``30`` would be seconds to one reader and milliseconds to another.
+    Text needs its unit: "30" would be seconds to one reader and milliseconds to another.
 
-    :raises UnitError: when *text* is no duration, or one of more than 30 days
+    >>> duration_s("1h30m"), duration_s("250ms"), duration_s(30)
+    (5400.0, 0.25, 30.0)
+
+    :param above_zero: refuse a duration of 0
+    :raises UnitError: when *value* is not a duration, or one of more than 30 days
     """
-    if isinstance(text, str) and _DURATION.fullmatch(text.strip()):
-        seconds = math.fsum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
-        if seconds <= LONGEST_S:
-            return seconds
-        raise UnitError(f"{shown(text)} is too long; allowed: at most 30d")
-    raise UnitError(f"{shown(text)} is no duration; allowed: {DURATION_FORM}")
+    seconds = _seconds(value)
+    if seconds > LONGEST_S:
+        raise UnitError(f"{shown(value)} is too long; allowed: at most 30d")
+    if seconds == 0 and above_zero:
+        raise UnitError(f"{shown(value)}; allowed: a duration above zero")
+    return float(seconds)
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, str):
+        if _DURATION.fullmatch(value.strip()):
+            return math.fsum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(value))
+        raise UnitError(f"{shown(value)} is not a valid duration; allowed: {_DURATION_TEXT}")
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise UnitError(f"{shown(value)} is not a valid duration; allowed: seconds of at least 0, or {_DURATION_TEXT}")
 
 
 def limit_ms(value: object) -> float:
@@ -47,18 +63,18 @@ def limit_ms(value: object) -> float:
             return duration_s(value) * 1000.0
         except UnitError:
             pass
-    raise UnitError(f"{shown(value)} is no limit; allowed: milliseconds of at least 0, or {DURATION_FORM}")
+    raise UnitError(f"{shown(value)} is not a valid limit; allowed: milliseconds of at least 0, or {_DURATION_TEXT}")
 
 
 def percentile(text: str) -> float:
     """Return the quantile (0 to 1) that an aggregate such as "p(95)" or "p(99.9)" names.
 
-    :raises UnitError: when *text* is no percentile above 0 and up to 100
+    :raises UnitError: when *text* is not a percentile above 0 and up to 100
     """
     match = _PERCENTILE.fullmatch(text)
     if match is not None and 0 < float(match[1]) <= 100:
         return float(match[1]) / 100.0
-    raise UnitError(f"{shown(text)} is no percentile; allowed: p(N) with N above 0 and at most 100")
+    raise UnitError(f"{shown(text)} is not a valid percentile; allowed: p(N) with N above 0 and at most 100")
 
 
 def figure(value: float, unit: str = "", digits: int = 4) -> str:

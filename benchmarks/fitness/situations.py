@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from benchmarks.fitness import beside, bodies
-from pytest_cdcperf.load.base import Load, Stage
+from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.closed import ConstantVUs, RampingVUs
 from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
+from pytest_cdcperf.load.stages import Stage
 
 SECONDS = 4
 CPUS = os.cpu_count() or 1

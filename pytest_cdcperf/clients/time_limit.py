@@ -11,15 +11,14 @@ from typing import Protocol
 
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.thread_start import start_thread
-from pytest_cdcperf.errors import ConfigError, ThreadLimitError, UnitError
-from pytest_cdcperf.units import duration_s
+from pytest_cdcperf.errors import ThreadLimitError, UnitError
+from pytest_cdcperf.units import Duration, duration_s
 
-Timeout = str | float
+Timeout = Duration
 
 DEFAULT_TIMEOUT_S = 60.0  # of a call: k6's, as for HTTP and gRPC
 POOL_TIMEOUT_S = 30.0  # to wait for a connection of a pool
 CONNECT_TIMEOUT_S = 4  # less than what a run waits at its end: connecting cannot be cut short
-_LONGEST_S = 1e9
 _EVERY_S = 0.2
 
 
@@ -77,18 +76,14 @@ class Watchdog:
 def seconds_of(call: str, timeout: Timeout | None) -> float:
     """Return the seconds that *timeout* of *call* means: a number is seconds, None the default.
 
-    :raises ConfigError: for what is no duration
+    :raises UnitError: for what is not a duration above zero
     """
     if timeout is None:
         return DEFAULT_TIMEOUT_S
     try:
-        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-        seconds = float(timeout) if is_number else duration_s(timeout)
+        return duration_s(timeout, above_zero=True)
     except UnitError as error:
         raise UnitError(f"{call}: timeout={error}") from None
-    if not 0 < seconds < _LONGEST_S:
-        raise ConfigError(f"{call}: timeout={timeout!r}; allowed: seconds above 0, or a duration such as '5m'")
-    return seconds
 
 
 def shut_down(fileno: int) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any, Generic, NoReturn, TypeVar
 
+from pytest_cdcperf.checks import is_number
 from pytest_cdcperf.engine.body import group
 from pytest_cdcperf.engine.vu import CurrentVU
 from pytest_cdcperf.errors import ConfigError, shown
@@ -28,13 +29,13 @@ class Mix(Generic[Operation]):
 
     The result's notes show the realised shares beside the planned.
 
-    :raises ConfigError: when a weight is no number above 0
+    :raises ConfigError: when a weight is not a number above 0
     """
 
     def __init__(self, weights: Mapping[Operation, float]) -> None:
         if not isinstance(weights, Mapping):
             raise ConfigError(
-                f"Mix: {shown(weights)} is no mapping; {_ALLOWED}, such as Mix({{create: 70, delete: 30}})"
+                f"Mix: {shown(weights)} is not a mapping; {_ALLOWED}, such as Mix({{create: 70, delete: 30}})"
             )
         wrong = [f"{_name(op)}: {shown(weight)}" for op, weight in weights.items() if not _is_weight(weight)]
         if wrong or not weights:
@@ -94,4 +95,4 @@ def _name(operation: Callable[..., Any]) -> str:
 
 
 def _is_weight(weight: object) -> bool:
-    return isinstance(weight, int | float) and not isinstance(weight, bool) and 0 < weight <= _MOST_WEIGHT
+    return is_number(weight) and 0 < weight <= _MOST_WEIGHT

@@ -13,10 +13,11 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Protocol
 
-from pytest_cdcperf.checked import checked
+from pytest_cdcperf.checks import by_key, checked, choice_fault, duration_fault, switch_fault
 from pytest_cdcperf.errors import ConfigError, UnitError, shown
 from pytest_cdcperf.judging.intervals import Precision
 from pytest_cdcperf.metrics.metric import Kind, Tags, definition
+from pytest_cdcperf.metrics.phases import HOLD, RAMP_DOWN, RAMP_UP
 from pytest_cdcperf.units import duration_s, format_duration, limit_ms, percentile
 
 AGGREGATES: Mapping[Kind, tuple[str, ...]] = {
@@ -145,7 +146,7 @@ class Limit:
     delay: str = "0s"
 
 
-PHASES = ("ramp-up", "hold", "ramp-down")
+PHASES = (RAMP_UP, HOLD, RAMP_DOWN)
 _K6_KEYS = {"threshold": "expression", "abortOnFail": "abort_on_fail", "delayAbortEval": "delay"}
 
 
@@ -170,14 +171,16 @@ def parse_threshold(selector: str, expression: str) -> Threshold:
     match = _SELECTOR.fullmatch(selector)
     if match is None:
         raise ConfigError(
-            f"{shown(selector)} is no metric; allowed: a name such as 'pg_write_duration', or 'name{{tag:value}}'"
+            f"{shown(selector)} is not a valid metric; "
+            "allowed: a name such as 'pg_write_duration', or 'name{tag:value}'"
         )
     name, tag_text = match.groups()
     tags = _parse_tags(selector, tag_text or "")
     parts = _EXPRESSION.fullmatch(expression)
     if parts is None:
         raise ConfigError(
-            f"{shown(expression)} is no threshold; allowed: aggregate, comparison, number, such as 'p(95)<2000'"
+            f"{shown(expression)} is not a valid threshold; "
+            "allowed: aggregate, comparison, number, such as 'p(95)<2000'"
         )
     aggregate, compare, number = parts.groups()
     _check_aggregate(name, aggregate)
@@ -201,12 +204,12 @@ def _check_aggregate(name: str, aggregate: str) -> None:
     if aggregate.startswith("p("):
         percentile(aggregate)
     elif aggregate not in _PLAIN:
-        raise ConfigError(f"{shown(aggregate)} is no aggregate; allowed: p(N), {', '.join(sorted(_PLAIN))}")
+        raise ConfigError(f"{shown(aggregate)} is not a valid aggregate; allowed: p(N), {', '.join(sorted(_PLAIN))}")
     metric = definition(name)
     if metric is not None and metric.kind not in kinds_of(aggregate):
         allowed = ", ".join(AGGREGATES[metric.kind])
         raise ConfigError(
-            f"{shown(aggregate)} is no aggregate of {shown(name)}, which is a {metric.kind}; allowed: {allowed}"
+            f"{shown(aggregate)} is not an aggregate of {shown(name)}, which is a {metric.kind}; allowed: {allowed}"
         )
 
 
@@ -219,7 +222,7 @@ def _parse_number(name: str, aggregate: str, text: str) -> float:
         metric = definition(name)
         if aggregate not in {"count", "rate"} and (metric is None or metric.unit == "ms"):
             return limit_ms(text)
-    raise UnitError(f"{shown(text)} is no limit; allowed: a number, or a duration for a metric of time")
+    raise UnitError(f"{shown(text)} is not a valid limit; allowed: a number, or a duration for a metric of time")
 
 
 Limits = str | Limit | Mapping[str, object]
@@ -248,38 +251,34 @@ def parse_thresholds(spec: Mapping[str, Limits | Iterable[Limits]]) -> tuple[Thr
 
 def _parse_limit(selector: object, limit: object) -> Threshold:
     if not isinstance(selector, str):
-        raise ConfigError(f"{shown(selector)} is no metric; allowed: text")
+        raise ConfigError(f"{shown(selector)} is not a valid metric; allowed: text")
     if isinstance(limit, Mapping):
         limit = _limit_from_keys(selector, limit)
     if isinstance(limit, str):
         return parse_threshold(selector, limit)
     if not isinstance(limit, Limit):
         raise ConfigError(
-            f"{selector}: {shown(limit)} is no threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)"
+            f"{selector}: {shown(limit)} is not a valid threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)"
         )
     if not isinstance(limit.expression, str):
         raise ConfigError(f"{selector}: expression={shown(limit.expression)}; allowed: text such as 'p(95)<2000'")
-    if not isinstance(limit.abort_on_fail, bool):
-        raise ConfigError(f"{selector}: abort_on_fail={shown(limit.abort_on_fail)}; allowed: True or False")
-    phase: object = limit.phase
-    if phase is not None and (not isinstance(phase, str) or phase not in PHASES):
-        raise ConfigError(f"{selector}: phase={shown(limit.phase)}; allowed: {', '.join(PHASES)}")
+    faults = by_key(
+        abort_on_fail=switch_fault(limit.abort_on_fail),
+        phase="" if limit.phase is None else choice_fault(limit.phase, PHASES),
+        over="" if limit.over is None else duration_fault(limit.over),
+        delay=duration_fault(limit.delay),
+    )
+    if faults:
+        raise ConfigError(*(f"{selector}: {fault}" for fault in faults))
     if limit.over is not None and limit.phase is not None:
         raise ConfigError(f"{selector}: over= and phase= do not go together; allowed: one of them")
     return replace(
         parse_threshold(selector, limit.expression),
-        over_s=None if limit.over is None else _seconds(selector, "over", limit.over),
+        over_s=None if limit.over is None else duration_s(limit.over),
         phase=limit.phase,
         abort_on_fail=limit.abort_on_fail,
-        delay_s=_seconds(selector, "delay", limit.delay),
+        delay_s=duration_s(limit.delay),
     )
-
-
-def _seconds(selector: str, name: str, value: object) -> float:
-    try:
-        return duration_s(value)
-    except UnitError as error:
-        raise ConfigError(f"{selector}: {name}={error}") from None
 
 
 def _limit_from_keys(selector: str, keys: Mapping[str, object]) -> Limit:
@@ -288,7 +287,7 @@ def _limit_from_keys(selector: str, keys: Mapping[str, object]) -> Limit:
     unknown = [key for key in known if key not in allowed]
     if unknown or "expression" not in known:
         names = ", ".join([*_K6_KEYS, *allowed])
-        raise ConfigError(f"{selector}: {shown(dict(keys))} is no threshold; allowed keys: {names}")
+        raise ConfigError(f"{selector}: {shown(dict(keys))} is not a valid threshold; allowed keys: {names}")
     return Limit(**known)  # type: ignore[arg-type]  # _parse_limit looks at each
 
 

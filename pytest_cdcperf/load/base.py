@@ -5,26 +5,17 @@ https://grafana.com/docs/k6/latest/using-k6/scenarios/executors/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pytest_cdcperf.checks import by_key, duration_fault, text_mapping_fault, whole_number_fault
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.load.faults import (
-    duration_faults,
-    tag_faults,
-)
-from pytest_cdcperf.load.ramp import Ramp
+from pytest_cdcperf.metrics.phases import HOLD
 from pytest_cdcperf.units import duration_s
 
 GRACEFUL_STOP = "30s"
-
-
-class Stage(NamedTuple):
-    """A piece of a ramp: reach *target* in *duration*. One of "0s" is a step."""
-
-    duration: str
-    target: float
+MOST_VUS = 100_000
 
 
 class Phase(NamedTuple):
@@ -52,7 +43,12 @@ class Load:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        faults = [*duration_faults(self, "start_at", "graceful_stop"), *tag_faults(self.tags), *self._faults()]
+        faults = by_key(
+            start_at=duration_fault(self.start_at),
+            graceful_stop=duration_fault(self.graceful_stop),
+            tags=text_mapping_fault(self.tags),
+        )
+        faults += self._faults()
         if faults:
             raise ConfigError(*(f"{type(self).__name__}: {fault}" for fault in faults))
 
@@ -92,37 +88,18 @@ class Load:
     @property
     def phases(self) -> tuple[Phase, ...]:
         """How the load rises, holds and falls over time."""
-        return (Phase("hold", self.start_s, self.planned_s),)
+        return (Phase(HOLD, self.start_s, self.planned_s),)
 
     def describe(self) -> str:
         """Return the load in a few words, for people."""
         raise NotImplementedError
 
 
-def _named(**faults: str) -> list[str]:
-    return [f"{name}={fault}" for name, fault in faults.items() if fault]
+def vus_fault(value: object, *, at_least: int = 1) -> str:
+    """Say what is wrong with a value that must be a number of VUs."""
+    return whole_number_fault(value, at_least=at_least, at_most=MOST_VUS)
 
 
-def _vus(count: int) -> str:
+def vus_in_words(count: int) -> str:
+    """Return "10 VUs"."""
     return f"{count} VU{'s' * (count != 1)}"
-
-
-def _described(stages: Iterable[tuple[str, float]]) -> str:
-    return ", ".join(f"to {target:g} in {duration}" for duration, target in stages)
-
-
-def _stages(stages: Iterable[tuple[str, float]]) -> tuple[Stage, ...]:
-    return tuple(Stage(duration, target) for duration, target in stages)
-
-
-def _phases(ramp: Ramp, start_s: float) -> tuple[Phase, ...]:
-    phases: list[Phase] = []
-    reached = None
-    for segment in ramp.segments:
-        name = "hold" if segment.slope == 0 else "ramp-up" if segment.slope > 0 else "ramp-down"
-        steady, reached = segment.start_value == reached, segment.end_value
-        if phases and phases[-1].name == name and steady:
-            phases[-1] = phases[-1]._replace(end_s=start_s + segment.end_s)
-        else:
-            phases.append(Phase(name, start_s + segment.start_s, start_s + segment.end_s))
-    return tuple(phases)

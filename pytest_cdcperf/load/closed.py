@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from pytest_cdcperf.checked import checked
-from pytest_cdcperf.load.base import GRACEFUL_STOP, Load, Phase, _described, _named, _phases, _stages, _vus
-from pytest_cdcperf.load.faults import (
-    MOST_ITERATIONS,
-    count_fault,
-    duration_faults,
-    stage_faults,
-)
+from pytest_cdcperf.checks import by_key, checked, duration_fault, whole_number_fault
+from pytest_cdcperf.load.base import GRACEFUL_STOP, Load, Phase, vus_fault, vus_in_words
 from pytest_cdcperf.load.ramp import Ramp
+from pytest_cdcperf.load.stages import as_stages, ramp_phases, stage_faults, stages_in_words
 from pytest_cdcperf.units import duration_s, format_duration
+
+MOST_ITERATIONS = 10**12
 
 
 class ClosedLoad(Load):
@@ -31,7 +28,7 @@ class ConstantVUs(ClosedLoad):
     duration: str
 
     def _faults(self) -> list[str]:
-        return [*_named(vus=count_fault(self.vus)), *duration_faults(self, "duration", above_zero=True)]
+        return by_key(vus=vus_fault(self.vus), duration=duration_fault(self.duration, above_zero=True))
 
     @property
     def active_s(self) -> float:
@@ -45,7 +42,7 @@ class ConstantVUs(ClosedLoad):
 
     def describe(self) -> str:
         """Return "10 VUs for 5m"."""
-        return f"{_vus(self.vus)} for {format_duration(self.active_s)}"
+        return f"{vus_in_words(self.vus)} for {format_duration(self.active_s)}"
 
 
 @checked
@@ -58,11 +55,11 @@ class PerVUIterations(ClosedLoad):
     max_duration: str = "10m"
 
     def _faults(self) -> list[str]:
-        iterations = count_fault(self.iterations, at_most=MOST_ITERATIONS)
-        return [
-            *_named(vus=count_fault(self.vus), iterations=iterations),
-            *duration_faults(self, "max_duration", above_zero=True),
-        ]
+        return by_key(
+            vus=vus_fault(self.vus),
+            iterations=whole_number_fault(self.iterations, at_least=1, at_most=MOST_ITERATIONS),
+            max_duration=duration_fault(self.max_duration, above_zero=True),
+        )
 
     @property
     def active_s(self) -> float:
@@ -76,7 +73,7 @@ class PerVUIterations(ClosedLoad):
 
     def describe(self) -> str:
         """Return "10 VUs, 3 iterations each"."""
-        return f"{_vus(self.vus)}, {self.iterations} iteration{'s' * (self.iterations != 1)} each"
+        return f"{vus_in_words(self.vus)}, {self.iterations} iteration{'s' * (self.iterations != 1)} each"
 
 
 @checked
@@ -86,7 +83,7 @@ class SharedIterations(PerVUIterations):
 
     def describe(self) -> str:
         """Return "10 VUs, 30 iterations between them"."""
-        return f"{_vus(self.vus)}, {self.iterations} iteration{'s' * (self.iterations != 1)} between them"
+        return f"{vus_in_words(self.vus)}, {self.iterations} iteration{'s' * (self.iterations != 1)} between them"
 
 
 @checked
@@ -102,11 +99,11 @@ class RampingVUs(ClosedLoad):
     graceful_ramp_down: str = GRACEFUL_STOP
 
     def _faults(self) -> list[str]:
-        faults = stage_faults(self.stages, partial(count_fault, at_least=0))
-        faults += duration_faults(self, "graceful_ramp_down")
-        faults += _named(start_vus=count_fault(self.start_vus, at_least=0))
+        vus = partial(vus_fault, at_least=0)
+        faults = stage_faults(self.stages, vus)
+        faults += by_key(graceful_ramp_down=duration_fault(self.graceful_ramp_down), start_vus=vus(self.start_vus))
         if not faults:
-            object.__setattr__(self, "stages", _stages(self.stages))
+            object.__setattr__(self, "stages", as_stages(self.stages))
             if not self.most_vus:
                 faults.append("stages never reach a VU; allowed: at least one target, or start_vus, above 0")
         return faults
@@ -129,8 +126,8 @@ class RampingVUs(ClosedLoad):
     @property
     def phases(self) -> tuple[Phase, ...]:
         """A phase a stage, neighbours of one kind joined where there is no step between them."""
-        return _phases(self.ramp, self.start_s)
+        return ramp_phases(self.ramp, self.start_s)
 
     def describe(self) -> str:
         """Return "VUs 0, to 50 in 2m, to 0 in 1m"."""
-        return f"VUs {self.start_vus}, {_described(self.stages)}"
+        return f"VUs {self.start_vus}, {stages_in_words(self.stages)}"

@@ -6,21 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from pytest_cdcperf.checked import checked
+from pytest_cdcperf.checks import by_key, checked, choice_fault, duration_fault, number_fault, whole_number_fault
 from pytest_cdcperf.errors import shown
-from pytest_cdcperf.load.base import Load, Phase, _described, _named, _phases, _stages, _vus
-from pytest_cdcperf.load.faults import (
-    count_fault,
-    duration_fault,
-    duration_faults,
-    rate_fault,
-    stage_faults,
-)
+from pytest_cdcperf.load.base import Load, Phase, vus_fault, vus_in_words
 from pytest_cdcperf.load.ramp import Ramp
+from pytest_cdcperf.load.stages import as_stages, ramp_phases, stage_faults, stages_in_words
 from pytest_cdcperf.units import duration_s, format_duration
 
 UNIFORM, POISSON = "uniform", "poisson"
-
+MOST_RATE = 1_000_000  # starts a second
 
 _DEFAULT_OPEN_VUS, _DEFAULT_OPEN_MAX_VUS = 10, 200
 
@@ -42,15 +36,16 @@ class OpenLoad(Load):
     seed: int = 1
 
     def _faults(self) -> list[str]:
-        faults = duration_faults(self, "per", above_zero=True) + duration_faults(self, "max_lateness")
-        counts = {name: count for name in ("vus", "max_vus") if (count := getattr(self, name)) is not None}
-        faults += _named(**{name: count_fault(count) for name, count in counts.items()})
-        faults += _named(seed="" if _is_whole(self.seed) else f"{shown(self.seed)}; allowed: a whole number")
+        faults = by_key(
+            per=duration_fault(self.per, above_zero=True),
+            max_lateness=duration_fault(self.max_lateness),
+            vus="" if self.vus is None else vus_fault(self.vus),
+            max_vus="" if self.max_vus is None else vus_fault(self.max_vus),
+            seed=whole_number_fault(self.seed),
+            arrivals=choice_fault(self.arrivals, (UNIFORM, POISSON)),
+        )
         if not faults and self.vus is not None and self.max_vus is not None and self.max_vus < self.vus:
             faults.append(f"max_vus={self.max_vus} is below vus={self.vus}; allowed: at least vus")
-        arrivals: object = self.arrivals
-        if not isinstance(arrivals, str) or arrivals not in {UNIFORM, POISSON}:
-            faults.append(f"arrivals={shown(self.arrivals)}; allowed: {UNIFORM}, {POISSON}")
         return faults
 
     @property
@@ -80,7 +75,7 @@ class OpenLoad(Load):
     @property
     def phases(self) -> tuple[Phase, ...]:
         """A phase a stage, neighbours of one kind joined."""
-        return _phases(self.ramp, self.start_s)
+        return ramp_phases(self.ramp, self.start_s)
 
 
 @checked
@@ -92,8 +87,9 @@ class ConstantArrivalRate(OpenLoad):
     duration: str
 
     def _faults(self) -> list[str]:
-        faults = super()._faults() + duration_faults(self, "duration", above_zero=True)
-        return faults + _named(rate=rate_fault(self.rate, per_s=self._per_s))
+        return super()._faults() + by_key(
+            duration=duration_fault(self.duration, above_zero=True), rate=rate_fault(self.rate, per_s=self._per_s)
+        )
 
     @cached_property
     def ramp(self) -> Ramp:
@@ -120,9 +116,9 @@ class RampingArrivalRate(OpenLoad):
 
     def _faults(self) -> list[str]:
         rate = partial(rate_fault, per_s=self._per_s, zero=True)
-        faults = super()._faults() + stage_faults(self.stages, rate) + _named(start_rate=rate(self.start_rate))
+        faults = super()._faults() + stage_faults(self.stages, rate) + by_key(start_rate=rate(self.start_rate))
         if not faults:
-            object.__setattr__(self, "stages", _stages(self.stages))
+            object.__setattr__(self, "stages", as_stages(self.stages))
             if (area := self.ramp.area) < 1 - 1e-9:
                 faults.append(f"stages add up to {area:.2g} starts; allowed: at least 1; raise a target or a duration")
         return faults
@@ -135,13 +131,18 @@ class RampingArrivalRate(OpenLoad):
 
     def describe(self) -> str:
         """Return "starts per 1s: 10, to 500 in 1m; 100 to 200 VUs"."""
-        stages = _described(self.stages)
+        stages = stages_in_words(self.stages)
         return f"starts per {self.per}: {self.start_rate:g}, {stages}; {_range(self)}"
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def rate_fault(value: object, *, per_s: float = 1.0, zero: bool = False) -> str:
+    """Say what is wrong with a value that must be a rate above 0, of starts per *per_s* seconds."""
+    if fault := number_fault(value, at_least=0) if zero else number_fault(value, above=0):
+        return fault
+    return f"{shown(value)}; allowed: at most {MOST_RATE:,} starts a second" if value > MOST_RATE * per_s else ""  # type: ignore[operator]  # a number
 
 
 def _range(load: Load) -> str:
-    return _vus(load.most_vus) if load.first_vus == load.most_vus else f"{load.first_vus} to {load.most_vus} VUs"
+    return (
+        vus_in_words(load.most_vus) if load.first_vus == load.most_vus else f"{load.first_vus} to {load.most_vus} VUs"
+    )

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pytest_cdcperf.checks import duration_fault
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.base import Load, vus_fault
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs
-from pytest_cdcperf.load.faults import count_fault, duration_fault, rate_fault
-from pytest_cdcperf.load.open import ConstantArrivalRate, OpenLoad, RampingArrivalRate
+from pytest_cdcperf.load.open import ConstantArrivalRate, OpenLoad, RampingArrivalRate, rate_fault
 from pytest_cdcperf.units import LONGEST_S, duration_s
 
 Loads = Mapping[str, Load]
@@ -31,7 +31,7 @@ class Overrides:
 
     def __post_init__(self) -> None:
         faults = []
-        if self.vus is not None and (fault := count_fault(self.vus)):
+        if self.vus is not None and (fault := vus_fault(self.vus)):
             faults.append(f"--perf-vus={fault}")
         if self.rate is not None and (fault := rate_fault(self.rate, per_s=LONGEST_S)):  # each load knows its unit
             faults.append(f"--perf-rate={fault}")

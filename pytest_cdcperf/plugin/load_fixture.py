@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from pytest_cdcperf.checks import share_fault
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.overrides import Overrides
@@ -59,8 +60,8 @@ class LoadRunner:
             raise ConfigError("load.run inside a body that runs under load: call it in the test itself")
         if not callable(body):
             raise ConfigError(f"load.run: body={shown(body)}; allowed: a function without arguments")
-        if not _is_share(error_rate):
-            raise ConfigError(f"load.run: error_rate={shown(error_rate)}; allowed: the tolerated share, 0 to 1")
+        if fault := share_fault(error_rate, "the tolerated share of failed iterations, 0 to 1"):
+            raise ConfigError(f"load.run: error_rate={fault}")
         if not self._item.runs_under_load:
             self._run_once(body)
         loads, profile = self._stated(load)
@@ -114,10 +115,6 @@ class LoadRunner:
 
         running.call_once(body, self._item.perf_session.session_id, is_async=_is_async(body))
         pytest.skip("its body ran once; the load needs --perf-run")
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _is_async(body: Callable[[], Any]) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from _pytest.mark.expression import Expression
 
+from pytest_cdcperf.checks import is_whole_number
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.load.base import Load
@@ -198,7 +199,7 @@ def _postgres(table: Mapping[str, Any], faults: list[str]) -> PostgresOptions:
     environment = os.environ.get("CDCPERF_PREPARE_THRESHOLD")
     name = "CDCPERF_PREPARE_THRESHOLD" if environment else f"{where}: prepare_threshold"
     threshold = _number(environment) if environment else table.get("prepare_threshold", AUTO)
-    is_count = isinstance(threshold, int) and not isinstance(threshold, bool) and 0 <= threshold <= _MOST_THRESHOLD
+    is_count = is_whole_number(threshold) and 0 <= threshold <= _MOST_THRESHOLD
     if not (is_count or threshold in (AUTO, NEVER)):
         faults.append(f"{name}={shown(threshold)}; allowed: a number of at least 0, {AUTO!r}, {NEVER!r}")
     mode = _choice(((f"{where} pool_mode", table.get("pool_mode")),), _POOL_MODES, faults)

@@ -177,7 +177,7 @@ class TestUnary:
             ((), {"x": "one"}, r"lab\.Pair: .*; its fields: x, y"),
             (({"z": 1},), {}, r"its fields: x, y"),
             ((7,), {}, r"lab\.Lab/Add> takes a lab\.Pair .*, not 7"),
-            ((), {"timeout": "soon"}, r"'soon' is no duration"),
+            ((), {"timeout": "soon"}, r"'soon' is not a valid duration"),
         ):
             with pytest.raises(ConfigError, match=words):
                 lab.call("Add", *args, **fields)

@@ -89,7 +89,7 @@ def test_a_key_that_the_profiles_executor_lacks_is_refused():
         ({"positional": (1,)}, f"(1,) has no name; allowed: {', '.join(MARKER_KEYS)}"),
         (
             {"p95": -1},
-            "p95=-1 is no limit; allowed: milliseconds of at least 0, or a number with a unit, "
+            "p95=-1 is not a valid limit; allowed: milliseconds of at least 0, or a number with a unit, "
             "such as '500ms', '30s', '5m' or '1h30m'",
         ),
         (
@@ -110,11 +110,11 @@ def test_a_key_that_the_profiles_executor_lacks_is_refused():
         ),
         (
             {"thresholds": {"x": 5}},
-            "thresholds: x: 5 is no threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)",
+            "thresholds: x: 5 is not a valid threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)",
         ),
         (
             {"thresholds": {"x": ["p(95)<1", 5]}},
-            "thresholds: x: 5 is no threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)",
+            "thresholds: x: 5 is not a valid threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)",
         ),
         ({"load": PROFILE, "vus": 3}, "load= and vus both state the load; allowed: one of them"),
     ],
@@ -257,10 +257,13 @@ def test_the_plan_of_all_loads(loads, planned_s, counts):
     assert (spec.planned_s, spec.counts_iterations) == (planned_s, counts)
 
 
-def test_a_drain_is_a_duration():
-    assert parse_marker({"drain": "1m30s"}).drain_s == 90
+@pytest.mark.parametrize(("drain", "seconds"), [("1m30s", 90), (90, 90), (0, 0)])
+def test_a_drain_is_a_duration(drain, seconds):
+    assert parse_marker({"drain": drain}).drain_s == seconds
+
+
+def test_a_drain_that_is_not_a_duration_is_refused():
     assert parse_marker({}).drain_s == 0
-    assert refused(drain=30) == [
-        "drain=30; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m': "
-        "how long after the load late arrivals are looked for"
+    assert refused(drain="30") == [
+        "drain='30' is not a valid duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
     ]

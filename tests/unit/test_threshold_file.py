@@ -121,9 +121,10 @@ def test_all_faults_are_said_at_once(faults_of):
         "spike.z.p99=True; allowed: a number",
         f"spike.z.mean=4; allowed keys: {ALLOWED}",
         f"spike.z.p101=1; allowed keys: {ALLOWED}",
-        "spike.z.p0=2: 'p(0)' is no percentile; allowed: p(N) with N above 0 and at most 100",
-        "stress.1x.p95=1: '1x' is no metric; allowed: a name such as 'pg_write_duration', or 'name{tag:value}'",
-        "stress.response_time.rate=1: 'rate' is no aggregate of 'response_time', which is a trend; "
+        "spike.z.p0=2: 'p(0)' is not a valid percentile; allowed: p(N) with N above 0 and at most 100",
+        "stress.1x.p95=1: '1x' is not a valid metric; "
+        "allowed: a name such as 'pg_write_duration', or 'name{tag:value}'",
+        "stress.response_time.rate=1: 'rate' is not an aggregate of 'response_time', which is a trend; "
         "allowed: p(N), med, avg, min, max, count",
     ]
 

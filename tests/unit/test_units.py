@@ -24,21 +24,44 @@ from pytest_cdcperf.units import duration_s, figure, figures_apart, format_durat
         ("1.5m", 90),
         ("0s", 0),
         (" 2s ", 2),
+        (30, 30),
+        (0, 0),
+        (1.5, 1.5),
     ],
 )
 def test_a_duration_is_read(text, seconds):
     assert duration_s(text) == pytest.approx(seconds)
+    assert type(duration_s(text)) is float
 
 
-@pytest.mark.parametrize(
-    "text", ["", "30", "s", "5x", "-5s", "1h 30m", "5.s", "1e3s", "5S", 30, 1.5, None, True, b"5s"]
-)
-def test_what_is_no_duration_is_refused_by_name(text):
+@pytest.mark.parametrize("text", ["", "30", "s", "5x", "-5s", "1h 30m", "5.s", "1e3s", "5S"])
+def test_text_that_is_not_a_duration_is_refused_by_name(text):
     with pytest.raises(UnitError) as refused:
         duration_s(text)
     assert str(refused.value) == (
-        f"{text!r} is no duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
+        f"{text!r} is not a valid duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
     )
+
+
+@pytest.mark.parametrize("value", [-1, -0.5, float("nan"), None, True, b"5s", [1]])
+def test_a_value_that_is_not_a_duration_is_refused_by_name(value):
+    with pytest.raises(UnitError) as refused:
+        duration_s(value)
+    assert str(refused.value).startswith(
+        f"{value!r} is not a valid duration; allowed: seconds of at least 0, or a number with a unit, such as"
+    )
+
+
+@pytest.mark.parametrize("value", ["31d", 30 * 86400 + 1, float("inf"), 10**400])
+def test_a_duration_has_a_longest(value):
+    with pytest.raises(UnitError, match="is too long; allowed: at most 30d"):
+        duration_s(value)
+
+
+@pytest.mark.parametrize("value", ["0s", 0, 0.0])
+def test_a_duration_of_nothing_is_refused_where_it_must_be_above_zero(value):
+    with pytest.raises(UnitError, match="; allowed: a duration above zero"):
+        duration_s(value, above_zero=True)
 
 
 @pytest.mark.parametrize(("value", "ms"), [(100, 100), (0, 0), (1.5, 1.5), ("2s", 2000), ("0s", 0), ("1m", 60000)])
@@ -50,7 +73,7 @@ def test_a_limit_is_milliseconds_where_no_unit_stands(value, ms):
 
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), True, None, "100", "fast", [1]])
 def test_what_is_no_limit_is_refused(value):
-    with pytest.raises(UnitError, match="is no limit; allowed: milliseconds of at least 0, or a number with a unit"):
+    with pytest.raises(UnitError, match="is not a valid limit; allowed: milliseconds of at least 0, or a number"):
         limit_ms(value)
 
 
@@ -63,7 +86,7 @@ def test_a_percentile_is_read(text, q):
     "text", ["p(0)", "p(101)", "p(100.1)", "p95", "p()", "p(-1)", "p(95", "med", " p(95)", "p(.5)"]
 )
 def test_what_is_no_percentile_is_refused(text):
-    with pytest.raises(UnitError, match=r"is no percentile; allowed: p\(N\) with N above 0 and at most 100"):
+    with pytest.raises(UnitError, match=r"is not a valid percentile; allowed: p\(N\) with N above 0 and at most 100"):
         percentile(text)
 
 

@@ -13,13 +13,12 @@ from pytest_cdcperf.clients.grpc.driver import grpc
 from pytest_cdcperf.clients.proxies import is_exempt
 from pytest_cdcperf.errors import ConfigError, UnitError
 from pytest_cdcperf.redaction import hide_named
-from pytest_cdcperf.units import duration_s
+from pytest_cdcperf.units import Duration, duration_s
 
-Timeout = str | float
+Timeout = Duration
 MetadataLike = Mapping[str, str | bytes] | Sequence[tuple[str, str | bytes]]
 
 DEFAULT_TIMEOUT_S = 60.0  # k6's
-_LONGEST_S = 1e9  # beyond, the driver takes a deadline for one that is over
 _CHANNEL_OPTIONS = "allowed: gRPC's names, such as 'grpc.keepalive_time_ms', with text or whole numbers"
 _METADATA_NAME = re.compile(r"[0-9a-z_.-]+")  # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 _METADATA_TEXT = re.compile(r"[ -~]*")
@@ -143,16 +142,12 @@ def _authority(address: str) -> str:
 def timeout_s(timeout: Timeout) -> float:
     """Return the seconds of a deadline: a number is seconds, as everywhere in gRPC.
 
-    :raises ConfigError: for what is no duration
+    :raises UnitError: for what is not a duration above zero
     """
     try:
-        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-        seconds = float(timeout) if is_number else duration_s(timeout)
+        return duration_s(timeout, above_zero=True)
     except UnitError as error:
         raise UnitError(f"timeout={error}") from None
-    if not 0 < seconds < _LONGEST_S:
-        raise ConfigError(f"timeout={timeout!r} is no deadline; allowed: seconds above 0, or a duration as '500ms'")
-    return seconds
 
 
 def metadata_pairs(metadata: MetadataLike) -> tuple[tuple[str, str | bytes], ...]:

@@ -157,7 +157,7 @@ def watched_in(windows: Sequence[Window], thresholds: Sequence[Threshold], error
         Watched(limit_in_words(limit), 1.0 - limit.quantile, [_above(window, limit) for window in windows])
         for limit in thresholds
         if limit.quantile is not None and limit.quantile < 1 and limit.operator in _UPPER
-        if limit.phase in {None, "ramp-up"}
+        if limit.phase in {None, RAMP_UP}
     ]
     allowed = max(error_rate, _LEAST_FAILED)
     failed = Watched(

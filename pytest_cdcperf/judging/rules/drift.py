@@ -9,20 +9,19 @@ from itertools import pairwise
 from statistics import fmean
 from typing import NamedTuple, TypeVar
 
-from pytest_cdcperf.checked import checked
-from pytest_cdcperf.errors import ConfigError, shown
+from pytest_cdcperf.checks import by_key, checked, duration_fault
 from pytest_cdcperf.judging.intervals import FEWEST_CLUSTERS
 from pytest_cdcperf.judging.rules.readings import (
     P95,
     TrendWindow,
     Undisturbed,
     absence,
-    check_duration,
-    check_metric,
-    check_share,
     exp,
     kind_fault,
     merged,
+    metric_fault,
+    refuse,
+    tolerance_fault,
     trend_windows,
 )
 from pytest_cdcperf.judging.student import t_quantile
@@ -63,11 +62,12 @@ class Drift:
     every: str = "5m"
 
     def __post_init__(self) -> None:
-        check_metric(self, self.metric)
-        check_share(self, "per_hour", self.per_hour)
-        check_duration(self, "every", self.every)
-        if duration_s(self.every) <= 0:
-            raise ConfigError(f"Drift: every={shown(self.every)}; allowed: a duration above zero")
+        faults = by_key(
+            metric=metric_fault(self.metric),
+            per_hour=tolerance_fault(self.per_hour),
+            every=duration_fault(self.every, above_zero=True),
+        )
+        refuse(self, faults)
 
     @property
     def selector(self) -> str:

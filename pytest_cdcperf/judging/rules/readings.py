@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pytest_cdcperf.errors import ConfigError, UnitError, shown
+from pytest_cdcperf.checks import share_fault
+from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.names import names_for
 from pytest_cdcperf.judging.own_delay import distorts
 from pytest_cdcperf.metrics.histogram import Histogram
@@ -14,7 +15,6 @@ from pytest_cdcperf.metrics.metric import Kind, definition
 from pytest_cdcperf.metrics.phases import Span, middle_s
 from pytest_cdcperf.metrics.snapshot import BY_TIME, SeriesKey
 from pytest_cdcperf.metrics.timeline import Window
-from pytest_cdcperf.units import duration_s
 
 P95 = 0.95
 _MOST_LOGARITHM = 709.0
@@ -117,24 +117,21 @@ def absence(windows: Sequence[Window], metric: str, allowed: Sequence[Kind]) -> 
     return f"{reason}; the {' and '.join(f'{kind}s' for kind in allowed)} of the run: {names}"
 
 
-def check_metric(rule: object, value: object) -> None:
-    """Refuse what is not the name of a metric."""
-    if not isinstance(value, str) or not value:
-        allowed = "the name of a metric, such as 'response_time'"
-        raise ConfigError(f"{type(rule).__name__}: metric={shown(value)}; allowed: {allowed}")
+def metric_fault(value: object) -> str:
+    """Say what is wrong with a value that must be the name of a metric."""
+    allowed = "the name of a metric, such as 'response_time'"
+    return "" if isinstance(value, str) and value else f"{shown(value)}; allowed: {allowed}"
 
 
-def check_share(rule: object, name: str, value: object) -> None:
-    """Refuse what is not a share, of 0 to 1000."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _MOST_SHARE:
-        raise ConfigError(
-            f"{type(rule).__name__}: {name}={shown(value)}; allowed: a share of 0 to {_MOST_SHARE}, such as 0.5"
-        )
+def tolerance_fault(value: object) -> str:
+    """Say what is wrong with a value that must be a share, which may be above 1."""
+    return share_fault(value, f"a share of 0 to {_MOST_SHARE}, such as 0.5", at_most=_MOST_SHARE)
 
 
-def check_duration(rule: object, name: str, value: str) -> None:
-    """Refuse what is not a duration."""
-    try:
-        duration_s(value)
-    except UnitError as error:
-        raise ConfigError(f"{type(rule).__name__}: {name}={error}") from None
+def refuse(rule: object, faults: Sequence[str]) -> None:
+    """Raise where there are *faults* in the fields of *rule*.
+
+    :raises ConfigError: with all of them
+    """
+    if faults:
+        raise ConfigError(*(f"{type(rule).__name__}: {fault}" for fault in faults))

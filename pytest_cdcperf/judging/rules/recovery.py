@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from pytest_cdcperf.checked import checked
+from pytest_cdcperf.checks import by_key, checked, duration_fault
 from pytest_cdcperf.judging.intervals import Cluster, Precision, Stratum, interval_ranks, precision
 from pytest_cdcperf.judging.rules.readings import (
     P95,
     TrendWindow,
     Undisturbed,
     absence,
-    check_duration,
-    check_metric,
-    check_share,
     exp,
     kind_fault,
     merged,
+    metric_fault,
+    refuse,
+    tolerance_fault,
     trend_windows_of,
 )
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
@@ -61,9 +61,12 @@ class Recovery:
     within: str = "60s"
 
     def __post_init__(self) -> None:
-        check_metric(self, self.metric)
-        check_share(self, "tolerance", self.tolerance)
-        check_duration(self, "within", self.within)
+        faults = by_key(
+            metric=metric_fault(self.metric),
+            tolerance=tolerance_fault(self.tolerance),
+            within=duration_fault(self.within),
+        )
+        refuse(self, faults)
 
     @property
     def selector(self) -> str:

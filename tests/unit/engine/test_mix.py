@@ -89,7 +89,8 @@ def test_weights_that_cannot_be_meant_are_refused(weights, fault):
 @pytest.mark.parametrize("weights", [[create], create, None])
 def test_what_is_no_mapping_is_refused(weights):
     with pytest.raises(
-        ConfigError, match=r"Mix: .* is no mapping; allowed: functions with weights above 0, at most 1e9, such as Mix"
+        ConfigError,
+        match=r"Mix: .* is not a mapping; allowed: functions with weights above 0, at most 1e9, such",
     ):
         Mix(weights)
 

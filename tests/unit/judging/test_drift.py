@@ -232,7 +232,7 @@ def test_the_rule_is_written_in_words():
     ("keys", "fault"),
     [
         ({"per_hour": True}, "Drift: per_hour=True; allowed: a share of 0 to 1000, such as 0.5"),
-        ({"every": "often"}, "Drift: every='often' is no duration; "),
+        ({"every": "often"}, "Drift: every='often' is not a valid duration; "),
         ({"every": "0s"}, "Drift: every='0s'; allowed: a duration above zero"),
     ],
 )

@@ -8,7 +8,8 @@ from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.judging.threshold import Limit, Threshold, merge_thresholds, parse_thresholds
 
 PLAIN = Threshold("x", "p(95)", "<", 5)
-DURATION = "is no duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
+DURATION = "is not a valid duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
+SECONDS = DURATION.replace("allowed: ", "allowed: seconds of at least 0, or ")
 KEYS = "allowed keys: threshold, abortOnFail, delayAbortEval, expression, over, phase, abort_on_fail, delay"
 
 
@@ -35,6 +36,7 @@ def faults_of(spec):
             Threshold("x", "p(95)", "<", 5, phase="hold", abort_on_fail=True, delay_s=60),
         ),
         (Limit("p(95)<5", over="30s"), Threshold("x", "p(95)", "<", 5, over_s=30)),
+        (Limit("p(95)<5", over=30, delay=0.5), Threshold("x", "p(95)", "<", 5, over_s=30, delay_s=0.5)),
         (Limit("p(95)<5", phase="ramp-up"), Threshold("x", "p(95)", "<", 5, phase="ramp-up")),
         (
             Limit("p(95)<5", over="1m", abort_on_fail=True, delay="5s"),
@@ -57,17 +59,17 @@ def test_several_limits_of_one_metric_may_have_several_forms():
         (Limit("p(95)<5", phase="middle"), "x: phase='middle'; allowed: ramp-up, hold, ramp-down"),
         (Limit("p(95)<5", over="5s", phase="hold"), "x: over= and phase= do not go together; allowed: one of them"),
         (Limit("p(95)<5", over="soon"), f"x: over='soon' {DURATION}"),
-        (Limit("p(95)<5", delay=5), f"x: delay=5 {DURATION}"),
+        (Limit("p(95)<5", delay=True), f"x: delay=True {SECONDS}"),
         ({"threshold": "p(95)<5", "delayAbortEval": "x"}, f"x: delay='x' {DURATION}"),
-        ({"treshold": "p(95)<5"}, f"x: {{'treshold': 'p(95)<5'}} is no threshold; {KEYS}"),
+        ({"treshold": "p(95)<5"}, f"x: {{'treshold': 'p(95)<5'}} is not a valid threshold; {KEYS}"),
         (
             {"threshold": "p(95)<5", "abort": True},
-            f"x: {{'threshold': 'p(95)<5', 'abort': True}} is no threshold; {KEYS}",
+            f"x: {{'threshold': 'p(95)<5', 'abort': True}} is not a valid threshold; {KEYS}",
         ),
-        ({}, f"x: {{}} is no threshold; {KEYS}"),
-        (Limit("mean<5"), "'mean' is no aggregate; allowed: p(N), avg, count, max, med, min, rate, value"),
-        (5, "x: 5 is no threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)"),
-        (None, "x: None is no threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)"),
+        ({}, f"x: {{}} is not a valid threshold; {KEYS}"),
+        (Limit("mean<5"), "'mean' is not a valid aggregate; allowed: p(N), avg, count, max, med, min, rate, value"),
+        (5, "x: 5 is not a valid threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)"),
+        (None, "x: None is not a valid threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)"),
     ],
 )
 def test_a_limit_that_cannot_be_meant_is_refused(limit, fault):

@@ -223,7 +223,7 @@ def test_the_rule_is_written_in_words():
     [
         ({"tolerance": -1}, "Recovery: tolerance=-1; allowed: a share of 0 to 1000, such as 0.5"),
         ({"tolerance": "50%"}, "Recovery: tolerance='50%'; allowed: a share of 0 to 1000, such as 0.5"),
-        ({"within": 60}, "Recovery: within=60 is no duration; "),
+        ({"within": -60}, "Recovery: within=-60 is not a valid duration; "),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_refused(keys, fault):

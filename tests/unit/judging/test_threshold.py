@@ -48,10 +48,10 @@ def test_a_threshold_is_read(selector, expression, wanted):
     assert parse_threshold(selector, expression) == wanted
 
 
-NO_METRIC = "is no metric; allowed: a name such as 'pg_write_duration', or 'name{tag:value}'"
-NO_THRESHOLD = "is no threshold; allowed: aggregate, comparison, number, such as 'p(95)<2000'"
-NO_LIMIT = "is no limit; allowed: a number, or a duration for a metric of time"
-NO_PERCENTILE = "is no percentile; allowed: p(N) with N above 0 and at most 100"
+NO_METRIC = "is not a valid metric; allowed: a name such as 'pg_write_duration', or 'name{tag:value}'"
+NO_THRESHOLD = "is not a valid threshold; allowed: aggregate, comparison, number, such as 'p(95)<2000'"
+NO_LIMIT = "is not a valid limit; allowed: a number, or a duration for a metric of time"
+NO_PERCENTILE = "is not a valid percentile; allowed: p(N) with N above 0 and at most 100"
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ NO_PERCENTILE = "is no percentile; allowed: p(N) with N above 0 and at most 100"
         ("x", "p(0)<5", f"'p(0)' {NO_PERCENTILE}"),
         ("x", "p(101)<5", f"'p(101)' {NO_PERCENTILE}"),
         ("x", "p()<5", f"'p()' {NO_PERCENTILE}"),
-        ("x", "mean<5", "'mean' is no aggregate; allowed: p(N), avg, count, max, med, min, rate, value"),
-        ("x", "avg(5)<5", "'avg(5)' is no aggregate; allowed: p(N), avg, count, max, med, min, rate, value"),
+        ("x", "mean<5", "'mean' is not a valid aggregate; allowed: p(N), avg, count, max, med, min, rate, value"),
+        ("x", "avg(5)<5", "'avg(5)' is not a valid aggregate; allowed: p(N), avg, count, max, med, min, rate, value"),
         ("x", "p(95)<nan", f"'nan' {NO_LIMIT}"),
         ("x", "p(95)<inf", f"'inf' {NO_LIMIT}"),
         (
             "x",
             "p(95)<fast",
-            "'fast' is no limit; allowed: milliseconds of at least 0, or a number with a unit, "
+            "'fast' is not a valid limit; allowed: milliseconds of at least 0, or a number with a unit, "
             "such as '500ms', '30s', '5m' or '1h30m'",
         ),
         ("x", "rate<5s", f"'5s' {NO_LIMIT}"),
@@ -87,22 +87,23 @@ NO_PERCENTILE = "is no percentile; allowed: p(N) with N above 0 and at most 100"
         (
             "t_threshold_time",
             "rate<5",
-            "'rate' is no aggregate of 't_threshold_time', which is a trend; allowed: p(N), med, avg, min, max, count",
+            "'rate' is not an aggregate of 't_threshold_time', which is a trend; "
+            "allowed: p(N), med, avg, min, max, count",
         ),
         (
             "t_threshold_count",
             "p(95)<5",
-            "'p(95)' is no aggregate of 't_threshold_count', which is a counter; allowed: count, rate",
+            "'p(95)' is not an aggregate of 't_threshold_count', which is a counter; allowed: count, rate",
         ),
         (
             "t_threshold_rate",
             "count<5",
-            "'count' is no aggregate of 't_threshold_rate', which is a rate; allowed: rate",
+            "'count' is not an aggregate of 't_threshold_rate', which is a rate; allowed: rate",
         ),
         (
             "t_threshold_gauge",
             "avg<5",
-            "'avg' is no aggregate of 't_threshold_gauge', which is a gauge; allowed: value, min, max",
+            "'avg' is not an aggregate of 't_threshold_gauge', which is a gauge; allowed: value, min, max",
         ),
     ],
 )
@@ -329,7 +330,7 @@ def test_the_plans_names_stand_for_ours():
     snapshot = snapshot_of(builtin.ITERATIONS, [1.0] * 7)
     result = evaluate(parse_threshold("test_iterations", "count>6"), snapshot, 1.0)
     assert (result.outcome, result.observed, str(result.threshold)) == (Outcome.PASSED, 7, "test_iterations count>6")
-    with pytest.raises(ConfigError, match="'rate' is no aggregate of 'test_vus', which is a gauge"):
+    with pytest.raises(ConfigError, match="'rate' is not an aggregate of 'test_vus', which is a gauge"):
         parse_threshold("test_vus", "rate<1")
 
 

@@ -7,7 +7,8 @@ from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
 from pytest_cdcperf.load.executors import load_from_keys
 
-DURATION_WORDS = "is no duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
+DURATION_WORDS = "is not a valid duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
+NUMBER_WORDS = DURATION_WORDS.replace("allowed: ", "allowed: seconds of at least 0, or ")
 COUNT_WORDS = "allowed: a whole number of at least 1"
 
 
@@ -29,7 +30,8 @@ def test_what_a_load_plans(load, planned_s, most_vus, words):
     [
         (ConstantVUs, {"duration": "30"}, [f"duration='30' {DURATION_WORDS}"]),
         (ConstantVUs, {"duration": "0s"}, ["duration='0s'; allowed: a duration above zero"]),
-        (ConstantVUs, {"duration": 30}, [f"duration=30 {DURATION_WORDS}"]),
+        (ConstantVUs, {"duration": -30}, [f"duration=-30 {NUMBER_WORDS}"]),
+        (ConstantVUs, {"duration": 0}, ["duration=0; allowed: a duration above zero"]),
         (ConstantVUs, {"duration": "1s", "vus": 0}, [f"vus=0; {COUNT_WORDS}"]),
         (ConstantVUs, {"duration": "1s", "vus": True}, [f"vus=True; {COUNT_WORDS}"]),
         (ConstantVUs, {"duration": "1s", "vus": 1.5}, [f"vus=1.5; {COUNT_WORDS}"]),
@@ -39,7 +41,7 @@ def test_what_a_load_plans(load, planned_s, most_vus, words):
             {"duration": "x", "vus": -1, "start_at": "y", "graceful_stop": None},
             [
                 f"start_at='y' {DURATION_WORDS}",
-                f"graceful_stop=None {DURATION_WORDS}",
+                f"graceful_stop=None {NUMBER_WORDS}",
                 f"vus=-1; {COUNT_WORDS}",
                 f"duration='x' {DURATION_WORDS}",
             ],

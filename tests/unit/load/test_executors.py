@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.load.base import Load, Phase, Stage
+from pytest_cdcperf.load.base import Load, Phase
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
 from pytest_cdcperf.load.executors import EXECUTORS
 from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
+from pytest_cdcperf.load.stages import Stage
 
-DURATION = "is no duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
+DURATION = "is not a valid duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
+SECONDS = DURATION.replace("allowed: ", "allowed: seconds of at least 0, or ")
 ABOVE = "allowed: a duration above zero"
 COUNT = "allowed: a whole number of at least 1"
 COUNT_OR_NONE = "allowed: a whole number of at least 0"
@@ -127,9 +129,9 @@ OPEN = {"rate": 1, "duration": "1s"}
         ),
         (
             RampingVUs,
-            {"stages": [("0s", 5), (10, -1), ("1s", 1.5), ("1s", True)], "start_vus": -1},
+            {"stages": [("0s", 5), (True, -1), ("1s", 1.5), ("1s", True)], "start_vus": -1},
             [
-                f"stage 2: duration=10 {DURATION}",
+                f"stage 2: duration=True {SECONDS}",
                 f"stage 2: target=-1; {COUNT_OR_NONE}",
                 f"stage 3: target=1.5; {COUNT_OR_NONE}",
                 f"stage 4: target=True; {COUNT_OR_NONE}",
@@ -172,7 +174,7 @@ OPEN = {"rate": 1, "duration": "1s"}
             {
                 "rate": -1,
                 "duration": "x",
-                "per": 1,
+                "per": -1,
                 "vus": 0,
                 "max_vus": 2.5,
                 "max_lateness": "y",
@@ -181,7 +183,7 @@ OPEN = {"rate": 1, "duration": "1s"}
             },
             [
                 f"start_at='z' {DURATION}",
-                f"per=1 {DURATION}",
+                f"per=-1 {SECONDS}",
                 f"max_lateness='y' {DURATION}",
                 f"vus=0; {COUNT}",
                 f"max_vus=2.5; {COUNT}",

@@ -9,7 +9,7 @@ from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs,
 from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
 from pytest_cdcperf.load.overrides import Overrides
 
-DURATION_WORDS = "is no duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
+DURATION_WORDS = "is not a valid duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
 COUNT_WORDS = "allowed: a whole number of at least 1"
 
 LONG = ConstantVUs(vus=10, duration="5m", tags={"a": "b"}, graceful_stop="3s")

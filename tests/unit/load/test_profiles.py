@@ -55,7 +55,7 @@ def test_every_fault_is_said_at_once_with_its_place():
         "[tool.cdcperf.profiles.skip]: a profile cannot be called 'skip', marks of that name mean something else",
         "[tool.cdcperf.profiles.a]: 5 is no table; allowed: executor and its fields",
         "[tool.cdcperf.profiles.b]: ConstantVUs: vus=0; allowed: a whole number of at least 1",
-        "[tool.cdcperf.profiles.b]: ConstantVUs: duration='x' is no duration; allowed: a number with a unit, "
+        "[tool.cdcperf.profiles.b]: ConstantVUs: duration='x' is not a valid duration; allowed: a number with a unit, "
         "such as '500ms', '30s', '5m' or '1h30m'",
         "[tool.cdcperf.profiles.c]: speed is no field of ConstantVUs; "
         "allowed: duration, graceful_stop, start_at, tags, vus",
