@@ -12,7 +12,8 @@ from pytest_cdcperf.engine.mix import shares
 from pytest_cdcperf.events import Live
 from pytest_cdcperf.judging.fitness import Measured, assess, measured
 from pytest_cdcperf.judging.live import Judging
-from pytest_cdcperf.judging.rules.breaking_point import BreakingPoint, breaking_point, watched_in
+from pytest_cdcperf.judging.rules.breaking_point import Breaking, BreakingPoint, breaking_point, watched_in
+from pytest_cdcperf.judging.saturation import saturation
 from pytest_cdcperf.judging.threshold import Threshold, ThresholdResult
 from pytest_cdcperf.judging.verdict import judge
 from pytest_cdcperf.judging.words import reason
@@ -112,6 +113,7 @@ class RunAggregator:
         """Return the result of the run, from what has arrived. Each of *faults* is as :meth:`fail`'s."""
         windows = self._timeline.history
         broke = self._breaking_point()
+        saturated = saturation(self._timeline.total, windows)
         done = [member.done for member in self._members.values() if member.done is not None]
         failures = merge_kinds(kind for share in done for kind in share.failures)
         results = self._judging.results()
@@ -124,7 +126,7 @@ class RunAggregator:
                 *(results if tolerant else fitness.results),
                 *(rule.judge(windows, self._plan.phases) for rule in self._plan.course),
             ],
-            windows=windows,
+            saturation=saturated,
             error_rate=self._facts.error_rate,
             error=most_frequent(failures),
             shortened=self._facts.shortened,
@@ -143,7 +145,8 @@ class RunAggregator:
             history=tuple(windows),
             failures=failures,
             notes=(*self._notes(broke), *fitness.notes),
-            breaking_point=broke.words if broke.found else "",
+            breaking_point=broke,
+            saturation=saturated,
             workers=tuple(self._parts()),
             fit=fitness.is_fit and not weaknesses,
             warnings=tuple(fitness.lines) if tolerant else (),
@@ -211,14 +214,14 @@ class RunAggregator:
             for index, (name, member) in enumerate(self._members.items())
         ]
 
-    def _breaking_point(self) -> BreakingPoint:
+    def _breaking_point(self) -> BreakingPoint | None:
         windows = self._timeline.history
         watched = watched_in(windows, self._plan.thresholds, self._facts.error_rate)
         return breaking_point(watched, windows, self._plan.phases)
 
-    def _notes(self, broke: BreakingPoint) -> list[str]:
+    def _notes(self, broke: BreakingPoint | None) -> list[str]:
         lost = ["ended before its time: what it needs is gone"] if self._broken else []
-        held = [broke.words] if broke.words and not broke.found else []
+        held = [broke.words] if broke is not None and broke.outcome is not Breaking.FOUND else []
         mix = [f"operations: {realised}"] if (realised := shares(self._timeline.series)) else []
         said = self._said(lambda share: share.notes)
         capped = [note for note in self._timeline.notes() if not any(line.endswith(note) for line in said)]

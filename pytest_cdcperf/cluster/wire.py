@@ -19,8 +19,8 @@ from pytest_cdcperf import servers as services
 from pytest_cdcperf.cluster import messages
 from pytest_cdcperf.cluster import shared_state as shared
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.judging import intervals, threshold, verdict
-from pytest_cdcperf.judging.rules import drift, recovery
+from pytest_cdcperf.judging import intervals, saturation, threshold, verdict
+from pytest_cdcperf.judging.rules import breaking_point, drift, recovery
 from pytest_cdcperf.load import base as load
 from pytest_cdcperf.load import share
 from pytest_cdcperf.metrics import delay_evidence as cause
@@ -36,8 +36,8 @@ _VALUES: tuple[type, ...] = (
     *(drift.Drift, recovery.Recovery, metric.Definition, series.Window, verdict.Verdict),
     *(snapshot.Snapshot, snapshot.SeriesKey, metric.Kind, metric.GaugeMerge),
     *(snapshot.CounterState, snapshot.RateState, snapshot.GaugeState),
-    *(intervals.Precision, cause.DelayEvidence),
-    *(threshold.Threshold, threshold.ThresholdResult, threshold.Outcome),
+    *(intervals.Precision, cause.DelayEvidence, breaking_point.BreakingPoint, breaking_point.Breaking),
+    *(threshold.Threshold, threshold.ThresholdResult, threshold.Levels, threshold.Outcome, saturation.Saturation),
     *(result.RunFacts, result.RunResult, result.WorkerPart),
     *(services.Services, services.PostgresAddress, services.MongoAddress),
 )

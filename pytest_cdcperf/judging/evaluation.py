@@ -41,9 +41,11 @@ def evaluate(
     if exact.effective < needed_samples(q):
         outcome = Outcome.TOO_FEW if outcome is Outcome.PASSED else outcome
         note = _too_few(threshold.aggregate, q, exact, elapsed_s)
-        return ThresholdResult(threshold, outcome, observed, note, exact=exact)
+        return ThresholdResult(threshold, outcome, observed, note, precision=exact)
     interval = quantile_interval(state, q, exact)
-    return ThresholdResult(threshold, outcome, observed, _near(threshold, q, state, interval), interval, exact=exact)
+    return ThresholdResult(
+        threshold, outcome, observed, _near(threshold, q, state, interval), interval, precision=exact
+    )
 
 
 def _all_failed(threshold: Threshold, snapshot: Snapshot) -> str:

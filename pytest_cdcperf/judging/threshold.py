@@ -18,7 +18,7 @@ from pytest_cdcperf.errors import ConfigError, UnitError, shown
 from pytest_cdcperf.judging.intervals import Precision
 from pytest_cdcperf.metrics.metric import Kind, Tags, definition
 from pytest_cdcperf.metrics.phases import HOLD, RAMP_DOWN, RAMP_UP
-from pytest_cdcperf.units import duration_s, format_duration, limit_ms, percentile
+from pytest_cdcperf.units import duration_s, figures_apart, format_duration, limit_ms, percentile
 
 AGGREGATES: Mapping[Kind, tuple[str, ...]] = {
     Kind.TREND: ("p(N)", "med", "avg", "min", "max", "count"),
@@ -113,6 +113,11 @@ class Threshold:
         """Whether the figure must be at least so large."""
         return self.operator in {">", ">="}
 
+    def in_words(self, observed: float, interval: tuple[float, float] | None = None) -> str:
+        """Return the figure *observed* with its unit, in as many digits as tell it from the limit."""
+        seen = figures_apart(observed, self.limit, self.unit)[0]
+        return seen if interval is None else f"{seen} [{' to '.join(figures_apart(*interval, self.unit))}]"
+
     def holds(self, value: float) -> bool:
         """Whether *value* keeps the limit."""
         return _COMPARE[self.operator](value, self.limit)
@@ -128,6 +133,9 @@ class Rule(Protocol):
     @property
     def expression(self) -> str:
         """The bound."""
+
+    def in_words(self, observed: float, interval: tuple[float, float] | None) -> str:
+        """Return what was observed, with its 95 % interval where there is one."""
 
 
 @checked
@@ -151,16 +159,36 @@ _K6_KEYS = {"threshold": "expression", "abortOnFail": "abort_on_fail", "delayAbo
 
 
 @dataclass(frozen=True)
+class Levels:
+    """The two levels of a metric that a rule about the course of a run compares."""
+
+    before: float
+    """Before the ramps of a recovery; in the first span of a drift."""
+    after: float
+    """After them; in the last span."""
+    from_s: float
+    """When the later level begins, in seconds after the load came down, or from the start of the run for a drift."""
+    to_s: float
+    """When it ends."""
+
+
+@dataclass(frozen=True)
 class ThresholdResult:
-    """A threshold with what was observed; *words* say it, interval and all, where it is no figure of the metric."""
+    """What became of a threshold, or of a rule about the course of the run."""
 
     threshold: Rule
     outcome: Outcome
     observed: float | None = None
+    """The figure that was judged; of a recovery the ratio of the p95 after to that before; of a drift the rise an hour,
+    as a share."""
     note: str = ""
-    interval: tuple[float, float] | None = None  # 95 % confidence
-    words: str = ""
-    exact: Precision | None = None  # of a percentile
+    """What else there is to know, in words."""
+    interval: tuple[float, float] | None = None
+    """The 95 % confidence interval of *observed*, where it has one. An upper end that does not exist is infinite."""
+    precision: Precision | None = None
+    """How exactly a percentile is known, by the dependence between its samples."""
+    levels: Levels | None = None
+    """The levels that a recovery or a drift compares."""
 
 
 def parse_threshold(selector: str, expression: str) -> Threshold:

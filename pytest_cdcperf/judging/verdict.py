@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from pytest_cdcperf.judging.saturation import Saturation
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.judging.words import reason
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.snapshot import Snapshot
-from pytest_cdcperf.metrics.timeline import Window
-from pytest_cdcperf.units import figure, figures_apart
+from pytest_cdcperf.units import figures_apart
 
 _UNDECIDED = {Outcome.TOO_FEW, Outcome.INCONCLUSIVE, Outcome.NOT_JUDGED}
 
@@ -37,7 +37,7 @@ def judge(
     total: Snapshot,
     results: Sequence[ThresholdResult],
     *,
-    windows: Sequence[Window] = (),
+    saturation: Saturation | None = None,
     error_rate: float,
     error: str = "",
     shortened: bool,
@@ -47,7 +47,7 @@ def judge(
 ) -> Judgement:
     """Judge a run by its merged figures.
 
-    :param windows: the course of the run: where starts were dropped, it tells at what rate
+    :param saturation: that not all of the load came
     :param error_rate: the highest share of failed iterations that is tolerated, 0 to 1
     :param error: what most of the failed iterations failed by
     :param shortened: the user asked for a shorter run than the test states: what that run cannot tell is then not
@@ -61,7 +61,7 @@ def judge(
         results = [replace(r, outcome=Outcome.NOT_JUDGED) if r.outcome is Outcome.TOO_FEW else r for r in results]
     failed, mostly = _too_many_failures(total, error_rate, error), _mostly_fails(total)
     first = [*broken, *faults, *(failed if mostly else ())]
-    failing = [*(() if mostly else failed), *_saturated(total, windows)]
+    failing = [*(() if mostly else failed), *([saturation.words] if saturation else [])]
     failing += [reason(r) for r in results if r.outcome in {Outcome.FAILED, Outcome.NO_SAMPLES}]
     untold = [reason(r) for r in results if r.outcome is Outcome.UNFIT]
     if first:
@@ -91,30 +91,3 @@ def _too_many_failures(snapshot: Snapshot, error_rate: float, error: str) -> lis
         count = f"{failed.hits:,} of {failed.total:,} iterations failed ({share})"
         return [f"{count}, tolerated {tolerated} (error_rate={error_rate:g}){f': {error}' if error else ''}"]
     return []
-
-
-def _saturated(total: Snapshot, windows: Sequence[Window]) -> list[str]:
-    if not (dropped := _dropped_by_load(total)):
-        return []
-    full = _saturated_windows(windows)
-    done = sum(window.snapshot.count(builtin.ITERATIONS.name) for window in full)
-    span_s = sum(window.duration_s for window in full)
-    rate = f"saturated at {figure(done / span_s, '/s')}" if span_s > 0 else "saturated"
-    return [f"{rate}: {figure(dropped)} starts were dropped because every VU was busy; raise max_vus or lower the rate"]
-
-
-def _saturated_windows(windows: Sequence[Window]) -> Sequence[Window]:
-    """Return the windows from the first to the last in which starts were dropped, but not the one the run ends in.
-
-    That one ends with an iteration of each VU, so that its rate is too high.
-    """
-    dropping = [number for number, window in enumerate(windows) if _dropped_by_load(window.snapshot)]
-    if not dropping:
-        return ()
-    full = windows[dropping[0] : dropping[-1] + 1]
-    return full[:-1] if len(full) > 1 and full[-1] is windows[-1] else full
-
-
-def _dropped_by_load(snapshot: Snapshot) -> float:
-    ended = snapshot.count(builtin.DROPPED_ITERATIONS.name, dict(builtin.RUN_ENDED))
-    return snapshot.count(builtin.DROPPED_ITERATIONS.name) - ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
+from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.units import figure, figures_apart
 
 _UNDECIDED = {Outcome.INCONCLUSIVE, Outcome.NOT_JUDGED}
@@ -15,15 +16,16 @@ def subject(threshold: Threshold) -> str:
 
 def limit_in_words(threshold: Threshold) -> str:
     """Return the limit with its unit: "the limit of 2,000 ms on p(95) of cdc_e2e_latency"."""
-    return f"the limit of {figure(threshold.limit, threshold.unit)} on {subject(threshold)}"
+    of = "failed iterations" if threshold.metric == builtin.ITERATION_FAILED.name else subject(threshold)
+    return f"the limit of {figure(threshold.limit, threshold.unit)} on {of}"
 
 
 def observed(result: ThresholdResult) -> str:
     """Return what was observed, with its unit, "" where nothing was."""
     threshold = result.threshold
-    if result.observed is None or not isinstance(threshold, Threshold):
-        return result.words
-    return figures_apart(result.observed, threshold.limit, threshold.unit)[0]
+    if result.observed is None:
+        return ""
+    return threshold.in_words(result.observed, None if isinstance(threshold, Threshold) else result.interval)
 
 
 def reason(result: ThresholdResult) -> str:

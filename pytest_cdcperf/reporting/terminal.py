@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 
 from pytest_cdcperf.events import Live
 from pytest_cdcperf.judging.own_delay import own_delay_ms
-from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
+from pytest_cdcperf.judging.rules.breaking_point import Breaking
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
-from pytest_cdcperf.judging.words import observed
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.groups import in_order
 from pytest_cdcperf.metrics.metric import group_of, unit_of
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
 from pytest_cdcperf.printable import one_line, printable, short_name
 from pytest_cdcperf.results.result import RunResult, figures_of
-from pytest_cdcperf.units import figure, figures_apart, format_duration
+from pytest_cdcperf.units import figure, format_duration
 
 MARKS = {
     Outcome.PASSED: "✓",
@@ -41,7 +41,7 @@ def progress_line(name: str, live: Live) -> str:
 
 def summary(result: RunResult) -> list[str]:
     """Return the summary of one run: facts, metrics by group, thresholds, failures."""
-    facts = result.facts
+    facts, broke = result.facts, result.breaking_point
     head = facts.load + (f", profile {facts.profile}" if facts.profile else "")
     count = f"{result.iterations} iteration{'s' * (result.iterations != 1)}"
     return [
@@ -51,7 +51,7 @@ def summary(result: RunResult) -> list[str]:
         *_worker_lines(result),
         *_generator_line(result),
         *_failure_lines(result),
-        *([one_line(f"  {result.breaking_point}")] if result.breaking_point else []),
+        *([one_line(f"  {broke.words}")] if broke is not None and broke.outcome is Breaking.FOUND else []),
         *(one_line(f"  note: {note}") for note in result.notes),
     ]
 
@@ -109,9 +109,8 @@ def _threshold_lines(results: Iterable[ThresholdResult]) -> list[str]:
 
 def threshold_line(result: ThresholdResult) -> str:
     """Return one threshold with its mark, what was observed, and why it was not judged where it was not."""
-    seen = f"  observed {observed(result)}" if result.observed is not None else ""
-    if result.interval is not None and isinstance(result.threshold, Threshold):
-        seen += f" [{' to '.join(figures_apart(*result.interval, result.threshold.unit))}]"
+    seen = "" if result.observed is None else result.threshold.in_words(result.observed, result.interval)
+    seen = seen and f"  observed {seen}"
     outcome = f"  {result.outcome}" if result.outcome not in {Outcome.PASSED, Outcome.FAILED} else ""
     note = f" ({result.note})" if result.note else ""
     return one_line(f"{MARKS[result.outcome]} {result.threshold}{seen}{outcome}{note}")

@@ -56,8 +56,8 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
                 "outcome": str(r.outcome),
                 "observed": r.observed,
                 "interval": list(r.interval) if r.interval else None,
-                "samples": None if r.exact is None else r.exact.samples,
-                "effective_samples": None if r.exact is None else r.exact.effective,
+                "samples": None if r.precision is None else r.precision.samples,
+                "effective_samples": None if r.precision is None else r.precision.effective,
                 "note": r.note,
             }
             for r in result.thresholds
@@ -70,7 +70,7 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
             for kind in result.failures
         ],
         "workers": [asdict(part) for part in result.workers],
-        "breaking_point": result.breaking_point or None,
+        "breaking_point": result.breaking_point.words if result.breaking_point else None,
         "notes": list(result.notes),
     }
     plain: dict[str, Any] = _plain(document, {})

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pytest_cdcperf.judging.evaluation import aggregate_of
+from pytest_cdcperf.judging.rules.breaking_point import BreakingPoint
+from pytest_cdcperf.judging.saturation import Saturation
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics import builtin
@@ -108,7 +110,8 @@ class RunResult:
     history: tuple[Window, ...]
     failures: tuple[FailureKind, ...]
     notes: tuple[str, ...] = ()
-    breaking_point: str = ""
+    breaking_point: BreakingPoint | None = None
+    saturation: Saturation | None = None
     workers: tuple[WorkerPart, ...] = ()
     series: Snapshot = field(default_factory=Snapshot)
     fit: bool = True

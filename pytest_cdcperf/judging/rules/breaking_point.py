@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
 from pytest_cdcperf.judging.intervals import Cluster, Stratum, precision
@@ -42,18 +44,74 @@ class Counts(NamedTuple):
 
 
 class Watched(NamedTuple):
-    """A limit in *words*, the share of samples that may lie above it, and how many did, window by window."""
+    """A limit, the share of samples that may lie above it, and how many did, window by window."""
 
-    words: str
+    limit: Threshold
     allowed: float
     counts: Sequence[Counts]
 
 
-class BreakingPoint(NamedTuple):
-    """What to say of a run whose load rose, and whether it broke; "" for one whose load did not rise."""
+class Breaking(StrEnum):
+    """Whether a limit broke while the load rose. Where the ramp is too short to tell that is uncertain."""
 
-    words: str = ""
-    found: bool = False
+    FOUND = "found"
+    UNCERTAIN = "uncertain"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class BreakingPoint:
+    """What a run whose load rose tells of the load at which it breaks."""
+
+    outcome: Breaking
+    vus: int
+    """The VUs at that load; where no limit broke, the most that the run came to."""
+    limit: Threshold | None = None
+    """The limit that broke first."""
+    at_s: float | None = None
+    """From when on it is crossed."""
+    rate: float | None = None
+    """Iterations a second around that time."""
+    observed: float | None = None
+    """The share of samples above the limit from there to the end of the ramp, 0 to 1."""
+    allowed: float | None = None
+    """The share that may lie above it."""
+    load_fell: bool = False
+    """Whether the load came down again."""
+    recovered_at_s: float | None = None
+    """From when on the limit is kept again to the end, once the load has fallen."""
+    recovered_vus: int | None = None
+    """The VUs at that time."""
+    windows: int = 0
+    """The windows in which the load rose."""
+    windows_left_out: int = 0
+    """Those of them that are not judged, since the generator itself was late."""
+
+    @property
+    def words(self) -> str:
+        """All of that in a sentence."""
+        left_out = left_out_in_words(self.windows_left_out, self.windows)
+        return self._found_in_words() + (f"; {left_out}" if left_out else "")
+
+    def _found_in_words(self) -> str:
+        if self.outcome is Breaking.NONE or self.limit is None:
+            return f"no breaking point up to {self.vus} VUs"
+        limit = limit_in_words(self.limit)
+        if self.outcome is Breaking.UNCERTAIN:
+            return f"it may break from {self.vus} VUs on, by {limit}; needs a longer ramp to tell"
+        share, allowed = figure(self.observed or 0.0, "%", 3), figure(self.allowed or 0.0, "%", 3)
+        return (
+            f"breaking point at {self.at_s:.0f} s, {self.vus} VUs, {figure(self.rate or 0.0)} iterations/s: {limit} is "
+            f"crossed and stays above to the end of the ramp ({share} of the samples, {allowed} allowed)"
+            f"{self._return_in_words()}"
+        )
+
+    def _return_in_words(self) -> str:
+        if not self.load_fell:
+            return ""
+        if self.recovered_at_s is None:
+            return "; it did not recover"
+        return f"; within the limit again from {self.recovered_at_s:.0f} s on, {self.recovered_vus} VUs"
 
 
 class Break(NamedTuple):
@@ -64,15 +122,19 @@ class Break(NamedTuple):
     certain: bool
 
 
-def breaking_point(watched: Sequence[Watched], windows: Sequence[Window], phases: Sequence[PhaseSpan]) -> BreakingPoint:
-    """Say at which load the first of the *watched* limits broke, and whether the run came back once the load fell.
+def breaking_point(
+    watched: Sequence[Watched], windows: Sequence[Window], phases: Sequence[PhaseSpan]
+) -> BreakingPoint | None:
+    """Return at which load the first of the *watched* limits broke, and whether the run came back once the load fell.
+
+    None where the load did not rise.
 
     :param windows: any that tell the VUs and the iterations over time; they need not be those of the counts
     """
     spans = spans_of(phases)
     rises = _rises(spans)
     if not rises:
-        return BreakingPoint()
+        return None
     broken = [
         (found, limit, rise)
         for limit in watched
@@ -80,25 +142,39 @@ def breaking_point(watched: Sequence[Watched], windows: Sequence[Window], phases
         if (found := find_break(_between(limit.counts, *rise), limit.allowed)) is not None
     ]
     certain = [one for one in broken if one[0].certain]
-    if certain:
-        found, limit, (_, end_s) = min(certain, key=lambda one: one[0].at.start_s)
-        at_s = found.at.start_s
-        share, allowed = figure(found.share, "%", 3), figure(limit.allowed, "%", 3)
-        words = (
-            f"breaking point at {at_s:.0f} s, {_load_at(windows, at_s)}: {limit.words} is crossed and stays above to "
-            f"the end of the ramp ({share} of the samples, {allowed} allowed)"
-        )
-        words += _return_in_words(limit, windows, spans, end_s)
-        return BreakingPoint(words + _left_out_in_words([limit], rises), found=True)
-    if broken:
-        found, limit, _ = min(broken, key=lambda one: one[0].at.start_s)
-        vus = _vus(windows, found.at.start_s)
-        words = f"it may break from {vus} VUs on, by {limit.words}; needs a longer ramp to tell"
-        return BreakingPoint(words + _left_out_in_words([limit], rises))
+    if not broken:
+        return _unbroken(watched, windows, rises)
+    found, limit, (_, end_s) = min(certain or broken, key=lambda one: one[0].at.start_s)
+    at_s = found.at.start_s
+    seen, left_out = _windows_seen([limit], rises)
+    point = BreakingPoint(
+        Breaking.FOUND if certain else Breaking.UNCERTAIN,
+        _vus(windows, at_s),
+        limit.limit,
+        at_s,
+        _rate_at(windows, at_s),
+        found.share,
+        limit.allowed,
+        windows=seen,
+        windows_left_out=left_out,
+    )
+    falls = [span.start_s for span in spans if span.name == RAMP_DOWN and span.start_s >= end_s]
+    if not falls:
+        return point
+    back = find_return(_between(limit.counts, falls[0], spans[-1].end_s), limit.allowed)
+    if back is None:
+        return replace(point, load_fell=True)
+    return replace(point, load_fell=True, recovered_at_s=back.start_s, recovered_vus=_vus(windows, back.start_s))
+
+
+def _unbroken(
+    watched: Sequence[Watched], windows: Sequence[Window], rises: Sequence[tuple[float, float]]
+) -> BreakingPoint:
     left_out = {(counts.start_s, counts.end_s) for limit in watched for counts in limit.counts if counts.left_out}
     rising = [window for rise in rises for window in _between(windows, *rise)]
     most = max((_most_vus(window) for window in rising if (window.start_s, window.end_s) not in left_out), default=0)
-    return BreakingPoint(f"no breaking point up to {most} VUs" + _left_out_in_words(watched, rises))
+    seen, not_judged = _windows_seen(watched, rises)
+    return BreakingPoint(Breaking.NONE, most, windows=seen, windows_left_out=not_judged)
 
 
 def find_break(ramp: Sequence[Counts], allowed: float) -> Break | None:
@@ -154,15 +230,14 @@ def _is_beyond_chance(windows: Sequence[Counts], allowed: float) -> bool:
 def watched_in(windows: Sequence[Window], thresholds: Sequence[Threshold], error_rate: float) -> list[Watched]:
     """Return what may break of *thresholds*, the upper limits of percentiles, and failed iterations, by *windows*."""
     watched = [
-        Watched(limit_in_words(limit), 1.0 - limit.quantile, [_above(window, limit) for window in windows])
+        Watched(limit, 1.0 - limit.quantile, [_above(window, limit) for window in windows])
         for limit in thresholds
         if limit.quantile is not None and limit.quantile < 1 and limit.operator in _UPPER
         if limit.phase in {None, RAMP_UP}
     ]
     allowed = max(error_rate, _LEAST_FAILED)
-    failed = Watched(
-        f"the limit of {figure(allowed, '%')} on failed iterations", allowed, [_failed(window) for window in windows]
-    )
+    limit = Threshold(builtin.ITERATION_FAILED.name, "rate", "<=", allowed)
+    failed = Watched(limit, allowed, [_failed(window) for window in windows])
     return [*watched, failed]
 
 
@@ -190,26 +265,15 @@ def _rises(spans: Sequence[Span]) -> list[tuple[float, float]]:
     return rises
 
 
-def _left_out_in_words(watched: Sequence[Watched], rises: Sequence[tuple[float, float]]) -> str:
+def _windows_seen(watched: Sequence[Watched], rises: Sequence[tuple[float, float]]) -> tuple[int, int]:
+    """Return how many windows there are while the load rises, and how many of them are left out."""
     seen = {
         (counts.start_s, counts.left_out)
         for limit in watched
         for rise in rises
         for counts in _between(limit.counts, *rise)
     }
-    of = len({start_s for start_s, _ in seen})
-    words = left_out_in_words(sum(left_out for _, left_out in seen), of)
-    return f"; {words}" if words else ""
-
-
-def _return_in_words(limit: Watched, windows: Sequence[Window], spans: Sequence[Span], end_s: float) -> str:
-    falls = [span.start_s for span in spans if span.name == RAMP_DOWN and span.start_s >= end_s]
-    if not falls:
-        return ""
-    back = find_return(_between(limit.counts, falls[0], spans[-1].end_s), limit.allowed)
-    if back is None:
-        return "; it did not recover"
-    return f"; within the limit again from {back.start_s:.0f} s on, {_vus(windows, back.start_s)} VUs"
+    return len({start_s for start_s, _ in seen}), sum(left_out for _, left_out in seen)
 
 
 _Timed = TypeVar("_Timed", Counts, Window)
@@ -219,11 +283,10 @@ def _between(windows: Sequence[_Timed], start_s: float, end_s: float) -> list[_T
     return [window for window in windows if start_s <= middle_s(window) < end_s]
 
 
-def _load_at(windows: Sequence[Window], at_s: float) -> str:
+def _rate_at(windows: Sequence[Window], at_s: float) -> float:
     near = _between(windows, at_s - _AROUND_S, at_s + _AROUND_S)
     span_s = sum(window.duration_s for window in near)
-    rate = sum(window.snapshot.count(builtin.ITERATIONS.name) for window in near) / span_s if span_s else 0.0
-    return f"{_vus(windows, at_s)} VUs, {figure(rate)} iterations/s"
+    return sum(window.snapshot.count(builtin.ITERATIONS.name) for window in near) / span_s if span_s else 0.0
 
 
 def _vus(windows: Sequence[Window], at_s: float) -> int:

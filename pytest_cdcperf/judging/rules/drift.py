@@ -25,7 +25,7 @@ from pytest_cdcperf.judging.rules.readings import (
     trend_windows,
 )
 from pytest_cdcperf.judging.student import t_quantile
-from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
+from pytest_cdcperf.judging.threshold import Levels, Outcome, ThresholdResult
 from pytest_cdcperf.metrics.metric import Kind, with_unit
 from pytest_cdcperf.metrics.phases import PhaseSpan, spans_of
 from pytest_cdcperf.metrics.timeline import Window
@@ -96,10 +96,14 @@ class Drift:
         found = judge_drift(points, self.per_hour)
         if found.rise is None:
             return ThresholdResult(self, found.outcome, note=judged.note(found.needs))
-        note = self._levels(points)
-        note += f"; {found.needs}" if found.needs else ""
+        levels = self._levels(points)
+        note = self._levels_in_words(levels) + (f"; {found.needs}" if found.needs else "")
         ends = (found.rise.low, found.rise.high)
-        return ThresholdResult(self, found.outcome, found.rise.per_hour, judged.note(note), ends, str(found.rise))
+        return ThresholdResult(self, found.outcome, found.rise.per_hour, judged.note(note), ends, levels=levels)
+
+    def in_words(self, observed: float, interval: tuple[float, float] | None) -> str:
+        """Return the rise: "+3.0% an hour [+1.2% to +4.8%]"."""
+        return str(Rise(observed, *(interval or (observed, observed))))
 
     def _checkpoints(self, windows: Sequence[Window]) -> list[Checkpoint]:
         readings = [
@@ -109,13 +113,16 @@ class Drift:
         ]
         return gauge_checkpoints(readings) if readings else trend_checkpoints(trend_windows(windows, self.metric))
 
-    def _levels(self, points: Sequence[Checkpoint]) -> str:
+    def _levels(self, points: Sequence[Checkpoint]) -> Levels:
         begin_s, end_s = points[0].start_s, points[-1].end_s
         span_s = min(duration_s(self.every), (end_s - begin_s) / 2)
         first = fmean(point.level for point in points if point.start_s < begin_s + span_s)
         last = fmean(point.level for point in points if point.end_s > end_s - span_s)
-        span = format_duration(round(span_s))
-        return f"{with_unit(first, self.metric)} in the first {span}, {with_unit(last, self.metric)} in the last"
+        return Levels(first, last, end_s - span_s, end_s)
+
+    def _levels_in_words(self, levels: Levels) -> str:
+        first, last = with_unit(levels.before, self.metric), with_unit(levels.after, self.metric)
+        return f"{first} in the first {format_duration(round(levels.to_s - levels.from_s))}, {last} in the last"
 
 
 class Checkpoint(NamedTuple):

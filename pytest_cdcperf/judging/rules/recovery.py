@@ -23,7 +23,7 @@ from pytest_cdcperf.judging.rules.readings import (
     tolerance_fault,
     trend_windows_of,
 )
-from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
+from pytest_cdcperf.judging.threshold import Levels, Outcome, ThresholdResult
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Kind, with_unit
 from pytest_cdcperf.metrics.phases import RAMP_DOWN, PhaseSpan, spans_of
@@ -105,7 +105,12 @@ class Recovery:
         note = f"p(95) {earlier} before, {later} from {span} after the load came down"
         note += f"; {found.needs}" if found.needs else ""
         ends = (found.ratio.low, found.ratio.high)
-        return ThresholdResult(self, found.outcome, found.ratio.point, judged.note(note), ends, str(found.ratio))
+        levels = Levels(found.before, found.after, found.from_s, found.to_s)
+        return ThresholdResult(self, found.outcome, found.ratio.point, judged.note(note), ends, levels=levels)
+
+    def in_words(self, observed: float, interval: tuple[float, float] | None) -> str:
+        """Return the ratio: "1.7 times [1.2 to 2.4]"."""
+        return str(Ratio(observed, *(interval or (observed, observed))))
 
 
 class Ratio(NamedTuple):

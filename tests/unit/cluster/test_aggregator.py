@@ -8,6 +8,7 @@ import pytest
 from pytest_cdcperf.cluster.aggregator import RunAggregator
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.heartbeat import filled_in
+from pytest_cdcperf.judging.rules.breaking_point import Breaking
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Limit, Outcome, parse_thresholds
 from pytest_cdcperf.judging.verdict import Verdict
@@ -259,7 +260,7 @@ def test_phases_course_and_breaking_point_are_judged():
         feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 15 else 90.0, vus=second))
     result = coordinator.result()
     assert [str(r.outcome) for r in result.thresholds] == ["failed", "passed", "not judged"]
-    assert result.breaking_point == (
+    assert result.breaking_point.words == (
         "breaking point at 15 s, 15 VUs, 20 iterations/s: the limit of 50 ms on p(95) of response_time is crossed and "
         "stays above to the end of the ramp (100% of the samples, 5% allowed)"
     )
@@ -271,7 +272,7 @@ def test_a_ramp_that_may_have_broken_something_says_so_in_a_note():
     for second in range(10):
         feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 8 else 90.0, vus=second))
     result = coordinator.result()
-    assert result.breaking_point == ""
+    assert result.breaking_point.outcome is Breaking.UNCERTAIN
     assert result.notes == (
         "it may break from 8 VUs on, by the limit of 50 ms on p(95) of response_time; needs a longer ramp to tell",
     )
@@ -281,7 +282,7 @@ def test_a_level_load_has_no_breaking_point():
     coordinator = RunAggregator(plan({"response_time": "p(95)<50"}, phases=(Phase("hold", 0, 10),)))
     for second in range(10):
         feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 5 else 90.0))
-    assert coordinator.result().breaking_point == ""
+    assert coordinator.result().breaking_point is None
 
 
 def test_figures_of_several_workers_are_joined_second_by_second():

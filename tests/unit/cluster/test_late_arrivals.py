@@ -12,6 +12,7 @@ from pytest_cdcperf.cluster.messages import Auditing, Plan, ShareDone, Stop
 from pytest_cdcperf.cluster.shared_state import Pool, Store
 from pytest_cdcperf.engine.mix import OPERATIONS
 from pytest_cdcperf.engine.run import Body
+from pytest_cdcperf.judging.rules.breaking_point import Breaking
 from pytest_cdcperf.judging.threshold import parse_thresholds
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.load.closed import PerVUIterations
@@ -85,7 +86,7 @@ def concluded(*seconds, phases=(), notes=()):
 def test_a_ramp_that_broke_nothing_says_how_far_it_came():
     seconds = [{(builtin.VUS, ()): [n], (builtin.RESPONSE_TIME, ()): [10.0] * 20} for n in (1, 5, 2)]
     result = concluded(*seconds, phases=(Phase("ramp-up", 0, 2), Phase("ramp-down", 2, 3)), notes=("late",))
-    assert result.breaking_point == ""
+    assert (result.breaking_point.outcome, result.breaking_point.vus) == (Breaking.NONE, 5)
     assert result.notes == ("no breaking point up to 5 VUs", "late")
     assert concluded(*seconds, phases=(Phase("hold", 0, 3),)).notes == ()
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_cdcperf.judging.rules.breaking_point import (
+    Breaking,
     BreakingPoint,
     Counts,
     breaking_point,
@@ -18,7 +19,7 @@ from pytest_cdcperf.judging.rules.breaking_point import (
     rising_fit,
     watched_in,
 )
-from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
+from pytest_cdcperf.judging.threshold import Limit, parse_threshold, parse_thresholds
 from pytest_cdcperf.load.base import Phase
 from tests.unit.metrics.windows import window
 
@@ -50,12 +51,28 @@ def said(levels, thresholds=None, error_rate=0.05, phases=RAMP, failed=()):
 
 
 def test_it_says_the_load_from_which_on_a_limit_is_crossed_to_the_end_of_the_ramp():
-    assert said([10] * 30 + [90] * 30 + [10] * 60) == BreakingPoint(
+    assert said([10] * 30 + [90] * 30 + [10] * 60).words == (
         "breaking point at 30 s, 30 VUs, 129.5 iterations/s: the limit of 50 ms on p(95) of response_time is crossed "
         "and stays above to the end of the ramp (100% of the samples, 5% allowed); within the limit again "
-        "from 60 s on, 60 VUs",
-        found=True,
+        "from 60 s on, 60 VUs"
     )
+
+
+def test_it_is_a_value_with_the_load_the_limit_and_the_return():
+    assert said([10] * 30 + [90] * 30 + [10] * 60) == BreakingPoint(
+        Breaking.FOUND,
+        30,
+        parse_threshold("response_time", "p(95)<50"),
+        at_s=30.0,
+        rate=129.5,
+        observed=1.0,
+        allowed=pytest.approx(0.05),
+        load_fell=True,
+        recovered_at_s=60.0,
+        recovered_vus=60,
+        windows=60,
+    )
+    assert said([10] * 120) == BreakingPoint(Breaking.NONE, 59, windows=60)
 
 
 @pytest.mark.parametrize(
@@ -76,15 +93,15 @@ def test_a_load_that_never_falls_has_nothing_to_recover_from():
 
 
 def test_a_ramp_that_broke_nothing_says_how_far_it_came():
-    assert said([10] * 120) == BreakingPoint("no breaking point up to 59 VUs")
+    assert said([10] * 120).words == "no breaking point up to 59 VUs"
 
 
 def test_a_stall_is_no_breaking_point():
-    assert not said([10] * 30 + [90] * 3 + [10] * 87).found
+    assert said([10] * 30 + [90] * 3 + [10] * 87).outcome is not Breaking.FOUND
 
 
 def test_a_break_at_the_very_end_needs_a_longer_ramp():
-    assert said([10] * 55 + [90] * 65) == BreakingPoint(
+    assert said([10] * 55 + [90] * 65).words == (
         "it may break from 55 VUs on, by the limit of 50 ms on p(95) of response_time; needs a longer ramp to tell"
     )
 
@@ -96,8 +113,8 @@ def test_a_few_samples_above_the_limit_at_the_end_are_nothing_to_go_by():
 
 
 def test_a_load_that_does_not_rise_has_no_breaking_point():
-    assert said([90] * 60, phases=(Phase("hold", 0, 60),)) == BreakingPoint()
-    assert said([90] * 60, phases=(Phase("ramp-down", 0, 60),)) == BreakingPoint()
+    assert said([90] * 60, phases=(Phase("hold", 0, 60),)) is None
+    assert said([90] * 60, phases=(Phase("ramp-down", 0, 60),)) is None
 
 
 def test_holds_between_two_rises_belong_to_the_ramp():
@@ -123,7 +140,7 @@ def test_of_several_limits_the_first_to_break_is_named():
     "limit", ["avg<1", "p(50)>1000", "count<1", "max<1", Limit("p(95)<50", phase="hold"), "p(100)<1"]
 )
 def test_other_limits_do_not_break(limit):
-    assert said([90] * 120, {"response_time": limit}) == BreakingPoint("no breaking point up to 59 VUs")
+    assert said([90] * 120, {"response_time": limit}).words == "no breaking point up to 59 VUs"
 
 
 def test_failed_iterations_break_it_as_well():
@@ -137,7 +154,7 @@ def test_failed_iterations_break_it_as_well():
 def test_where_no_failure_is_tolerated_a_single_one_is_not_where_it_breaks():
     failed = [0] * 5 + [1] + [0] * 24 + [10] * 30 + [0] * 60
     assert said([10] * 120, failed=failed, error_rate=0.0).words.startswith("breaking point at 30 s")
-    assert not said([10] * 120, failed=[0] * 5 + [1] + [0] * 114, error_rate=0.0).found
+    assert said([10] * 120, failed=[0] * 5 + [1] + [0] * 114, error_rate=0.0).outcome is not Breaking.FOUND
 
 
 def test_windows_may_be_left_out_and_may_be_empty():

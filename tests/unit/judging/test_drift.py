@@ -20,6 +20,7 @@ from pytest_cdcperf.judging.rules.drift import (
 )
 from pytest_cdcperf.judging.rules.readings import TrendWindow
 from pytest_cdcperf.judging.threshold import Outcome
+from pytest_cdcperf.judging.words import observed
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Counter
@@ -63,7 +64,7 @@ def test_drift_is_the_rise_an_hour_as_a_share(per_hour, outcome):
 def test_it_says_the_rise_with_its_interval_and_the_levels_at_both_ends():
     result = Drift(every="10m").judge(soaked(noisy(rising(0.2), spread=0.001)), ())
     low, high = result.interval
-    assert result.words == f"+20.0% an hour [{low:+.1%} to {high:+.1%}]"
+    assert observed(result) == f"+20.0% an hour [{low:+.1%} to {high:+.1%}]"
     assert result.note == "101.4 ms in the first 10m, 141.6 ms in the last"
 
 

@@ -48,7 +48,7 @@ def test_what_begins_in_the_hold_and_ends_after_the_plan_is_judged_in_it():
     windows = [window(second, ms=[10] * 12, phase=1) for second in range(10, 20)]
     slow = [window(second, ms=[5000] * 8, phase=1) for second in range(20, 25)]
     result = only(judged({"response_time": in_hold("p(95)<600")}, windows + slow))
-    assert (result.outcome, result.exact.samples) == (Outcome.FAILED, 160)
+    assert (result.outcome, result.precision.samples) == (Outcome.FAILED, 160)
     assert only(judged({"response_time": in_hold("count==160")}, windows + slow)).outcome is Outcome.PASSED
 
 
@@ -113,7 +113,7 @@ def test_loads_that_meet_the_same_slow_seconds_are_no_second_opinion():
     a, b = in_bursts(0), in_bursts(1)
     together = [both(*parts) for parts in zip(a, b, strict=True)]
     spec = {"response_time": "p(95)<50"}
-    one, of_two = only(judged(spec, a, alone)).exact, only(judged(spec, together, two)).exact
+    one, of_two = only(judged(spec, a, alone)).precision, only(judged(spec, together, two)).precision
     assert of_two.samples == 2 * one.samples
     assert of_two.factor == pytest.approx(2 * one.factor)
 
@@ -122,5 +122,5 @@ def test_a_window_with_samples_of_two_phases_is_a_cluster_in_each():
     phases = (Phase("hold", 0, 20.5), Phase("ramp-down", 20.5, 40))
     windows = [window(second, ms=[5] * 19 + [6], phase=second > 20) for second in range(40)]
     windows[20] = both(window(20, ms=[5] * 10, phase=0), window(20, ms=[7] * 10, phase=1))
-    assert only(judged({"response_time": "p(95)<50"}, windows, phases)).exact.windows == 41
-    assert only(judged({"response_time": in_hold("p(95)<50")}, windows, phases)).exact.windows == 21
+    assert only(judged({"response_time": "p(95)<50"}, windows, phases)).precision.windows == 41
+    assert only(judged({"response_time": in_hold("p(95)<50")}, windows, phases)).precision.windows == 21

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 import pytest
 
 from pytest_cdcperf.judging.own_delay import distorts
-from pytest_cdcperf.judging.rules.breaking_point import breaking_point, watched_in
+from pytest_cdcperf.judging.rules.breaking_point import Breaking, breaking_point, watched_in
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Outcome, parse_thresholds
@@ -110,6 +110,6 @@ def test_the_generators_own_delay_is_no_breaking_point():
 
 def test_a_break_is_found_beside_windows_that_are_left_out():
     found = said((QUIET, 30), (GARBAGE, 3), (slower(QUIET, 4), 27))
-    assert found.found
+    assert found.outcome is Breaking.FOUND
     assert found.words.startswith("breaking point at 33 s, 33 VUs")
     assert found.words.endswith("; 3 of 60 windows were left out, in which the load generator itself was late")

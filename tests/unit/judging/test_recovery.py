@@ -13,6 +13,7 @@ from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.judging.rules.readings import TrendWindow
 from pytest_cdcperf.judging.rules.recovery import Recovery, judge_recovery
 from pytest_cdcperf.judging.threshold import Outcome
+from pytest_cdcperf.judging.words import observed
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Counter, Gauge
@@ -62,14 +63,14 @@ def test_recovery_is_the_ratio_of_the_levels_after_and_before(after, outcome, ra
 def test_it_says_the_ratio_with_its_interval_the_levels_and_when_they_were_seen():
     result = judged([20] * 120)
     low, high = result.interval
-    assert result.words == f"{result.observed:.3g} times [{low:.3g} to {high:.3g}]"
+    assert observed(result) == f"{result.observed:.3g} times [{low:.3g} to {high:.3g}]"
     assert result.note == "p(95) 10.92 ms before, 21.84 ms from 40s to 1m after the load came down"
 
 
 def test_what_few_samples_do_not_tell_is_not_judged_and_says_what_it_needs():
     result = judged([17] * 120, samples=1)
     assert result.outcome is Outcome.NOT_JUDGED
-    assert result.words == "1.7 times [0 to ?]"
+    assert observed(result) == "1.7 times [0 to ?]"
     assert result.note.endswith("; needs at least 2 times the rate or longer holds")
 
 

@@ -5,6 +5,7 @@ import pytest
 from pytest_cdcperf.judging.evaluation import evaluate
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
+from pytest_cdcperf.judging.saturation import Saturation, saturation
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, parse_thresholds
 from pytest_cdcperf.judging.verdict import Verdict, judge
 from pytest_cdcperf.metrics import builtin
@@ -26,7 +27,8 @@ def figures(*, failed=0, total=100, response_ms=10.0, samples=100):
     )
 
 
-def judged(snapshot, spec=None, *, error_rate=0.0, shortened=False, **more):
+def judged(snapshot, spec=None, *, error_rate=0.0, shortened=False, windows=(), **more):
+    more["saturation"] = saturation(snapshot, windows)
     results = [evaluate(threshold, snapshot, 10.0) for threshold in parse_thresholds(spec or {})]
     return judge(snapshot, results, error_rate=error_rate, shortened=shortened, **more)
 
@@ -105,7 +107,7 @@ def test_every_reason_is_given_with_what_was_observed():
 
 
 def test_a_reason_says_in_words_what_is_no_figure_of_the_metric():
-    late = ThresholdResult(Recovery(), Outcome.FAILED, 2.00034, "it was slow", words="2 times [1.7 to 2.4]")
+    late = ThresholdResult(Recovery(), Outcome.FAILED, 2.00034, "it was slow", (1.7, 2.4))
     judgement = judge(figures(), [late], error_rate=0, shortened=False)
     assert judgement.reasons == ("response_time p(95) back within 50% in 60s: 2 times [1.7 to 2.4] (it was slow)",)
 
@@ -161,6 +163,7 @@ def test_drops_fail_the_run_and_say_at_what_rate_it_was_saturated():
         window(3, iterations=60, dropped_iterations=20),
         window(4, iterations=70, dropped_iterations=5),  # the last iterations of all VUs
     ]
+    assert saturation(snapshot, windows) == Saturation(dropped=40, rate=50)
     judgement = judged(snapshot, windows=windows)
     assert judgement.verdict is Verdict.FAILED
     assert judgement.reasons == (SATURATED.format("saturated at 50/s", 40),)
@@ -202,11 +205,11 @@ def test_a_rule_about_the_run_over_time_counts_like_a_threshold(outcome, verdict
 
 
 def test_what_a_rule_could_not_tell_is_said_with_what_it_saw_and_needs():
-    seen = ThresholdResult(Drift(), Outcome.INCONCLUSIVE, 0.03, "needs about 3h20m", words="+3.0% an hour")
+    seen = ThresholdResult(Drift(), Outcome.INCONCLUSIVE, 0.03, "needs about 3h20m", (0.01, 0.05))
     unseen = ThresholdResult(Recovery(), Outcome.NOT_JUDGED, note="needs a hold before and after the ramps")
     judgement = judge(figures(), [seen, unseen], error_rate=0, shortened=False)
     assert judgement.reasons == (
-        "inconclusive: response_time rises at most 10% an hour: +3.0% an hour (needs about 3h20m)",
+        "inconclusive: response_time rises at most 10% an hour: +3.0% an hour [+1.0% to +5.0%] (needs about 3h20m)",
         "not judged: response_time p(95) back within 50% in 60s (needs a hold before and after the ramps)",
     )
 
@@ -225,6 +228,7 @@ def test_the_reasons_stand_in_the_order_in_which_they_are_to_be_mended():
         )
     )
     both = {"results": [few, untold, crossed, unseen], "error_rate": 0.0, "shortened": False, "unfit": [UNFIT]}
+    both["saturation"] = saturation(snapshot, ())
     whole = judge(snapshot, broken=["the server died"], faults=["a VU is stuck"], error="at line 7", **both)
     assert [reason.partition(" ")[0] for reason in whole.reasons] == [
         "the",
@@ -243,6 +247,7 @@ def test_the_reasons_stand_in_the_order_in_which_they_are_to_be_mended():
         SATURATED.format("saturated", 40),
     )
     assert [reason.rpartition("(")[2] for reason in mostly.reasons[3:]] == ["max<1)", "max<3)", "max<2)"]
+    both["saturation"] = None
     sometimes = judge(figures(failed=5), **both)
     assert sometimes.verdict is Verdict.INVALID
     assert sometimes.reasons[:2] == (UNFIT, "5 of 100 iterations failed (5%), tolerated 0% (error_rate=0)")

@@ -46,7 +46,6 @@ def of(result, text):
         thresholds=(replace(evaluate(parse_threshold("checks", "rate>0.9"), total, 1.0), note=text),),
         failures=(FailureKind(text, text, 6, f"Traceback\nValueError: {text}\n"),),
         notes=(text,),
-        breaking_point=text,
     )
 
 
