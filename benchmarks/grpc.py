@@ -26,9 +26,9 @@ from pytest_cdcperf.clients.grpc.descriptors import Protos
 from pytest_cdcperf.clients.grpc.driver import grpc
 from pytest_cdcperf.clients.grpc.measuring import MethodSpec
 from pytest_cdcperf.engine.body import check
+from pytest_cdcperf.engine.event_loop import new_event_loop
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, Run
-from pytest_cdcperf.engine.tasks import new_event_loop
 from pytest_cdcperf.load.closed import PerVUIterations
 
 ROUNDS, USERS, FEW, MANY = 7, 10, 1_000, 11_000

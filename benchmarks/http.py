@@ -23,8 +23,8 @@ from benchmarks.iterations import RULES
 from benchmarks.turns import compare, first_core, last_core, marginal_us
 from pytest_cdcperf.clients.http.client import HttpClient
 from pytest_cdcperf.engine.body import check
+from pytest_cdcperf.engine.event_loop import new_event_loop
 from pytest_cdcperf.engine.run import Body, Run
-from pytest_cdcperf.engine.tasks import new_event_loop
 from pytest_cdcperf.load.closed import PerVUIterations
 from pytest_cdcperf.metrics.builtin import CHECKS
 from pytest_cdcperf.metrics.timeline import Timeline

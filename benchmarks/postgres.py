@@ -18,7 +18,8 @@ from benchmarks.turns import compare, last_core
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.postgres import connect
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
-from pytest_cdcperf.engine.vu import VU, acting_as
+from pytest_cdcperf.engine.current_vu import acting_as
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope
 

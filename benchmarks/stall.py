@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 from benchmarks import peer
 from benchmarks.iterations import RULES
+from pytest_cdcperf.engine.current_vu import current_vu
 from pytest_cdcperf.engine.run import Body, Run
-from pytest_cdcperf.engine.vu import current_vu
 from pytest_cdcperf.load.open import ConstantArrivalRate
 from pytest_cdcperf.metrics.builtin import RESPONSE_TIME
 from pytest_cdcperf.metrics.histogram import Histogram

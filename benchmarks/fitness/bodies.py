@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from benchmarks.fitness.server import server
 from pytest_cdcperf.engine.body import think
+from pytest_cdcperf.engine.current_vu import CurrentVU
 from pytest_cdcperf.engine.run import Body
-from pytest_cdcperf.engine.vu import CurrentVU
 from pytest_cdcperf.metrics.metric import Trend
 
 TRUE = Trend("true_ms", unit="ms")

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Coroutine
 
 from pytest_cdcperf.clock import MonotonicClock
+from pytest_cdcperf.engine.event_loop import new_event_loop
 from pytest_cdcperf.engine.heartbeat import Heartbeat
-from pytest_cdcperf.engine.tasks import new_event_loop
 from pytest_cdcperf.metrics.recorder import Recorder
 
 SECONDS = 10

@@ -25,7 +25,7 @@ from pytest_cdcperf.clients.mongo import Mongo, ReadError
 from pytest_cdcperf.clients.mongo_changes import Document, same_document
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.body import check
-from pytest_cdcperf.engine.vu import current_vu, refuse_blocking
+from pytest_cdcperf.engine.current_vu import current_vu, refuse_blocking
 from pytest_cdcperf.errors import ExpectationError
 from pytest_cdcperf.metrics.groups import CDC
 from pytest_cdcperf.metrics.metric import Counter, Rate, Trend

@@ -25,7 +25,8 @@ from pytest_cdcperf.clients.mongo_changes import Change, Document, open_changes,
 from pytest_cdcperf.clients.per_vu import async_vu, sync_vu
 from pytest_cdcperf.clients.recording import CallRecorder, RecordedCall
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, Timeout, seconds_of
-from pytest_cdcperf.engine.vu import VU, current_vu
+from pytest_cdcperf.engine.current_vu import current_vu
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import ConfigError, UnreachableError
 from pytest_cdcperf.metrics.groups import MONGO
 from pytest_cdcperf.metrics.metric import Counter, Trend

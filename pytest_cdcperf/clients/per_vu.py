@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from pytest_cdcperf.engine.current_vu import current_vu, refuse_blocking
 from pytest_cdcperf.engine.resources import Resources
-from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import BlockingCallError
 
 Resource = TypeVar("Resource")

@@ -13,7 +13,7 @@ from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.cluster.messages import Auditing, ShareDone, Stop, ToController, WindowDone
 from pytest_cdcperf.engine.failures import ExceptionRules
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
-from pytest_cdcperf.engine.whereabouts import Busy
+from pytest_cdcperf.engine.stacks import Busy
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.share import WHOLE, Share
 from pytest_cdcperf.metrics.metric import definitions

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_cdcperf.engine.vu import refuse_blocking
+from pytest_cdcperf.engine.current_vu import refuse_blocking
 from pytest_cdcperf.errors import ConfigError, SharedError
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.engine.vu import VU, _current, refuse_blocking
+from pytest_cdcperf.engine.current_vu import current_vu, refuse_blocking
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.scope import current_scope, recording
@@ -27,7 +28,7 @@ class _Think:
         :raises ConfigError: for what is no such time
         """
         refuse_blocking("think()", "think.aio(...)")
-        vu = _current.get(None)
+        vu = current_vu()
         if vu is None:
             return
         seconds = _draw(vu, at_least_s, at_most_s)
@@ -44,7 +45,7 @@ class _Think:
         """
         import asyncio  # noqa: PLC0415  # 30 ms, and only async bodies need it
 
-        vu = _current.get(None)
+        vu = current_vu()
         if vu is None:
             return
         seconds = _draw(vu, at_least_s, at_most_s)

@@ -11,7 +11,6 @@ import math
 import os
 import sys
 import threading
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Self
 
@@ -19,7 +18,7 @@ import psutil  # not at its first use: that is when the load has begun
 
 from pytest_cdcperf.clock import Clock
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.engine.source_lines import is_library
+from pytest_cdcperf.engine.source_lines import line_of, outwards, user_frame
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
@@ -223,12 +222,8 @@ class Heartbeat:
 
 def _line(frame: FrameType) -> str:
     """Return "file:line in function" of the innermost frame that is the user's own, of the innermost without one."""
-    innermost: FrameType = frame
-    at: FrameType | None = frame
-    while at is not None and is_library(at.f_code.co_filename):
-        at = at.f_back
-    found = at or innermost
-    return f"{Path(found.f_code.co_filename).name}:{found.f_lineno} in {found.f_code.co_name}"
+    found = user_frame(outwards(frame)) or frame
+    return f"{line_of(found)} in {found.f_code.co_name}"
 
 
 def _host_busy_s() -> float:

@@ -9,7 +9,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from pytest_cdcperf.checks import is_number
 from pytest_cdcperf.engine.body import group
-from pytest_cdcperf.engine.vu import CurrentVU
+from pytest_cdcperf.engine.current_vu import CurrentVU
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.metrics.groups import EXECUTION
 from pytest_cdcperf.metrics.metric import Counter

@@ -20,10 +20,10 @@ from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.loops import ClosedLoop, Deadline, Loop, NewVU, OpenLoop, new_loop
 from pytest_cdcperf.engine.resources import Resources
 from pytest_cdcperf.engine.sampling import sampling
+from pytest_cdcperf.engine.stacks import Busy, lasting_threads
 from pytest_cdcperf.engine.thread_start import thread_limits
 from pytest_cdcperf.engine.threads import ThreadRuntime
 from pytest_cdcperf.engine.vu import VU
-from pytest_cdcperf.engine.whereabouts import Busy, lasting_threads
 from pytest_cdcperf.errors import IterationTimeoutError, ThreadLimitError
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.phases import plan_phases

@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from pytest_cdcperf.clock import real_time as time
+from pytest_cdcperf.engine.current_vu import acting_as
 from pytest_cdcperf.engine.thread_start import start_thread
-from pytest_cdcperf.engine.vu import VU, acting_as
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.scope import Scope
 

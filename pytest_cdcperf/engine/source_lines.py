@@ -1,15 +1,16 @@
-"""Which line of the user's a traceback or a stack stands at."""
+"""The line of the user's own code that a traceback or a stack of frames stands at."""
 
 from __future__ import annotations
 
 import os
 import sys
 import sysconfig
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
 _OURS = str(Path(__file__).parent.parent) + os.sep
-
+_CLIENTS = str(Path(__file__).parent.parent / "clients") + os.sep
 
 _LIBRARIES = (
     _OURS,
@@ -21,8 +22,6 @@ _LIBRARIES = (
         }
     ),
 )
-
-
 _ELSEWHERE = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")  # below a venv: the system's
 
 
@@ -37,7 +36,7 @@ def is_library(filename: str) -> bool:
 
 
 def user_line(traceback: TracebackType | None) -> str:
-    """Return "file:line" of the innermost frame that is the user's own code, not a library's."""
+    """Return "file:line" of the innermost frame that is the user's own code; of the outermost where none is."""
     found = ""
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
@@ -45,3 +44,37 @@ def user_line(traceback: TracebackType | None) -> str:
             found = f"{Path(filename).name}:{traceback.tb_lineno}"
         traceback = traceback.tb_next
     return found
+
+
+def outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield *frame* and the frames that called it, the innermost first."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def user_frame(frames: Iterable[FrameType]) -> FrameType | None:
+    """Return the innermost of *frames* that is the user's own code."""
+    return next((frame for frame in frames if not is_library(frame.f_code.co_filename)), None)
+
+
+def line_of(frame: FrameType | None) -> str:
+    """Return "file:line" of *frame*, "" without one."""
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}" if frame is not None else ""
+
+
+def at_user_line(frames: Iterable[FrameType]) -> str:
+    """Return " at file:line" of the user's innermost frame, for the middle of a sentence; "" where there is none."""
+    frame = user_frame(frames)
+    return f" at {line_of(frame)}" if frame is not None else ""
+
+
+def in_our_clients(frames: Iterable[FrameType]) -> bool:
+    """Whether the innermost of *frames* that is not a library's is in a client of ours: it waits for a server."""
+    for frame in frames:
+        filename = frame.f_code.co_filename
+        if filename.startswith(_CLIENTS):
+            return True
+        if is_ours(filename) or not is_library(filename):
+            return False
+    return False

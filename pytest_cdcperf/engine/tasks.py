@@ -11,14 +11,15 @@ from contextlib import suppress
 
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.context import RunContext
-from pytest_cdcperf.engine.executor import DaemonExecutor
+from pytest_cdcperf.engine.current_vu import acting_as
+from pytest_cdcperf.engine.event_loop import DaemonExecutor, new_event_loop
 from pytest_cdcperf.engine.heartbeat import Heartbeat
 from pytest_cdcperf.engine.iterations import IterationRecorder
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
 from pytest_cdcperf.engine.resources import Resources
+from pytest_cdcperf.engine.source_lines import at_user_line
+from pytest_cdcperf.engine.stacks import Busy, frames_of_task, frames_of_thread
 from pytest_cdcperf.engine.thread_start import start_thread
-from pytest_cdcperf.engine.vu import acting_as
-from pytest_cdcperf.engine.whereabouts import Busy, at_user_line, frames_of_task, frames_of_thread
 from pytest_cdcperf.errors import ThreadLimitError
 
 _LONGEST_SLEEP_S = 0.1  # so that the end of the run is noticed
@@ -28,19 +29,6 @@ _CLOSE_S = 1.0
 
 
 _Due = asyncio.Queue[tuple[int, int] | None]  # when each start is meant to be, and since when it waits for a busy VU
-
-
-def new_event_loop(executor: DaemonExecutor | None = None) -> asyncio.AbstractEventLoop:
-    """Return a new event loop, uvloop's where it is installed, whose threads keep no process from ending."""
-    try:
-        import uvloop  # noqa: PLC0415  # an extra
-    except ImportError:
-        loop = asyncio.new_event_loop()
-        loop.time = time.monotonic  # type: ignore[method-assign]  # it would heed a test that fakes time
-    else:
-        loop = uvloop.new_event_loop()
-    loop.set_default_executor(executor or DaemonExecutor())
-    return loop
 
 
 class TaskRuntime:

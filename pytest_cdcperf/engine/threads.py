@@ -10,11 +10,11 @@ from queue import Empty, SimpleQueue
 
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.context import RunContext
+from pytest_cdcperf.engine.current_vu import acting_as, refuse_awaitable
 from pytest_cdcperf.engine.iterations import IterationRecorder
 from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
+from pytest_cdcperf.engine.stacks import Busy, frames_by_thread
 from pytest_cdcperf.engine.thread_start import start_thread
-from pytest_cdcperf.engine.vu import acting_as, refuse_awaitable
-from pytest_cdcperf.engine.whereabouts import Busy, frames_by_thread
 from pytest_cdcperf.errors import ThreadLimitError
 
 _END_CHECK_S = 0.05

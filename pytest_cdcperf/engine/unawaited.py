@@ -7,11 +7,12 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from itertools import dropwhile, takewhile
+from types import FrameType
 from typing import Any
 
-from pytest_cdcperf.engine.source_lines import is_library, is_ours
-from pytest_cdcperf.engine.vu import current_vu
+from pytest_cdcperf.engine.current_vu import current_vu
+from pytest_cdcperf.engine.source_lines import is_ours, line_of, outwards, user_frame
 from pytest_cdcperf.errors import NeverAwaitedError
 
 _WARNING = re.compile(r"coroutine .* was never awaited")  # also "coroutine method 'asend' of ..."
@@ -43,12 +44,10 @@ def failing_unawaited() -> Iterator[None]:
 
 
 def _dropped_at() -> str:
-    """Return "file:line" of the innermost frame that is the user's own code."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename == __file__:
-        frame = frame.f_back
-    while frame is not None and not is_ours(filename := frame.f_code.co_filename):
-        if not is_library(filename):
-            return f"{Path(filename).name}:{frame.f_lineno}"
-        frame = frame.f_back
-    return "the end of the body"
+    """Return "file:line" of the body at this moment, which is below the frames of this file."""
+    above = dropwhile(lambda frame: frame.f_code.co_filename == __file__, outwards(inspect.currentframe()))
+    return line_of(user_frame(takewhile(_is_not_ours, above))) or "the end of the body"
+
+
+def _is_not_ours(frame: FrameType) -> bool:
+    return not is_ours(frame.f_code.co_filename)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import random
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.resources import Resources
-from pytest_cdcperf.errors import BlockingCallError
-from pytest_cdcperf.metrics.scope import Scope, recording
+from pytest_cdcperf.metrics.scope import Scope
 
 if TYPE_CHECKING:
     import asyncio
@@ -79,58 +75,3 @@ def _no_pause(_seconds: float) -> None:
 
 async def _no_pause_aio(_seconds: float) -> None:
     """In once mode nobody thinks."""
-
-
-_current: ContextVar[VU] = ContextVar("cdcperf_vu")
-
-
-def current_vu() -> VU | None:
-    """Return the VU that runs this code, None outside an iteration."""
-    return _current.get(None)
-
-
-@contextmanager
-def acting_as(vu: VU) -> Iterator[VU]:
-    """Make *vu* the current one inside the block, and record what is measured there."""
-    token = _current.set(vu)
-    vu.thread = threading.get_ident()
-    try:
-        with recording(vu.scope):
-            yield vu
-    finally:
-        _current.reset(token)
-
-
-def refuse_blocking(name: str, instead: str) -> None:
-    """Refuse a blocking call inside an async body: it would stall every VU of the loop.
-
-    :raises BlockingCallError: inside an async body
-    """
-    vu = _current.get(None)
-    if vu is not None and vu.is_async:
-        raise BlockingCallError(f"{name} blocks, which would stall every VU of this async test; write: await {instead}")
-
-
-def refuse_awaitable(answer: object) -> None:
-    """Refuse what a ``def`` body returned where it is something that nobody awaits: it did nothing.
-
-    :raises BlockingCallError: for an awaitable
-    """
-    if isinstance(answer, Awaitable):
-        if isinstance(answer, Coroutine):
-            answer.close()
-        raise BlockingCallError(
-            "the body returned an awaitable that nobody awaits, so nothing ran; make it an async def"
-        )
-
-
-class CurrentVU:
-    """The fixture ``vu``: whichever virtual user runs the code that asks."""
-
-    __slots__ = ()
-
-    def __getattr__(self, name: str) -> Any:
-        vu = _current.get(None)
-        if vu is None:
-            raise AttributeError(f"vu.{name} is known inside the body of a perf test only, not in its fixtures")
-        return getattr(vu, name)

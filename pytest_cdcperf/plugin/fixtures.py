@@ -181,7 +181,7 @@ def load(request: pytest.FixtureRequest) -> LoadRunner:
 @pytest.fixture(scope="session")
 def vu() -> VU:
     """The virtual user that runs the body: id, iteration, random, state, session_id."""
-    from pytest_cdcperf.engine.vu import CurrentVU  # noqa: PLC0415
+    from pytest_cdcperf.engine.current_vu import CurrentVU  # noqa: PLC0415
 
     return cast("VU", CurrentVU())  # it has what the current VU has
 

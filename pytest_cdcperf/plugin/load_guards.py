@@ -15,8 +15,9 @@ import pytest
 from _pytest.capture import CaptureIO, EncodedFile
 from _pytest.logging import LogCaptureHandler
 
+from pytest_cdcperf.engine.current_vu import current_vu
 from pytest_cdcperf.engine.unawaited import failing_unawaited
-from pytest_cdcperf.engine.vu import VU, current_vu
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.plugin.output import bounded
 

@@ -17,11 +17,12 @@ import pytest_cdcperf
 from pytest_cdcperf.cdc.audit import Audited
 from pytest_cdcperf.cluster.agent import run_share
 from pytest_cdcperf.cluster.messages import Concluded, Plan, Start
+from pytest_cdcperf.engine.current_vu import acting_as, refuse_awaitable
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, RunOutcome
 from pytest_cdcperf.engine.sampling import MemorySampler
 from pytest_cdcperf.engine.unawaited import failing_unawaited
-from pytest_cdcperf.engine.vu import VU, acting_as, refuse_awaitable
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import LoadRefusedError
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.load.phases import plan_phases
@@ -116,7 +117,7 @@ async def _iterate(body: Callable[[], Awaitable[Any]], vu: VU) -> None:
 
 def _await_once(body: Callable[[], Awaitable[Any]], vu: VU) -> None:
     __tracebackhide__ = True
-    from pytest_cdcperf.engine.tasks import new_event_loop  # noqa: PLC0415
+    from pytest_cdcperf.engine.event_loop import new_event_loop  # noqa: PLC0415
 
     # Not asyncio.run(): it would replace the thread's loop, which may be another plugin's.
     loop = new_event_loop()

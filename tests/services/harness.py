@@ -30,10 +30,11 @@ from pytest_cdcperf.embedded.directory import stack_directory
 from pytest_cdcperf.embedded.parts import Part
 from pytest_cdcperf.embedded.postgres import PostgresServer
 from pytest_cdcperf.embedded.stack import EmbeddedStack
+from pytest_cdcperf.engine.current_vu import acting_as
+from pytest_cdcperf.engine.event_loop import new_event_loop
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
-from pytest_cdcperf.engine.tasks import new_event_loop
-from pytest_cdcperf.engine.vu import VU, acting_as
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope

@@ -16,7 +16,7 @@ import trustme
 
 from pytest_cdcperf import errors
 from pytest_cdcperf.clients.grpc.client import GrpcClient
-from pytest_cdcperf.engine.vu import acting_as
+from pytest_cdcperf.engine.current_vu import acting_as
 from pytest_cdcperf.errors import BlockingCallError, ConfigError, GrpcError, UnknownMethodError, UnreachableError
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
 from tests.services.grpc_server import PROTOS, Server, serving

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_cdcperf.clients.grpc.client import GrpcClient
-from pytest_cdcperf.engine.vu import current_vu
+from pytest_cdcperf.engine.current_vu import current_vu
 from pytest_cdcperf.load.closed import ConstantVUs
 from tests.services.grpc_server import PROTOS, Server, serving
 from tests.services.harness import FACES, refused_port, relayed, run_body, until

@@ -20,8 +20,8 @@ from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres, PostgresTimeoutError, calls
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.engine import run as run_module
+from pytest_cdcperf.engine.current_vu import acting_as
 from pytest_cdcperf.engine.run import RunOutcome
-from pytest_cdcperf.engine.vu import acting_as
 from pytest_cdcperf.errors import ConfigError, ExpectationError, GrpcError, HttpTimeoutError, UnreachableError
 from pytest_cdcperf.load.closed import ConstantVUs
 from pytest_cdcperf.metrics.snapshot import Snapshot

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from pytest_cdcperf.clients.postgres import Postgres
-from pytest_cdcperf.engine.vu import acting_as
+from pytest_cdcperf.engine.current_vu import acting_as
 from pytest_cdcperf.errors import BlockingCallError, ConfigError, UnreachableError
 from pytest_cdcperf.load.closed import PerVUIterations
 from pytest_cdcperf.servers import PostgresAddress

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from pytest_cdcperf.clients.postgres import Postgres, aio, client
-from pytest_cdcperf.engine.vu import acting_as
+from pytest_cdcperf.engine.current_vu import acting_as
 from pytest_cdcperf.errors import UnreachableError
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
 from pytest_cdcperf.servers import PostgresAddress

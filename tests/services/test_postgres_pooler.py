@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from pytest_cdcperf.clients.postgres import Postgres
-from pytest_cdcperf.engine.vu import current_vu
+from pytest_cdcperf.engine.current_vu import current_vu
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.load.closed import PerVUIterations
 from pytest_cdcperf.servers import PostgresAddress, PostgresOptions

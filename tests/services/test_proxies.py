@@ -12,7 +12,7 @@ from pytest_cdcperf import errors
 from pytest_cdcperf.clients.grpc.client import GrpcClient
 from pytest_cdcperf.clients.http.client import HttpClient
 from pytest_cdcperf.clients.http.requests_session import PerVUSession
-from pytest_cdcperf.engine.vu import acting_as
+from pytest_cdcperf.engine.current_vu import acting_as
 from tests.services.grpc_server import PROTOS, Server, serving
 from tests.services.harness import User, refused_port
 from tests.services.http.conftest import fault

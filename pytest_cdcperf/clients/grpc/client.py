@@ -17,8 +17,8 @@ from pytest_cdcperf.clients.grpc.driver import grpc
 from pytest_cdcperf.clients.grpc.measuring import Method, MethodSpec
 from pytest_cdcperf.clients.grpc.methods import method_of
 from pytest_cdcperf.clients.grpc.settings import GrpcOptions, GrpcSettings
+from pytest_cdcperf.engine.current_vu import current_vu, refuse_blocking
 from pytest_cdcperf.engine.resources import Resources
-from pytest_cdcperf.engine.vu import current_vu, refuse_blocking
 from pytest_cdcperf.errors import BlockingCallError, ConfigError, MissingExtraError, UnknownMethodError
 
 Stub = TypeVar("Stub")

@@ -19,7 +19,8 @@ from pytest_cdcperf.clients.http.call import CallOptions, HttpOptions, HttpSetti
 from pytest_cdcperf.clients.http.engine import HttpSession, build_async, build_sync
 from pytest_cdcperf.clients.http.response import HttpResponse
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
+from pytest_cdcperf.engine.current_vu import current_vu, refuse_blocking
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import BlockingCallError
 
 Answer = TypeVar("Answer")

@@ -29,7 +29,8 @@ from pytest_cdcperf.clients.http.metrics import NO_RESPONSE, HttpRecording
 from pytest_cdcperf.clients.proxies import is_loopback
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.engine.vu import VU, current_vu, refuse_blocking
+from pytest_cdcperf.engine.current_vu import current_vu, refuse_blocking
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.redaction import hide_named, hide_url
 
 _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (

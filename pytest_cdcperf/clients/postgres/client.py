@@ -38,7 +38,8 @@ from pytest_cdcperf.clients.postgres.session import (
 from pytest_cdcperf.clients.postgres.statements import Statement, block_statements
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S, POOL_TIMEOUT_S, Timeout
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.engine.vu import VU, current_vu
+from pytest_cdcperf.engine.current_vu import current_vu
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import BlockingCallError, ConfigError, UnreachableError
 from pytest_cdcperf.servers import PostgresAddress, PostgresOptions
 

@@ -9,7 +9,7 @@ import pytest
 from pytest_cdcperf import errors
 from pytest_cdcperf.clients.http.client import HttpClient
 from pytest_cdcperf.clients.http.requests_session import PerVUSession
-from pytest_cdcperf.engine.vu import acting_as
+from pytest_cdcperf.engine.current_vu import acting_as
 from pytest_cdcperf.load.closed import PerVUIterations
 from tests.services.harness import User, run_body, until
 from tests.services.http.conftest import Get, fault

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from pytest_cdcperf.clients.http.requests_session import PerVUSession
-from pytest_cdcperf.engine.vu import acting_as
+from pytest_cdcperf.engine.current_vu import acting_as
 from tests.services.harness import User, refused_port, until
 from tests.services.http_server import HEAD, HttpServer, http_server, raw
 

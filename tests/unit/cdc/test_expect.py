@@ -16,7 +16,8 @@ from pytest_cdcperf.cdc.wanted import Wanted
 from pytest_cdcperf.clients.mongo import ReadError
 from pytest_cdcperf.clients.mongo_changes import Change
 from pytest_cdcperf.clock import FakeClock
-from pytest_cdcperf.engine.vu import VU, acting_as
+from pytest_cdcperf.engine.current_vu import acting_as
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import BlockingCallError, ConfigError, ExpectationError, UnitError
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope

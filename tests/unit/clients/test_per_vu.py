@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 
 from pytest_cdcperf.clients.per_vu import PerVU, async_vu, sync_vu
-from pytest_cdcperf.engine.vu import VU, acting_as
+from pytest_cdcperf.engine.current_vu import acting_as
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import BlockingCallError
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope

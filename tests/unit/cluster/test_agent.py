@@ -11,8 +11,8 @@ from pytest_cdcperf.cluster import agent
 from pytest_cdcperf.cluster.agent import run_share
 from pytest_cdcperf.cluster.messages import ShareDone, Stop, WindowDone
 from pytest_cdcperf.engine import run as run_module
+from pytest_cdcperf.engine.current_vu import CurrentVU, current_vu
 from pytest_cdcperf.engine.run import Body, RunOutcome
-from pytest_cdcperf.engine.vu import CurrentVU, current_vu
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, SharedIterations
 from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics.metric import definitions

@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from pytest_cdcperf.cluster.shared_state import OnceCall, PoolCall, Shared, Store
-from pytest_cdcperf.engine.vu import VU, acting_as
+from pytest_cdcperf.engine.current_vu import acting_as
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import BlockingCallError, ConfigError, SharedError
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.recorder import Recorder

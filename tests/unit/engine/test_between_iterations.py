@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pytest_cdcperf.engine.vu import CurrentVU, current_vu
+from pytest_cdcperf.engine.current_vu import CurrentVU, current_vu
 from pytest_cdcperf.load.closed import PerVUIterations
 from tests.unit.harness import Subject
 

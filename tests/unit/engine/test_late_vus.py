@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from pytest_cdcperf.engine import run as run_module
+from pytest_cdcperf.engine.current_vu import CurrentVU
 from pytest_cdcperf.engine.late_vus import LateVUs
-from pytest_cdcperf.engine.vu import CurrentVU
 from pytest_cdcperf.load.closed import ConstantVUs, RampingVUs
 from tests.unit.engine.test_loops import Subject
 from tests.unit.harness import Subject as RunSubject

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pytest_cdcperf.engine import run as run_module
-from pytest_cdcperf.engine.executor import DaemonExecutor
-from pytest_cdcperf.engine.vu import CurrentVU
+from pytest_cdcperf.engine.current_vu import CurrentVU
+from pytest_cdcperf.engine.event_loop import DaemonExecutor
 from pytest_cdcperf.load.closed import PerVUIterations
 from tests.unit.harness import Subject
 
@@ -178,7 +178,7 @@ def test_the_executor_calls_side_by_side_and_hands_on_what_is_raised():
 def test_python_ends_beside_a_blocked_call_of_the_executor():
     code = """
 import threading
-from pytest_cdcperf.engine.executor import DaemonExecutor
+from pytest_cdcperf.engine.event_loop import DaemonExecutor
 begun = threading.Event()
 DaemonExecutor().submit(lambda: (begun.set(), threading.Event().wait(60)))
 begun.wait(10)

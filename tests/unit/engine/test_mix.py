@@ -5,8 +5,9 @@ from collections import Counter as Counted
 
 import pytest
 
+from pytest_cdcperf.engine.current_vu import acting_as
 from pytest_cdcperf.engine.mix import Mix, shares
-from pytest_cdcperf.engine.vu import VU, acting_as
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope

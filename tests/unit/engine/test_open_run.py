@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from pytest_cdcperf.engine import run as run_module
-from pytest_cdcperf.engine.vu import CurrentVU
+from pytest_cdcperf.engine.current_vu import CurrentVU
 from pytest_cdcperf.load.closed import PerVUIterations, RampingVUs, SharedIterations
 from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
 from pytest_cdcperf.load.share import Share

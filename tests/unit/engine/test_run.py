@@ -12,9 +12,9 @@ from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine import tasks as tasks_module
 from pytest_cdcperf.engine import threads as threads_module
 from pytest_cdcperf.engine.body import check, think
+from pytest_cdcperf.engine.current_vu import CurrentVU, current_vu
 from pytest_cdcperf.engine.run import Body, Run
-from pytest_cdcperf.engine.vu import CurrentVU, current_vu
-from pytest_cdcperf.engine.whereabouts import Busy
+from pytest_cdcperf.engine.stacks import Busy
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs
 from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics import builtin

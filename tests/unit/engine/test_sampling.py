@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from pytest_cdcperf.engine import sampling as module
+from pytest_cdcperf.engine.current_vu import current_vu
 from pytest_cdcperf.engine.sampling import STACK_EVERY, MemorySampler, sampling
-from pytest_cdcperf.engine.vu import current_vu
 from pytest_cdcperf.metrics.metric import Counter
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope

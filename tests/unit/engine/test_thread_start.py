@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
+from pytest_cdcperf.engine.current_vu import CurrentVU
 from pytest_cdcperf.engine.thread_start import is_thread_limit, most_tasks, start_thread, thread_limits
-from pytest_cdcperf.engine.vu import CurrentVU
 from pytest_cdcperf.errors import ThreadLimitError
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs
 from pytest_cdcperf.load.open import ConstantArrivalRate

@@ -7,9 +7,9 @@ from functools import partial
 
 import pytest
 
+from pytest_cdcperf.engine.current_vu import CurrentVU
 from pytest_cdcperf.engine.failures import Failures
 from pytest_cdcperf.engine.unawaited import failing_unawaited
-from pytest_cdcperf.engine.vu import CurrentVU
 from pytest_cdcperf.errors import NeverAwaitedError
 from pytest_cdcperf.load.closed import PerVUIterations
 from tests.unit.harness import Ran, Subject

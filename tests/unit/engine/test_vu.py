@@ -7,8 +7,9 @@ from contextvars import copy_context
 import pytest
 
 from pytest_cdcperf.engine.body import check, group, think
+from pytest_cdcperf.engine.current_vu import CurrentVU, acting_as, current_vu, refuse_blocking
 from pytest_cdcperf.engine.resources import Resources
-from pytest_cdcperf.engine.vu import VU, CurrentVU, acting_as, current_vu, refuse_blocking
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import BlockingCallError, ConfigError
 from pytest_cdcperf.metrics.metric import Counter
 from pytest_cdcperf.metrics.recorder import Recorder

@@ -1,4 +1,4 @@
-"""Where a thread or a task is at this moment, in the user's words: for those that do not end."""
+"""The stacks of threads and tasks that do not end, to say where in the user's code they are."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from pathlib import Path
 from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any
 
-from pytest_cdcperf.engine.source_lines import is_library, is_ours
+from pytest_cdcperf.engine.source_lines import at_user_line, in_our_clients, line_of, outwards, user_frame
 
 if TYPE_CHECKING:
     import asyncio
 
-_CLIENTS = str(Path(__file__).parent.parent / "clients")
 _POOL = str(Path("concurrent", "futures", "thread.py"))
 
 
 @dataclass(frozen=True)
 class Busy:
-    """A VU that is not through, and where it is: *was_cancelled* says that it is a task that could have ended."""
+    """A VU that has not ended, and where it is: *was_cancelled* says that it is a task that could have ended."""
 
     vu: int
     frames: Sequence[FrameType]
@@ -30,7 +29,7 @@ class Busy:
     @property
     def line(self) -> str:
         """The user's line that it is in, "file:line"."""
-        return user_line_of(self.frames)
+        return line_of(user_frame(self.frames))
 
     @property
     def waits_for_server(self) -> bool:
@@ -46,15 +45,9 @@ def frames_of_thread(ident: int | None) -> list[FrameType]:
 def frames_by_thread() -> dict[int, list[FrameType]]:
     """Return the frames of every thread by its ident, the innermost first."""
     return {
-        ident: list(_outwards(frame))
+        ident: list(outwards(frame))
         for ident, frame in sys._current_frames().items()  # noqa: SLF001  # documented: what debuggers use
     }
-
-
-def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
 
 
 def frames_of_task(task: asyncio.Task[Any]) -> list[FrameType]:
@@ -68,33 +61,8 @@ def frames_of_task(task: asyncio.Task[Any]) -> list[FrameType]:
     return frames
 
 
-def user_line_of(frames: Iterable[FrameType]) -> str:
-    """Return "file:line" of the innermost of *frames* that is the user's own code, "" where none is."""
-    for frame in frames:
-        if not is_library(frame.f_code.co_filename):
-            return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-    return ""
-
-
-def at_user_line(frames: Sequence[FrameType]) -> str:
-    """Return " at file:line" for the middle of a sentence."""
-    line = user_line_of(frames)
-    return f" at {line}" if line else ""
-
-
-def in_our_clients(frames: Iterable[FrameType]) -> bool:
-    """Whether the innermost of *frames* that is not a library's is in a client of ours: it waits for a server."""
-    for frame in frames:
-        filename = frame.f_code.co_filename
-        if filename.startswith(_CLIENTS):
-            return True
-        if is_ours(filename) or not is_library(filename):
-            return False
-    return False
-
-
 def lasting_threads(before: Iterable[threading.Thread]) -> Iterator[str]:
-    """Name each thread that was not there *before*, is busy, and keeps Python from ending until it is through.
+    """Name each thread that was not there *before*, is busy, and keeps Python from ending until it has ended.
 
     Threads of a VU are daemons, as the VU's own is; but Python waits for those of a ThreadPoolExecutor even then.
     """

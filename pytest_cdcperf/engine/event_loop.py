@@ -1,7 +1,8 @@
-"""The executor of the event loop, which ``asyncio.to_thread()`` uses, of threads that nobody has to wait for."""
+"""An event loop whose threads, those of ``asyncio.to_thread()``, keep no process from ending."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
+from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.thread_start import start_thread
 
 _P = ParamSpec("_P")
@@ -54,7 +56,7 @@ class DaemonExecutor(ThreadPoolExecutor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002  # nobody is waited for
-        """Take nothing more; let go of the threads."""
+        """Take nothing more, and let the threads end."""
         with self._guard:
             self._closed = True
             for _ in range(self._started):
@@ -71,7 +73,7 @@ class DaemonExecutor(ThreadPoolExecutor):
                 except BaseException as error:  # noqa: BLE001  # whatever it is, it is the future's
                     future.set_exception(error)
                 self._working.pop(thread)
-            del work, future, call  # which hold what the caller may have let go of
+            del work, future, call  # which would keep alive what the caller has dropped
             with self._guard:
                 self._idle += 1
 
@@ -80,3 +82,16 @@ def _name(call: partial[Any]) -> str:
     # asyncio.to_thread() hands in Context.run with the user's function as its first argument.
     function = next(filter(callable, call.args), call.func)
     return getattr(function, "__qualname__", repr(function))
+
+
+def new_event_loop(executor: DaemonExecutor | None = None) -> asyncio.AbstractEventLoop:
+    """Return a new event loop, uvloop's where it is installed, whose threads keep no process from ending."""
+    try:
+        import uvloop  # noqa: PLC0415  # an extra
+    except ImportError:
+        loop = asyncio.new_event_loop()
+        loop.time = time.monotonic  # type: ignore[method-assign]  # it would heed a test that fakes time
+    else:
+        loop = uvloop.new_event_loop()
+    loop.set_default_executor(executor or DaemonExecutor())
+    return loop
