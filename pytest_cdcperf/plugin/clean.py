@@ -1,8 +1,9 @@
-"""``pytest --perf-clean=SESSION_ID``: removes what a killed run left in the source."""
+"""Remove the rows that a killed session left: ``cdcperf clean SESSION_ID``, ``pytest --perf-clean=SESSION_ID``."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import pytest
 
@@ -14,8 +15,13 @@ from pytest_cdcperf.printable import one_line, printable
 from pytest_cdcperf.servers import services_from_environment
 
 
+def clean_session(session_id: str, paths: Sequence[str]) -> int:
+    """Run the hooks ``pytest_cdcperf_clean`` of the tests at *paths*; return pytest's exit code."""
+    return int(pytest.main([*paths, "--perf-stack=external", f"--perf-clean={session_id}"]))
+
+
 def clean(config: pytest.Config) -> int:
-    """Ask every ``pytest_cdcperf_clean`` hook to remove its rows of the run; return pytest's exit code."""
+    """Ask every ``pytest_cdcperf_clean`` hook to remove its rows of the session; return pytest's exit code."""
     session_id = str(config.getoption("perf_clean"))
     if not is_session_id(session_id):  # hooks may put it into a pattern
         raise pytest.UsageError(
@@ -24,7 +30,7 @@ def clean(config: pytest.Config) -> int:
     settings = configuration.resolve(config)
     if not settings.external:
         raise pytest.UsageError(
-            "--perf-clean needs --perf-stack=external: the embedded servers and their data are gone with their run"
+            "--perf-clean needs --perf-stack=external: the embedded servers and their data are gone with their session"
         )
     try:
         pg = Postgres(services_from_environment(os.environ).postgres, options=settings.postgres)

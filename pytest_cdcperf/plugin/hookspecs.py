@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def pytest_cdcperf_clean(session_id: str, pg: Postgres) -> int | None:
-    """Remove the rows that the run *session_id* left behind; return how many.
+    """Remove the rows that the session *session_id* left behind; return how many.
 
-    Called for ``pytest --perf-clean=SESSION_ID``, with the servers that the other options choose.
+    Called for ``cdcperf clean SESSION_ID`` and ``pytest --perf-clean=SESSION_ID``, with the external servers.
     """

@@ -1,0 +1,39 @@
+"""The console script ``cdcperf``: every command that is not a test run."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pytest_cdcperf.commands.clean import CLEAN
+from pytest_cdcperf.errors import CdcperfError, shown
+from pytest_cdcperf.printable import one_line
+
+COMMANDS = {command.name: command for command in (CLEAN,)}
+_USAGE_ERROR = 2
+
+
+class _Parser(ArgumentParser):
+    """Says in one line what is wrong, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_USAGE_ERROR, one_line(f"{self.prog}: {message}; see {self.prog} --help") + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that *arguments* name, those of the process by default; return the exit code."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    parser = _Parser(prog="cdcperf", description="Load tests with a verdict: what is not a test run.")
+    if words and words[0] not in COMMANDS and not words[0].startswith("-"):
+        parser.error(f"{shown(words[0])} is not a command; allowed: {', '.join(COMMANDS)}")
+    parsers = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    for command in COMMANDS.values():
+        command.add_arguments(parsers.add_parser(command.name, help=command.summary, description=command.summary))
+    chosen = parser.parse_args(words)
+    try:
+        return COMMANDS[chosen.command].run(chosen)
+    except CdcperfError as error:
+        sys.stderr.write(one_line(f"cdcperf {chosen.command}: {error}") + "\n")
+        return _USAGE_ERROR
