@@ -14,17 +14,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_cdcperf.plugin import options
+from pytest_cdcperf.plugin.keys import fan_out_key, session_key, stdout_key
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture
 
 if TYPE_CHECKING:
-    from pytest_cdcperf.plugin.session import PerfSession  # named in strings below
-    from pytest_cdcperf.plugin.xdist.controller import FanOut  # noqa: F401
+    from pytest_cdcperf.plugin.session import PerfSession
 
 pytest_plugins = ("pytest_cdcperf.plugin.fixtures",)
-
-stdout_key = pytest.StashKey[int | None]()
-session_key = pytest.StashKey["PerfSession"]()
-fan_out_key = pytest.StashKey["FanOut"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -115,35 +111,19 @@ def _adopted(item: object, config: pytest.Config) -> object:
             session = begin_session(config)
         except pytest.UsageError as error:  # too late for one: collection has begun
             raise pytest.Collector.CollectError(str(error)) from None
-    return session.adopt(item)
+    from pytest_cdcperf.plugin.adoption import adopt  # noqa: PLC0415
+
+    return adopt(item, session)
 
 
 def begin_session(config: pytest.Config) -> PerfSession:
-    """Return the session's perf tests, of which there are some.
+    """Return the session's perf tests, begun at the first call.
 
     :raises pytest.UsageError: with every fault of the configuration at once
     """
-    known = config.stash.get(session_key, None)
-    if known is not None:
-        return known
-    from pytest_cdcperf.plugin import settings  # noqa: PLC0415
-    from pytest_cdcperf.plugin.reports import clean_reports  # noqa: PLC0415
-    from pytest_cdcperf.plugin.session import PerfSession  # noqa: PLC0415
-    from pytest_cdcperf.plugin.xdist import controller as xdist  # noqa: PLC0415
+    from pytest_cdcperf.plugin import start  # noqa: PLC0415
 
-    seat, fan_out = xdist.seat_of(config), config.stash.get(fan_out_key, None)
-    session = PerfSession(
-        config, settings.resolve(config), config.stash[stdout_key], seat, None if fan_out is None else fan_out.run
-    )
-    config.stash[session_key] = session
-    clean_reports(config)
-    config.pluginmanager.register(session, "cdcperf-session")
-    config.pluginmanager.register(session.interruption, "cdcperf-interruption")
-    if seat is not None:
-        config.pluginmanager.register(xdist.Worker(session, seat), "cdcperf-worker")
-    if fan_out is not None:
-        fan_out.attend(session)
-    return session
+    return start.begin_session(config)
 
 
 def _fan_out(config: pytest.Config) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_cdcperf.interpreter import standard_library_first
+from pytest_cdcperf.plugin.keys import session_key
 
 if TYPE_CHECKING:
     from pytest_cdcperf.cdc.expect import Cdc
@@ -43,8 +44,6 @@ def _cdcperf_clean_reports(pytestconfig: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def _cdcperf_session(pytestconfig: pytest.Config) -> PerfSession:
-    from pytest_cdcperf.plugin import session_key  # noqa: PLC0415  # which imports this module
-
     return pytestconfig.stash[session_key]
 
 
@@ -64,7 +63,7 @@ def _cdcperf_pg(_cdcperf_services: Services, _cdcperf_session: PerfSession) -> I
         from pytest_cdcperf.clients.postgres import Postgres  # noqa: PLC0415
         from pytest_cdcperf.clients.postgres.libpq import shielded  # noqa: PLC0415  # a driver: 100 ms
 
-    workers = 1 if _cdcperf_session.seat is None else _cdcperf_session.seat.workers
+    workers = 1 if _cdcperf_session.context is None else _cdcperf_session.context.workers
     address, options = _cdcperf_services.postgres, _cdcperf_session.settings.postgres
     surroundings = shielded() if address.embedded else nullcontext()
     with (

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pytest_cdcperf.errors import shown
 from pytest_cdcperf.judging.names import alike
 from pytest_cdcperf.load.overrides import Overrides
 from pytest_cdcperf.metrics.metric import definition, definitions
+from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture
 from pytest_cdcperf.printable import short_name
-
-if TYPE_CHECKING:
-    from pytest_cdcperf.plugin.item import PerfFunction
 
 _MOST_HINTS, _MOST_TESTS = 10, 3
 

@@ -1,31 +1,21 @@
-"""The perf test as a pytest item: adopted at collection, run once or under load."""
+"""The perf test as a pytest item: its body is one iteration, run once or under load."""
 
 from __future__ import annotations
 
 import inspect
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 from _pytest._code import Traceback
 from _pytest.nodes import Node
 
 from pytest_cdcperf.cluster.messages import LoadTest
-from pytest_cdcperf.errors import CdcperfError, ConfigError
-from pytest_cdcperf.judging.threshold import merge_thresholds
-from pytest_cdcperf.load.base import Load
-from pytest_cdcperf.load.profiles import DEFAULT_PROFILE, LONGEST_UNASKED_S, canonical
+from pytest_cdcperf.errors import CdcperfError
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture
-from pytest_cdcperf.plugin.marker import marker_spec
-from pytest_cdcperf.plugin.settings import Mode, Settings
-from pytest_cdcperf.results.result import RunResult
+from pytest_cdcperf.plugin.session import PerfSession
 from pytest_cdcperf.spec import MarkerSpec, PerfSpec
-from pytest_cdcperf.units import format_duration
-
-if TYPE_CHECKING:
-    from pytest_cdcperf.plugin.session import PerfSession
 
 _OURS_OR_PYTESTS = ("_pytest.", "pytest_cdcperf.")
 
@@ -37,7 +27,6 @@ class PerfFunction(pytest.Function):
     marker: MarkerSpec
     spec: PerfSpec
     runs_under_load: bool
-    results: list[RunResult]
     refused: str = ""  # why the load cannot run
     _has_run = False
     _failure: BaseException | None = None
@@ -48,9 +37,9 @@ class PerfFunction(pytest.Function):
         return inspect.iscoroutinefunction(self.obj)
 
     @property
-    def arguments(self) -> dict[str, Any]:
-        """What the body is called with: its fixtures, set up once for all VUs."""
-        return {name: self.funcargs[name] for name in self._fixtureinfo.argnames}
+    def _body(self) -> Callable[[], Any]:
+        """The body with its fixtures, which are set up once for all VUs."""
+        return partial(self.obj, **{name: self.funcargs[name] for name in self._fixtureinfo.argnames})
 
     @property
     def may_ask_for_any_fixture(self) -> bool:
@@ -103,14 +92,25 @@ class PerfFunction(pytest.Function):
     def _run(self) -> None:
         if self.refused:
             pytest.fail(self.refused, pytrace=False)
-        from pytest_cdcperf.plugin import running  # noqa: PLC0415  # the engine, at the first perf test
-
         if uses_load_fixture(self):
             super().runtest()  # the body says itself what runs, through the fixture
         elif self.runs_under_load:
-            running.run_load(self)
+            self._run_under_load()
         else:
-            running.run_once(self)
+            self._run_once()
+
+    def _run_under_load(self) -> None:
+        from pytest_cdcperf.engine.run import Body  # noqa: PLC0415
+        from pytest_cdcperf.plugin.under_load import measure  # noqa: PLC0415
+
+        measure(self, self.perf_session, self.spec, Body(self._body, self.is_async))
+
+    def _run_once(self) -> None:
+        from pytest_cdcperf.plugin.once import run_once  # noqa: PLC0415
+
+        # A plain body by the hook, of which other plugins may want to know.
+        body = self._body if self.is_async else lambda: self.ihook.pytest_pyfunc_call(pyfuncitem=self)
+        run_once(body, self.perf_session.session_id, is_async=self.is_async)
 
     def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Traceback:
         # Called by pytest for a failure report. What we raise on purpose says it all in its message: the user's line
@@ -118,159 +118,6 @@ class PerfFunction(pytest.Function):
         shown = super()._traceback_filter(excinfo)
         if not isinstance(excinfo.value, CdcperfError) or self.config.getoption("fulltrace", False):
             return shown
-        from pytest_cdcperf.engine.source_lines import is_ours  # noqa: PLC0415  # the engine is loaded where it is used
+        from pytest_cdcperf.engine.source_lines import is_ours  # noqa: PLC0415
 
         return shown.filter(lambda entry: not is_ours(str(entry.path))) or shown
-
-
-def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
-    """Return *item* as a perf test where it is one.
-
-    :raises pytest.Collector.CollectError: with every fault of its marker, configuration and shape at once
-    """
-    try:
-        marker = marker_spec(item) or MarkerSpec()
-        faults = _shape_faults(item)
-        spec = _resolve(item, marker, session.settings)
-    except ConfigError as error:
-        raise pytest.Collector.CollectError(_lines(item, error.faults)) from None
-    runs_under_load = _runs_load(item, spec, marker, session.settings)
-    if runs_under_load and not uses_load_fixture(item):
-        faults += load_faults(item, spec)
-    if faults:
-        raise pytest.Collector.CollectError(_lines(item, faults))
-    elsewhere = _async_fixtures(item)
-    if elsewhere and not runs_under_load and _is_run_by_others(item):
-        return _left_to_others(item, session)
-    perf: PerfFunction = PerfFunction.from_parent(
-        item.parent,
-        name=item.name,
-        callspec=getattr(item, "callspec", None),
-        callobj=item.obj,
-        fixtureinfo=item._fixtureinfo,
-        keywords=item.keywords,
-        originalname=item.originalname,
-    )
-    perf.own_markers[:] = item.own_markers
-    perf.perf_session, perf.marker, perf.spec, perf.runs_under_load, perf.results = (
-        session,
-        marker,
-        spec,
-        runs_under_load,
-        [],
-    )
-    if runs_under_load:
-        _restrain(perf, session)
-        perf.refused = "\n".join(_on_another_loop(item, name) for name in elsewhere)
-    return perf
-
-
-def _left_to_others(item: pytest.Function, session: PerfSession) -> pytest.Function:
-    """Return *item* as it is, its body being one iteration: its plugin runs it on the loop of its fixtures."""
-    from pytest_cdcperf.plugin.running import as_iteration  # noqa: PLC0415  # the engine, at the first perf test
-
-    item.perf_session = session  # type: ignore[attr-defined]  # it is seen to
-    item.obj = as_iteration(item.obj, session.session_id)
-    return item
-
-
-def _on_another_loop(item: pytest.Function, name: str) -> str:
-    return (
-        f"{item.nodeid}: fixture {name!r} is asynchronous and lives on another event loop than the VUs; "
-        "make it a plain fixture, or open what it gives inside the body"
-    )
-
-
-def _lines(item: pytest.Function, faults: Sequence[str]) -> str:
-    return "\n".join(f"{item.nodeid}: @perf: {fault}" for fault in faults)
-
-
-def _profiles_of(item: pytest.Function, profiles: Mapping[str, Load]) -> list[str]:
-    return sorted({canonical(mark.name) for mark in item.iter_markers()} & set(profiles))
-
-
-def _resolve(item: pytest.Function, marker: MarkerSpec, settings: Settings) -> PerfSpec:
-    own = _profiles_of(item, settings.profiles)
-    if len(own) > 1:
-        raise ConfigError(f"it has the profiles {', '.join(own)}; allowed: one. Write a test for each")
-    profile = own[0] if own else None
-    if profile is None and not marker.states_a_load:
-        profile = next(iter(settings.asked)) if settings.exclusive else DEFAULT_PROFILE
-    stated = marker.loads_over(settings.profiles[profile or DEFAULT_PROFILE])
-    loads = settings.overrides.apply(stated)
-    return PerfSpec(
-        loads={name: replace(load, tags={**marker.tags, **load.tags}) for name, load in loads.items()},
-        profile=profile,
-        thresholds=merge_thresholds(marker.thresholds, settings.thresholds.get(profile or "", ())),
-        course=marker.course,
-        error_rate=marker.error_rate,
-        tags=marker.tags,
-        drain_s=marker.drain_s,
-        shortened=settings.overrides.shorten(stated),
-    )
-
-
-def _runs_load(item: pytest.Function, spec: PerfSpec, marker: MarkerSpec, settings: Settings) -> bool:
-    if settings.mode is not Mode.LOAD:
-        return False
-    if marker.gate or not settings.asked:
-        return True
-    # With -m it is the test's own mark that asks for load, not the profile it falls back to.
-    return spec.profile in settings.asked and (settings.exclusive or bool(_profiles_of(item, settings.profiles)))
-
-
-def _shape_faults(item: pytest.Function) -> list[str]:
-    faults = []
-    if getattr(item.obj, "is_hypothesis_test", False):
-        faults.append(
-            "a test under hypothesis' @given cannot be a perf test: draw the values in the body, from vu.random"
-        )
-    if item.get_closest_marker("xfail") is not None:
-        faults.append("a perf test cannot be xfail, it would hide the verdict; tolerate failures with error_rate=")
-    return faults
-
-
-def _async_fixtures(item: pytest.Function) -> list[str]:
-    closure, definitions = item._fixtureinfo.names_closure, item._fixtureinfo.name2fixturedefs
-    used = [(name, definitions[name][-1].func) for name in closure if definitions.get(name)]
-    return [name for name, func in used if inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func)]
-
-
-def _is_run_by_others(item: pytest.Function) -> bool:
-    """Whether pytest-asyncio or anyio would run the coroutine of *item* on a loop of its own."""
-    return inspect.iscoroutinefunction(item.obj) and (
-        type(item) is not pytest.Function or "anyio_backend" in item.fixturenames
-    )
-
-
-def load_faults(item: pytest.Function, spec: PerfSpec) -> list[str]:
-    """Return why the load of *spec* cannot run in the test *item*."""
-    if "_pytest_bdd_example" in item.fixturenames:
-        return ["a scenario of pytest-bdd asks for a fixture at each step, which VUs cannot; write its steps as a body"]
-    timeout = _timeout_s(item)
-    if 0 < timeout < spec.planned_s and not spec.counts_iterations:
-        planned = format_duration(spec.planned_s)
-        return [f"pytest-timeout ends it after {timeout:g} s, but its load takes {planned}; raise the timeout"]
-    return []
-
-
-def _timeout_s(item: pytest.Function) -> float:
-    """Return what pytest-timeout allows *item*, by the nearest that says so: 0 for any time."""
-    config = item.config
-    if not config.pluginmanager.hasplugin("timeout"):
-        return 0.0
-    mark = item.get_closest_marker("timeout")
-    stated = mark.kwargs.get("timeout", next(iter(mark.args), None)) if mark is not None else None
-    fallbacks = (config.getoption("timeout", None), os.environ.get("PYTEST_TIMEOUT"), config.getini("timeout"))
-    return float(next((value for value in (stated, *fallbacks) if value not in {None, ""}), 0.0))
-
-
-def _restrain(perf: PerfFunction, session: PerfSession) -> None:
-    long = perf.spec.planned_s > LONGEST_UNASKED_S and not perf.spec.counts_iterations
-    if long and perf.spec.profile not in session.settings.asked:
-        planned = format_duration(perf.spec.planned_s)
-        perf.add_marker(
-            pytest.mark.skip(
-                reason=f"takes {planned}: runs only where its profile is asked for by name, -m or --perf-profile"
-            )
-        )

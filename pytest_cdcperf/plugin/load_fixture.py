@@ -5,21 +5,23 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from pytest_cdcperf.checks import share_fault
+from pytest_cdcperf.engine.run import Body
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.overrides import Overrides
 from pytest_cdcperf.load.profiles import canonical
 from pytest_cdcperf.metrics.scope import current_scope
+from pytest_cdcperf.plugin.item import PerfFunction
+from pytest_cdcperf.plugin.once import run_once
+from pytest_cdcperf.plugin.suitability import load_faults
+from pytest_cdcperf.plugin.under_load import measure
 from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.spec import thresholds_of
-
-if TYPE_CHECKING:
-    from pytest_cdcperf.plugin.item import PerfFunction
 
 
 class LoadRunner:
@@ -27,6 +29,7 @@ class LoadRunner:
 
     def __init__(self, item: PerfFunction) -> None:
         self._item = item
+        self._session = item.perf_session
         self._names: set[str] = set()
 
     def run(
@@ -52,10 +55,6 @@ class LoadRunner:
         In once mode the body runs once, and the test then ends as skipped.
         """
         __tracebackhide__ = True
-        from pytest_cdcperf.engine.run import Body  # noqa: PLC0415
-        from pytest_cdcperf.plugin import running  # noqa: PLC0415
-        from pytest_cdcperf.plugin.item import load_faults  # noqa: PLC0415
-
         if current_scope() is not None:
             raise ConfigError("load.run inside a body that runs under load: call it in the test itself")
         if not callable(body):
@@ -65,7 +64,7 @@ class LoadRunner:
         if not self._item.runs_under_load:
             self._run_once(body)
         loads, profile = self._stated(load)
-        overrides = self._item.perf_session.settings.overrides if profile else Overrides()
+        overrides = self._session.settings.overrides if profile else Overrides()
         spec = replace(
             self._item.spec,
             loads=overrides.apply(loads),
@@ -82,20 +81,18 @@ class LoadRunner:
         if name in self._names:
             raise ConfigError(f"load.run: name={shown(name)} was used in this test already; allowed: a name of its own")
         self._names.add(name)
-        result = running.measure(self._item, spec, Body(body, _is_async(body)), name, call=len(self._names))
-        if check:
-            running.fail_unless_passed(self._item, result)
-        return result
+        work = Body(body, _is_async(body))
+        return measure(self._item, self._session, spec, work, name=name, call=len(self._names), check=check)
 
     def _idle_options(self) -> tuple[str, ...]:
         """Return a note on the options that change no executor, with the first run of the test."""
-        options = self._item.perf_session.settings.overrides.options
+        options = self._session.settings.overrides.options
         if not options or self._names:
             return ()
         return (f"{', '.join(options)}: load.run changes profiles only, not executors; give it the name of a profile",)
 
     def _stated(self, load: Load | str | Mapping[str, Load]) -> tuple[Mapping[str, Load], str | None]:
-        settings = self._item.perf_session.settings
+        settings = self._session.settings
         if isinstance(load, str):
             if canonical(load) not in settings.profiles:
                 raise ConfigError(
@@ -111,9 +108,7 @@ class LoadRunner:
 
     def _run_once(self, body: Callable[[], Any]) -> NoReturn:
         __tracebackhide__ = True
-        from pytest_cdcperf.plugin import running  # noqa: PLC0415
-
-        running.call_once(body, self._item.perf_session.session_id, is_async=_is_async(body))
+        run_once(body, self._session.session_id, is_async=_is_async(body))
         pytest.skip("its body ran once; the load needs --perf-run")
 
 

@@ -5,15 +5,10 @@ Asked in every session, so this imports nothing that only perf tests need.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeGuard
-
 import pytest
 
-if TYPE_CHECKING:
-    from pytest_cdcperf.plugin.item import PerfFunction
 
-
-def runs_under_load(item: pytest.Item) -> TypeGuard[PerfFunction]:
+def runs_under_load(item: pytest.Item) -> bool:
     """Whether *item* is a perf test that runs under load in this session."""
     return bool(getattr(item, "runs_under_load", False))
 

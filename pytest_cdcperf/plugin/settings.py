@@ -63,6 +63,11 @@ class Settings:
     results: Path
     thresholds: Mapping[str, tuple[Threshold, ...]]
 
+    @property
+    def runs_load(self) -> bool:
+        """Whether perf tests run under load in this session."""
+        return self.mode is Mode.LOAD
+
 
 def resolve(config: pytest.Config) -> Settings:
     """Return the settings of the session.

@@ -111,7 +111,7 @@ def test_without_perf_tests_the_session_is_as_it_was(pytester, write, monkeypatc
 def test_once_mode_leaves_the_logs_of_servers_to_pytest_and_names_them_where_something_failed(pytester, write):
     pytester.makeconftest("""
 import pytest
-from pytest_cdcperf.plugin import session_key
+from pytest_cdcperf.plugin.keys import session_key
 
 @pytest.fixture
 def logs(request):

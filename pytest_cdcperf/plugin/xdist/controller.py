@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pytest_cdcperf.cluster.coordinator import Coordinator
     from pytest_cdcperf.cluster.messages import LoadTest
-    from pytest_cdcperf.plugin.session import PerfSession, Seat
+    from pytest_cdcperf.plugin.session import PerfSession, WorkerContext
 
 CHANNEL, RUN = "cdcperf_channel", "cdcperf_run"
 INTERRUPT_GRACE_S = 4.5  # of the 5 s in which Ctrl-C must have ended everything
@@ -35,10 +35,10 @@ _TICK_S = 1.0
 
 def distributes(config: pytest.Config) -> bool:
     """Whether this is the process that hands out tests to workers."""
-    return config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None)) and seat_of(config) is None
+    return config.getoption("dist", "no") != "no" and bool(config.getoption("tx", None)) and context_of(config) is None
 
 
-def seat_of(config: pytest.Config) -> Seat | None:
+def context_of(config: pytest.Config) -> WorkerContext | None:
     """Return the place of this worker among the others, None in any other process.
 
     :raises pytest.UsageError: where the process that hands out the tests knows nothing of it
@@ -46,11 +46,11 @@ def seat_of(config: pytest.Config) -> Seat | None:
     given = getattr(config, "workerinput", None)
     if given is None:
         return None
-    from pytest_cdcperf.plugin.session import Seat  # noqa: PLC0415
+    from pytest_cdcperf.plugin.session import WorkerContext  # noqa: PLC0415
 
     if CHANNEL not in given:
         raise pytest.UsageError("pytest-cdcperf is not active where the tests are handed out, only on this worker")
-    return Seat(given["workerid"], given["workercount"], given[CHANNEL], SessionName(*given[RUN]))
+    return WorkerContext(given["workerid"], given["workercount"], given[CHANNEL], SessionName(*given[RUN]))
 
 
 class FanOut:
@@ -61,7 +61,7 @@ class FanOut:
 
     def __init__(self, config: pytest.Config, begin_session: Callable[[], PerfSession]) -> None:
         self._config = config
-        self.run = SessionName.new()
+        self.name = SessionName.new()
         self._begin_session = begin_session
         self._session: PerfSession | None = None
         self._inbox: queue.Queue[tuple[WorkerController, Any] | None] = queue.Queue()
@@ -124,7 +124,7 @@ class FanOut:
         perf.interruption.stop_handing_out = self._stop_handing_out
         perf.interruption.move(Place.HANDING_OUT)
         if any(worker.tests for worker in collected):
-            perf.attend(self._handing_out)
+            perf.protect(self._handing_out)
         else:
             perf.interruption.take(self._handing_out, TERMINATING)
 
@@ -183,7 +183,7 @@ class FanOut:
     def pytest_configure_node(self, node: WorkerController) -> None:
         """Open our channel to a worker. Called before it starts, in the main thread."""
         channel = node.gateway.newchannel()
-        node.workerinput |= {CHANNEL: channel, RUN: tuple(self.run)}
+        node.workerinput |= {CHANNEL: channel, RUN: tuple(self.name)}
         self._nodes[node.gateway.id] = node
         self._channels[node.gateway.id] = channel
         # In a thread of the gateway's, which must not wait for anything.
@@ -199,7 +199,7 @@ class FanOut:
             self._taking.start()
         if self._taking is not None:
             self._inbox.join()
-        if self._session is not None and self._session.loads and self._concerns(node.gateway.id):
+        if self._session is not None and self._session.settings.runs_load and self._concerns(node.gateway.id):
             self._take_over_scheduling(node)
 
     @pytest.hookimpl(tryfirst=True)
@@ -238,7 +238,7 @@ class FanOut:
             return
         from pytest_cdcperf.printable import one_line  # noqa: PLC0415
 
-        if error and self._session.loads and name not in self._hello and not hasattr(node, "workerinfo"):
+        if error and self._session.settings.runs_load and name not in self._hello and not hasattr(node, "workerinfo"):
             lines = [line.strip() for line in str(error).strip().splitlines()]
             words = one_line(next((line for line in reversed(lines) if "rror: " in line), lines[-1]))
             signs = ("ModuleNotFoundError", "ImportError: ", "UsageError", "unrecognized arguments")
@@ -284,16 +284,16 @@ class FanOut:
         self._inbox.put(None)
         self._taking.join(timeout=_TICK_S)
 
-    def attend(self, session: PerfSession) -> None:
+    def bind(self, session: PerfSession) -> None:
         """*session* is the one whose runs these are."""
         self._session = session
         session.host.workers = self
 
     def _perf(self) -> PerfSession:
         if self._session is None:
-            self.attend(self._begin_session())
+            self.bind(self._begin_session())
         if self._session is None:
-            raise AssertionError("attend() sets it")
+            raise AssertionError("bind() sets it")
         return self._session
 
     @property
@@ -355,20 +355,23 @@ class FanOut:
 class Worker:
     """On a worker beside others: a perf test under load is run together with them, and reported by one."""
 
-    def __init__(self, session: PerfSession, seat: Seat) -> None:
+    def __init__(self, session: PerfSession, context: WorkerContext, header: Callable[[], list[str]]) -> None:
         self._session = session
         self._link = session.link
         self._outcome = "passed"
         self._released: Any = None
-        seat.channel.send((_installed(), platform.node()))
+        self._header = header
+        context.channel.send((_installed(), platform.node()))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Say what there is to run under load, before xdist says what was collected."""
         from pytest_cdcperf.cluster.messages import Collected  # noqa: PLC0415
+        from pytest_cdcperf.plugin.item import PerfFunction  # noqa: PLC0415
 
-        tests = [item.as_load_test(index) for index, item in enumerate(session.items) if runs_under_load(item)]
-        self._link.send(Collected(tuple(tests), tuple(self._session.header())))
+        found = [(index, item) for index, item in enumerate(session.items) if isinstance(item, PerfFunction)]
+        tests = [item.as_load_test(index) for index, item in found if item.runs_under_load]
+        self._link.send(Collected(tuple(tests), tuple(self._header())))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -379,7 +382,7 @@ class Worker:
         if not go.takes_part:
             item.session._setupstate.teardown_exact(nextitem)  # noqa: SLF001  # what the last test left for this one
             return True
-        self._session.load_refused = self._session.load_refused or go.refused
+        self._session.refuse_loads(go.refused)
         self._outcome, self._released = "passed", None
         if go.is_first:
             item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)

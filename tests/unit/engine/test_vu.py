@@ -111,7 +111,7 @@ def test_thinking_is_drawn_from_the_vus_own_random():
 def test_in_once_mode_nobody_thinks_in_an_async_body_either():
     async def main():
         vu = make_vu(is_async=True)
-        vu.pause = lambda _seconds: None  # as plugin.running.run_once sets it
+        vu.pause = lambda _seconds: None  # as plugin.once.run_once sets it
         vu.task = asyncio.current_task()
         with acting_as(vu):
             thinking = asyncio.ensure_future(think.aio(3600))

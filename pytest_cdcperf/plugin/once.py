@@ -1,0 +1,89 @@
+"""Runs a perf test once, as a functional test: one iteration of one VU, without statistics."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
+
+import pytest
+
+from pytest_cdcperf.engine.current_vu import acting_as, refuse_awaitable
+from pytest_cdcperf.engine.event_loop import new_event_loop
+from pytest_cdcperf.engine.unawaited import failing_unawaited
+from pytest_cdcperf.engine.vu import VU
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope
+from pytest_cdcperf.metrics.snapshot import RateState
+from pytest_cdcperf.printable import short_name
+
+
+def run_once(body: Callable[[], Any], session_id: str, *, is_async: bool) -> None:
+    """Run *body* in this thread, as debuggable as any test. A false check fails the test."""
+    __tracebackhide__ = True
+    vu = _new_vu(session_id, is_async=is_async)
+    with failing_unawaited():
+        if is_async:
+            _await_once(body, vu)
+        else:
+            try:
+                with acting_as(vu):
+                    refuse_awaitable(body())
+            finally:
+                vu.tidy()
+                vu.own.close_all()
+    _fail_where_faulty(vu)
+
+
+def as_iteration(body: Callable[..., Awaitable[Any]], session_id: str) -> Callable[..., Awaitable[None]]:
+    """Return *body* as the only iteration of the only VU, to be awaited on whichever loop of asyncio."""
+
+    @wraps(body)
+    async def once(*arguments: Any, **named: Any) -> None:
+        __tracebackhide__ = True
+        vu = _new_vu(session_id, is_async=True)
+        with failing_unawaited():
+            await _iterate(lambda: body(*arguments, **named), vu)
+        _fail_where_faulty(vu)
+
+    return once
+
+
+def _new_vu(session_id: str, *, is_async: bool) -> VU:
+    return VU(1, session_id=session_id, scope=Scope(Recorder()), is_async=is_async)
+
+
+def _fail_where_faulty(vu: VU) -> None:
+    __tracebackhide__ = True
+    for note in vu.scope.recorder.notes():
+        warnings.warn(pytest.PytestWarning(note), stacklevel=2)
+    if vu.fault is not None:
+        pytest.fail(str(vu.fault), pytrace=False)
+    states = vu.scope.recorder.drain().by_tag("checks", "check")
+    false = [name for name, state in states if isinstance(state, RateState) and state.hits < state.total]
+    if false:
+        pytest.fail("false checks: " + ", ".join(map(short_name, false)), pytrace=False)
+
+
+async def _iterate(body: Callable[[], Awaitable[Any]], vu: VU) -> None:
+    __tracebackhide__ = True
+    vu.task = asyncio.current_task()
+    try:
+        with acting_as(vu):
+            await body()
+    finally:
+        await vu.tidy_aio()
+        await asyncio.gather(*vu.own.close_all(), *vu.shared.close_all(), return_exceptions=True)
+
+
+def _await_once(body: Callable[[], Awaitable[Any]], vu: VU) -> None:
+    __tracebackhide__ = True
+    # Not asyncio.run(): it would replace the thread's loop, which may be another plugin's.
+    loop = new_event_loop()
+    try:
+        loop.run_until_complete(_iterate(body, vu))
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()

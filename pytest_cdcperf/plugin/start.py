@@ -1,0 +1,46 @@
+"""Begins the perf tests of a session, of which most have none: nothing of this is loaded before it is needed."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_cdcperf.plugin.header import Header
+from pytest_cdcperf.plugin.keys import fan_out_key, session_key, stdout_key
+from pytest_cdcperf.plugin.report_additions import ReportAdditions
+from pytest_cdcperf.plugin.reports import clean_reports
+from pytest_cdcperf.plugin.selection import Selection
+from pytest_cdcperf.plugin.session import PerfSession
+from pytest_cdcperf.plugin.settings import resolve
+from pytest_cdcperf.plugin.summary import Summary
+from pytest_cdcperf.plugin.xdist.controller import Worker, context_of
+
+
+def begin_session(config: pytest.Config) -> PerfSession:
+    """Return the session's perf tests; at the first call, make all that belongs to them, and register its hooks.
+
+    :raises pytest.UsageError: with every fault of the configuration at once
+    """
+    known = config.stash.get(session_key, None)
+    if known is not None:
+        return known
+    context, fan_out = context_of(config), config.stash.get(fan_out_key, None)
+    name = None if fan_out is None else fan_out.name
+    session = PerfSession(config, resolve(config), config.stash[stdout_key], context, name)
+    config.stash[session_key] = session
+    clean_reports(config)
+    selection = Selection(session)
+    header = Header(session, selection)
+    plugins = {
+        "selection": selection,
+        "header": header,
+        "report-additions": ReportAdditions(session),
+        "summary": Summary(session),
+        "interruption": session.interruption,
+    }
+    if context is not None:
+        plugins["worker"] = Worker(session, context, header.lines)
+    for role, plugin in plugins.items():
+        config.pluginmanager.register(plugin, f"cdcperf-{role}")
+    if fan_out is not None:
+        fan_out.bind(session)
+    return session
