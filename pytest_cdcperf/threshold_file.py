@@ -17,7 +17,7 @@ from typing import Any
 from pytest_cdcperf.checks import is_number
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.threshold import Threshold, parse_threshold
-from pytest_cdcperf.load.profiles import canonical
+from pytest_cdcperf.load.builtin_profiles import canonical
 from pytest_cdcperf.text_file import read_text
 
 _PERCENTILE = re.compile(r"p(\d{1,2}|100)(?:[._](\d+))?")

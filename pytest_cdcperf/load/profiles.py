@@ -7,27 +7,11 @@ from dataclasses import fields
 
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.load.base import Load
-from pytest_cdcperf.load.closed import ConstantVUs, RampingVUs
+from pytest_cdcperf.load.builtin_profiles import BUILTIN, canonical
+from pytest_cdcperf.load.closed import ConstantVUs
 from pytest_cdcperf.load.executors import EXECUTORS, check_keys, load_from_keys
-from pytest_cdcperf.load.open import ConstantArrivalRate
 
 DEFAULT_PROFILE = "baseline"
-
-BUILTIN_PROFILES: Mapping[str, Load] = {
-    "baseline": ConstantVUs(vus=10, duration="5m"),
-    "stress": RampingVUs(stages=[("2m", 50), ("5m", 100), ("2m", 150), ("5m", 100), ("2m", 0)]),
-    # Level before and after, so that the recovery can be judged; and patience beyond the 30 s that a row may take.
-    "spike": RampingVUs(
-        start_vus=10,
-        stages=[("60s", 10), ("1m", 500), ("30s", 10), ("2m", 10)],
-        graceful_ramp_down="40s",
-        graceful_stop="40s",
-    ),
-    "soak": ConstantVUs(vus=50, duration="2h"),
-    "e2e_latency": ConstantArrivalRate(rate=10, duration="5m", vus=20, max_vus=50),
-    "mixed_workload": RampingVUs(stages=[("1m", 20), ("3m", 50), ("3m", 50), ("1m", 20), ("1m", 0)]),
-}
-_ALIASES = {"mixed": "mixed_workload"}
 
 # A load longer than this runs only where its profile was asked for by name.
 LONGEST_UNASKED_S = 20 * 60
@@ -36,18 +20,6 @@ _RESERVED = frozenset(
     {"perf", "skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "tryfirst", "trylast"}
     | {"asyncio", "anyio", "timeout", "flaky", "xdist_group", "unit"}
 )
-
-
-def canonical(name: str) -> str:
-    """Return *name* as profiles are kept: ``e2e-latency`` and ``e2e_latency`` are one."""
-    plain = name.replace("-", "_")
-    return _ALIASES.get(plain, plain)
-
-
-def spellings(name: str) -> list[str]:
-    """Return all marks that name the profile *name*."""
-    aliases = [alias for alias, profile in _ALIASES.items() if profile == name]
-    return sorted({name, name.replace("_", "-"), *aliases})
 
 
 def profiles_from_config(table: Mapping[str, object]) -> dict[str, Load]:
@@ -110,3 +82,6 @@ def _stages(stages: object) -> object:
         else stage
         for stage in stages
     ]
+
+
+BUILTIN_PROFILES: Mapping[str, Load] = {name: _profile(None, dict(keys)) for name, keys in BUILTIN.items()}

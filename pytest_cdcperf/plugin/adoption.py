@@ -10,7 +10,8 @@ import pytest
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.judging.threshold import merge_thresholds
 from pytest_cdcperf.load.base import Load
-from pytest_cdcperf.load.profiles import DEFAULT_PROFILE, LONGEST_UNASKED_S, canonical
+from pytest_cdcperf.load.builtin_profiles import canonical
+from pytest_cdcperf.load.profiles import DEFAULT_PROFILE, LONGEST_UNASKED_S
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture
 from pytest_cdcperf.plugin.marker import marker_spec

@@ -13,8 +13,8 @@ from pytest_cdcperf.checks import share_fault
 from pytest_cdcperf.engine.run import Body
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.builtin_profiles import canonical
 from pytest_cdcperf.load.overrides import Overrides
-from pytest_cdcperf.load.profiles import canonical
 from pytest_cdcperf.metrics.scope import current_scope
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.once import run_once

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from pytest_cdcperf.load.builtin_profiles import BUILTIN, canonical, spellings
+
 _ASKING = (
     "perf_run",
     "perf_once",
@@ -17,12 +19,6 @@ _ASKING = (
     "perf_stack",
     "perf_on_unfit",
     "perf_clean",
-)
-
-# The built-in ones, by every spelling: reading them from the model would cost each session 15 ms.
-_PROFILES = (
-    *("baseline", "stress", "spike", "soak"),
-    *("e2e_latency", "e2e-latency", "mixed_workload", "mixed-workload", "mixed"),
 )
 
 
@@ -45,7 +41,7 @@ def add_options(parser: pytest.Parser) -> None:
 def register_markers(config: pytest.Config) -> None:
     """Register ``perf`` and the profiles, so that --strict-markers is content."""
     config.addinivalue_line("markers", "perf(**keys): a perf test; keys state its load, limits and tolerated failures")
-    for name in (*_PROFILES, *_own_profiles(config)):
+    for name in _profile_marks(config):
         config.addinivalue_line("markers", f"{name}: perf profile")
 
 
@@ -57,18 +53,21 @@ def given(config: pytest.Config) -> bool:
 def may_name_a_profile(config: pytest.Config) -> bool:
     """Whether the ``-m`` expression could ask for load."""
     words = set(re.findall(r"[\w-]+", config.getoption("markexpr", "") or ""))
-    return not words.isdisjoint((*_PROFILES, *_own_profiles(config)))
+    return not words.isdisjoint(_profile_marks(config))
+
+
+def _profile_marks(config: pytest.Config) -> list[str]:
+    """Return the marks of all profiles, the project's among them. What is wrong with those is not said here."""
+    return [mark for name in dict.fromkeys([*BUILTIN, *_own_profiles(config)]) for mark in spellings(canonical(name))]
 
 
 def _own_profiles(config: pytest.Config) -> list[str]:
-    """Return the names of the project's profiles by all spellings. What is wrong with them is not said here."""
     try:
         text = (config.rootpath / "pyproject.toml").read_bytes()
         if b"cdcperf" not in text:
             return []
-        import tomllib  # noqa: PLC0415
+        import tomllib  # noqa: PLC0415  # most sessions have no need of it
 
-        names = [*tomllib.loads(text.decode())["tool"]["cdcperf"]["profiles"]]
+        return [*tomllib.loads(text.decode())["tool"]["cdcperf"]["profiles"]]
     except (OSError, ValueError, LookupError, TypeError):
         return []
-    return [*names, *(name.replace("_", "-") for name in names if "_" in name)]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Generator
 import pytest
 from _pytest import runner
 
-from pytest_cdcperf.load.profiles import canonical
+from pytest_cdcperf.load.builtin_profiles import canonical
 from pytest_cdcperf.plugin.health import HealthFiles
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.load_tests import runs_under_load

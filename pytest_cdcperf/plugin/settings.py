@@ -22,8 +22,9 @@ from pytest_cdcperf.checks import is_whole_number
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.builtin_profiles import canonical
 from pytest_cdcperf.load.overrides import Overrides
-from pytest_cdcperf.load.profiles import canonical, profiles_from_config
+from pytest_cdcperf.load.profiles import profiles_from_config
 from pytest_cdcperf.printable import one_line
 from pytest_cdcperf.servers import AUTO, NEVER, PostgresOptions
 from pytest_cdcperf.text_file import read_text

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.load.builtin_profiles import canonical, spellings
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
 from pytest_cdcperf.load.executors import EXECUTORS
 from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
@@ -10,9 +11,7 @@ from pytest_cdcperf.load.profiles import (
     BUILTIN_PROFILES,
     DEFAULT_PROFILE,
     LONGEST_UNASKED_S,
-    canonical,
     profiles_from_config,
-    spellings,
 )
 
 
