@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_cdcperf.plugin import options
-from pytest_cdcperf.plugin.keys import fan_out_key, session_key, stdout_key
+from pytest_cdcperf.plugin.keys import session_key, stdout_key
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _fan_out(config: pytest.Config) -> None:
     from pytest_cdcperf.plugin.xdist import controller as xdist  # noqa: PLC0415
 
     if xdist.distributes(config):
-        config.stash[fan_out_key] = fan_out = xdist.FanOut(config, lambda: begin_session(config))
+        config.stash[xdist.fan_out_key] = fan_out = xdist.FanOut(config, lambda: begin_session(config))
         config.pluginmanager.register(fan_out, "cdcperf-fan-out")
 
 

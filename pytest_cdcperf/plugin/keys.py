@@ -8,13 +8,11 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_cdcperf.plugin.session import PerfSession
-    from pytest_cdcperf.plugin.xdist.controller import FanOut
     from pytest_cdcperf.results.result import RunResult
 
 # Of a session: config.stash
 stdout_key: pytest.StashKey[int | None] = pytest.StashKey()  # the standard output as it is before pytest captures it
 session_key: pytest.StashKey[PerfSession] = pytest.StashKey()
-fan_out_key: pytest.StashKey[FanOut] = pytest.StashKey()
 
 # Of a test: item.stash
 results_key: pytest.StashKey[list[RunResult]] = pytest.StashKey()  # of its runs so far

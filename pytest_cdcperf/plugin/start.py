@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.plugin.header import Header
-from pytest_cdcperf.plugin.keys import fan_out_key, session_key, stdout_key
+from pytest_cdcperf.plugin.keys import session_key, stdout_key
 from pytest_cdcperf.plugin.report_additions import ReportAdditions
 from pytest_cdcperf.plugin.reports import clean_reports
 from pytest_cdcperf.plugin.selection import Selection
 from pytest_cdcperf.plugin.session import PerfSession
 from pytest_cdcperf.plugin.settings import resolve
 from pytest_cdcperf.plugin.summary import Summary
-from pytest_cdcperf.plugin.xdist.controller import Worker, context_of
+from pytest_cdcperf.plugin.xdist.controller import Worker, context_of, fan_out_key
 
 
 def begin_session(config: pytest.Config) -> PerfSession:

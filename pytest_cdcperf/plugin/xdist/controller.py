@@ -352,6 +352,9 @@ class FanOut:
             self._nodes[worker].gateway._io.kill()  # noqa: SLF001  # execnet's terminate() waits for it to answer
 
 
+fan_out_key: pytest.StashKey[FanOut] = pytest.StashKey()  # in config.stash
+
+
 class Worker:
     """On a worker beside others: a perf test under load is run together with them, and reported by one."""
 
