@@ -19,7 +19,9 @@ PROBE = """
 import random, sys
 import psutil
 from pytest_cdcperf.judging.live import Judging
-from pytest_cdcperf.metrics.recorder import Recorder, Scope, Trend, recording
+from pytest_cdcperf.metrics.metric import Trend
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope, recording
 from pytest_cdcperf.metrics.timeline import Window
 trends = [Trend(f"benchmark_{number}", unit="ms") for number in range(int(sys.argv[1]))]
 urls = [{"url": f"/{number}"} for number in range(int(sys.argv[2]))]

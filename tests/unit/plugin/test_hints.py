@@ -18,7 +18,7 @@ DEFINED = """
 import sys
 from importlib import import_module
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.recorder import definitions
+from pytest_cdcperf.metrics.metric import definitions
 
 before = definitions()
 for module in sys.argv[1:]:
