@@ -1,30 +1,37 @@
-"""One run of one body under one or several loads, in this process."""
+"""One run of one body under one or several loads, in this process.
+
+The thread that calls :meth:`Run.execute` becomes the supervisor: it starts the VUs, hands on a window of figures every
+second, interrupts iterations at their deadlines, and ends the run. Beside it are the threads of the VUs, or the one of
+the event loop that their tasks run on, one that hands out the starts of each open loop, the heartbeat's and one for
+samplers. The supervisor never calls the body, and waits for none of them without a time limit.
+"""
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Protocol, cast
+from typing import cast
 
 from pytest_cdcperf.clock import Clock, MonotonicClock
 from pytest_cdcperf.engine.context import RunContext, StopSignal
 from pytest_cdcperf.engine.failures import ExceptionRules, Failures
 from pytest_cdcperf.engine.heartbeat import Heartbeat
-from pytest_cdcperf.engine.iterations import IterationRecorder
 from pytest_cdcperf.engine.late_vus import LateVUs
 from pytest_cdcperf.engine.load_phases import LoadPhases
-from pytest_cdcperf.engine.loops import ClosedLoop, Deadline, Loop, NewVU, OpenLoop, new_loop
+from pytest_cdcperf.engine.loops import ClosedLoop, Loop, NewVU, OpenLoop, new_loop
+from pytest_cdcperf.engine.overdue import OverdueIterations
 from pytest_cdcperf.engine.resources import Resources
+from pytest_cdcperf.engine.runtime import Runtime
 from pytest_cdcperf.engine.sampling import sampling
 from pytest_cdcperf.engine.stacks import Busy, lasting_threads
 from pytest_cdcperf.engine.thread_start import thread_limits
 from pytest_cdcperf.engine.threads import ThreadRuntime
 from pytest_cdcperf.engine.vu import VU
-from pytest_cdcperf.errors import IterationTimeoutError, ThreadLimitError
+from pytest_cdcperf.errors import ThreadLimitError
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.phases import plan_phases
 from pytest_cdcperf.load.share import WHOLE, Share
@@ -36,11 +43,11 @@ from pytest_cdcperf.metrics.scope import Scope
 from pytest_cdcperf.metrics.timeline import Window
 
 TICK_S = 1.0
-SLICE_S = 0.2  # a wait is not woken by a signal that its handler took
-INTERRUPT_SLICE_S = 0.01  # where many VUs reach their limits one after the other, they are looked at together
+SLICE_S = 0.2  # at most: a signal whose handler asks for the end does not wake the supervisor
+INTERRUPT_SLICE_S = 0.01  # where many VUs reach their deadlines one after the other, they are interrupted together
 INTERRUPT_GRACE_S = 3.5  # of the 5 s in which Ctrl-C must have ended everything
 CANCEL_GRACE_S = 1.0
-CONNECT_GRACE_S = 5.0  # where nobody is in a hurry: clients connect for 4 s at most, and cannot be cut short in that
+CONNECT_GRACE_S = 5.0  # after a planned end: clients connect for 4 s at most, and cannot be interrupted in that
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class RunOutcome:
     elapsed_s: float
     failures: list[FailureKind]
     timed_out: int = 0  # iterations that were under way at the end of their graceful stop: they failed
-    interrupted: int = 0  # all that were cut short, those included
+    interrupted: int = 0  # all that were interrupted, those included
     missing: int = 0
     fault: str = ""  # why the run could not go on
     stuck: list[Busy] = field(default_factory=list)
@@ -74,28 +81,6 @@ class RunOutcome:
     def stuck_vus(self) -> list[int]:
         """The ids of the VUs that could not be stopped."""
         return [busy.vu for busy in self.stuck]
-
-
-class Runtime(Protocol):
-    """Where VUs run: threads or tasks."""
-
-    def start(self, loops: Sequence[Loop]) -> Iterator[None]:
-        """Start all loops, a VU with each step. Where there can be no further thread, it ends the run."""
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait until all VUs are through, at most *timeout_s*; return whether they are."""
-
-    def busy(self) -> list[Busy]:
-        """Those that are not."""
-
-    def left_behind(self) -> list[str]:
-        """What bodies have started and what does not end with the run, one line each."""
-
-    def alive(self) -> bool:
-        """Whether anything of the run is still going on."""
-
-    def interrupt(self, recorders: Iterable[IterationRecorder]) -> None:
-        """Cut short the iterations that *recorders* are in."""
 
 
 class Run:
@@ -128,18 +113,17 @@ class Run:
         self._loops: list[Loop] = []
         self._starting: Iterator[None] = iter(())
         self._window_start_s = 0.0
-        self._interrupted = self._timed_out = 0
-        self._longest_ms = 0.0
         self._deadline_s = max(load.last_s for load in loads.values())
         self._deadline_is_final = False
         self._interrupted_before = self._ended_before = False
         self.stop = StopSignal()
         self.heartbeat = Heartbeat(self._recorder, self._clock)
-        self._context = self._new_context()
+        self._context = RunContext(self._clock, self._clock.now_ns(), self.stop, self._failures, self._rules)
+        self._overdue = OverdueIterations(self._context)
 
     def execute(self) -> RunOutcome:
         """Run to the end, however it comes."""
-        self._context = self._new_context()
+        self._context.start()
         runtime = self._new_runtime()
         firsts = accumulate((load.most_vus for load in self._loads.values()), initial=0)
         self._loops = [
@@ -147,9 +131,9 @@ class Run:
             for (name, load), first in zip(self._loads.items(), firsts, strict=False)
         ]
         threads = threading.enumerate()
-        self._context.start()  # the last: what is built or imported after it makes the first starts late
+        self._context.start()  # again, and last: what is built or imported after it makes the first starts late
         self._starting = runtime.start(self._loops)
-        self._supervise_until_through(runtime)
+        self._supervise_to_the_end(runtime)
         stuck = []
         if not runtime.wait(0):
             stuck = runtime.busy()
@@ -164,8 +148,8 @@ class Run:
         return RunOutcome(
             elapsed_s=self._context.elapsed_s(),
             failures=self._failures.kinds(),
-            timed_out=self._timed_out,
-            interrupted=self._interrupted,
+            timed_out=self._overdue.timed_out,
+            interrupted=self._overdue.interrupted,
             missing=0
             if self.stop.reason
             else sum(loop.missing() for loop in self._loops if isinstance(loop, ClosedLoop)),
@@ -183,7 +167,7 @@ class Run:
     def interrupt(self, reason: str, request: BaseException | None = None) -> None:
         """End the run within seconds; *request*, where there is one, takes effect once its results are written.
 
-        May be called from any thread. A second call waits for nobody any more.
+        May be called from any thread. After a second call nothing is waited for any more.
         """
         grace_s = 0.0 if self._interrupted_before else INTERRUPT_GRACE_S
         self._interrupted_before = True
@@ -192,15 +176,13 @@ class Run:
         self._set_deadline(grace_s)
 
     def _set_deadline(self, seconds: float) -> None:
+        """Let the run end *seconds* from now at the latest. Only 0 changes a deadline that was set before."""
         if not self._deadline_is_final or seconds <= 0:
             self._deadline_is_final = True
             self._deadline_s = min(self._deadline_s, self._context.elapsed_s() + seconds)
 
     def _elapsed_s(self) -> float:
         return self._context.elapsed_s()
-
-    def _new_context(self) -> RunContext:
-        return RunContext(self._clock, self._clock.now_ns(), self.stop, self._failures, self._rules)
 
     def _new_runtime(self) -> Runtime:
         if self._body.is_async:
@@ -229,7 +211,7 @@ class Run:
 
         return new_vu
 
-    def _supervise_until_through(self, runtime: Runtime) -> None:
+    def _supervise_to_the_end(self, runtime: Runtime) -> None:
         with ExitStack() as beside:  # to the end, however it comes
             try:
                 beside.enter_context(self.heartbeat)
@@ -257,17 +239,24 @@ class Run:
             if self.stop.exit_request is not None or self.stop.fault:
                 self._set_deadline(INTERRUPT_GRACE_S)
             elif self.stop.ended.is_set() and not self._deadline_is_final:
-                self._begin_graceful_stop()
+                self._stop_gracefully()
             self._interrupt_overdue(runtime)
 
+    def _interrupt_overdue(self, runtime: Runtime) -> None:
+        is_over = self._context.elapsed_s() >= self._deadline_s
+        if is_over:
+            self.stop.abort("")  # without a reason, since it is the graceful stop that is over: pauses end as well
+        if interrupted := self._overdue.interrupt(self._loops, runtime, run_is_over=is_over):
+            self._recorder.pending(builtin.ITERATIONS_INTERRUPTED).append(float(interrupted))
+
     def _next_look_s(self) -> float:
-        """Return when the supervisor must be awake next: at the latest when an iteration reaches its limit."""
+        """Return when the supervisor must be awake next: at the latest when an iteration reaches its deadline."""
         now_s = self._context.elapsed_s()
         deadlines_s = (self._deadline_s, *(loop.next_deadline_s(now_s) for loop in self._loops))
         next_s = min((deadline_s for deadline_s in deadlines_s if deadline_s > now_s), default=math.inf)
         return min(max(next_s, now_s + INTERRUPT_SLICE_S), now_s + SLICE_S)
 
-    def _begin_graceful_stop(self) -> None:
+    def _stop_gracefully(self) -> None:
         if not self._ended_before:
             self._ended_before = True
             for loop in self._loops:
@@ -279,51 +268,16 @@ class Run:
         return all(self._context.elapsed_s() < until_s for _ in self._starting)
 
     def _may_wait(self, runtime: Runtime) -> bool:
+        """Whether the VUs that have not ended by now have more time: past its deadline a run waits for the interrupted.
+
+        Who is in a call of a client after a planned end has more of it: it may be connecting.
+        """
         overdue_s = self._context.elapsed_s() - self._deadline_s
         if overdue_s < CANCEL_GRACE_S:
             return True
         if self._deadline_is_final or overdue_s >= CONNECT_GRACE_S:
             return False
         return any(busy.waits_for_server for busy in runtime.busy())
-
-    def _interrupt_overdue(self, runtime: Runtime) -> None:
-        now_s = self._context.elapsed_s()
-        is_over = now_s >= self._deadline_s
-        if is_over:
-            self.stop.abort("")  # nobody's order: the graceful stop is over
-        overdue = [
-            (recorder, limit)
-            for loop in self._loops
-            for recorder, limit in loop.under_way(now_s)
-            if is_over or now_s >= limit.at_s
-        ]
-        if not overdue:
-            return
-        if not all(recorder.is_interrupted for recorder, _ in overdue):
-            where = {busy.vu: busy.line for busy in runtime.busy()}
-            failures = [self._failure(recorder, limit, now_s, where) for recorder, limit in overdue]
-            cut = [
-                failure for (recorder, _), failure in zip(overdue, failures, strict=True) if recorder.interrupt(failure)
-            ]
-            self._interrupted += len(cut)
-            self._timed_out += sum(failure is not None for failure in cut)
-            if cut:
-                self._recorder.pending(builtin.ITERATIONS_INTERRUPTED).append(float(len(cut)))
-        # Again each time: who waited for another's connection has it now.
-        runtime.interrupt(recorder for recorder, _ in overdue)
-
-    def _failure(
-        self, recorder: IterationRecorder, limit: Deadline, now_s: float, where: Mapping[int, str]
-    ) -> IterationTimeoutError | None:
-        """Return what the iteration of *recorder* failed by, None where it tells nothing of the system.
-
-        Of those that had no time to end, only what took twice as long as any before is known to hang.
-        """
-        after_s = recorder.under_way_s
-        hangs = limit.grace_s > 0 or after_s * 1e3 > 2 * self._longest_ms > 0
-        if now_s < limit.at_s or recorder.vu.is_thinking or not hangs:
-            return None
-        return IterationTimeoutError(after_s, limit.grace, where.get(recorder.vu.id, ""))
 
     def _sample_vus(self) -> None:
         now_s = self._context.elapsed_s()
@@ -349,7 +303,8 @@ class Run:
                 self._count_dropped(loop.take_unstarted(), builtin.RUN_ENDED)
         end_s = self._context.elapsed_s()
         snapshot = self._recorder.drain()
-        self._longest_ms = max(self._longest_ms, snapshot.trend(builtin.ITERATION_DURATION.name).max)
+        took = snapshot.trend(builtin.ITERATION_DURATION.name)
+        self._overdue.longest_ms = max(self._overdue.longest_ms, took.max)
         self._on_window(Window(self._window_start_s, end_s, snapshot))
         self._window_start_s = end_s
 

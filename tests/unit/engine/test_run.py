@@ -400,7 +400,7 @@ class FakeRun:
         clock, self.timeline = FakeClock(), Timeline()
         self.runtime = FakeRuntime(clock, while_waiting)
         monkeypatch.setattr(Run, "_new_runtime", lambda _run: self.runtime)
-        monkeypatch.setattr(Run, "_supervise_until_through", Run._supervise)
+        monkeypatch.setattr(Run, "_supervise_to_the_end", Run._supervise)
         self.run = Run({"": load}, Body(int), session_id="r", rules=RULES, on_window=self.timeline.add, clock=clock)
 
     @property
