@@ -1,4 +1,4 @@
-"""Which proxy of the environment a target is reached through: none where it is this machine."""
+"""Finds the proxy of the environment that a server is reached through: none for this machine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,11 @@ def is_exempt(authority: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether *host*, a name or an address, means this machine by its form: no name is resolved."""
+    """Whether *host*, a name or an address, means this machine by its form: no name is resolved.
+
+    >>> is_loopback("127.1"), is_loopback("db.localhost"), is_loopback("shop.example")
+    (True, True, False)
+    """
     name = host.rstrip(".").lower()
     if name in _LOCAL_NAMES or name.endswith(".localhost"):
         return True

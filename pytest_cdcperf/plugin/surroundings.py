@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 
-from pytest_cdcperf.clients.http.call import shown
+from pytest_cdcperf.clients.http.urls import shown_url
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.redaction import MASK, hide, is_secret, redact
 from pytest_cdcperf.servers import services_from_environment
@@ -50,5 +50,5 @@ def _shown(name: str, value: str) -> str:
         hide(value)
         return f"{name}={MASK}"
     if name.lower() in _PROXIES:
-        return f"{name}={shown(value if '://' in value else f'http://{value}')}"
+        return f"{name}={shown_url(value if '://' in value else f'http://{value}')}"
     return redact(f"{name}={value}")

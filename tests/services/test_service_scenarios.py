@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pytest_cdcperf.clients.http.call import HttpSettings
 from pytest_cdcperf.clients.http.client import HttpClient
+from pytest_cdcperf.clients.http.settings import HttpSettings
 from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack

@@ -1,9 +1,9 @@
-"""The engine of ``http_client``, pyreqwest: what a VU has of it, the course of one request, its errors by kind.
+"""The engine of ``http_client``, pyreqwest: how its clients are built, and what its errors say.
 
-Why pyreqwest: Rust's reqwest and rustls, typed, blocking and awaited, about half of k6's CPU a request with a client
+Why pyreqwest: Rust's reqwest and rustls, typed, sync and async, about half of k6's CPU a request with a client
 per VU (``python -m benchmarks http``), wheels for Linux (glibc and musl), macOS and Windows on x86 and arm from
 Python 3.11 to 3.15, and a release most months. pycurl was the other candidate: as quick from threads, and libcurl
-tells all phases; but its asyncio face costs 1.5 times as much, has no Proactor loop on Windows and no types, and its
+tells all phases; but its asyncio side costs 1.5 times as much, has no Proactor loop on Windows and no types, and its
 wheels none of musl. What pyreqwest lacks: it does not say when it connects, and Ctrl-C waits for a blocking call in
 the main thread, which its timeout bounds.
 """
@@ -11,13 +11,10 @@ the main thread, which its timeout bounds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from pyreqwest.bytes import Bytes
 from pyreqwest.client import Client, ClientBuilder, SyncClient, SyncClientBuilder
 from pyreqwest.cookie import CookieStore
 from pyreqwest.exceptions import (
@@ -33,23 +30,16 @@ from pyreqwest.exceptions import (
 from pyreqwest.http import Url
 from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.request import BaseRequestBuilder
-from pyreqwest.response import BaseResponse
 
 from pytest_cdcperf import errors
-from pytest_cdcperf.clients.http.call import REDIRECTS, Call, CallOptions, HttpSettings, prepare, shown
-from pytest_cdcperf.clients.http.metrics import NO_RESPONSE, HttpRecording, HttpSeries, as_tags
-from pytest_cdcperf.clients.http.response import HttpResponse
-from pytest_cdcperf.clients.proxies import Proxies
-from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.metrics.metric import Tags
+from pytest_cdcperf.clients.http.settings import HttpSettings
+from pytest_cdcperf.clients.http.urls import shown_url
 from pytest_cdcperf.redaction import hide_url
 
 AnyBuilder = TypeVar("AnyBuilder", bound=BaseRequestBuilder)
 AnyBuilder_co = TypeVar("AnyBuilder_co", bound=BaseRequestBuilder, covariant=True)
 
-_MOST_KNOWN = 50  # for each VU, and URLs that hold an id are all different
 _PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-_parsed = lru_cache(maxsize=4096)(Url)
 
 _CONNECTING = "client error (connect)"
 _TLS = ("fatal alert", "peer certificate", "invalid certificate", "tls handshake", "peer misbehaved")
@@ -77,81 +67,13 @@ class EngineClient(Protocol[AnyBuilder_co]):
 Build = Callable[[HttpSettings, CookieStore, str | None], EngineClient[AnyBuilder]]
 
 
-class HttpSession(Generic[AnyBuilder]):
-    """What one VU has of its own: connections, cookies, and where its samples go."""
-
-    def __init__(self, build: Build[AnyBuilder], settings: HttpSettings) -> None:
-        self.cookies = CookieStore()
-        self._recording = HttpRecording()
-        self._build: Build[AnyBuilder] = build
-        self._settings = settings
-        self._proxies = Proxies()
-        self._clients: dict[tuple[bool, str | None], EngineClient[AnyBuilder]] = {}
-        self._known: dict[tuple[str, str], PreparedRequest[AnyBuilder]] = {}
-
-    def exchange(self, method: str, url: str, options: CallOptions) -> PreparedRequest[AnyBuilder]:
-        """Return what the user asks for, ready to be sent.
-
-        :raises ConfigError: for what cannot be sent
-        """
-        # Python that runs between two waits finds cold caches: what a call without options needs is found once.
-        known = None if options else self._known.get((method, url))
-        if known is not None:
-            return known
-        exchange = PreparedRequest(self, prepare(self._settings, method, url, options), self._policy(options))
-        if not options and len(self._known) < _MOST_KNOWN:
-            self._known[method, url] = exchange
-        return exchange
-
-    def client(self, call: Call) -> EngineClient[AnyBuilder]:
-        """Return the client for *call*: one for TLS, one without, and one for each proxy.
-
-        :raises ConfigError: for a *verify* that is no PEM file, or a proxy that cannot be used
-        """
-        proxy = self._proxies.of(call.url)
-        client = self._clients.get((call.is_secure, proxy))
-        if client is None:
-            # Without TLS it needs no certificates: reading the system's would be 7 ms of CPU for each VU.
-            needs_certificates = call.is_secure or (proxy or "").lower().startswith("https:")
-            settings = self._settings if needs_certificates else replace(self._settings, verify=False)
-            client = self._clients[call.is_secure, proxy] = _built(self._build, settings, self.cookies, proxy)
-        return client
-
-    def describe(self, call: Call) -> str:
-        """Return what *call* is, for a message, and the proxy that it goes through."""
-        proxy = self._proxies.of(call.url)
-        return call.describe() if proxy is None else f"{call.describe()} through the proxy {shown(proxy)}"
-
-    def series(self, call: Call, tags: Tags) -> HttpSeries:
-        """Return where *call* is recorded."""
-        return self._recording.series(call.method, call.name, tags)
-
-    def close(self) -> list[Any]:
-        """Close the clients, which also cuts short what waits for them; return what is left to await."""
-        return [client.close() for client in tuple(self._clients.values())]
-
-    def forget(self) -> None:
-        """Let go of the clients: their connections end with them."""
-        self._known.clear()  # which holds this very object
-        self._clients.clear()
-
-    def _policy(self, options: CallOptions) -> CallPolicy:
-        settings = self._settings
-        return CallPolicy(
-            follows=options.get("allow_redirects", settings.follow_redirects),
-            discards=options.get("discard_body", settings.discard_bodies),
-            timeout=timedelta(seconds=options["timeout"]) if "timeout" in options else None,
-            tags=as_tags(options.get("tags")),
-        )
-
-
 def build_sync(settings: HttpSettings, cookies: CookieStore, proxy: str | None) -> SyncClient:
-    """Return a client for blocking calls, which go through *proxy*."""
+    """Return a client for sync calls, which go through *proxy*."""
     return _configured(SyncClientBuilder(), settings, cookies, proxy).build()
 
 
 def build_async(settings: HttpSettings, cookies: CookieStore, proxy: str | None) -> Client:
-    """Return a client for awaited calls, which go through *proxy*."""
+    """Return a client for async calls, which go through *proxy*."""
     return _configured(ClientBuilder(), settings, cookies, proxy).build()
 
 
@@ -182,108 +104,28 @@ def _through(proxy: str) -> ProxyBuilder:
         words = f"allowed: a URL of {', '.join(_PROXY_SCHEMES)}"
     except ValueError as error:
         words = _causes(error)[-1] if isinstance(error, PyreqwestError) else str(error)
-    raise errors.ConfigError(f"http_client: the proxy {shown(proxy)!r} of the environment: {words}")
+    raise errors.ConfigError(f"http_client: the proxy {shown_url(proxy)!r} of the environment: {words}")
 
 
-def _built(
-    build: Build[AnyBuilder], settings: HttpSettings, cookies: CookieStore, proxy: str | None
+def build(
+    new_client: Build[AnyBuilder], settings: HttpSettings, cookies: CookieStore, proxy: str | None
 ) -> EngineClient[AnyBuilder]:
+    """Return what *new_client* makes.
+
+    :raises ConfigError: for a *verify* that is not a PEM file, or a proxy that cannot be used
+    """
     try:
-        return build(settings, cookies, proxy)
+        return new_client(settings, cookies, proxy)
     except (OSError, ValueError) as error:
         words = _causes(error)[-1] if isinstance(error, PyreqwestError) else str(error)
-        raise errors.ConfigError(f"http_client: verify={settings.verify!r} is no PEM file: {words}") from None
+        raise errors.ConfigError(f"http_client: verify={settings.verify!r} is not a PEM file: {words}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class CallPolicy:
-    """How a call is made, with the redirects that it follows; *timeout* is None where the client's holds."""
-
-    follows: bool
-    discards: bool
-    timeout: timedelta | None
-    tags: Tags
-
-
-class PreparedRequest(Generic[AnyBuilder]):
-    """One request as a VU sends it, any number of times: how it is built and recorded, and what follows it.
-
-    The face does the waiting and reads the clock, in nanoseconds.
-    """
-
-    __slots__ = ("_call", "_own", "_policy", "_request", "_series", "_url", "discards")
-
-    def __init__(self, own: HttpSession[AnyBuilder], call: Call, policy: CallPolicy) -> None:
-        self._own: HttpSession[AnyBuilder] = own
-        self._call = call
-        self._policy = policy
-        self._request = own.client(call).request
-        self._series = own.series(call, policy.tags)
-        self.discards = policy.discards
-        try:
-            self._url = _parsed(call.url)
-        except ValueError as error:
-            raise errors.ConfigError(f"{call.describe()}: {error}") from None
-
-    def builder(self) -> AnyBuilder:
-        """Return the request, ready to be sent.
-
-        :raises ConfigError: for a method or a header that cannot be sent
-        """
-        call, timeout = self._call, self._policy.timeout
-        try:
-            builder = self._request(call.method, self._url)
-            if call.headers:
-                builder.headers(call.headers)
-            if call.body is not None:
-                builder.body_bytes(call.body)
-            if timeout is not None:
-                builder.timeout(timeout)
-        except ValueError as error:
-            raise errors.ConfigError(f"{call.describe()}: {error}") from None
-        return builder
-
-    def completed(
-        self,
-        response: BaseResponse,
-        body: Bytes | None,
-        begin_ns: int,
-        headers_ns: int,
-        history: tuple[HttpResponse, ...],
-    ) -> HttpResponse:
-        """Record that the whole response came, and return it; *body* is None where it was discarded."""
-        end_ns = time.perf_counter_ns()
-        waiting_ms, duration_ms = (headers_ns - begin_ns) * 1e-6, (end_ns - begin_ns) * 1e-6
-        status = response.status
-        self._series.add(status, "", duration_ms, waiting_ms, duration_ms - waiting_ms)
-        return HttpResponse(self._call, status, response, body or b"", waiting_ms, duration_ms, history)
-
-    def next_redirect(self, reply: HttpResponse) -> PreparedRequest[AnyBuilder] | None:
-        """Return what *reply* redirects to, None where that is all.
-
-        :raises HttpProtocolError: when it is one redirect too many, or leads out of HTTP
-        :raises HttpHeaderError: when the engine does not hand out where it leads
-        """
-        if reply.status_code not in REDIRECTS or not self._policy.follows:
-            return None
-        location = reply.headers.get("location")
-        if not location:
-            return None
-        try:
-            return PreparedRequest(self._own, self._call.redirected(reply.status_code, location), self._policy)
-        except (ValueError, errors.ConfigError) as error:
-            raise errors.HttpProtocolError(f"{reply.describe()}, its Location is not a URL: {error}") from None
-
-    def failed(self, error: PyreqwestError, begin_ns: int) -> errors.CdcperfError:
-        """Record that no whole response came, and return the exception that says so in one line."""
-        call, end_ns = self._call, time.perf_counter_ns()
-        causes = _causes(error)
-        words = f"{self._own.describe(call)}: {causes[-1]}"
-        if isinstance(error, BuilderError):
-            return errors.ConfigError(words)
-        kind = _kind(error, causes, tls=call.is_secure)
-        self._series.add(NO_RESPONSE, kind.kind, (end_ns - begin_ns) * 1e-6)
-        return kind(words)
+def failure_of(error: PyreqwestError, call: str, *, tls: bool) -> errors.CdcperfError:
+    """Return our exception, in one line, for the *error* of what *call* describes; *tls*: whether it used TLS."""
+    causes = _causes(error)
+    kind = errors.ConfigError if isinstance(error, BuilderError) else _kind(error, causes, tls=tls)
+    return kind(f"{call}: {causes[-1]}")
 
 
 def _causes(error: PyreqwestError) -> list[str]:
@@ -294,7 +136,7 @@ def _causes(error: PyreqwestError) -> list[str]:
 
 
 def _kind(error: PyreqwestError, causes: list[str], *, tls: bool) -> type[errors.HttpTransportError]:
-    """Return the kind of a failed exchange: by the engine's types first, by its words where these say too little."""
+    """Return the class of a failed call: by the engine's types first, by its words where these say too little."""
     said = "; ".join(causes).lower()
     if isinstance(error, RequestTimeoutError):
         return errors.HttpTimeoutError

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 from urllib.request import getproxies
@@ -24,13 +25,14 @@ from requests.cookies import RequestsCookieJar
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from pytest_cdcperf.clients.http.call import DEFAULT_TIMEOUT_S, template_of
 from pytest_cdcperf.clients.http.metrics import NO_RESPONSE, HttpRecording
+from pytest_cdcperf.clients.http.settings import DEFAULT_TIMEOUT_S
+from pytest_cdcperf.clients.http.urls import template_of
+from pytest_cdcperf.clients.per_vu import PerVU, sync_vu
 from pytest_cdcperf.clients.proxies import is_loopback
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.engine.current_vu import current_vu, refuse_blocking
-from pytest_cdcperf.engine.vu import VU
+from pytest_cdcperf.engine.current_vu import current_vu
 from pytest_cdcperf.redaction import hide_named, hide_url
 
 _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -49,14 +51,14 @@ _TIMEOUTS_S = (CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S)
 
 
 @dataclass(eq=False)
-class _Dialling:
+class _Connections:
     """The connections of one user, and how long the last call took to open them."""
 
     sockets: weakref.WeakSet[HTTPConnection] = field(default_factory=weakref.WeakSet)
     connecting_s: float | None = None
     handshaking_s: float | None = None
 
-    def cut(self) -> None:
+    def shut_down(self) -> None:
         for connection in list(self.sockets):
             sock = connection.sock
             if sock is not None:
@@ -65,18 +67,18 @@ class _Dialling:
 
 
 @dataclass(eq=False)
-class _Own:
-    """What one user of the session has: cookies, connections, and where its samples go."""
+class _VUSession:
+    """What one VU has of the session: cookies, connections, and where its samples go."""
 
     cookies: RequestsCookieJar
     adapters: dict[str, BaseAdapter]
-    dialling: _Dialling = field(default_factory=_Dialling)
+    connections: _Connections = field(default_factory=_Connections)
     recording: HttpRecording = field(default_factory=HttpRecording)
 
     def __post_init__(self) -> None:
         for adapter in self.adapters.values():
             if isinstance(adapter, HTTPAdapter):
-                adapter.poolmanager.pool_classes_by_scheme = _pool_classes(self.dialling)
+                adapter.poolmanager.pool_classes_by_scheme = _pool_classes(self.connections)
 
     def close(self) -> None:
         for adapter in self.adapters.values():
@@ -84,25 +86,37 @@ class _Own:
 
 
 class PerVUSession(requests.Session):
-    """One session for all VUs; who asks is told by context. In fixtures it is a plain one, unmeasured."""
+    """A ``requests.Session`` for all VUs: each has its own cookies and connections, and its calls are measured.
+
+    In fixtures it is a plain session, and nothing is measured.
+
+    .. code-block:: python
+
+        def test_an_order_is_found(requests_session, vu):
+            requests_session.get(f"http://shop.example/orders/{vu.iteration}").raise_for_status()
+    """
 
     def __init__(self) -> None:
+        self._vu_sessions = PerVU(
+            self._new_vu_session,
+            _VUSession.close,
+            lambda kept: kept.connections.shut_down(),
+            vu=partial(sync_vu, "requests_session", "http_client.aio.get(...) and the like"),
+        )
         super().__init__()
         self.headers["User-Agent"] = "pytest-cdcperf"
 
     @property
     def cookies(self) -> RequestsCookieJar:
-        """The cookies of whoever asks."""
-        vu = current_vu()
-        return self._home_cookies if vu is None else self._own(vu).cookies
+        """The cookies of the current VU, in fixtures those that all VUs begin with."""
+        return self._initial_cookies if current_vu() is None else self._vu_sessions.get().cookies
 
     @cookies.setter
     def cookies(self, jar: RequestsCookieJar) -> None:
-        vu = current_vu()
-        if vu is None:
-            self._home_cookies = jar
+        if current_vu() is None:
+            self._initial_cookies = jar
         else:
-            self._own(vu).cookies = jar
+            self._vu_sessions.get().cookies = jar
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Send *request*, to this machine through no proxy of the environment.
@@ -128,37 +142,31 @@ class PerVUSession(requests.Session):
 
     def get_adapter(self, url: str) -> BaseAdapter:
         """Return what sends to *url*: for a VU its own copy of what is mounted, measured."""
-        vu = current_vu()
-        if vu is None:
-            return super().get_adapter(url)
-        refuse_blocking("requests_session", "http_client.aio.get(...) and the like")
-        own = self._own(vu)
         mounted = super().get_adapter(url)
+        if current_vu() is None:
+            return mounted
+        session = self._vu_sessions.get()
         (prefix,) = (prefix for prefix, adapter in self.adapters.items() if adapter is mounted)
-        return _Measured(own, own.adapters[prefix])
+        return _Measured(session, session.adapters[prefix])
 
-    def _own(self, vu: VU) -> _Own:
-        own: _Own | None = vu.own.get(self)
-        if own is None:
-            adapters = {prefix: copy.copy(adapter) for prefix, adapter in self.adapters.items()}
-            own = _Own(self._home_cookies.copy(), adapters)
-            vu.own.keep(self, own, close=_Own.close, cancel=lambda own: own.dialling.cut())
-        return own
+    def _new_vu_session(self) -> _VUSession:
+        adapters = {prefix: copy.copy(adapter) for prefix, adapter in self.adapters.items()}
+        return _VUSession(self._initial_cookies.copy(), adapters)
 
 
 class _Measured(BaseAdapter):
     """Sends one request, a redirect's too, and records it."""
 
-    def __init__(self, own: _Own, adapter: BaseAdapter) -> None:
+    def __init__(self, session: _VUSession, adapter: BaseAdapter) -> None:
         super().__init__()
-        self._own = own
+        self._session = session
         self._adapter = adapter
 
     def send(  # type: ignore[override]  # the stubs give each argument a type of its own
         self, request: requests.PreparedRequest, stream: bool = False, timeout: Any = None, **more: Any
     ) -> requests.Response:
-        dialling = self._own.dialling
-        dialling.connecting_s = dialling.handshaking_s = None
+        connections = self._session.connections
+        connections.connecting_s = connections.handshaking_s = None
         begin = answered = time.perf_counter()
         status, error = NO_RESPONSE, ""
         try:
@@ -183,16 +191,16 @@ class _Measured(BaseAdapter):
         self, request: requests.PreparedRequest, status: int, error: str, begin: float, answered: float
     ) -> None:
         end = time.perf_counter()
-        dialling = self._own.dialling
-        opening_s = (dialling.connecting_s or 0.0) + (dialling.handshaking_s or 0.0)
-        self._own.recording.series(request.method or "", template_of(request.url or "")).add(
+        connections = self._session.connections
+        opening_s = (connections.connecting_s or 0.0) + (connections.handshaking_s or 0.0)
+        self._session.recording.series(request.method or "", template_of(request.url or "")).add(
             status,
             error,
             (end - begin - opening_s) * 1e3,
             waiting_ms=None if error else (answered - begin - opening_s) * 1e3,
             receiving_ms=None if error else (end - answered) * 1e3,
-            connecting_ms=None if dialling.connecting_s is None else dialling.connecting_s * 1e3,
-            tls_handshaking_ms=None if dialling.handshaking_s is None else dialling.handshaking_s * 1e3,
+            connecting_ms=None if connections.connecting_s is None else connections.connecting_s * 1e3,
+            tls_handshaking_ms=None if connections.handshaking_s is None else connections.handshaking_s * 1e3,
         )
 
 
@@ -208,17 +216,17 @@ def kind_of(error: BaseException) -> str:
     return next((kind for kind, known in _KINDS if names.intersection(known)), "transport")
 
 
-def _pool_classes(dialling: _Dialling) -> Mapping[str, type[HTTPConnectionPool]]:
-    """Return urllib3's pools, whose connections tell *dialling* how long they took to open."""
+def _pool_classes(connections: _Connections) -> Mapping[str, type[HTTPConnectionPool]]:
+    """Return urllib3's pools, whose connections tell *connections* how long they took to open."""
 
     class Timed(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            dialling.sockets.add(self)
+            connections.sockets.add(self)
             begin = time.perf_counter()
             try:
                 return super()._new_conn()
             finally:
-                dialling.connecting_s = time.perf_counter() - begin
+                connections.connecting_s = time.perf_counter() - begin
 
     class TimedTLS(Timed, HTTPSConnection):
         def connect(self) -> None:
@@ -226,7 +234,7 @@ def _pool_classes(dialling: _Dialling) -> Mapping[str, type[HTTPConnectionPool]]
             try:
                 super().connect()
             finally:
-                dialling.handshaking_s = time.perf_counter() - begin - (dialling.connecting_s or 0.0)
+                connections.handshaking_s = time.perf_counter() - begin - (connections.connecting_s or 0.0)
 
     class Pool(HTTPConnectionPool):
         ConnectionCls = Timed

@@ -1,4 +1,4 @@
-"""What came back: the everyday surface of requests' Response."""
+"""Responses of ``http_client``, with the names that requests gives them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class EngineResponse(Protocol):
 class HttpHeaders(Mapping[str, str]):
     """The headers of a response, by names in any case; where one comes several times, its first value."""
 
-    __slots__ = ("_headers", "_reply")
+    __slots__ = ("_headers", "_response")
 
-    def __init__(self, headers: Mapping[str, str], reply: HttpResponse) -> None:
+    def __init__(self, headers: Mapping[str, str], response: HttpResponse) -> None:
         self._headers = headers
-        self._reply = reply
+        self._response = response
 
     def __getitem__(self, name: str) -> str:
         """Return the first value of the header *name*.
@@ -68,13 +68,19 @@ class HttpHeaders(Mapping[str, str]):
 
     def _unreadable(self, name: str) -> HttpHeaderError:
         return HttpHeaderError(
-            f"{self._reply.describe()}: the header {name!r} has other characters than ASCII, which the engine of "
+            f"{self._response.describe()}: the header {name!r} has other characters than ASCII, which the engine of "
             "http_client does not hand out; requests_session reads it as latin-1"
         )
 
 
 class HttpResponse:
     """A whole response.
+
+    .. code-block:: python
+
+        response = http_client.post("http://shop.example/orders", json={"customer": 7})
+        response.raise_for_status()
+        assert response.json()["state"] == "new"
 
     *content* is its body, empty where bodies are discarded. *duration_ms* runs from the request to the last
     byte, *elapsed* to the headers as with requests. *history* holds the redirects that led here.
@@ -109,12 +115,12 @@ class HttpResponse:
 
     @property
     def method(self) -> str:
-        """The method that was answered: a redirect may have changed it."""
+        """The method of the last request: a redirect may have changed it."""
         return self._call.method
 
     @property
     def url(self) -> str:
-        """The URL that answered, after redirects."""
+        """The URL of the last request, after redirects."""
         return self._call.url
 
     @property
@@ -146,7 +152,7 @@ class HttpResponse:
             named = None
         try:
             return self.content.decode(named[1] if named else "utf-8", errors="replace")
-        except LookupError:  # a charset that nobody knows
+        except LookupError:  # a charset that Python does not know
             return self.content.decode(errors="replace")
 
     def json(self) -> Any:

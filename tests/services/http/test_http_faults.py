@@ -121,10 +121,10 @@ class TestFaults:
     def test_a_server_without_tls(self, user: User, client: HttpClient, server: HttpServer) -> None:
         assert type(fault(user, client, server.url.replace("http:", "https:"))) is errors.HttpTLSError
 
-    def test_verify_that_is_no_pem_file(self, user: User, client: HttpClient, tmp_path: Path) -> None:
+    def test_verify_that_is_not_a_pem_file(self, user: User, client: HttpClient, tmp_path: Path) -> None:
         (tmp_path / "no.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
         face = client.with_options(verify=str(tmp_path / "no.pem"))
-        with pytest.raises(errors.ConfigError, match=r"http_client: verify='.*no.pem' is no PEM file"):
+        with pytest.raises(errors.ConfigError, match=r"http_client: verify='.*no.pem' is not a PEM file"):
             user.call(face, "get", "https://localhost/")
 
 

@@ -2,37 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cdcperf.clients.http.call import CallOptions, HttpSettings, prepare, shown, template_of, with_params
-from pytest_cdcperf.errors import ConfigError, HttpProtocolError
+from pytest_cdcperf.clients.http.call import CallOptions, prepare
+from pytest_cdcperf.clients.http.settings import HttpSettings
+from pytest_cdcperf.errors import ConfigError
 
 SETTINGS = HttpSettings()
 BASE = "http://shop.example:8080"
-UUID = "0b5a3ea1-6a2f-4d8b-9d3e-2f1c5a7b9c00"
 
 
 def call(url, settings=SETTINGS, method="GET", **options):
     return prepare(settings, method, url, CallOptions(**options))
-
-
-@pytest.mark.parametrize(
-    ("url", "template"),
-    [
-        (f"{BASE}/orders/17", f"{BASE}/orders/{{id}}"),
-        (f"{BASE}/orders/17/lines/3?x=1#top", f"{BASE}/orders/{{id}}/lines/{{id}}"),
-        (f"{BASE}/o/{UUID}", f"{BASE}/o/{{id}}"),
-        (f"{BASE}/o/{UUID.upper()}/", f"{BASE}/o/{{id}}/"),
-        (f"{BASE}/o/65f0c0ffee65f0c0ffee65f0", f"{BASE}/o/{{id}}"),
-        (f"{BASE}/v2/orders", f"{BASE}/v2/orders"),
-        (f"{BASE}/cafe", f"{BASE}/cafe"),
-        (f"{BASE}?token=secret", BASE),
-        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
-        ("http://17/17", "http://17/{id}"),
-        ("http://user:secret@shop.example/17", "http://shop.example/{id}"),
-    ],
-)
-def test_a_url_becomes_a_bounded_tag(url, template):
-    assert template_of(url) == template
-    assert call(url).name == template
 
 
 def test_path_fills_the_fields_and_the_figures_keep_the_template():
@@ -72,8 +51,6 @@ def test_a_scheme_may_be_written_in_any_case(scheme):
     lower = scheme.lower()
     assert call(f"{scheme}://Shop.example/A").url == f"{lower}://Shop.example/A"
     assert call("/A", HttpSettings(base_url=f"{scheme}://shop.example")).url == f"{lower}://shop.example/A"
-    redirected = call("http://shop.example/").redirected(302, f"{scheme}://shop.example/A")
-    assert (redirected.url, redirected.is_secure) == (f"{lower}://shop.example/A", lower == "https")
 
 
 @pytest.mark.parametrize(
@@ -90,12 +67,6 @@ def test_a_url_that_is_not_http_is_refused_in_one_line(url, words):
         call(url)
     assert str(caught.value).startswith(words)
     assert "\n" not in str(caught.value)
-
-
-def test_params_join_the_query_as_with_requests():
-    assert with_params("http://h/p", {"a": [1, 2], "b": None, "c": "ä b"}) == "http://h/p?a=1&a=2&c=%C3%A4+b"
-    assert with_params("http://h/p?z=1#end", [("a", True)]) == "http://h/p?z=1&a=True#end"
-    assert with_params("http://h/p", {"b": None}) == "http://h/p"
 
 
 def test_the_body():
@@ -116,48 +87,8 @@ def test_headers_of_the_call_lie_over_those_of_the_settings():
     assert call(BASE, settings, headers={"B": "2"}).headers == {"A": "1", "B": "2"}
 
 
-@pytest.mark.parametrize(
-    ("status", "method", "then"),
-    [
-        (301, "POST", "GET"),
-        (302, "POST", "GET"),
-        (302, "PUT", "PUT"),
-        (303, "PUT", "GET"),
-        (303, "HEAD", "HEAD"),
-        (307, "POST", "POST"),
-        (308, "POST", "POST"),
-    ],
-)
-def test_a_redirect_keeps_the_method_or_makes_it_a_get(status, method, then):
-    made = call(f"{BASE}/a/b", method=method, json={}, headers={"X": "1", "Authorization": "secret"})
-    made = made.redirected(status, "../c/17")
-    assert (made.method, made.url, made.name) == (then, f"{BASE}/c/17", f"{BASE}/c/{{id}}")
-    assert (made.body is None) == (then == "GET")
-    assert made.headers == {"X": "1", "Authorization": "secret"} | (
-        {} if then == "GET" else {"Content-Type": "application/json"}
-    )
-
-
-@pytest.mark.parametrize("target", ["http://other.example/", "https://shop.example:8080/", "http://shop.example/"])
-def test_a_redirect_to_another_host_gets_no_credentials(target):
-    made = call(BASE, headers={"X": "1", "AUTHORIZATION": "secret", "Cookie": "secret"})
-    made = made.redirected(302, target)
-    assert made.headers == {"X": "1"}
-
-
-def test_redirects_end():
-    made = call(BASE, name="all")
-    for _ in range(10):
-        made = made.redirected(302, "/again")
-    assert made.name == "all"
-    with pytest.raises(HttpProtocolError, match="stopped after 10 redirects"):
-        made.redirected(302, "/again")
-    with pytest.raises(HttpProtocolError, match="redirects to file:///etc/passwd, which is not HTTP"):
-        call(BASE).redirected(302, "file:///etc/passwd")
-
-
 @pytest.mark.parametrize("url", [None, 5, b"http://shop.example/", []])
-def test_a_url_that_is_no_text_is_refused(url):
+def test_a_url_that_is_not_text_is_refused(url):
     for options in ({}, {"name": "all"}):
         with pytest.raises(ConfigError) as caught:
             call(url, HttpSettings(base_url=BASE), **options)
@@ -188,7 +119,7 @@ def test_a_url_that_is_no_text_is_refused(url):
         ({"jsn": {}}, "no option 'jsn'; allowed: path, params, headers, json"),
     ],
 )
-def test_an_option_that_cannot_be_meant_is_refused_in_one_line(options, words):
+def test_an_invalid_option_is_refused_in_one_line(options, words):
     with pytest.raises(ConfigError) as caught:
         call(f"{BASE}/{{n}}", **{"path": {"n": 1}, **options})
     assert str(caught.value).startswith(f"GET {BASE}/{{n}}: {words}")
@@ -202,61 +133,16 @@ def test_an_option_that_is_none_is_not_given():
 
 
 @pytest.mark.parametrize("options", [{}, {"name": "all"}])
-def test_a_method_that_is_no_text_is_refused(options):
+def test_a_method_that_is_not_text_is_refused(options):
     with pytest.raises(ConfigError, match=f"{BASE}: method= is of type int; allowed: text"):
         call(BASE, method=5, **options)
 
 
 def test_a_message_shows_no_secret():
-    assert shown("http://user:secret@h:1/p?token=secret") == "http://h:1/p"
     assert call("http://user:secret@h/p?token=secret").describe() == "GET http://h/p"
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"base_url": "shop.example"}, "base_url='shop.example' must begin with http:// or https://"),
-        ({"timeout": 0}, "timeout=0 must be a number of seconds above 0"),
-        ({"timeout": "5s"}, "timeout='5s' must be a number of seconds above 0"),
-        ({"retries": 3}, "retries unknown; there are base_url, headers, timeout, verify"),
-        ({"base_url": 5}, "http_client: base_url=5; allowed: text"),
-        ({"base_url": None}, "http_client: base_url=None; allowed: text"),
-        ({"headers": 5}, "http_client: headers= is of type int; allowed: a mapping of names to text"),
-        ({"headers": {"A": 5}}, "http_client: the header 'A' is of types str and int; allowed: names and values that"),
-        ({"verify": 5}, "http_client: verify=5; allowed: True, False or the path of a PEM file"),
-        ({"verify": "/nope.pem"}, "verify='/nope.pem' cannot be read: No such file or directory; allowed: True, False"),
-        ({"verify": "a\0b"}, "verify='a\\x00b' cannot be read: embedded null byte; allowed"),
-        ({"http2": "yes"}, "http_client: http2='yes'; allowed: True or False"),
-    ],
-)
-def test_a_setting_that_cannot_be_meant_is_refused(changes, words):
-    with pytest.raises(ConfigError) as caught:
-        SETTINGS.changed(changes)
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_every_setting_that_cannot_be_meant_is_named_at_once():
-    with pytest.raises(ConfigError) as caught:
-        SETTINGS.changed({"base_url": 5, "verify": [], "timeout": "x"})
-    assert [fault.partition("=")[0] for fault in caught.value.faults] == [
-        "http_client: base_url",
-        "http_client: verify",
-        "http_client: timeout",
-    ]
-
-
-def test_the_path_of_a_pem_file_may_be_a_path(tmp_path):
-    (tmp_path / "ca.pem").write_text("PEM")
-    assert SETTINGS.changed({"verify": tmp_path / "ca.pem"}).verify == str(tmp_path / "ca.pem")
-
-
-def test_changed_headers_add_up():
-    changed = SETTINGS.changed({"headers": {"A": "1"}}).changed({"headers": {"B": "2"}, "timeout": 5})
-    assert changed == HttpSettings(headers=(("A", "1"), ("B", "2")), timeout=5)
-
-
-@pytest.mark.parametrize("timeout", [0, -1, "5s", None, True, float("nan"), float("inf")])
-def test_a_timeout_that_is_none_is_refused(timeout):
-    with pytest.raises(ConfigError, match=r"timeout=.* must be a number of seconds above 0"):
+@pytest.mark.parametrize("timeout", [0, -1, "5", "soon", "0s", None, True, float("nan"), float("inf")])
+def test_an_invalid_timeout_is_refused(timeout):
+    with pytest.raises(ConfigError, match=rf"^GET {BASE}: timeout={timeout!r}.*; allowed: "):
         call(BASE, timeout=timeout)
