@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 # The public names by the module that defines each.
 _NAMES = {
+    "cdc.arrival": "Arrival",
     "cdc.expect": "AsyncCdc Cdc",
-    "cdc.expectation": "Arrival AsyncExpectation Expectation",
     "clients.grpc.client": "AsyncGrpcClient GrpcClient",
     "clients.http.client": "AsyncHttpClient HttpClient",
     "clients.http.requests_session": "PerVUSession",
@@ -57,12 +57,8 @@ _NAMES = {
 }
 
 if TYPE_CHECKING:
+    from pytest_cdcperf.cdc.arrival import Arrival as Arrival
     from pytest_cdcperf.cdc.expect import AsyncCdc as AsyncCdc, Cdc as Cdc
-    from pytest_cdcperf.cdc.expectation import (
-        Arrival as Arrival,
-        AsyncExpectation as AsyncExpectation,
-        Expectation as Expectation,
-    )
     from pytest_cdcperf.clients.grpc.client import (
         AsyncGrpcClient as AsyncGrpcClient,
         GrpcClient as GrpcClient,

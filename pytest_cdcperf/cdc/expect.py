@@ -1,16 +1,17 @@
-"""The fixture ``cdc``: wait until the sink shows what was written in a block."""
+"""The fixture ``cdc``: waits until the sink shows what was written in a block."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any, Generic, TypeVar
 
+from pytest_cdcperf.cdc.arrival import OPERATIONS, Arrival, AsyncArrivalBlock, SyncArrivalBlock
 from pytest_cdcperf.cdc.audit import Audit
-from pytest_cdcperf.cdc.expectation import OPERATIONS, Arrival, AsyncExpectation, Expectation
-from pytest_cdcperf.cdc.wanted import Wanted
+from pytest_cdcperf.cdc.expectation import Expectation
 from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import Mongo
+from pytest_cdcperf.clock import Clock, MonotonicClock
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.identity.keys import key_text
 from pytest_cdcperf.units import duration_s
@@ -21,24 +22,17 @@ _FIELD_NEEDED = {
     "delete": "use cdc.expect_gone(), or add the field that marks a row as deleted, such as deleted=True",
 }
 
+Block = TypeVar("Block")
 
-class Cdc:
-    """The fixture ``cdc``."""
 
-    def __init__(self, mongo: Mongo, watch: SinkWatch) -> None:
+class _Expectations(Generic[Block]):
+    """The methods of both clients, which differ in the kind of block."""
+
+    def __init__(self, mongo: Mongo, watch: SinkWatch, audit: Audit, clock: Clock) -> None:
         self._mongo = mongo
         self._watch = watch
-        self.audit = Audit(mongo)
-        self.aio = AsyncCdc(mongo, watch, self.audit)
-
-    def begin(self) -> None:
-        """Another run begins: nothing is left of the one before."""
-        self.audit.begin()
-        self._watch.begin()
-
-    def notes(self) -> list[str]:
-        """Say what has to be known of the latencies of this run."""
-        return [*self._watch.notes(), *self.audit.notes()]
+        self._clock = clock
+        self.audit = audit
 
     def expect(
         self,
@@ -46,74 +40,90 @@ class Cdc:
         key: object,
         fields: Mapping[str, Any] | None = None,
         *,
-        timeout: str = DEFAULT_TIMEOUT,
+        timeout: float | str = DEFAULT_TIMEOUT,
         operation: str = "create",
         **more_fields: Any,
-    ) -> AbstractContextManager[Arrival]:
+    ) -> Block:
         """Write inside the block; on leaving it, wait until the write has arrived in document *key*.
 
         It has once the document shows all the fields given and was changed since the block was entered: what was
-        there before is no arrival.
+        there before is no arrival::
+
+            with cdc.expect("customers", customer_id, status="active", operation="update") as arrival:
+                pg.update("customers", {"status": "active"}, where={"id": customer_id})
+            assert arrival.e2e_ms < 500
 
         :param key: the value of the key's column as it was written; a tuple for a key of several, in their order
         :param fields: the values that were written, of the types that were written
+        :param timeout: how long to wait: a number of seconds, or a text such as "500ms"
         :param operation: "create", "update" or "delete": which counter a success goes to. The last two need a field:
             one that the update changes, or that marks a row as deleted
         :raises ConfigError: for what no change could be told by
         :raises ExpectationError: on leaving, when the sink did not show the change within *timeout*
         """
-        wanted = _wanted(collection, key, {**(fields or {}), **more_fields}, False, operation, timeout)
-        return Expectation(wanted, self._mongo, self._watch, self.audit)
+        named = {**(fields or {}), **more_fields}
+        if operation not in OPERATIONS:
+            raise ConfigError(f"cdc.expect: operation={operation!r}; allowed: {', '.join(OPERATIONS)}")
+        if operation != "create" and not named:
+            raise ConfigError(
+                f"cdc.expect({collection!r}, ..., operation={operation!r}) names no field, so the change could not be "
+                f"told from the state before; {_FIELD_NEEDED[operation]}"
+            )
+        return self._block(Expectation(collection, key_text(key), named, False, operation, duration_s(timeout)))
 
-    def expect_gone(
-        self, collection: str, key: object, *, timeout: str = DEFAULT_TIMEOUT
-    ) -> AbstractContextManager[Arrival]:
+    def expect_gone(self, collection: str, key: object, *, timeout: float | str = DEFAULT_TIMEOUT) -> Block:
         """Delete inside the block; on leaving it, wait until document *key* is gone.
+
+        What is deleted must be there before::
+
+            with cdc.expect_gone("customers", customer_id):
+                pg.delete("customers", where={"id": customer_id})
 
         :raises ExpectationError: on entering, when the sink has no such document that could go; on leaving, when it
             still had it after *timeout*
         """
-        wanted = _wanted(collection, key, {}, True, "delete", timeout)
-        return Expectation(wanted, self._mongo, self._watch, self.audit)
+        return self._block(Expectation(collection, key_text(key), {}, True, "delete", duration_s(timeout)))
+
+    def _block(self, expected: Expectation) -> Block:
+        raise NotImplementedError
 
 
-class AsyncCdc:
-    """The async client: ``async with cdc.aio.expect(...)``."""
+class Cdc(_Expectations[AbstractContextManager[Arrival]]):
+    """The fixture ``cdc``: waits for what a block writes, and measures how long it takes to arrive.
 
-    def __init__(self, mongo: Mongo, watch: SinkWatch, audit: Audit) -> None:
-        self._mongo = mongo
-        self._watch = watch
-        self._audit = audit
+    Its block is the write::
 
-    def expect(
-        self,
-        collection: str,
-        key: object,
-        fields: Mapping[str, Any] | None = None,
-        *,
-        timeout: str = DEFAULT_TIMEOUT,
-        operation: str = "create",
-        **more_fields: Any,
-    ) -> AsyncExpectation:
-        """As :meth:`Cdc.expect`."""
-        wanted = _wanted(collection, key, {**(fields or {}), **more_fields}, False, operation, timeout)
-        return AsyncExpectation(wanted, self._mongo, self._watch, self._audit)
+    def test_order_arrives(pg, cdc):
+        with cdc.expect("orders", 7, status="new"):
+            pg.insert("orders", {"id": 7, "status": "new"})
+    """
 
-    def expect_gone(self, collection: str, key: object, *, timeout: str = DEFAULT_TIMEOUT) -> AsyncExpectation:
-        """As :meth:`Cdc.expect_gone`."""
-        wanted = _wanted(collection, key, {}, True, "delete", timeout)
-        return AsyncExpectation(wanted, self._mongo, self._watch, self._audit)
+    def __init__(self, mongo: Mongo, watch: SinkWatch, *, clock: Clock | None = None) -> None:
+        super().__init__(mongo, watch, Audit(mongo), clock or MonotonicClock())
+        self.aio = AsyncCdc(mongo, watch, self.audit, self._clock)
+
+    def begin_run(self) -> None:
+        """Begin another run: nothing is left of the one before."""
+        self.audit.begin_run()
+        self._watch.begin_run()
+
+    def notes(self) -> list[str]:
+        """Say what has to be known of the latencies of this run."""
+        return [*self._watch.notes(), *self.audit.notes()]
+
+    def _block(self, expected: Expectation) -> SyncArrivalBlock:
+        return SyncArrivalBlock(expected, self._mongo, self._watch, self.audit, self._clock)
 
 
-def _wanted(
-    collection: str, key: object, fields: Mapping[str, Any], gone: bool, operation: str, timeout: str
-) -> Wanted:
-    if operation not in OPERATIONS:
-        raise ConfigError(f"cdc.expect: operation={operation!r}; allowed: {', '.join(OPERATIONS)}")
-    if operation != "create" and not fields and not gone:
-        remedy = _FIELD_NEEDED[operation]
-        raise ConfigError(
-            f"cdc.expect({collection!r}, ..., operation={operation!r}) names no field, so the change could not be told "
-            f"from the state before; {remedy}"
-        )
-    return Wanted(collection, key_text(key), fields, gone, operation, duration_s(timeout))
+class AsyncCdc(_Expectations[AbstractAsyncContextManager[Arrival]]):
+    """The async client, for ``async def`` bodies.
+
+    As the sync one, with await::
+
+    async def test_order_arrives(pg, cdc):
+        async with cdc.aio.expect("orders", 7, status="new"):
+            await pg.aio.insert("orders", {"id": 7, "status": "new"})
+    """
+
+    def _block(self, expected: Expectation) -> AsyncArrivalBlock:
+        return AsyncArrivalBlock(expected, self._mongo, self._watch, self.audit, self._clock)

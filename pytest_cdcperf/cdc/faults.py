@@ -1,7 +1,7 @@
-"""Why rows cannot arrive: a part of the embedded pipeline that is dead, or a table that it has set aside.
+"""Knows why rows cannot arrive: a part of the embedded pipeline has died, or has set a table aside.
 
-Asked by a thread of its own, four times a second while anybody waits: whoever waits is never held up by a server that
-does not answer.
+A thread of its own asks four times a second while there are subscribers: a server that does not answer holds up none
+of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ANSWER_WITHIN_S = 2.0
 
 
 class PipelineFaults:
-    """What is known to be wrong with the pipeline.
+    """The known faults of the pipeline.
 
     :param deaths: says in a line each how parts of it have ended
     :param set_aside: returns what stands in the collection :data:`SET_ASIDE` of the sink
@@ -37,7 +37,7 @@ class PipelineFaults:
         self._deaths: Sequence[str] = ()
         self._aside: Mapping[str, str] = {}
         self._lock = threading.Condition()
-        self._wakes: set[Callable[[], object]] = set()
+        self._callbacks: set[Callable[[], object]] = set()
         self._runs = False
         self._closed = threading.Event()
 
@@ -46,13 +46,13 @@ class PipelineFaults:
         return "; ".join(self._deaths) or self._aside.get(collection)
 
     @contextmanager
-    def watching(self, wake: Callable[[], object]) -> Iterator[None]:
-        """Call *wake*, from another thread, whenever something new is known.
+    def subscribe(self, notify: Callable[[], object]) -> Iterator[None]:
+        """Call *notify* inside the block, from another thread, whenever a new fault is known.
 
         :raises ThreadLimitError: where that thread cannot be started
         """
         with self._lock:
-            self._wakes.add(wake)
+            self._callbacks.add(notify)
             self._lock.notify_all()
             fresh, self._runs = not self._runs, True
         try:
@@ -61,7 +61,7 @@ class PipelineFaults:
             yield
         finally:
             with self._lock:
-                self._wakes.discard(wake)
+                self._callbacks.discard(notify)
 
     def _start(self) -> None:
         try:
@@ -71,13 +71,13 @@ class PipelineFaults:
             raise
 
     def close(self) -> None:
-        """End the thread; it notices at its next look."""
+        """End the thread; it notices at its next check."""
         self._closed.set()
         with self._lock:
             self._lock.notify_all()
 
-    def look(self) -> None:
-        """Ask now, and wake those who wait where something new is known."""
+    def check(self) -> None:
+        """Ask now, and notify the subscribers where a new fault is known."""
         before = (self._deaths, self._aside)
         self._deaths = tuple(self._ask_deaths())
         if not self._deaths:
@@ -86,23 +86,23 @@ class PipelineFaults:
                     str(found["collection"]): f"table {found['_id']!r} is set aside: {found['reason']}"
                     for found in self._ask_set_aside()
                 }
-            except ReadError:  # it may be down for a moment; if it is dead, that will be told
+            except ReadError:  # it may be down for a moment; if it has died, *deaths* says so
                 return
         if (self._deaths, self._aside) == before:
             return
         with self._lock:
-            wakes = list(self._wakes)
-        for wake in wakes:
-            wake()
+            callbacks = list(self._callbacks)
+        for notify in callbacks:
+            notify()
 
     def _watch(self) -> None:
         while not self._closed.is_set():
             with self._lock:
-                self._lock.wait_for(lambda: self._wakes or self._closed.is_set())
-            self.look()
+                self._lock.wait_for(lambda: self._callbacks or self._closed.is_set())
+            self.check()
             self._closed.wait(_ASK_EVERY_S)
 
 
 def faults_of(mongo: Mongo, deaths: Callable[[], Sequence[str]]) -> PipelineFaults:
-    """Return what is wrong with a pipeline into the sink of *mongo*."""
+    """Return the faults of a pipeline into the sink of *mongo*."""
     return PipelineFaults(deaths, lambda: mongo.find_all_unmeasured(SET_ASIDE, timeout_s=_ANSWER_WITHIN_S))

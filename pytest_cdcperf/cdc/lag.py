@@ -1,4 +1,4 @@
-"""How far the pipeline is behind, and whether it can go on at all, from PostgreSQL's own replication slots."""
+"""Samples the replication slots of PostgreSQL: how far the pipeline is behind, and whether it can go on at all."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ FROM pg_replication_slots AS slot WHERE slot_type = 'logical' AND database = cur
 class SlotReader:
     """Samples the logical slots of *pg*'s database.
 
-    :param on_loss: told in one line, at every sample, which slot that was being read is lost or gone: its reader
-        can never go on from where it was
+    :param on_loss: is called, at every sample, with a line for each slot that was in use and is lost or gone: its
+        reader can never go on from where it was
     """
 
     def __init__(self, pg: Postgres, on_loss: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""Looking up what is waited for in a sink without change streams: one thread for all who wait in the process."""
+"""Polls the documents of subscriptions, in one thread, where the sink has no change streams."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from operator import attrgetter
 from statistics import median
 
-from pytest_cdcperf.cdc.waiters import Waiter, Waiters
+from pytest_cdcperf.cdc.subscriptions import Subscription, Subscriptions
 from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.mongo_changes import UNREADABLE
 from pytest_cdcperf.clock import Clock, MonotonicClock
@@ -20,37 +21,37 @@ MOST_ONE_BY_ONE = 50
 _AT_ONCE = 1_000
 _USUAL = 9
 _LEAST_PAUSE_S = 0.02
-_PAUSES_A_LOOK = 4  # a look takes at most a fifth of the time, so polling is never the sink's main load
+_PAUSES_A_POLL = 4  # polling takes at most a fifth of the time, so it is never the sink's main load
 _RETRY_S = 0.2
 _LONGEST_READ_S = 10.0
 
 
 class Poller:
-    """Looks up the documents of those *waiters* whose collections are polled, round after round.
+    """Reads the documents of those *subscriptions* whose collections are polled, round after round.
 
     A round ends with a pause of four times what its queries usually take, and of at least 20 ms. An arrival is seen at
-    most a round late, which is the resolution of the latencies. What is usual is the median of the last nine: after one
-    query that hung for two seconds nobody is to be blind for eight.
+    most a round late, which is the resolution of the latencies. What is usual is the median of the last nine queries:
+    after a single one that hung for two seconds there must not be a pause of eight.
     """
 
     def __init__(
         self,
         mongo: Mongo,
-        waiters: Waiters,
+        subscriptions: Subscriptions,
         *,
         clock: Clock | None = None,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         self._mongo = mongo
-        self._waiters = waiters
+        self._subscriptions = subscriptions
         self._clock = clock or MonotonicClock()
         self._closed = threading.Event()
         self._sleep = self._closed.wait if sleep is None else sleep
         self._singles: deque[float] = deque(maxlen=_USUAL)  # seconds
         self._batches: deque[float] = deque(maxlen=_USUAL)
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Forget how long rounds took."""
         self._rounds, self._total_s, self._longest_s = 0, 0.0, 0.0
 
@@ -75,16 +76,16 @@ class Poller:
     def run(self) -> None:
         """Poll until :meth:`close`. To be called in a thread of its own."""
         while not self._closed.is_set():
-            self.look(self._waiters.wait_for_polled())
+            self.poll(self._subscriptions.wait_for_polled())
 
-    def look(self, waiters: Sequence[Waiter]) -> None:
-        """Look up once what *waiters* wait for, wake those whose document is another one now, and pause."""
+    def poll(self, subscriptions: Sequence[Subscription]) -> None:
+        """Read the documents of *subscriptions* once, notify those whose document has changed, and pause."""
         begin_ns = self._clock.now_ns()
         try:
-            usual_s = self._compare(waiters)
+            usual_s = self._compare(subscriptions)
         except UNREADABLE:
-            for waiter in waiters:
-                waiter.wake()  # each learns by its own read what is wrong
+            for subscription in subscriptions:
+                subscription.notify()  # its own read shows it what is wrong
             self._sleep(_RETRY_S)
             return
         pause_s = _pause_s(usual_s)
@@ -98,22 +99,22 @@ class Poller:
         """End :meth:`run`."""
         self._closed.set()
 
-    def _compare(self, waiters: Sequence[Waiter]) -> float:
-        """Return the seconds that the queries for *waiters* usually take."""
-        if len(waiters) <= MOST_ONE_BY_ONE:
-            for waiter in waiters:
+    def _compare(self, subscriptions: Sequence[Subscription]) -> float:
+        """Return the seconds that the queries for *subscriptions* usually take."""
+        if len(subscriptions) <= MOST_ONE_BY_ONE:
+            for one in subscriptions:
                 begin_ns = self._clock.now_ns()
-                waiter.compare(self._mongo.find_unmeasured(waiter.collection, waiter.key, timeout_s=_LONGEST_READ_S))
+                one.on_poll(self._mongo.find_unmeasured(one.collection, one.key, timeout_s=_LONGEST_READ_S))
                 self._singles.append(self._seconds_since(begin_ns))
-            return len(waiters) * median(self._singles or [0.0])
-        parts = list(_parts(waiters))
+            return len(subscriptions) * median(self._singles or [0.0])
+        parts = list(_parts(subscriptions))
         for collection, some in parts:
-            keys = [waiter.key for waiter in some]
+            keys = [one.key for one in some]
             begin_ns = self._clock.now_ns()
             found = self._mongo.find_many_unmeasured(collection, keys, timeout_s=_LONGEST_READ_S)
             self._batches.append(self._seconds_since(begin_ns))
-            for waiter in some:
-                waiter.compare(found.get(waiter.key))
+            for one in some:
+                one.on_poll(found.get(one.key))
         return len(parts) * median(self._batches)
 
     def _seconds_since(self, begin_ns: int) -> float:
@@ -121,11 +122,11 @@ class Poller:
 
 
 def _pause_s(usual_s: float) -> float:
-    return max(_LEAST_PAUSE_S, _PAUSES_A_LOOK * usual_s)
+    return max(_LEAST_PAUSE_S, _PAUSES_A_POLL * usual_s)
 
 
-def _parts(waiters: Sequence[Waiter]) -> Iterator[tuple[str, Sequence[Waiter]]]:
-    by_collection = groupby(sorted(waiters, key=lambda waiter: waiter.collection), lambda waiter: waiter.collection)
-    for collection, some in by_collection:
+def _parts(subscriptions: Sequence[Subscription]) -> Iterator[tuple[str, Sequence[Subscription]]]:
+    collection_of = attrgetter("collection")
+    for collection, some in groupby(sorted(subscriptions, key=collection_of), collection_of):
         of_one = list(some)
         yield from ((collection, of_one[first : first + _AT_ONCE]) for first in range(0, len(of_one), _AT_ONCE))

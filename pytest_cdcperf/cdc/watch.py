@@ -1,7 +1,7 @@
-"""Tells waiters that their document may have changed, from one watcher shared by the whole process.
+"""Watches the sink and notifies subscriptions that their document may have changed: one watcher for the process.
 
-A wake-up is a hint, never a proof: whoever is woken reads. So an event that is missed, doubled or comes
-from before a reconnect costs a read at most, and never an arrival.
+A notification is no proof: whoever gets one reads the document. So an event that is missed, doubled or from before a
+reconnect costs at most a read, and never an arrival.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 
 from pytest_cdcperf.cdc.faults import PipelineFaults
 from pytest_cdcperf.cdc.poll import Poller
-from pytest_cdcperf.cdc.waiters import Waiter, Waiters
+from pytest_cdcperf.cdc.subscriptions import Subscription, Subscriptions
 from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.mongo_changes import UNREADABLE, StreamRefusedError
 from pytest_cdcperf.engine.thread_start import start_thread
@@ -26,13 +26,13 @@ _RETRY_S = 0.2
 
 
 class SinkWatch:
-    """Watches the collections that anybody waits for, from the first waiter on.
+    """Watches each collection from its first subscription on.
 
-    By a change stream for each collection, in a thread of its own; where the server refuses one, the poller, a thread
-    for all of them, looks up what is waited for.
+    A collection has a change stream, read in a thread of its own. Where the server refuses one, the poller reads the
+    documents instead, in one thread for all such collections.
 
-    :param say: told of a collection, in one line, that it is polled and why
-    :param faults: knows why rows cannot arrive, and wakes waiters once it does
+    :param say: is called with a collection that is polled, and a line that says why
+    :param faults: knows why rows cannot arrive, and notifies the subscriptions once it does
     """
 
     def __init__(
@@ -45,19 +45,19 @@ class SinkWatch:
         self._faults = faults
         self._say = say
         self._lock = threading.Lock()
-        self._settled: dict[str, threading.Event] = {}
+        self._decided: dict[str, threading.Event] = {}
         self._refusals: dict[str, str] = {}  # by collection: those of this run
-        self._waiters = Waiters()
-        self._poller = Poller(mongo, self._waiters)
+        self._subscriptions = Subscriptions()
+        self._poller = Poller(mongo, self._subscriptions)
         self._poller_runs = False
         self._said: set[str] = set()
         self._closed = threading.Event()
 
-    def begin(self) -> None:
-        """Another run begins: :meth:`notes` tell of that one only."""
-        self._poller.begin()
+    def begin_run(self) -> None:
+        """Begin another run: :meth:`notes` are about that one only."""
+        self._poller.reset()
         with self._lock:
-            self._refusals = {name: why for name, why in self._refusals.items() if self._waiters.is_polled(name)}
+            self._refusals = {name: why for name, why in self._refusals.items() if self._subscriptions.is_polled(name)}
 
     def notes(self) -> list[str]:
         """Say which collections were polled in this run, why, and what that means for its figures."""
@@ -73,14 +73,14 @@ class SinkWatch:
         ]
 
     @contextmanager
-    def watching(self, waiter: Waiter) -> Iterator[None]:
-        """Wake *waiter*, from another thread, whenever its document may have changed.
+    def subscribe(self, subscription: Subscription) -> Iterator[None]:
+        """Notify *subscription* inside the block, from another thread, whenever its document may have changed.
 
         :raises ThreadLimitError: where that thread cannot be started
         """
-        with self._waiters.including(waiter):
-            self._watch(waiter.collection)
-            with nullcontext() if self._faults is None else self._faults.watching(waiter.wake):
+        with self._subscriptions.including(subscription):
+            self._watch(subscription.collection)
+            with nullcontext() if self._faults is None else self._faults.subscribe(subscription.notify):
                 yield
 
     def fault_of(self, collection: str) -> str | None:
@@ -88,12 +88,12 @@ class SinkWatch:
         return None if self._faults is None else self._faults.of(collection)
 
     def is_polled(self, collection: str) -> bool:
-        """Whether changes in *collection* are told by polling; asked of a collection that is watched."""
-        return self._waiters.is_polled(collection)
+        """Whether *collection*, which is watched, is polled."""
+        return self._subscriptions.is_polled(collection)
 
-    def settled(self, collection: str) -> threading.Event:
-        """Return what is set once it is known whether *collection*, which is watched, has a change stream."""
-        return self._settled[collection]
+    def stream_decided(self, collection: str) -> threading.Event:
+        """Return the event that is set once it is known whether *collection*, which is watched, has a change stream."""
+        return self._decided[collection]
 
     def close(self) -> None:
         """End the watching threads; they notice within half a second."""
@@ -101,18 +101,18 @@ class SinkWatch:
         if self._faults is not None:
             self._faults.close()
         self._poller.close()
-        self._waiters.close()
+        self._subscriptions.close()
 
     def _watch(self, collection: str) -> None:
         with self._lock:
-            if collection in self._settled:
+            if collection in self._decided:
                 return
-            self._settled[collection] = threading.Event()
+            self._decided[collection] = threading.Event()
         try:
             start_thread(f"the watcher of {collection}", f"cdcperf-watch-{collection}", self._follow, collection)
         except ThreadLimitError:
             with self._lock:
-                del self._settled[collection]
+                del self._decided[collection]
             raise
 
     def _follow(self, collection: str) -> None:
@@ -131,14 +131,14 @@ class SinkWatch:
 
     def _stream(self, collection: str) -> None:
         with self._mongo.changes(collection) as changes:
-            self._waiters.poll(collection, False)
-            self._settled[collection].set()
-            self._waiters.wake_all(collection)  # what came before the stream was open is not in it
+            self._subscriptions.set_polled(collection, False)
+            self._decided[collection].set()
+            self._subscriptions.notify_all(collection)  # what came before the stream was open is not in it
             for change in changes:
                 if self._closed.is_set():
                     return
                 if change is not None:
-                    self._waiters.tell(collection, change)
+                    self._subscriptions.on_change(collection, change)
 
     def _poll(self, collection: str, why: str) -> None:
         round_s = self._poller.shortest_round_s(collection)
@@ -147,9 +147,9 @@ class SinkWatch:
             if not self._poller_runs:
                 start_thread("the thread that polls the sink", "cdcperf-watch-poll", self._poller.run)
                 self._poller_runs = True
-        self._waiters.poll(collection, True)
-        self._settled[collection].set()
-        self._waiters.wake_all(collection)
+        self._subscriptions.set_polled(collection, True)
+        self._decided[collection].set()
+        self._subscriptions.notify_all(collection)
         if collection not in self._said:
             self._said.add(collection)
             self._say(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from pytest_cdcperf.cdc.audit import Audited
+from pytest_cdcperf.cdc.audit import AuditResult
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.cluster.messages import Auditing, ShareDone, Stop, ToController, WindowDone
 from pytest_cdcperf.engine.failures import ExceptionRules
@@ -41,7 +41,7 @@ def run_share(
     link: Reporting,
     share: Share = WHOLE,
     samplers: Sequence[Callable[[], object]] = (),
-    audit: Callable[[Callable[[], object]], Audited] = lambda _: Audited(),
+    audit: Callable[[Callable[[], object]], AuditResult] = lambda _: AuditResult(),
     faults_at_end: Callable[[], Sequence[str]] = tuple,
 ) -> RunOutcome:
     """Run this worker's share of *loads*, and send a message a second over *link* and one at the end.

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from pytest_cdcperf.cdc.audit import Audited
+from pytest_cdcperf.cdc.audit import AuditResult
 from pytest_cdcperf.cluster.agent import run_share
 from pytest_cdcperf.cluster.messages import Concluded, Plan, Start
 from pytest_cdcperf.engine.run import Body, RunOutcome
@@ -115,18 +115,18 @@ def _plan(item: pytest.Function, session: PerfSession, spec: PerfSpec, name: str
     return Plan(item.nodeid, call, facts, spec.thresholds, spec.course, phases, definitions())
 
 
-def _audit(session: PerfSession, drain_s: float) -> Callable[[Callable[[], object]], Audited]:
+def _audit(session: PerfSession, drain_s: float) -> Callable[[Callable[[], object]], AuditResult]:
     """Return what proves, once the load is over, that all arrived that was written from now on."""
     cdc = session.cdc
     if cdc is None:
-        return lambda _: Audited()
-    cdc.begin()
+        return lambda _: AuditResult()
+    cdc.begin_run()
 
-    def settle(given_up: Callable[[], object]) -> Audited:
-        audited = cdc.audit.settle(drain_s, given_up) if drain_s and not given_up() else Audited()
-        return Audited(audited.faults, (*audited.notes, *cdc.notes()))
+    def verify(given_up: Callable[[], object]) -> AuditResult:
+        audited = cdc.audit.verify(drain_s, given_up) if drain_s and not given_up() else AuditResult()
+        return AuditResult(audited.faults, (*audited.notes, *cdc.notes()))
 
-    return settle
+    return verify
 
 
 def _keep(item: pytest.Function, session: PerfSession, concluded: Concluded, outcome: RunOutcome, name: str) -> None:

@@ -23,7 +23,7 @@ def few_plugins(monkeypatch):
 
 PARTS = """
 import os, signal, threading
-from pytest_cdcperf.cdc.audit import Audited
+from pytest_cdcperf.cdc.audit import AuditResult
 
 def press(part):
     "Send the signals that this part of the session is to be hit by."
@@ -44,17 +44,17 @@ def rows():
 
 class LateArrivals:
     "Stands for a pipeline that is behind: what it looks for never comes."
-    def begin(self):
+    def begin_run(self):
         self.audit = self
 
     def notes(self):
         return []
 
-    def settle(self, drain_s, given_up):
+    def verify(self, drain_s, given_up):
         if press("drain"):
             while not given_up():
                 time.sleep(0.05)
-        return Audited()
+        return AuditResult()
 
 @pytest.fixture
 def row(rows, request):

@@ -69,7 +69,7 @@ def test_what_was_there_before_is_no_arrival_and_no_latency(user: User, cdc: Cdc
     assert "the sink still shows the state from before the block (pieces=1)" in words
     assert user.measured.count("cdc_e2e_latency") == user.measured.count("cdc_propagation") == 0
     assert key in cdc.notes()[-1]
-    cdc.begin()
+    cdc.begin_run()
 
 
 def test_an_update_of_no_row_is_no_arrival(user: User, source: Postgres, cdc: Cdc, key: str) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pytest_cdcperf.cdc import expectation as module
+from pytest_cdcperf.cdc import arrival as module
 from pytest_cdcperf.cdc.expect import Cdc
 from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import Mongo
@@ -37,8 +37,8 @@ def key(source: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture
-def hints_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let arrivals be seen by the watcher's hints only, not by reading again now and then."""
+def notifications_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let arrivals be seen by the watcher's notifications only, not by reading again now and then."""
     monkeypatch.setattr(module, "_READ_AGAIN_S", 3600.0)
 
 
@@ -253,7 +253,7 @@ class TestMisuse:
         assert "async with cdc.aio.expect" in outcome.failures[0].sample
 
 
-@pytest.mark.usefixtures("hints_only")
+@pytest.mark.usefixtures("notifications_only")
 class TestWatching:
     @pytest.fixture
     def relay(self, shared_stack: EmbeddedStack) -> Iterator[Relay]:
@@ -272,7 +272,7 @@ class TestWatching:
         watch.close()
         mongo.close()
 
-    def test_hints_alone_are_enough(self, user: User, source: Postgres, pipeline: Cdc, key: str) -> None:
+    def test_notifications_alone_are_enough(self, user: User, source: Postgres, pipeline: Cdc, key: str) -> None:
         user.waiting(pipeline, "expect", insert(source, key, pieces=1), "gadget", key, timeout=PATIENCE)
         more = {"pieces": 2, "operation": "update", "timeout": PATIENCE}
         user.waiting(pipeline, "expect", update(source, key, pieces=2), "gadget", key, **more)
@@ -318,13 +318,13 @@ class TestWatching:
         key: str,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        async def find_nothing(_step: object) -> None:  # no client of a loop that is closed
-            return None
+        def find_nothing(_within_s: float) -> Iterator[None]:  # no client of a loop that is closed
+            yield from ()
 
         watch = SinkWatch(sink_face)
         cdc = Cdc(sink_face, watch)
         left_behind = cdc.aio.expect("gadget", key)
-        monkeypatch.setattr(left_behind, "_carry_out", find_nothing)
+        monkeypatch.setattr(left_behind, "_read", find_nothing)
         loop = asyncio.new_event_loop()
         loop.run_until_complete(left_behind.__aenter__())
         loop.close()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import ferretdb
-from pytest_cdcperf.cdc import expectation
+from pytest_cdcperf.cdc import arrival
 from pytest_cdcperf.cdc.expect import Cdc
 from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import Mongo
@@ -36,7 +36,7 @@ def lines() -> Queue[str]:
 
 @pytest.fixture
 def cdc(mongo: Mongo, lines: Queue[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Cdc]:
-    monkeypatch.setattr(expectation, "_READ_AGAIN_S", 3600.0)
+    monkeypatch.setattr(arrival, "_READ_AGAIN_S", 3600.0)
     watch = SinkWatch(mongo, lambda _collection, line: lines.put(line))
     yield Cdc(mongo, watch)
     watch.close()

@@ -50,7 +50,7 @@ def cdc(
     relay: WireRelay, shared_stack: EmbeddedStack, lines: Queue[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Cdc]:
     """The pipeline through the relay; whoever waits reads when he is woken only."""
-    monkeypatch.setattr("pytest_cdcperf.cdc.expectation._READ_AGAIN_S", 3600.0)
+    monkeypatch.setattr("pytest_cdcperf.cdc.arrival._READ_AGAIN_S", 3600.0)
     mongo = Mongo(through(relay, shared_stack.services.mongo))
     watch = SinkWatch(mongo, lambda _collection, line: lines.put(line))
     yield Cdc(mongo, watch)

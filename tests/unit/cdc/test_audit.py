@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from pytest_cdcperf.cdc import audit as module
-from pytest_cdcperf.cdc.audit import Audit, Audited
-from pytest_cdcperf.cdc.wanted import Wanted
+from pytest_cdcperf.cdc.audit import Audit, AuditResult
+from pytest_cdcperf.cdc.expectation import Expectation
 from pytest_cdcperf.clients.mongo import ReadError
 from pytest_cdcperf.clock import FakeClock
 
@@ -49,24 +49,24 @@ def audit(sink, clock):
     return Audit(sink, clock=clock, sleep=clock.advance)
 
 
-def wanted(key, collection="customers", *, gone=False, **fields):
-    return Wanted(collection, str(key), fields, gone, "create", 1.0)
+def expected(key, collection="customers", *, gone=False, **fields):
+    return Expectation(collection, str(key), fields, gone, "create", 1.0)
 
 
-def test_without_a_debt_nothing_is_looked_up(audit, sink):
-    paid = wanted(1)
-    audit.owe(paid)
-    audit.seen(paid)
-    assert audit.settle(30) == Audited((), ("every write was seen in the sink in time",))
+def test_without_pending_writes_nothing_is_looked_up(audit, sink):
+    paid = expected(1)
+    audit.record_write(paid)
+    audit.record_arrival(paid)
+    assert audit.verify(30) == AuditResult((), ("every write was seen in the sink in time",))
     assert sink.asked == []
 
 
 def test_late_arrivals_are_found_and_counted(audit, sink, clock):
     sink.documents = {("customers", "1"): (0, {"status": "new"}), ("orders", "2"): (12, {"total": "1.50"})}
-    audit.owe(wanted(1, status="new"))
-    audit.owe(wanted(2, "orders", total=Decimal("1.5")))
-    audit.owe(wanted(3, gone=True))
-    assert audit.settle(30) == Audited(
+    audit.record_write(expected(1, status="new"))
+    audit.record_write(expected(2, "orders", total=Decimal("1.5")))
+    audit.record_write(expected(3, gone=True))
+    assert audit.verify(30) == AuditResult(
         (), ("3 writes were not seen in time; 3 of them had arrived 12.0 s after the load",)
     )
     assert sink.now_s == pytest.approx(12)
@@ -75,10 +75,10 @@ def test_late_arrivals_are_found_and_counted(audit, sink, clock):
 
 def test_what_never_arrives_is_named_with_what_the_sink_had(audit, sink):
     sink.documents = {("customers", "1"): (0, {"status": "old"}), ("customers", "2"): (0, {"_id": "2"})}
-    audit.owe(wanted(1, status="new"))
-    audit.owe(wanted(2, gone=True))
-    audit.owe(wanted(3))
-    assert audit.settle(30) == Audited(
+    audit.record_write(expected(1, status="new"))
+    audit.record_write(expected(2, gone=True))
+    audit.record_write(expected(3))
+    assert audit.verify(30) == AuditResult(
         (
             "3 of 3 writes that were not seen in time never arrived, 30.0 s after the load: "
             "customers _id='1': the sink had status='old' instead of 'new'; "
@@ -92,14 +92,14 @@ def test_what_never_arrives_is_named_with_what_the_sink_had(audit, sink):
 
 def test_a_document_that_comes_at_the_last_moment_has_arrived(audit, sink):
     sink.documents = {("customers", "1"): (30, {})}
-    audit.owe(wanted(1))
-    assert audit.settle(30).faults == ()
+    audit.record_write(expected(1))
+    assert audit.verify(30).faults == ()
 
 
 def test_of_many_a_few_are_named(audit):
     for key in range(8):
-        audit.owe(wanted(key))
-    (fault,) = audit.settle(0).faults
+        audit.record_write(expected(key))
+    (fault,) = audit.verify(0).faults
     assert fault.startswith("8 of 8 writes")
     assert fault.count("_id='") == 5
     assert fault.endswith("; and 3 more")
@@ -107,48 +107,48 @@ def test_of_many_a_few_are_named(audit):
 
 def test_the_last_write_to_a_key_counts(audit, sink):
     sink.documents = {("customers", "1"): (0, {"status": "second"})}
-    audit.owe(wanted(1, status="first"))
-    audit.owe(wanted(1, status="second"))
-    assert audit.settle(0) == Audited(
+    audit.record_write(expected(1, status="first"))
+    audit.record_write(expected(1, status="second"))
+    assert audit.verify(0) == AuditResult(
         (), ("1 writes were not seen in time; 1 of them had arrived 0.0 s after the load",)
     )
 
 
 def test_keys_are_asked_for_in_parts(audit, sink):
     for key in range(2500):
-        audit.owe(wanted(key, gone=True))
-    assert audit.settle(0).faults == ()
+        audit.record_write(expected(key, gone=True))
+    assert audit.verify(0).faults == ()
     assert sink.asked == [("customers", 1000), ("customers", 1000), ("customers", 500)]
 
 
 def test_a_sink_that_is_away_is_asked_again(audit, sink):
     sink.documents = {("customers", "1"): (0, {})}
     sink.away_until_s = 5
-    audit.owe(wanted(1))
-    assert audit.settle(30).faults == ()
+    audit.record_write(expected(1))
+    assert audit.verify(30).faults == ()
 
 
 def test_a_sink_that_stays_away_proves_nothing(audit, sink):
     sink.away_until_s = 99
-    audit.owe(wanted(1))
-    (fault,) = audit.settle(30).faults
+    audit.record_write(expected(1))
+    (fault,) = audit.verify(30).faults
     assert fault.endswith("after the load: customers _id='1': the sink could not be read: away")
 
 
 def test_it_gives_up_when_it_is_told_to(audit, sink):
-    audit.owe(wanted(1))
-    assert len(audit.settle(30, lambda: sink.now_s >= 2).faults) == 1
+    audit.record_write(expected(1))
+    assert len(audit.verify(30, lambda: sink.now_s >= 2).faults) == 1
     assert sink.now_s == pytest.approx(2)
 
 
 def test_another_run_owes_nothing_of_the_one_before(audit):
-    audit.owe(wanted(1))
-    audit.begin()
-    assert audit.settle(0).faults == ()
+    audit.record_write(expected(1))
+    audit.begin_run()
+    assert audit.verify(0).faults == ()
 
 
 def test_what_does_not_fit_into_its_memory_is_no_proof(audit, monkeypatch):
     monkeypatch.setattr(module, "MOST_REMEMBERED", 2)
     for key in range(3):
-        audit.owe(wanted(key, gone=True))
-    assert audit.settle(0).faults == ("more than 2 writes were not seen in time: whether the rest arrived is unknown",)
+        audit.record_write(expected(key, gone=True))
+    assert audit.verify(0).faults == ("more than 2 writes were not seen in time: whether the rest arrived is unknown",)

@@ -16,14 +16,14 @@ ASIDE = {"_id": "staging", "collection": "stagings", "reason": "it has no key"}
 def test_a_table_that_is_set_aside_is_named_to_those_who_wait_for_its_collection() -> None:
     faults = PipelineFaults(list, lambda: [ASIDE])
     assert faults.of("stagings") is None
-    faults.look()
+    faults.check()
     assert faults.of("stagings") == "table 'staging' is set aside: it has no key"
     assert faults.of("orders") is None
 
 
 def test_a_dead_part_concerns_every_collection_and_the_sink_is_not_asked() -> None:
     faults = PipelineFaults(lambda: ["mongo died", "debezium died"], lambda: 1 / 0)  # type: ignore[arg-type, return-value]
-    faults.look()
+    faults.check()
     assert faults.of("orders") == "mongo died; debezium died"
 
 
@@ -36,8 +36,8 @@ def test_a_sink_that_does_not_answer_is_no_news() -> None:
         return answer
 
     faults = PipelineFaults(list, set_aside)
-    faults.look()
-    faults.look()
+    faults.check()
+    faults.check()
     assert faults.of("stagings")
 
 
@@ -45,10 +45,10 @@ def test_those_who_wait_are_woken_once_for_what_is_new(monkeypatch: Any) -> None
     monkeypatch.setattr(module, "_ASK_EVERY_S", 0)
     faults = PipelineFaults(list, lambda: [ASIDE])
     woken = threading.Event()
-    with faults.watching(woken.set):
+    with faults.subscribe(woken.set):
         assert woken.wait(30)
         woken.clear()
-        faults.look()
+        faults.check()
         assert not woken.is_set()
     faults.close()
-    assert faults._wakes == set()
+    assert faults._callbacks == set()

@@ -6,10 +6,10 @@ import pytest
 from bson.errors import InvalidBSON
 
 from pytest_cdcperf.cdc.poll import Poller
-from pytest_cdcperf.cdc.waiters import Waiters
+from pytest_cdcperf.cdc.subscriptions import Subscriptions
 from pytest_cdcperf.clients.mongo import ReadError
 from pytest_cdcperf.clock import FakeClock
-from tests.unit.cdc.test_waiters import Sleeper
+from tests.unit.cdc.test_subscriptions import Counting
 
 
 class Sink:
@@ -61,66 +61,69 @@ def pauses(clock):
 
 @pytest.fixture
 def poller(sink, clock, pauses):
-    return Poller(sink, Waiters(), clock=clock, sleep=pauses)
+    return Poller(sink, Subscriptions(), clock=clock, sleep=pauses)
 
 
 def waiting_for(count, collection="orders"):
-    waiters = [Sleeper(collection, str(key)) for key in range(count)]
-    for waiter in waiters:
-        waiter.read(None)
-    return waiters
+    subscriptions = [Counting(collection, str(key)) for key in range(count)]
+    for subscription in subscriptions:
+        subscription.record_read(None)
+    return subscriptions
 
 
 def test_those_whose_document_has_changed_are_woken(poller, sink):
-    waiters = waiting_for(3)
+    subscriptions = waiting_for(3)
     sink.documents = {"1": {"v": 1}}
-    poller.look(waiters)
-    assert [waiter.woken for waiter in waiters] == [0, 1, 0]
-    waiters[1].read({"v": 1})
-    poller.look(waiters)
-    assert [waiter.woken for waiter in waiters] == [0, 1, 0]
+    poller.poll(subscriptions)
+    assert [subscription.notified for subscription in subscriptions] == [0, 1, 0]
+    subscriptions[1].record_read({"v": 1})
+    poller.poll(subscriptions)
+    assert [subscription.notified for subscription in subscriptions] == [0, 1, 0]
 
 
 def test_up_to_fifty_are_looked_up_one_by_one_and_more_in_batches(poller, sink):
     sink.documents = {"7": {"v": 1}}
-    poller.look(waiting_for(50))
+    poller.poll(waiting_for(50))
     assert sink.reads == [("orders", 1)] * 50
     sink.reads.clear()
-    waiters = [*waiting_for(1001), *waiting_for(20, "customers")]
-    poller.look(waiters)
+    subscriptions = [*waiting_for(1001), *waiting_for(20, "customers")]
+    poller.poll(subscriptions)
     assert sink.reads == [("customers", 20), ("orders", 1000), ("orders", 1)]
-    assert [waiter.collection for waiter in waiters if waiter.woken] == ["orders", "customers"]
+    assert [one.collection for one in subscriptions if one.notified] == [
+        "orders",
+        "customers",
+    ]
 
 
 @pytest.mark.parametrize(("count", "pause_s"), [(1, 0.02), (5, 0.02), (10, 0.04), (50, 0.2)])
 def test_it_pauses_four_times_what_a_look_takes_and_at_least_20_ms(poller, pauses, count, pause_s):
-    poller.look(waiting_for(count))
+    poller.poll(waiting_for(count))
     assert pauses == [pause_s]
 
 
 def test_after_one_slow_read_it_does_not_pause_for_long_and_after_some_it_does(poller, sink, pauses):
-    waiters = waiting_for(1)
+    subscriptions = waiting_for(1)
     for read_s in (*[0.001] * 5, 2.0, *[0.1] * 4):
         sink.read_s = read_s
-        poller.look(waiters)
+        poller.poll(subscriptions)
     assert pauses == [0.02] * 9 + [0.4]
 
 
 def test_its_resolution_is_how_long_its_rounds_take(poller):
     assert poller.resolution == ""
-    poller.look(waiting_for(1))
-    poller.look(waiting_for(50))
+    poller.poll(waiting_for(1))
+    poller.poll(waiting_for(50))
     assert poller.resolution == "every 136ms on average, 250ms at most"
     assert poller.shortest_round_s("orders") == pytest.approx(0.021)
-    poller.begin()
+    poller.reset()
     assert poller.resolution == ""
 
 
 @pytest.mark.parametrize("error", [ReadError("away"), InvalidBSON("year 10000")])
 def test_a_look_that_fails_is_tried_again_soon_and_is_no_round(poller, sink, pauses, error):
     sink.error = error
-    (waiter,) = waiters = waiting_for(1)
-    poller.look(waiters)
-    assert waiter.woken == 1  # it learns by its own read what is wrong
+    (subscription,) = subscriptions = waiting_for(1)
+    poller.poll(subscriptions)
+    assert subscription.notified == 1  # it learns by its own read what is wrong
     assert pauses == [0.2]
     assert poller.resolution == ""

@@ -14,21 +14,21 @@ from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import ReadError
 from pytest_cdcperf.clients.mongo_changes import Change, StreamRefusedError
 from pytest_cdcperf.errors import ThreadLimitError
-from tests.unit.cdc.test_waiters import Sleeper
+from tests.unit.cdc.test_subscriptions import Counting
 
 PATIENCE_S = 10.0
 
 
-class Woken(Sleeper):
+class Notified(Counting):
     """Can be waited for."""
 
     def __init__(self, collection="orders", key="7"):
         super().__init__(collection, key)
-        self.hints = queue.Queue()
-        self.wake = lambda: self.hints.put(True)
+        self.notifications = queue.Queue()
+        self.notify = lambda: self.notifications.put(True)
 
-    def hint(self):
-        return self.hints.get(timeout=PATIENCE_S)
+    def notification(self):
+        return self.notifications.get(timeout=PATIENCE_S)
 
 
 class Sink:
@@ -86,13 +86,13 @@ def watching(monkeypatch):
 def test_changes_are_told_by_the_stream(watching):
     told = queue.Queue()
     watch, _ = watching(Sink(told))
-    waiter = Woken()
-    with watch.watching(waiter):
-        assert waiter.hint()  # what came before the stream was open is not in it
-        assert watch.settled("orders").wait(PATIENCE_S)
+    subscription = Notified()
+    with watch.subscribe(subscription):
+        assert subscription.notification()  # what came before the stream was open is not in it
+        assert watch.stream_decided("orders").wait(PATIENCE_S)
         assert not watch.is_polled("orders")
         told.put(Change("7", "1"))
-        assert waiter.hint()
+        assert subscription.notification()
     assert watch.notes() == []
 
 
@@ -100,11 +100,11 @@ def test_a_stream_that_breaks_is_opened_again_and_everybody_is_woken(watching):
     broken, good = queue.Queue(), queue.Queue()
     sink = Sink(ReadError("away"), broken, good)
     watch, _ = watching(sink)
-    waiter = Woken()
-    with watch.watching(waiter):
-        assert waiter.hint()
+    subscription = Notified()
+    with watch.subscribe(subscription):
+        assert subscription.notification()
         broken.put(ReadError("cut"))
-        assert waiter.hint()
+        assert subscription.notification()
         assert sink.opened == 3
         assert not watch.is_polled("orders")
 
@@ -112,25 +112,25 @@ def test_a_stream_that_breaks_is_opened_again_and_everybody_is_woken(watching):
 def test_where_it_is_refused_the_sink_is_polled_and_that_is_said(watching):
     sink = Sink(StreamRefusedError("NotImplemented, code 238: no"))
     watch, lines = watching(sink)
-    waiter = Woken()
-    with watch.watching(waiter):
-        assert waiter.hint()
+    subscription = Notified()
+    with watch.subscribe(subscription):
+        assert subscription.notification()
         assert watch.is_polled("orders")
         line = lines.get(timeout=PATIENCE_S)
         assert line.startswith(
             "cdcperf: the sink has no change stream for orders (NotImplemented, code 238: no): what is waited for is "
             "looked up every "
         )
-        waiter.read(None)
-        while not waiter.hints.empty():
-            waiter.hint()
+        subscription.record_read(None)
+        while not subscription.notifications.empty():
+            subscription.notification()
         sink.document = {"v": 1}
-        assert waiter.hint()
+        assert subscription.notification()
     (note,) = watch.notes()
     assert note.startswith(
         "the sink has no change stream for orders (NotImplemented, code 238: no): arrivals were looked up every "
     )
-    watch.begin()
+    watch.begin_run()
     assert watch.notes() == []  # nothing was looked up since
 
 
@@ -138,12 +138,12 @@ def test_a_refused_stream_is_asked_for_again_and_the_polling_ends_with_it(watchi
     monkeypatch.setattr(module, "STREAM_AGAIN_S", 0.01)
     refusal, told = StreamRefusedError("no"), queue.Queue()
     watch, lines = watching(Sink(refusal, refusal, refusal, told))
-    waiter = Woken()
-    with watch.watching(waiter):
+    subscription = Notified()
+    with watch.subscribe(subscription):
         told.put(Change("7", "1"))
-        waiter.since = ""
-        while not waiter.changed:
-            assert waiter.hint()
+        subscription.since = ""
+        while not subscription.changed:
+            assert subscription.notification()
         assert not watch.is_polled("orders")
     assert lines.qsize() == 1  # said once
 
@@ -152,7 +152,7 @@ def test_a_sink_that_refuses_and_then_does_not_answer_is_asked_again(watching):
     sink = Sink(StreamRefusedError("no"))
     sink.errors = [ReadError("away")]
     watch, lines = watching(sink)
-    with watch.watching(Woken()):
+    with watch.subscribe(Notified()):
         assert lines.get(timeout=PATIENCE_S)
     assert sink.opened == 2
 
@@ -160,10 +160,10 @@ def test_a_sink_that_refuses_and_then_does_not_answer_is_asked_again(watching):
 def test_one_thread_polls_all_collections(watching):
     watch, _ = watching(Sink(StreamRefusedError("no")))
     before = polling_threads()
-    waiters = [Woken("orders"), Woken("customers"), Woken("addresses")]
-    with watch.watching(waiters[0]), watch.watching(waiters[1]), watch.watching(waiters[2]):
-        for waiter in waiters:
-            assert waiter.hint()
+    subscriptions = [Notified("orders"), Notified("customers"), Notified("addresses")]
+    with watch.subscribe(subscriptions[0]), watch.subscribe(subscriptions[1]), watch.subscribe(subscriptions[2]):
+        for subscription in subscriptions:
+            assert subscription.notification()
         assert len(polling_threads() - before) == 1
 
 
@@ -182,7 +182,7 @@ def test_a_watcher_that_cannot_be_started_is_an_error_and_the_next_one_tries_aga
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(ThreadLimitError, match="the watcher of orders could not be started"):
-            watch.watching(Sleeper()).__enter__()
-    with watch.watching(Sleeper()):
+            watch.subscribe(Counting()).__enter__()
+    with watch.subscribe(Counting()):
         pass
     assert started == ["orders"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from contextlib import nullcontext
 
-from pytest_cdcperf.cdc.audit import Audited
+from pytest_cdcperf.cdc.audit import AuditResult
 from pytest_cdcperf.cluster.agent import run_share
 from pytest_cdcperf.cluster.aggregator import RunAggregator
 from pytest_cdcperf.cluster.messages import Auditing, Plan, ShareDone, Stop
@@ -44,7 +44,7 @@ def test_what_it_found_is_reported_and_it_is_heard_of_meanwhile():
 
     def audit(given_up):
         asked.append(given_up())
-        return Audited(("one was lost",), ("nine came late",))
+        return AuditResult(("one was lost",), ("nine came late",))
 
     sent, _outcome = audited(audit)
     assert asked == [False]
@@ -63,7 +63,7 @@ def test_the_end_of_the_run_on_all_workers_ends_it():
     def audit(given_up):
         before = given_up()
         stops[0](Stop("Ctrl-C on gw1", at_once=True))
-        return Audited((f"{before}, then {given_up()}",))
+        return AuditResult((f"{before}, then {given_up()}",))
 
     link.stopping = stopping
     run_share("t", {"": PerVUIterations()}, Body(lambda: None), session_id="r", rules=RULES, link=link, audit=audit)

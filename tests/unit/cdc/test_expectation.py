@@ -1,4 +1,4 @@
-"""When a document shows what is wanted of it."""
+"""When a document shows what is expectation of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from pytest_cdcperf.cdc.wanted import Wanted
+from pytest_cdcperf.cdc.expectation import Expectation
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 KEY = uuid.UUID(int=7)
@@ -45,11 +45,11 @@ KEY = uuid.UUID(int=7)
     ],
 )
 def test_a_field_is_the_same_where_json_could_not_hold_its_type(expected, actual, same):
-    wanted = Wanted("c", "7", {"f": expected}, False, "create", 1.0)
-    assert wanted.fits({"f": actual}) is same
-    assert not wanted.fits({})
-    assert not wanted.fits(None)
+    expectation = Expectation("c", "7", {"f": expected}, False, "create", 1.0)
+    assert expectation.is_met_by({"f": actual}) is same
+    assert not expectation.is_met_by({})
+    assert not expectation.is_met_by(None)
 
 
 def test_nothing_is_not_its_own_name():
-    assert not Wanted("c", "7", {"f": None}, False, "create", 1.0).fits({"f": "None"})
+    assert not Expectation("c", "7", {"f": None}, False, "create", 1.0).is_met_by({"f": "None"})
