@@ -1,6 +1,6 @@
-"""Draw the pictures of the executors from the code that paces them: ``python docs/generate.py``.
+"""Draw the pictures of the executors, and write the reference: ``python docs/generate.py``.
 
-A test holds that the pictures in the repository are what this draws.
+Tests hold that the pictures and the page in the repository are what this makes.
 """
 
 from __future__ import annotations
@@ -122,7 +122,10 @@ def _open(load: OpenLoad, x: Callable[[float], float]) -> list[str]:
 
 
 def main() -> None:
-    """Write all pictures."""
+    """Write all pictures and the reference."""
+    import reference  # noqa: PLC0415  # beside this script
+
+    reference.PAGE.write_text(reference.page(), encoding="utf-8")
     PICTURES.mkdir(exist_ok=True)
     for name, load in EXAMPLES.items():
         (PICTURES / f"{name}.svg").write_text(picture(name, load), encoding="utf-8")

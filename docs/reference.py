@@ -1,0 +1,150 @@
+"""Write the page of all public names from their docstrings: ``python docs/generate.py``."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_overloads
+
+import pytest_cdcperf
+
+PAGE = Path(__file__).parent / "reference.md"
+_WIDTH = 100
+
+# The sections of the page: their titles, and the packages and modules whose names they hold.
+SECTIONS = {
+    "Tests": ("plugin",),
+    "Inside a body": ("engine",),
+    "Loads": ("load",),
+    "Metrics": ("metrics",),
+    "Limits and verdict": ("judging",),
+    "PostgreSQL, MongoDB, HTTP and gRPC": ("clients", "servers"),
+    "Arrivals": ("cdc",),
+    "Shared by all workers": ("cluster",),
+    "Results": ("results",),
+    "Events": ("events",),
+    "Errors": ("errors",),
+}
+_FROM_FIXTURES = ("cdc", "clients", "cluster", "engine.current_vu", "engine.vu", "plugin.load_fixture")
+_INTRODUCTION = """# Reference
+
+Every name that `from pytest_cdcperf import ...` finds. Written by `python docs/generate.py` from the docstrings.
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    parts = [_INTRODUCTION]
+    for title, packages in SECTIONS.items():
+        parts.append(f"## {title}\n")
+        parts += [entry(name, value) for name, value in named(packages)]
+    return "\n".join(parts)
+
+
+def named(packages: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """Yield the public names of *packages* with what they name, errors in the order of their tree."""
+    for name in pytest_cdcperf.__all__:
+        value = getattr(pytest_cdcperf, name)
+        is_error = isinstance(value, type) and issubclass(value, Exception)
+        if (is_error and "errors" in packages) or (not is_error and _package_of(name) in packages):
+            yield name, value
+
+
+def entry(name: str, value: Any) -> str:
+    """Return what the page says of *value*."""
+    lines = [f"### {name}\n"]
+    if signature := signature_of(name, value):
+        lines.append(f"```python\n{signature}\n```\n")
+    lines.append(markdown(inspect.getdoc(value) or ""))
+    members = list(members_of(value))
+    lines += [f"- {member}" for member in members]
+    return "\n".join([*lines, ""] if members else lines)
+
+
+def signature_of(name: str, value: Any) -> str:
+    """Return the call of *value* as it is written, "" where users do not call it."""
+    if not callable(value) or (isinstance(value, type) and not _is_called_by_users(name, value)):
+        return ""
+    overloads = get_overloads(value) if inspect.isfunction(value) else []
+    parameters = list(inspect.signature(overloads[-1] if overloads else value).parameters.values())
+    if parameters and parameters[0].name == "self":
+        parameters = parameters[1:]
+    words: list[str] = []
+    for parameter in parameters:
+        if parameter.kind is parameter.KEYWORD_ONLY and not any(word.startswith("*") for word in words):
+            words.append("*")
+        words.append(_written(parameter))
+    flat = f"{name}({', '.join(words)})"
+    return flat if len(flat) <= _WIDTH else f"{name}(\n" + "".join(f"    {word},\n" for word in words) + ")"
+
+
+def members_of(value: Any) -> Iterator[str]:
+    """Yield a line for each public method, property and member of a class."""
+    if not isinstance(value, type) or issubclass(value, Exception):
+        return
+    if issubclass(value, Enum):
+        yield from (f"`{member.name}`: {member.value!r}" for member in value)
+        return
+    for owner in (kind for kind in value.__mro__ if kind.__module__.startswith("pytest_cdcperf.")):
+        for name, member in vars(owner).items():
+            if name.startswith("_") or getattr(value, name, None) is not getattr(owner, name, None):
+                continue
+            if inspect.isfunction(member):
+                call = " ".join(signature_of(name, member).split()).replace("( ", "(").replace(", )", ")")
+                yield f"`{call}`: {_summary(member)}"
+            elif isinstance(member, property):
+                yield f"`{name}`: {_summary(member)}"
+
+
+def markdown(docstring: str) -> str:
+    """Return *docstring* with its parameters as a list and its examples as blocks of Python."""
+    parts = []
+    for block in re.split(r"\n{2,}", docstring):
+        if block.startswith(">>>"):
+            parts.append(f"```python\n{block}\n```\n")
+        elif block.startswith(":"):
+            parts += [f"- {_field(field)}" for field in re.split(r"\n(?=:)", block)] + [""]
+        else:
+            parts.append(f"{_inline(block)}\n")
+    return "\n".join(parts)
+
+
+def _package_of(name: str) -> str:
+    return str(pytest_cdcperf._HOMES[name]).partition(".")[0]  # noqa: SLF001
+
+
+def _is_called_by_users(name: str, kind: type) -> bool:
+    if issubclass(kind, Exception | Enum) or getattr(kind, "_is_protocol", False):
+        return False
+    return not str(pytest_cdcperf._HOMES[name]).startswith(_FROM_FIXTURES)  # noqa: SLF001
+
+
+def _written(parameter: inspect.Parameter) -> str:
+    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    kind = "" if parameter.annotation is parameter.empty else f": {parameter.annotation}"
+    if parameter.default is parameter.empty:
+        return f"{stars}{parameter.name}{kind}"
+    default = "..." if parameter.default is ... or "object at 0x" in repr(parameter.default) else parameter.default
+    default = default if default == "..." else repr(default)
+    return f"{parameter.name}{kind} = {default}" if kind else f"{parameter.name}={default}"
+
+
+def _summary(member: Any) -> str:
+    return _inline((inspect.getdoc(member) or "").partition("\n\n")[0].replace("\n", " "))
+
+
+def _field(field: str) -> str:
+    """Return one ``:param name: text`` as "`name`: text"."""
+    text = " ".join(textwrap.dedent(field).split())
+    kind, _, rest = text[1:].partition(":")
+    word, _, name = kind.partition(" ")
+    return f"{'' if word == 'param' else f'{word} '}`{name}`:{_inline(rest)}"
+
+
+def _inline(text: str) -> str:
+    text = re.sub(r":\w+:`~?([^`]*)`", r"`\1`", text).replace("``", "`")
+    return re.sub(r"(?<![\w*`])\*(\w+)\*(?![\w*`])", r"`\1`", text)
