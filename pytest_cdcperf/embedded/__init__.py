@@ -2,14 +2,14 @@
 
 .. code-block:: text
 
-    pytest ── stack.py ──pipe── keeper.py ──pipe── debezium.py ── sink.py, documents.py, jars.py, log4j2.properties
-                                    │─────pipe──── mongo.py ── collection_names.py, document_ids.py
-                                    └───────────── postgres.py ── postgres_launcher.py, capture.py
+    pytest ── stack.py ──pipe── supervisor.py ──pipe── debezium.py ── sink.py, documents.py, jars.py, log4j2.properties
+                                        │─────pipe──── mongo.py ── collection_names.py, document_ids.py
+                                        └───────────── postgres.py ── postgres_launcher.py, capture.py
 
-Beside them: directory.py (whose the data is, and that nothing of it stays), interpreter.py (what a process may know
-of the session) and exit_reason.py (what killed one).
+Beside them: server_process.py (one server, its log and its end), directory.py (where the data is until the end) and
+exit_reason.py (what ended a server).
 
-The parent holds the writing end of a pipe to the keeper, the keeper one to each Python part. Nobody writes
-to them after the start: their end is the order to stop, and the kernel gives it even to the children of
-a process that was killed. Importing any module here needs none of the extra's packages.
+The parent holds the writing end of a pipe to the supervisor, the supervisor one to each Python server. Nothing is
+written to them after the start. Their end is the order to stop: the kernel closes them even when the process was
+killed. Importing any module here needs none of the extra's packages.
 """

@@ -21,7 +21,7 @@ Message = dict[str, Any]
 Reply = tuple[int, dict[str, Any]]
 
 _PLAIN = re.compile(r"[a-z0-9_]+")
-_GRIDFS = ("_files", "_chunks")  # for nx, parts of a bucket
+_GRIDFS = ("_files", "_chunks")  # for nx, the two collections of a bucket
 _SEQUENCES = ("nsInfo", "documents", "updates", "deletes", "ops")
 _NAMES_NO_COLLECTION = frozenset({"saslStart", "saslContinue", "renameCollection", "explain", "getMore"})
 

@@ -46,7 +46,7 @@ _JVM_OPTIONS = (
 )
 
 _LOST = re.compile(r"Failed to properly convert (?:data|key) value for '[^.]+\.(?P<table>.+)\.[^.]+' of type ")
-_CLOSE_PATIENCE_S = 4.0
+_CLOSE_TIMEOUT_S = 4.0
 
 _log = logging.getLogger("cdcperf.debezium")
 
@@ -243,7 +243,7 @@ def main() -> None:
     java = start_jvm()
     line = read_line()
     if not line:
-        _leave()  # the keeper gave up before it had anything for us
+        _leave()  # the supervisor gave up before it had anything for us
     pipeline = Pipeline(**json.loads(line))
     client: MongoClient[Document] = MongoClient(pipeline.sink_uri, serverSelectionTimeoutMS=2000)
     sink = Sink(client[pipeline.sink_database], pipeline.collections)
@@ -252,7 +252,7 @@ def main() -> None:
 
     def close() -> None:
         sink.closing.set()
-        threading.Timer(_CLOSE_PATIENCE_S, _leave).start()
+        threading.Timer(_CLOSE_TIMEOUT_S, _leave).start()
         engine.close()
 
     def on_sigterm(*_: object) -> None:

@@ -1,7 +1,7 @@
 """Where a stack keeps its data: a directory that goes with it, or with a later one where all was killed at once.
 
-A file in it is locked for as long as the keeper lives. The kernel gives the lock back however the keeper ends, so a
-directory of ours whose lock can be had belongs to nobody any more.
+A file in it is locked while the supervisor runs. The kernel releases the lock however the supervisor ends, so a
+directory whose lock can be taken is of a stack that has ended.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOCK = "pytest-cdcperf.lock"
 
 _PREFIX = "cdcperf-"
 _NOBODY = 65534
-_REMOVAL_PATIENCE_S = 5.0
+_REMOVAL_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def remove_directory(directory: Path) -> None:
 
     The lock goes last: what is left half removed by a kill can be found again.
     """
-    deadline = time.monotonic() + _REMOVAL_PATIENCE_S
+    deadline = time.monotonic() + _REMOVAL_TIMEOUT_S
     while directory.exists() and time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             for path in _content(directory):
@@ -134,7 +134,7 @@ def _sweep(place: Path) -> None:
     for directory in left:
         with contextlib.suppress(OSError):
             if sys.platform == "win32":
-                (directory / LOCK).unlink()  # refused while the keeper has it open
+                (directory / LOCK).unlink()  # refused while the supervisor has it open
                 remove_directory(directory)
                 continue
             lock = os.open(directory / LOCK, os.O_RDWR | os.O_NOFOLLOW)

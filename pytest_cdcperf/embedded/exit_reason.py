@@ -1,4 +1,4 @@
-"""Why a process has ended: by which signal or with which status, and what its log says of the cause."""
+"""Why a process has ended: its signal or status, and the cause that its log names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COMPLAINT = re.compile(r"\bFATAL\b|\bERROR\b|\berror: |\b\w*(Error|Exception)\b
 # The levels at which a server tells of itself, and of PostgreSQL's what it says beside a complaint, or of a statement
 # that it refused, which ends no server.
 _NO_COMPLAINT = re.compile(r"\b(DEBUG|INFO|NOTICE|WARN|WARNING|LOG|HINT|DETAIL|CONTEXT|STATEMENT)\b|\bERROR:")
-_WORDS_KEPT = 300
+_MOST_CHARACTERS = 300
 _LOG_TAIL_BYTES = 262_144
 
 
@@ -26,8 +26,8 @@ def exit_reason(name: str, returncode: int | None, log: Path) -> str:
     """Say in one line how the process *name* ended, with the cause from its *log*."""
     if returncode is not None and returncode < 0:
         # A complaint in its log is of something else, unless it is of what ends any server.
-        words = _find(log, causes_only=True)
-        return f"the embedded stack: {name} was killed by {_named(-returncode)}{words and ': '}{words} (log: {log})"
+        cause = _find(log, causes_only=True)
+        return f"the embedded stack: {name} was killed by {_named(-returncode)}{cause and ': '}{cause} (log: {log})"
     return f"the embedded stack: {name} ended with exit status {returncode}: {log_reason(log)} (log: {log})"
 
 
@@ -48,12 +48,12 @@ def _find(log: Path, *, causes_only: bool = False) -> str:
     except OSError as error:
         return f"no log: {error}"
     if causes := [line for line in lines if _CAUSE.search(line)]:
-        return causes[0][:_WORDS_KEPT]
+        return causes[0][:_MOST_CHARACTERS]
     if causes_only:
         return ""
     lines = [line for line in lines if line and not _NO_COMPLAINT.search(line)]
     complaints = [line for line in lines if _COMPLAINT.search(line)]
-    return (complaints or lines or [""])[-1][:_WORDS_KEPT]
+    return (complaints or lines or [""])[-1][:_MOST_CHARACTERS]
 
 
 def _named(number: int) -> str:

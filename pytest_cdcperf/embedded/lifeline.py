@@ -1,4 +1,4 @@
-"""The standard input of a child as the line its life hangs on: when the parent goes, it ends."""
+"""A child ends with its standard input, which the kernel closes when the parent ends."""
 
 from __future__ import annotations
 

@@ -242,9 +242,9 @@ def serve(directory: Path, password: str) -> None:
 
 
 def main(directory: Path) -> None:
-    """Serve until the keeper is gone or says stop; then remove the stack's directory and go.
+    """Serve until the supervisor has ended or asks to stop; then remove the stack's directory and end.
 
-    This is the last part to be stopped, so the directory is removed even when the keeper was killed.
+    This is the last server to be stopped, so the directory is removed even when the supervisor was killed.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)

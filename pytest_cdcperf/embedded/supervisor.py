@@ -1,14 +1,14 @@
-"""The keeper: a process that starts the stack's servers, watches them, and outlives nobody.
+"""The process that starts the stack's servers, watches them, and ends with its parent.
 
 Run as ``python -m pytest_cdcperf.embedded.supervisor``. It reads one line of JSON from standard input, the
-fields of :class:`KeeperConfig`, and writes lines of JSON to standard output:
+fields of :class:`SupervisorConfig`, and writes lines of JSON to standard output:
 
 - ``{"ready": {...}}``, the fields of :class:`Ready`, once; or ``{"error": "..."}`` and exit status 1;
 - ``{"starting": "..."}`` before, when it waits longer than usual for what makes progress;
-- ``{"ended": "debezium", "words": "..."}`` when a part ends that nobody told to; *words* say how.
+- ``{"ended": "debezium", "reason": "..."}`` when a server ends that was not asked to stop.
 
 It stops everything and removes the data when standard input ends (the parent is done, or was killed) and at
-SIGTERM. It restarts nothing: a part that dies during a measurement has spoilt it.
+SIGTERM. It restarts nothing: a measurement in which a server died is of no use.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from pytest_cdcperf.embedded.directory import stack_directory
 from pytest_cdcperf.embedded.jars import engine_jars
 from pytest_cdcperf.embedded.lifeline import read_line, when_input_ends
 from pytest_cdcperf.embedded.mongo import PORT_FILE, sink_uri
-from pytest_cdcperf.embedded.parts import Part
 from pytest_cdcperf.embedded.postgres import PostgresServer, connect, start_postgres
 from pytest_cdcperf.embedded.schema import run_schema
+from pytest_cdcperf.embedded.server_process import ServerProcess
 from pytest_cdcperf.errors import CdcperfError, StackError
 from pytest_cdcperf.interpreter import python_command
 from pytest_cdcperf.servers import SINK_DATABASE
@@ -49,14 +49,14 @@ from pytest_cdcperf.servers import SINK_DATABASE
 START_TIMEOUT_S = 60.0
 
 _LOOK_EVERY_S = 0.02
-_STOP_PATIENCE_S = 5.0
-_NEWS_PATIENCE_S = 0.2
+_STOP_TIMEOUT_S = 5.0
+_EXIT_TIMEOUT_S = 0.2
 
-_log = logging.getLogger("cdcperf.keeper")
+_log = logging.getLogger("cdcperf.supervisor")
 
 
 @dataclass(frozen=True)
-class KeeperConfig:
+class SupervisorConfig:
     """What the parent asks for."""
 
     log_dir: str
@@ -81,31 +81,31 @@ class StopRequestedError(Exception):
     """The parent is gone or done, so that it makes no sense to go on starting."""
 
 
-class Keeper:
-    """The stack's parts, started in the main thread and stopped in the reverse order of their need.
+class Supervisor:
+    """The stack's servers, started in the main thread and stopped in the reverse order.
 
     The main thread it must be: on Linux the kernel ends PostgreSQL with the thread that started it.
     """
 
-    def __init__(self, config: KeeperConfig, directory: Path) -> None:
+    def __init__(self, config: SupervisorConfig, directory: Path) -> None:
         self._config = config
         self._directory = directory
         self._deadline = time.monotonic() + START_TIMEOUT_S
         self._size = 0  # of the servers' files, when the deadline was set
-        self._news: queue.SimpleQueue[Part | None] = queue.SimpleQueue()
-        self._parts: dict[str, Part] = {}
+        self._ended: queue.SimpleQueue[ServerProcess | None] = queue.SimpleQueue()
+        self._servers: dict[str, ServerProcess] = {}
         self._postgres: PostgresServer | None = None
-        self._waiting_for = "the first part"
+        self._waiting_for = "the first server"
         self._pipeline: Pipeline | None = None
 
     def request_stop(self, *_: object) -> None:
         """Ask for the end: from any thread, and as a signal handler."""
-        self._news.put(None)
+        self._ended.put(None)
 
     def start(self) -> Ready:
-        """Start all parts and wait until a change has passed through all of them.
+        """Start all servers and wait until a change has passed through all of them.
 
-        :raises StackError: when a part ends, refuses or takes too long
+        :raises StackError: when a server ends, refuses or takes too long
         :raises StopRequestedError: when the stop is asked for in the meantime
         """
         debezium_version, _ = engine_jars()["debezium-connector-postgres"]
@@ -142,7 +142,7 @@ class Keeper:
         return Ready(
             postgres=asdict(postgres.address),
             mongo_uri=uri,
-            pids={"keeper": os.getpid(), **{name: part.pid for name, part in self._parts.items()}},
+            pids={"supervisor": os.getpid(), **{name: server.pid for name, server in self._servers.items()}},
             versions={
                 "PostgreSQL": postgres.version,
                 "Debezium": debezium_version,
@@ -152,40 +152,40 @@ class Keeper:
         )
 
     def watch(self) -> None:
-        """Report the parts that end, until the stop is asked for."""
-        while (part := self._news.get()) is not None:
-            if part is not self._parts[part.name]:
+        """Report the servers that end, until the stop is asked for."""
+        while (server := self._ended.get()) is not None:
+            if server is not self._servers[server.name]:
                 continue  # a PostgreSQL whose port was taken, and that another one has replaced
-            words = str(part.exit_error())
-            _log.error("%s", words)
-            tell_parent(ended=part.name, words=words)
+            reason = str(server.exit_error())
+            _log.error("%s", reason)
+            tell_parent(ended=server.name, reason=reason)
 
     def cause(self, error: Exception) -> StackError:
-        """Say why the start failed with *error*: more often than not because a part has just ended."""
-        for part in self._parts.values():
-            if part.wait(_NEWS_PATIENCE_S):
-                return part.exit_error()
+        """Say why the start failed with *error*: usually a server has just ended."""
+        for server in self._servers.values():
+            if server.wait(_EXIT_TIMEOUT_S):
+                return server.exit_error()
         return StackError(f"the embedded stack: {type(error).__name__}: {' '.join(str(error).split())}")
 
     def stop(self) -> None:
-        """End all parts, the readers before what they read from."""
-        if (debezium := self._parts.get("debezium")) is not None:
-            debezium.close(_STOP_PATIENCE_S)
+        """End all servers, the readers before what they read from."""
+        if (debezium := self._servers.get("debezium")) is not None:
+            debezium.close(_STOP_TIMEOUT_S)
         if self._postgres is not None:
             self._postgres.stop()
-        elif (postgres := self._parts.get("postgres")) is not None:
+        elif (postgres := self._servers.get("postgres")) is not None:
             postgres.kill()
-        if (mongo := self._parts.get("mongo")) is not None:
-            mongo.close(_STOP_PATIENCE_S)
+        if (mongo := self._servers.get("mongo")) is not None:
+            mongo.close(_STOP_TIMEOUT_S)
         _log.info("stopped")
 
-    def _spawn(self, name: str, command: Sequence[str | Path]) -> Part:
+    def _spawn(self, name: str, command: Sequence[str | Path]) -> ServerProcess:
         # PostgreSQL on macOS grows a thread, and refuses to run, when it has to ask for the locale.
         env = {**os.environ, "LC_ALL": "C"} if name == "postgres" else None
-        part = Part(name, command, self._log_of(name), self._news.put, env=env)
-        self._parts[name] = part
-        _log.info("%s started with pid %d", name, part.pid)
-        return part
+        server = ServerProcess(name, command, self._log_of(name), self._ended.put, env=env)
+        self._servers[name] = server
+        _log.info("%s started with pid %d", name, server.pid)
+        return server
 
     def _log_of(self, name: str) -> Path:
         return Path(self._config.log_dir) / f"{name}.log"
@@ -193,12 +193,12 @@ class Keeper:
     def _wait(self) -> None:
         """Let a moment pass, and see whether there is a reason to give up."""
         with contextlib.suppress(queue.Empty):
-            if (part := self._news.get(timeout=_LOOK_EVERY_S)) is None:
+            if (server := self._ended.get(timeout=_LOOK_EVERY_S)) is None:
                 raise StopRequestedError
-            if part.name != "postgres":  # which may have another go at another port
-                raise part.exit_error()
-        if self._postgres is not None and self._postgres.part.ended:
-            raise self._postgres.part.exit_error()
+            if server.name != "postgres":  # which may have another go at another port
+                raise server.exit_error()
+        if self._postgres is not None and self._postgres.process.ended:
+            raise self._postgres.process.exit_error()
         if time.monotonic() > self._deadline:
             self._insist_on_progress()
 
@@ -207,7 +207,7 @@ class Keeper:
         size = _size_of(self._directory)
         if size <= self._size:
             raise StackError(
-                f"the embedded stack: waited {START_TIMEOUT_S:.0f} s in vain for {self._waiting_for} "
+                f"the embedded stack: waited {START_TIMEOUT_S:.0f} s without success for {self._waiting_for} "
                 f"(logs: {self._config.log_dir})"
             )
         self._size = size
@@ -280,25 +280,25 @@ def main() -> int:
     line = read_line()
     if not line:
         return 1
-    config = KeeperConfig(**json.loads(line))
+    config = SupervisorConfig(**json.loads(line))
     os.umask(0o077)  # also that of the servers: their files are nobody else's
     try:
         with stack_directory() as directory:
-            return run(Keeper(config, directory))
+            return run(Supervisor(config, directory))
     except CdcperfError as error:
         tell_parent(error=str(error))
         return 1
 
 
-def run(keeper: Keeper) -> int:
+def run(supervisor: Supervisor) -> int:
     """Start the stack, watch it until the stop is asked for, and stop it; return the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, keeper.request_stop)
-    when_input_ends(keeper.request_stop)
+    signal.signal(signal.SIGTERM, supervisor.request_stop)
+    when_input_ends(supervisor.request_stop)
     try:
-        ready = keeper.start()
+        ready = supervisor.start()
         tell_parent(ready=asdict(ready))
-        keeper.watch()
+        supervisor.watch()
     except StopRequestedError:
         _log.info("told to stop while starting")
     except CdcperfError as error:
@@ -306,11 +306,11 @@ def run(keeper: Keeper) -> int:
         tell_parent(error=str(error))
         return 1
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        _log.exception("the keeper failed")
-        tell_parent(error=str(keeper.cause(error)))
+        _log.exception("the supervisor failed")
+        tell_parent(error=str(supervisor.cause(error)))
         return 1
     finally:
-        keeper.stop()
+        supervisor.stop()
     return 0
 
 

@@ -124,6 +124,6 @@ class SessionServices:
             self._on_death,
         )
         self._versions = dict(self._stack.versions)
-        self._pids = tuple(pid for part, pid in self._stack.pids.items() if part != "keeper")
+        self._pids = tuple(pid for part, pid in self._stack.pids.items() if part != "supervisor")
         self._say(f"cdcperf: {self._where()}")
         return self._stack.services

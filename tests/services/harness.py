@@ -27,8 +27,8 @@ from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded import postgres as postgres_part
 from pytest_cdcperf.embedded.directory import stack_directory
-from pytest_cdcperf.embedded.parts import Part
 from pytest_cdcperf.embedded.postgres import PostgresServer
+from pytest_cdcperf.embedded.server_process import ServerProcess
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.engine.current_vu import acting_as
 from pytest_cdcperf.engine.event_loop import new_event_loop
@@ -329,7 +329,7 @@ def lone_postgres(log: Path) -> Iterator[PostgresServer]:
             directory,
             log,
             20,
-            spawn=lambda command: Part("postgres", command, log, lambda _: None),
+            spawn=lambda command: ServerProcess("postgres", command, log, lambda _: None),
             wait=lambda: time.sleep(0.02),
         )
         try:

@@ -1,4 +1,4 @@
-"""How the embedded stack ends, and starts that fail: nothing outlives its user, and the last words are told."""
+"""How the embedded stack ends, and starts that fail: nothing outlives its user, and the cause is named."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import pytest
 from pytest_cdcperf.embedded import postgres as postgres_part
 from pytest_cdcperf.embedded.directory import stack_directory
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
-from pytest_cdcperf.embedded.supervisor import Keeper, KeeperConfig
+from pytest_cdcperf.embedded.supervisor import Supervisor, SupervisorConfig
 from pytest_cdcperf.errors import StackError
 from pytest_cdcperf.interpreter import environment, python_command
 from pytest_cdcperf.servers import PostgresAddress
@@ -45,7 +45,7 @@ if os.fork() == 0:
     os.write(writing, b"x")
     time.sleep(60)
 os.read(reading, 1)
-intact = not stack.dead_parts() and stack._directory.exists()
+intact = not stack.dead_servers() and stack._directory.exists()
 directory = str(stack._directory)
 said = {"pids": dict(stack.pids), "processes": processes, "directory": directory, "intact": intact}
 print(json.dumps(said), flush=True)
@@ -70,15 +70,15 @@ except MissingExtraError as error:
 
 
 @pytest.fixture
-def keepers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give this process the variables that a keeper gets from its parent."""
+def supervisor_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give this process the variables that a supervisor gets from its parent."""
     for name, value in environment(os.environ).items():
         monkeypatch.setenv(name, value)
 
 
 class TestTheEnd:
     @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9, no fork")
-    @pytest.mark.parametrize("victim", ["parent", "keeper", "all at once"])
+    @pytest.mark.parametrize("victim", ["parent", "supervisor", "all at once"])
     def test_kill_9_leaves_nothing(self, victim: str, tmp_path: Path) -> None:
         parent = subprocess.Popen(
             [sys.executable, "-c", PARENT, str(tmp_path)],
@@ -94,7 +94,9 @@ class TestTheEnd:
         try:
             assert len(bystanders) == 2
             assert said["intact"], "a forked child's stop() stopped its parent's stack"
-            victims = {"parent": [parent.pid], "keeper": [said["pids"]["keeper"]]}.get(victim, said["processes"])
+            victims = {"parent": [parent.pid], "supervisor": [said["pids"]["supervisor"]]}.get(
+                victim, said["processes"]
+            )
             for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none sees another one die
                 for pid in victims:
                     with contextlib.suppress(ProcessLookupError):  # a helper of the start is over by now
@@ -117,7 +119,7 @@ class TestTheEnd:
             parent.wait()
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no signals")
-    def test_parts_that_die_are_named_with_what_killed_them(
+    def test_servers_that_die_are_named_with_what_killed_them(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         logs, heard = tmp_path / "logs", list[str]()
@@ -127,12 +129,12 @@ class TestTheEnd:
                 ("debezium", signal.SIGSEGV),
                 ("mongo", signal.SIGKILL),
                 ("postgres", signal.SIGINT),
-                ("keeper", signal.SIGKILL),
+                ("supervisor", signal.SIGKILL),
             ):
                 os.kill(stack.pids[victim], number)
-                assert until(lambda name=victim: name in stack.dead_parts())  # type: ignore[misc]
-            assert stack.dead_parts() == ["debezium", "mongo", "postgres", "keeper"]
-            debezium, mongo, postgres, keeper = stack.deaths()
+                assert until(lambda name=victim: name in stack.dead_servers())  # type: ignore[misc]
+            assert stack.dead_servers() == ["debezium", "mongo", "postgres", "supervisor"]
+            debezium, mongo, postgres, supervisor = stack.deaths()
             assert until(lambda: heard == stack.deaths())
         assert "debezium ended with exit status 1: # SIGSEGV (0x" in debezium
         assert mongo == (
@@ -141,8 +143,8 @@ class TestTheEnd:
         )
         assert "postgres ended with exit status 0: " in postgres
         assert "received fast shutdown request" in postgres
-        assert "keeper was killed by signal 9 (SIGKILL, which is" in keeper
-        assert debezium in (logs / "keeper.log").read_text()
+        assert "supervisor was killed by signal 9 (SIGKILL, which is" in supervisor
+        assert debezium in (logs / "supervisor.log").read_text()
         assert len(list(logs.glob("hs_err_pid*.log"))) == 1  # the JVM's own report
         assert [path.name for path in tmp_path.iterdir()] == ["logs"]
         assert not stack._directory.exists()
@@ -151,23 +153,23 @@ class TestTheEnd:
     def test_a_part_that_has_just_died_is_not_overlooked(self, tmp_path: Path) -> None:
         with EmbeddedStack.start(StackConfig(tmp_path)) as stack:
             process = psutil.Process(stack.pids["mongo"])
-            os.kill(stack.pids["keeper"], signal.SIGSTOP)
+            os.kill(stack.pids["supervisor"], signal.SIGSTOP)
             process.kill()
             assert until(lambda: process.status() == psutil.STATUS_ZOMBIE)
             assert stack.deaths() == []  # nobody is there to say how
-            threading.Timer(0.1, os.kill, [stack.pids["keeper"], signal.SIGCONT]).start()
+            threading.Timer(0.1, os.kill, [stack.pids["supervisor"], signal.SIGCONT]).start()
             (death,) = stack.deaths()
         assert "mongo was killed by signal 9" in death
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
-    @pytest.mark.usefixtures("keepers_environment")
+    @pytest.mark.usefixtures("supervisor_environment")
     def test_every_row_of_a_copy_arrives_over_a_kill_just_after_the_offsets_were_written(self, tmp_path: Path) -> None:
         with stack_directory() as directory:
-            keeper = Keeper(
-                KeeperConfig(str(tmp_path), "CREATE TABLE t (id int PRIMARY KEY)", "schema.sql", {}, 20), directory
+            supervisor = Supervisor(
+                SupervisorConfig(str(tmp_path), "CREATE TABLE t (id int PRIMARY KEY)", "schema.sql", {}, 20), directory
             )
             try:
-                ready = keeper.start()
+                ready = supervisor.start()
                 offsets = directory / "offsets"
                 client: pymongo.MongoClient[dict[str, Any]]
                 with pymongo.MongoClient(ready.mongo_uri) as client:
@@ -178,24 +180,24 @@ class TestTheEnd:
                     assert until(lambda: sink.find_one() is not None)
                     flushed = offsets.stat().st_mtime_ns
                     assert until(lambda: offsets.stat().st_mtime_ns != flushed)
-                    keeper._parts["debezium"].kill()
+                    supervisor._servers["debezium"].kill()
                     assert 0 < sink.count_documents({}) < COPIED, "it was killed when all had arrived"
-                    debezium = keeper._spawn("debezium", python_command("pytest_cdcperf.embedded.debezium"))
-                    assert keeper._pipeline is not None
-                    debezium.tell(json.dumps(asdict(keeper._pipeline)).encode())
+                    debezium = supervisor._spawn("debezium", python_command("pytest_cdcperf.embedded.debezium"))
+                    assert supervisor._pipeline is not None
+                    debezium.tell(json.dumps(asdict(supervisor._pipeline)).encode())
                     with postgres_part.connect(address) as pg:
                         pg.execute("INSERT INTO t VALUES (-1)")
                     assert until(lambda: sink.find_one({"_id": "-1"}) is not None, 120)
                     assert sink.count_documents({}) == COPIED + 1
             finally:
-                keeper.stop()
+                supervisor.stop()
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM")
     def test_sigterm_closes_the_engine_cleanly(self, tmp_path: Path) -> None:
         with EmbeddedStack.start(StackConfig(tmp_path)) as stack:
             os.kill(stack.pids["debezium"], signal.SIGTERM)
-            assert until(lambda: stack.dead_parts() == ["debezium"])
-        assert "debezium ended with exit status 0" in (tmp_path / "keeper.log").read_text()
+            assert until(lambda: stack.dead_servers() == ["debezium"])
+        assert "debezium ended with exit status 0" in (tmp_path / "supervisor.log").read_text()
         assert "the pipeline was closed" in (tmp_path / "debezium.log").read_text()
 
 
@@ -262,19 +264,19 @@ class TestStartsThatFail:
             ports = [postgres_part._free_port(), taken.getsockname()[1]]
             monkeypatch.setattr(postgres_part, "_free_port", ports.pop)
             with lone_postgres(tmp_path / "postgres.log") as server:
-                assert not server.part.ended
+                assert not server.process.ended
                 assert ports == []
-        assert server.part.ended
+        assert server.process.ended
 
     def test_a_start_may_take_longer_than_usual_while_the_servers_write(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        keeper = Keeper(KeeperConfig(str(tmp_path), None, "", {}, 20), tmp_path)
+        supervisor = Supervisor(SupervisorConfig(str(tmp_path), None, "", {}, 20), tmp_path)
         for size in (1, 2):
             (tmp_path / "data").write_bytes(b"x" * size)
-            monkeypatch.setattr(keeper, "_deadline", 0)
-            keeper._wait()
-            keeper._wait()
-        monkeypatch.setattr(keeper, "_deadline", 0)
-        with pytest.raises(StackError, match="waited 60 s in vain for the first part"):
-            keeper._wait()
+            monkeypatch.setattr(supervisor, "_deadline", 0)
+            supervisor._wait()
+            supervisor._wait()
+        monkeypatch.setattr(supervisor, "_deadline", 0)
+        with pytest.raises(StackError, match="waited 60 s without success for the first server"):
+            supervisor._wait()

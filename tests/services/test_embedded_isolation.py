@@ -120,8 +120,8 @@ def stack(logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embe
 
 @pytest.fixture
 def processes(stack: EmbeddedStack) -> list[psutil.Process]:
-    keeper = psutil.Process(stack.pids["keeper"])
-    return [keeper, *keeper.children(recursive=True)]
+    supervisor = psutil.Process(stack.pids["supervisor"])
+    return [supervisor, *supervisor.children(recursive=True)]
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +129,8 @@ def attempts(stack: EmbeddedStack) -> list[tuple[str, str, str]]:
     """Return what a process of another user tried, and how it went, with the sink's row in place."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     sink = pymongo.uri_parser.parse_uri(stack.services.mongo.uri)["nodelist"][0][1]
-    keeper = psutil.Process(stack.pids["keeper"])
-    pids = [keeper.pid, *(child.pid for child in keeper.children(recursive=True))]
+    supervisor = psutil.Process(stack.pids["supervisor"])
+    pids = [supervisor.pid, *(child.pid for child in supervisor.children(recursive=True))]
     told = {
         "port": stack.services.postgres.port,
         "sink": sink,

@@ -250,7 +250,7 @@ class TestWhatArrives:
         aside = sink[SET_ASIDE].find_one({"_id": "keyless"})
         assert aside is not None
         assert "no primary key" in aside["reason"]
-        assert stack.dead_parts() == []
+        assert stack.dead_servers() == []
 
     def test_nothing_of_the_marker_is_left(self, pg: psycopg.Connection, sink: Database[Document]) -> None:
         assert "cdcperf_ready" not in sink.list_collection_names()
@@ -407,12 +407,12 @@ class TestTwoStacks:
         self, stack: EmbeddedStack, sink: Database[Document], tmp_path: Path
     ) -> None:
         other = EmbeddedStack.start(StackConfig(tmp_path, "CREATE TABLE t (id int PRIMARY KEY)", {"t": "ts"}, 20))
-        processes = [child.pid for child in psutil.Process(other.pids["keeper"]).children(recursive=True)]
+        processes = [child.pid for child in psutil.Process(other.pids["supervisor"]).children(recursive=True)]
         with other, connect(other) as pg, client(other) as mongo:
             pg.execute("INSERT INTO t VALUES (1)")
             assert arrives(mongo.get_default_database()["ts"], "1")
             assert pg.execute("SHOW max_connections").fetchone() == ("20",)
-            assert other.dead_parts() == []
+            assert other.dead_servers() == []
             assert not list(Path("/tmp").glob(f"hsperfdata_*/{other.pids['debezium']}"))  # noqa: S108 - as JVMs do
             if sys.platform != "win32":  # else a terminal's Ctrl-C would reach them
                 assert os.getsid(0) not in {os.getsid(pid) for pid in other.pids.values()}
@@ -422,5 +422,5 @@ class TestTwoStacks:
         assert not other._directory.exists()
         assert not Path(f"/tmp/.java_pid{other.pids['debezium']}").exists()  # noqa: S108 - as JVMs do
         assert "database system is shut down" in (tmp_path / "postgres.log").read_text()
-        assert other.dead_parts() == []
-        assert stack.dead_parts() == []
+        assert other.dead_servers() == []
+        assert stack.dead_servers() == []

@@ -15,7 +15,7 @@ from tests.services.harness import ROOT, Session, gone
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
 
-# Imported by the tests inside: notes what runs below the session, and ends parts of the stack.
+# Imported by the tests inside: notes what runs below the session, and ends servers of the stack.
 ACCOMPLICE = """
 import os, signal, psutil
 from pathlib import Path
@@ -120,7 +120,7 @@ class TestTheReadme:
         assert values["cdc_pipeline_active"]["value"] == 1
         assert result["services"]["PostgreSQL"].startswith("18.")
         logs = {path.name for path in (session.directory / "perf-results" / "latest").glob("*.log")}
-        assert logs == {"postgres.log", "debezium.log", "mongo.log", "keeper.log"}
+        assert logs == {"postgres.log", "debezium.log", "mongo.log", "supervisor.log"}
         assert all(gone(pid) for pid in session.processes)
 
 
@@ -211,7 +211,7 @@ class TestPartsThatFail:
         assert result["metrics"]["pg_write_errors"]["values"]["count"] == result["failed_iterations"]
         assert all(gone(pid) for pid in session.processes)
 
-    def test_once_a_failing_test_names_the_dead_part(
+    def test_once_a_failing_test_names_the_dead_server(
         self, project: Callable[[str], None], run: Callable[..., Session]
     ) -> None:
         project("""

@@ -91,7 +91,7 @@ def test_another_users_is_left_alone(place: Path) -> None:
 
 def test_the_lock_goes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left = left_behind(tmp_path / "cdcperf-killed")
-    monkeypatch.setattr(directory_part, "_REMOVAL_PATIENCE_S", 0.01)
+    monkeypatch.setattr(directory_part, "_REMOVAL_TIMEOUT_S", 0.01)
     monkeypatch.setattr(directory_part.shutil, "rmtree", lambda *_, **__: None)  # as if killed in between
     remove_directory(left)
     assert (left / LOCK).exists()

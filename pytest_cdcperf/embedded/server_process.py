@@ -1,4 +1,4 @@
-"""A part of the stack: one server process with a log, supervised until it ends."""
+"""A server process of the stack: its log, its standard input and its end."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import IO, cast
 from pytest_cdcperf.embedded.exit_reason import exit_reason
 from pytest_cdcperf.errors import StackError
 
-_KILL_PATIENCE_S = 5.0
+_KILL_TIMEOUT_S = 5.0
 
 
-class Part:
-    """One server process. Its output goes to its log, its standard input is our lifeline to it.
+class ServerProcess:
+    """One server process. Its output goes to its log, it ends when its standard input does.
 
     It works beside its log, so that what it leaves there when it crashes is not in the user's directory.
 
-    *on_end* is called once, from a thread of the part's own, as soon as the process has ended.
+    *on_end* is called once, from a thread of its own, as soon as the process has ended.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Part:
         name: str,
         command: Sequence[str | Path],
         log: Path,
-        on_end: Callable[[Part], None],
+        on_end: Callable[[ServerProcess], None],
         *,
         env: Mapping[str, str] | None = None,
     ) -> None:
@@ -53,7 +53,7 @@ class Part:
         return self._ended.is_set()
 
     def tell(self, line: bytes) -> None:
-        """Write one line to the process; what a process that is gone misses, its end will tell."""
+        """Write one line to the process; nothing where it has ended, which *on_end* reports."""
         with contextlib.suppress(OSError, ValueError):  # ValueError: closed, since the process has ended
             self._lifeline.write(line + b"\n")
             self._lifeline.flush()
@@ -65,14 +65,14 @@ class Part:
     def kill(self) -> None:
         """End the process at once and wait until it is gone."""
         self._process.kill()
-        self.close(_KILL_PATIENCE_S)
+        self.close(_KILL_TIMEOUT_S)
 
-    def close(self, patience_s: float) -> None:
-        """End the lifeline, and kill the process when it does not go within *patience_s*."""
+    def close(self, timeout_s: float) -> None:
+        """End the lifeline, and kill the process when it does not go within *timeout_s*."""
         self._hang_up()
-        if not self.wait(patience_s):
+        if not self.wait(timeout_s):
             self._process.kill()
-            self.wait(patience_s)
+            self.wait(timeout_s)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for the end of the process; return whether it came within *timeout_s*."""
@@ -82,7 +82,7 @@ class Part:
         """Say in one line how the process ended, with the cause from its log."""
         return StackError(exit_reason(self.name, self._process.returncode, self.log))
 
-    def _watch(self, on_end: Callable[[Part], None]) -> None:
+    def _watch(self, on_end: Callable[[ServerProcess], None]) -> None:
         self._process.wait()
         self._hang_up()
         self._ended.set()
