@@ -8,8 +8,9 @@ from benchmarks import peer
 from benchmarks.iterations import RULES
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.load.base import Load
-from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
+from pytest_cdcperf.load.closed import ClosedLoad, ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
 from pytest_cdcperf.load.open import ConstantArrivalRate, OpenLoad, RampingArrivalRate
+from pytest_cdcperf.load.share import WHOLE
 from pytest_cdcperf.metrics.builtin import GENERATOR_LAG, ITERATIONS
 from pytest_cdcperf.metrics.timeline import Timeline
 
@@ -63,10 +64,8 @@ def planned(load: Load) -> str:
     match load:
         case OpenLoad():
             return f"{load.ramp.area:.0f}"
-        case SharedIterations():
-            return str(load.iterations)
-        case PerVUIterations():
-            return str(load.iterations * load.vus)
+        case ClosedLoad() if load.counts_iterations:
+            return str(load.planned_iterations(WHOLE))
         case _:
             return "-"
 

@@ -18,11 +18,9 @@ from pytest_cdcperf import (
     RampingVUs,
     SharedIterations,
 )
-from pytest_cdcperf.load.arrivals import planned_starts
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.closed import ClosedLoad
 from pytest_cdcperf.load.open import OpenLoad
-from pytest_cdcperf.load.pacing import pacing_by_vu, vu_spans
 from pytest_cdcperf.load.share import WHOLE
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -42,7 +40,7 @@ EXAMPLES: dict[str, Load] = {
 
 def closed_bars(load: ClosedLoad) -> list[tuple[int, float, float]]:
     """Return (VU, begin, end) of each iteration of a body that takes :data:`ITERATION_S`."""
-    by_vu = pacing_by_vu(load, WHOLE)
+    by_vu = load.pacing(WHOLE)
     paces = [by_vu(number) for number in range(load.most_vus)]
     clocks = [0.0] * load.most_vus
     counts = [0] * load.most_vus
@@ -89,7 +87,7 @@ def _closed(load: Load, x: Callable[[float], float]) -> list[str]:
     for vu in range(load.most_vus):
         y = TOP + row * vu
         parts.append(f'<text x="{LEFT - 6}" y="{y + row / 2 + 4:.1f}" text-anchor="end">VU {vu + 1}</text>')
-        for begin, end in vu_spans(load, vu):
+        for begin, end in load.spans(vu):
             parts.append(
                 f'<rect x="{x(begin):.1f}" y="{y + 1:.1f}" width="{x(end) - x(begin):.1f}" height="{row - 2:.1f}" '
                 'fill="#eef3f9"/>'
@@ -104,10 +102,10 @@ def _closed(load: Load, x: Callable[[float], float]) -> list[str]:
 
 def _open(load: OpenLoad, x: Callable[[float], float]) -> list[str]:
     base = HEIGHT - BOTTOM
-    top = max(max(segment.start_value, segment.end_value) for segment in load.ramp.segments)
+    top = load.peak_rate
     ticks = [
         f'<rect x="{x(start) - 1:.1f}" y="{base - 20}" width="2" height="20" fill="#2563a8"/>'
-        for start in planned_starts(load)
+        for start in load.starts()
     ]
     times = [segment.start_s for segment in load.ramp.segments] + [load.ramp.length_s]
     values = [segment.start_value for segment in load.ramp.segments] + [load.ramp.segments[-1].end_value]

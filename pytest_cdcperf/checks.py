@@ -69,6 +69,20 @@ def duration_fault(value: object, *, above_zero: bool = False) -> str:
     return ""
 
 
+def read_durations(owner: object, *names: str, above_zero: bool = False) -> list[str]:
+    """Replace the durations in the fields *names* of *owner*, a frozen dataclass, by their seconds.
+
+    Return what is wrong with those that are not durations, each with its key before it.
+    """
+    faults = []
+    for name in names:
+        try:
+            object.__setattr__(owner, name, duration_s(getattr(owner, name), above_zero=above_zero))
+        except UnitError as error:
+            faults.append(f"{name}={error}")
+    return faults
+
+
 def text_mapping_fault(value: object) -> str:
     """Say what is wrong with a value that must be a mapping of text to text.
 

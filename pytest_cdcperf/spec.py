@@ -54,7 +54,7 @@ class MarkerSpec:
         """
         if self.loads is not None:
             return self.loads
-        counted = "iterations" in self.load_keys and not isinstance(profile, PerVUIterations)
+        counted = "iterations" in self.load_keys and not profile.counts_iterations
         return {"": load_from_keys(PerVUIterations() if counted else profile, self.load_keys)}
 
 
@@ -85,7 +85,7 @@ class PerfSpec:
     @property
     def counts_iterations(self) -> bool:
         """Whether it ends by count, so that its planned length is only an upper bound."""
-        return all(isinstance(load, PerVUIterations) for load in self.loads.values())
+        return all(load.counts_iterations for load in self.loads.values())
 
 
 def parse_marker(keys: Mapping[str, object]) -> MarkerSpec:

@@ -6,41 +6,29 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from itertools import chain, islice, takewhile
-from typing import NamedTuple
 
 from pytest_cdcperf.engine.context import RunContext
 from pytest_cdcperf.engine.iterations import IterationRecorder
 from pytest_cdcperf.engine.vu import VU
-from pytest_cdcperf.load.arrivals import planned_starts
-from pytest_cdcperf.load.base import Load
-from pytest_cdcperf.load.closed import ClosedLoad, PerVUIterations, RampingVUs, SharedIterations
+from pytest_cdcperf.load.base import Deadline, Load
+from pytest_cdcperf.load.closed import ClosedLoad, Pacing
 from pytest_cdcperf.load.open import OpenLoad
-from pytest_cdcperf.load.pacing import Pacing, pacing_by_vu, vu_spans
 from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.units import duration_s
 
 NewVU = Callable[[int], VU]
 
 _MOST_COUNTED = 1_000_000  # which takes a second
 
 
-class Deadline(NamedTuple):
-    """Until when an iteration may go on, in seconds from the common start, and how much of that is *grace_s*."""
-
-    at_s: float
-    grace_s: float
-    grace: str = "graceful_stop"
-
-
 class ClosedLoop:
     """VUs that start their next iteration when the one before has ended."""
 
     def __init__(self, load: ClosedLoad, share: Share, context: RunContext, new_vu: NewVU) -> None:
-        self.load: Load = load
+        self.load = load
         self._share = share
         self._context = context
-        by_vu = pacing_by_vu(load, share)
+        by_vu = load.pacing(share)
         numbers = share.numbers(load.most_vus)
         self.recorders = [IterationRecorder(new_vu(number), context) for number in numbers]
         for recorder in self.recorders:
@@ -48,14 +36,12 @@ class ClosedLoop:
         self._pacings: dict[IterationRecorder, Pacing] = {
             recorder: by_vu(number) for recorder, number in zip(self.recorders, numbers, strict=True)
         }
-        self._spans = {
-            recorder: vu_spans(load, number) for recorder, number in zip(self.recorders, numbers, strict=True)
-        }
-        self._stop_deadline = _graceful_stop(load)
+        self._spans = {recorder: load.spans(number) for recorder, number in zip(self.recorders, numbers, strict=True)}
+        self._stop_deadline = load.deadline()
         self._deadlines: dict[IterationRecorder, list[tuple[float, Deadline]]] = {}  # of those whom a ramp takes away
-        if isinstance(load, RampingVUs):
-            for recorder, number in zip(self.recorders, numbers, strict=True):
-                self._deadlines[recorder] = self._deadlines_of(load, number, self._spans[recorder])
+        for recorder, number in zip(self.recorders, numbers, strict=True):
+            if deadlines := load.ramp_down_deadlines(number):
+                self._deadlines[recorder] = deadlines
         self.late_s = 0.0  # how long after its time a VU came, at most
 
     @property
@@ -94,14 +80,9 @@ class ClosedLoop:
 
     def missing(self) -> int:
         """How many iterations of a load that counts them were never started."""
-        match self.load:
-            case SharedIterations():
-                planned = self._share.among(self.load.vus).part(self.load.iterations)
-            case PerVUIterations():
-                planned = self.load.iterations * len(self.recorders)
-            case _:
-                return 0
-        return planned - sum(recorder.started for recorder in self.recorders)
+        if not self.load.counts_iterations:
+            return 0
+        return self.load.planned_iterations(self._share) - sum(recorder.started for recorder in self.recorders)
 
     def active(self, elapsed_s: float) -> int:
         """How many of the VUs that the plan has at a time are there."""
@@ -135,17 +116,7 @@ class ClosedLoop:
 
     def end_early(self, elapsed_s: float) -> None:
         """Let the graceful stop begin at once, where it has not begun."""
-        self._stop_deadline = _graceful_stop(self.load, elapsed_s)
-
-    def _deadlines_of(
-        self, load: RampingVUs, number: int, spans: list[tuple[float, float]]
-    ) -> list[tuple[float, Deadline]]:
-        """Return when each of *spans* begins, with the limit of what is under way at its end."""
-        grace_s = duration_s(load.graceful_ramp_down)
-        limits = [(begin_s, Deadline(end_s + grace_s, grace_s, "graceful_ramp_down")) for begin_s, end_s in spans]
-        if spans and spans[-1][1] >= load.planned_s and number < load.stages[-1][1]:
-            limits[-1] = (spans[-1][0], self._stop_deadline)  # the load ends, and the ramp would leave it there
-        return limits
+        self._stop_deadline = self.load.deadline(elapsed_s)
 
 
 class OpenLoop:
@@ -159,22 +130,21 @@ class OpenLoop:
     def __init__(self, load: OpenLoad, share: Share, context: RunContext, new_vu: NewVU) -> None:
         self.load = load
         self.recorders: list[IterationRecorder] = []
-        self._share = share.among(load.most_vus)
-        self.starts = self._draw(self._plan(load))  # to draw one is to hand out the last
+        self._share = share
+        self.starts = self._draw(load.starts(share))  # to draw one is to hand out the last
         self._in_hand: tuple[float, ...] = ()
         self._context = context
         self._new_vu = new_vu
         self._numbers = iter(share.numbers(load.most_vus))
         self._first = share.part(load.first_vus)
-        self._max_lateness_ns = round(duration_s(load.max_lateness) * 1e9)
-        peak = max(max(s.start_value, s.end_value) for s in load.ramp.segments)
-        self.most_queued = math.ceil(peak * duration_s(load.max_lateness)) + 1
+        self._max_lateness_ns = round(load.max_lateness_s * 1e9)
+        self.most_queued = math.ceil(load.peak_rate * load.max_lateness_s) + 1
         self._lock = threading.Lock()
         self._free = 0  # VUs that wait for a start, less starts that wait for a VU
         self._dropped = 0
         self._unstarted = 0
         self._handed_on = 0  # of both, by now
-        self._stop_deadline = _graceful_stop(load)
+        self._stop_deadline = load.deadline()
 
     def first_vus(self) -> list[IterationRecorder]:
         """Return the VUs that are there from the start."""
@@ -259,9 +229,6 @@ class OpenLoop:
             self._unstarted += 1
             self._free += 1
 
-    def _plan(self, load: OpenLoad) -> Iterator[float]:
-        return (load.start_s + start_s for start_s in self._share.filter(planned_starts(load)))
-
     def _draw(self, planned: Iterator[float]) -> Iterator[float]:
         for start_s in planned:
             self._in_hand = (start_s,)
@@ -282,7 +249,7 @@ class OpenLoop:
     def drop_unaccounted(self) -> None:
         """Count the starts that are due and came to nothing, where whoever hands them out is blocked for good."""
         until_s = self._context.elapsed_s()
-        due = sum(1 for _ in takewhile(lambda due_s: due_s <= until_s, self._plan(self.load)))
+        due = sum(1 for _ in takewhile(lambda due_s: due_s <= until_s, self.load.starts(self._share)))
         with self._lock:
             known = (
                 sum(recorder.started for recorder in self.recorders) + self._handed_on + self._dropped + self._unstarted
@@ -323,7 +290,7 @@ class OpenLoop:
 
     def end_early(self, elapsed_s: float) -> None:
         """Let the graceful stop begin at once, where it has not begun."""
-        self._stop_deadline = _graceful_stop(self.load, elapsed_s)
+        self._stop_deadline = self.load.deadline(elapsed_s)
 
 
 Loop = ClosedLoop | OpenLoop
@@ -337,10 +304,4 @@ def new_loop(load: Load, share: Share, context: RunContext, new_vu: NewVU) -> Lo
         case ClosedLoad():
             return ClosedLoop(load, share, context, new_vu)
         case _:
-            raise TypeError(f"{type(load).__name__} is no executor")
-
-
-def _graceful_stop(load: Load, elapsed_s: float = math.inf) -> Deadline:
-    """Return the limit of what is under way where *load* ends at *elapsed_s*, or as planned before that."""
-    grace_s = duration_s(load.graceful_stop)
-    return Deadline(min(load.planned_s, elapsed_s) + grace_s, grace_s)
+            raise TypeError(f"{type(load).__name__} is not an executor")

@@ -1,20 +1,21 @@
-"""The executors' configurations: k6's terms and semantics, as frozen values.
+"""What all executors have in common: k6's terms and semantics, as frozen values.
 
 https://grafana.com/docs/k6/latest/using-k6/scenarios/executors/
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, NamedTuple, Self
 
-from pytest_cdcperf.checks import by_key, duration_fault, text_mapping_fault, whole_number_fault
+from pytest_cdcperf.checks import by_key, read_durations, text_mapping_fault, whole_number_fault
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.phases import HOLD
-from pytest_cdcperf.units import duration_s
+from pytest_cdcperf.units import Duration
 
-GRACEFUL_STOP = "30s"
+GRACEFUL_STOP_S = 30.0
 MOST_VUS = 100_000
 
 
@@ -30,35 +31,44 @@ class Phase(NamedTuple):
     load: str = ""
 
 
+class Deadline(NamedTuple):
+    """Until when an iteration may go on, in seconds from the common start, and how much of that is *grace_s*."""
+
+    at_s: float
+    grace_s: float
+    grace: str = "graceful_stop"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Load:
     """What all executors have in common.
 
     *start_at* is counted from the common start of all loads of a test. *graceful_stop* is how long an
-    iteration that is under way at the end may go on.
+    iteration that is under way at the end may go on. A duration is a number of seconds, or text such as "5m";
+    the fields hold the seconds.
     """
 
-    start_at: str = "0s"
-    graceful_stop: str = GRACEFUL_STOP
+    start_at: Duration = 0.0
+    graceful_stop: Duration = GRACEFUL_STOP_S
     tags: Mapping[str, str] = field(default_factory=dict)
 
+    counts_iterations: ClassVar[bool] = False  # whether it ends by count, so that its planned end is an upper bound
+
     def __post_init__(self) -> None:
-        faults = by_key(
-            start_at=duration_fault(self.start_at),
-            graceful_stop=duration_fault(self.graceful_stop),
-            tags=text_mapping_fault(self.tags),
-        )
-        faults += self._faults()
+        faults = read_durations(self, "start_at", "graceful_stop")
+        faults += by_key(tags=text_mapping_fault(self.tags))
+        faults += self._read_fields()
         if faults:
             raise ConfigError(*(f"{type(self).__name__}: {fault}" for fault in faults))
 
-    def _faults(self) -> list[str]:
+    def _read_fields(self) -> list[str]:
+        """Read the fields of the executor as users write them; return what is wrong with them."""
         raise NotImplementedError
 
     @property
     def start_s(self) -> float:
         """The seconds from the common start to its own."""
-        return duration_s(self.start_at)
+        return float(self.start_at)
 
     @property
     def active_s(self) -> float:
@@ -73,7 +83,12 @@ class Load:
     @property
     def last_s(self) -> float:
         """The seconds from the common start to the latest end, graceful stop included."""
-        return self.planned_s + duration_s(self.graceful_stop)
+        return self.deadline().at_s
+
+    def deadline(self, ended_s: float = math.inf) -> Deadline:
+        """Return the deadline of what is under way where it ends at *ended_s*, or as planned before that."""
+        grace_s = float(self.graceful_stop)
+        return Deadline(min(self.planned_s, ended_s) + grace_s, grace_s)
 
     @property
     def first_vus(self) -> int:
@@ -86,9 +101,26 @@ class Load:
         raise NotImplementedError
 
     @property
+    def peak_rate(self) -> float:
+        """The most starts a second that it plans, 0 where VUs start as they can."""
+        return 0.0
+
+    @property
     def phases(self) -> tuple[Phase, ...]:
         """How the load rises, holds and falls over time."""
         return (Phase(HOLD, self.start_s, self.planned_s),)
+
+    def stretched(self, scale: float) -> Self:
+        """Return the load with its start and its length *scale* times as long."""
+        return replace(self, start_at=self.start_s * scale)
+
+    def with_vus(self, _vus: int) -> Self:
+        """Return the load with so many VUs at its peak, unchanged where it counts iterations."""
+        return self
+
+    def with_rate(self, _rate: float) -> Self:
+        """Return the load with so many starts per time unit at its peak, unchanged where it plans no rate."""
+        return self
 
     def describe(self) -> str:
         """Return the load in a few words, for people."""

@@ -10,15 +10,15 @@ from pytest_cdcperf.errors import shown
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.load.ramp import Ramp
 from pytest_cdcperf.metrics.phases import HOLD, RAMP_DOWN, RAMP_UP
-from pytest_cdcperf.units import duration_s
+from pytest_cdcperf.units import Duration, duration_s, format_duration
 
 MOST_STAGES = 1000
 
 
 class Stage(NamedTuple):
-    """A piece of a ramp: reach *target* in *duration*. One of "0s" is a step."""
+    """A piece of a ramp: reach *target* in *duration*. One of no length is a step."""
 
-    duration: str
+    duration: Duration
     target: float
 
 
@@ -43,14 +43,24 @@ def stage_faults(stages: object, target_fault: Callable[[object], str]) -> list[
     return faults
 
 
-def as_stages(stages: Iterable[tuple[str, float]]) -> tuple[Stage, ...]:
-    """Return *stages* as they are kept."""
-    return tuple(Stage(duration, target) for duration, target in stages)
+def read_stages(stages: Iterable[tuple[Duration, float]]) -> tuple[Stage, ...]:
+    """Return *stages* with their durations in seconds."""
+    return tuple(Stage(duration_s(duration), target) for duration, target in stages)
 
 
-def stages_in_words(stages: Iterable[tuple[str, float]]) -> str:
+def stretched(stages: Iterable[tuple[Duration, float]], scale: float) -> list[Stage]:
+    """Return *stages*, which have been read, *scale* times as long."""
+    return [Stage(float(duration) * scale, target) for duration, target in stages]
+
+
+def ramp_through(start: float, stages: Iterable[tuple[Duration, float]], per_s: float = 1.0) -> Ramp:
+    """Return the ramp from *start* through *stages*, which have been read, of values per *per_s* seconds."""
+    return Ramp.through(start / per_s, [(float(duration), target / per_s) for duration, target in stages])
+
+
+def stages_in_words(stages: Iterable[tuple[Duration, float]]) -> str:
     """Return "to 50 in 2m, to 0 in 1m"."""
-    return ", ".join(f"to {target:g} in {duration}" for duration, target in stages)
+    return ", ".join(f"to {target:g} in {format_duration(float(duration))}" for duration, target in stages)
 
 
 def ramp_phases(ramp: Ramp, start_s: float) -> tuple[Phase, ...]:

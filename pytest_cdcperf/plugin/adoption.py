@@ -11,6 +11,7 @@ from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.judging.threshold import merge_thresholds
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.builtin_profiles import canonical
+from pytest_cdcperf.load.overrides import are_smaller
 from pytest_cdcperf.load.profiles import DEFAULT_PROFILE, LONGEST_UNASKED_S
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture
@@ -99,7 +100,7 @@ def _resolve(item: pytest.Function, marker: MarkerSpec, settings: Settings) -> P
         error_rate=marker.error_rate,
         tags=marker.tags,
         drain_s=marker.drain_s,
-        shortened=settings.overrides.shorten(stated),
+        shortened=are_smaller(loads, stated),
     )
 
 

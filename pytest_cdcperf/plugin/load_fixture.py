@@ -14,7 +14,7 @@ from pytest_cdcperf.engine.run import Body
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.builtin_profiles import canonical
-from pytest_cdcperf.load.overrides import Overrides
+from pytest_cdcperf.load.overrides import Overrides, are_smaller
 from pytest_cdcperf.metrics.scope import current_scope
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.once import run_once
@@ -65,14 +65,15 @@ class LoadRunner:
             self._run_once(body)
         loads, profile = self._stated(load)
         overrides = self._session.settings.overrides if profile else Overrides()
+        applied = overrides.apply(loads)
         spec = replace(
             self._item.spec,
-            loads=overrides.apply(loads),
+            loads=applied,
             profile=profile,
             thresholds=thresholds_of(thresholds or {}),
             course=(),
             error_rate=error_rate,
-            shortened=overrides.shorten(loads),
+            shortened=are_smaller(applied, loads),
             notes=overrides.without_effect(loads) if profile else self._idle_options(),
         )
         if faults := load_faults(self._item, spec):
@@ -86,10 +87,10 @@ class LoadRunner:
 
     def _idle_options(self) -> tuple[str, ...]:
         """Return a note on the options that change no executor, with the first run of the test."""
-        options = self._session.settings.overrides.options
+        options = ", ".join(self._session.settings.overrides.options.values())
         if not options or self._names:
             return ()
-        return (f"{', '.join(options)}: load.run changes profiles only, not executors; give it the name of a profile",)
+        return (f"{options}: load.run changes profiles only, not executors; give it the name of a profile",)
 
     def _stated(self, load: Load | str | Mapping[str, Load]) -> tuple[Mapping[str, Load], str | None]:
         settings = self._session.settings

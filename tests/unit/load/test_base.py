@@ -87,10 +87,10 @@ def test_keys_lie_over_a_load():
 def test_keys_that_the_executor_does_not_have_are_all_named():
     with pytest.raises(ConfigError) as refused:
         load_from_keys(LONG, {"iterations": 5, "vus": 1, "max_duration": "1s"})
-    known = "duration, graceful_stop, start_at, tags, vus"
+    known = "start_at, graceful_stop, tags, vus, duration"
     assert list(refused.value.faults) == [
-        f"iterations is no field of ConstantVUs; allowed: {known}",
-        f"max_duration is no field of ConstantVUs; allowed: {known}",
+        f"ConstantVUs: unknown key iterations=5; allowed: {known}",
+        f"ConstantVUs: unknown key max_duration='1s'; allowed: {known}",
     ]
 
 

@@ -73,7 +73,7 @@ def test_a_rate_is_per_its_unit_of_time():
 
 def test_stages_are_kept_as_stages():
     load = RampingVUs(stages=[["10s", 5]])
-    assert load.stages == (Stage("10s", 5),)
+    assert load.stages == (Stage(10, 5),)
     assert load == RampingVUs(stages=(("10s", 5),))
 
 

@@ -105,8 +105,8 @@ def test_no_start_belongs_to_a_worker_without_a_vu():
 
 def test_what_is_no_executor_has_no_loop():
     class Odd(Load):
-        def _faults(self):
+        def _read_fields(self):
             return []
 
-    with pytest.raises(TypeError, match="Odd is no executor"):
+    with pytest.raises(TypeError, match="Odd is not an executor"):
         loop_of(Odd(), WHOLE)

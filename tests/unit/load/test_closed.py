@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
-from pytest_cdcperf.load.pacing import pacing_by_vu, vu_spans
 from pytest_cdcperf.load.share import WHOLE, Share
 
 LATE = ConstantVUs(duration="10s", start_at="5s")
@@ -49,11 +48,11 @@ TWO_HILLS = RampingVUs(start_vus=1, stages=[("10s", 2), ("10s", 0), ("10s", 2)])
     ],
 )
 def test_a_vu_starts_waits_or_stops(load, number, elapsed_s, started, wait):
-    assert pacing_by_vu(load, WHOLE)(number)(elapsed_s, started) == pytest.approx(wait)
+    assert load.pacing(WHOLE)(number)(elapsed_s, started) == pytest.approx(wait)
 
 
 def handed_out(load, share):
-    by_vu = pacing_by_vu(load, share)
+    by_vu = load.pacing(share)
     pacings = [by_vu(number) for number in share.numbers(load.vus)]
     turns = 0
     while pacings and pacings[turns % len(pacings)](1.0, 0) == 0.0:
@@ -78,11 +77,11 @@ def test_shared_iterations_are_handed_out_where_workers_outnumber_the_vus(of):
 
 def test_waiting_for_the_start_takes_no_iteration():
     load = SharedIterations(start_at="5s", iterations=2)
-    pace = pacing_by_vu(load, WHOLE)(0)
+    pace = load.pacing(WHOLE)(0)
     assert [pace(1.0, 0), pace(2.0, 0), pace(4.0, 0)] == [4.0, 3.0, 1.0]
     assert [pace(5.0, 0), pace(5.0, 1), pace(5.0, 2)] == [0.0, 0.0, None]
 
 
 def test_the_spans_of_a_vu_count_from_the_common_start():
-    assert vu_spans(HILL, 1) == [(15.0, 30.0)]
-    assert vu_spans(LATE, 3) == [(5.0, 15.0)]
+    assert HILL.spans(1) == [(15.0, 30.0)]
+    assert LATE.spans(3) == [(5.0, 15.0)]

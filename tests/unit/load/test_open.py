@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cdcperf.load.arrivals import planned_starts
 from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
 from pytest_cdcperf.load.ramp import Ramp
 from pytest_cdcperf.load.share import Share
@@ -48,25 +47,25 @@ RAMPS = (
     ],
 )
 def test_the_count_is_the_area_of_the_plan(load, count):
-    assert len(list(planned_starts(load))) == count
+    assert len(list(load.starts())) == count
 
 
 def test_a_constant_rate_starts_at_once_and_then_evenly():
-    assert list(planned_starts(ConstantArrivalRate(rate=4, duration="1s"))) == [0, 0.25, 0.5, 0.75]
+    assert list(ConstantArrivalRate(rate=4, duration="1s").starts()) == [0, 0.25, 0.5, 0.75]
 
 
 def test_a_ramp_starts_where_the_integral_of_its_rate_reaches_one():
-    assert list(planned_starts(RampingArrivalRate(start_rate=2, stages=[("2s", 2)]))) == [0.5, 1, 1.5, 2]
-    assert next(planned_starts(RampingArrivalRate(stages=[("10s", 2)]))) == pytest.approx(10**0.5)
+    assert list(RampingArrivalRate(start_rate=2, stages=[("2s", 2)]).starts()) == [0.5, 1, 1.5, 2]
+    assert next(RampingArrivalRate(stages=[("10s", 2)]).starts()) == pytest.approx(10**0.5)
 
 
 def test_a_stage_of_no_length_is_a_step():
     load = RampingArrivalRate(start_rate=1, stages=[("2s", 1), ("0s", 4), ("1s", 4)])
-    assert list(planned_starts(load)) == [1, 2, 2.25, 2.5, 2.75, 3]
+    assert list(load.starts()) == [1, 2, 2.25, 2.5, 2.75, 3]
 
 
 def test_a_late_load_still_counts_from_its_own_start():
-    assert list(planned_starts(ConstantArrivalRate(start_at="1m", rate=2, duration="1s"))) == [0, 0.5]
+    assert list(ConstantArrivalRate(start_at="1m", rate=2, duration="1s").starts()) == [60, 60.5]
 
 
 def area_until(load, until_s):
@@ -81,7 +80,7 @@ def area_until(load, until_s):
 
 @given(RAMPS)
 def test_the_nth_start_is_where_the_integral_of_the_rate_reaches_n(load):
-    starts = list(planned_starts(load))
+    starts = list(load.starts())
     assert len(starts) == math.floor(load.ramp.area + 1e-9)
     assert all(earlier < later for earlier, later in pairwise(starts))
     assert all(0 < start <= load.active_s * (1 + 1e-12) for start in starts)
@@ -91,8 +90,8 @@ def test_the_nth_start_is_where_the_integral_of_the_rate_reaches_n(load):
 
 @given(RAMPS, st.integers(1, 9))
 def test_the_parts_of_all_workers_are_the_plan(load, of):
-    plan = list(planned_starts(load))
-    parts = [list(Share(index, of).filter(planned_starts(load))) for index in range(of)]
+    plan = list(load.starts())
+    parts = [list(load.starts(Share(index, of))) for index in range(of)]
     assert [parts[number % of][number // of] for number in range(len(plan))] == plan
     assert sum(map(len, parts)) == len(plan)
 
@@ -102,13 +101,13 @@ def poisson(seed=1, **keys):
 
 
 def test_poisson_starts_repeat_with_their_seed_only():
-    assert list(planned_starts(poisson())) == list(planned_starts(poisson()))
-    assert list(planned_starts(poisson())) != list(planned_starts(poisson(2)))
+    assert list(poisson().starts()) == list(poisson().starts())
+    assert list(poisson().starts()) != list(poisson(2).starts())
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_poisson_starts_come_in_order_about_as_many_as_planned_and_unevenly(seed):
-    starts = list(planned_starts(poisson(seed)))
+    starts = list(poisson(seed).starts())
     assert all(earlier <= later for earlier, later in pairwise(starts))
     assert starts[0] > 0
     assert starts[-1] < 60
@@ -121,7 +120,7 @@ def test_poisson_starts_come_in_order_about_as_many_as_planned_and_unevenly(seed
 
 def test_poisson_starts_follow_the_ramp():
     load = RampingArrivalRate(stages=[("100s", 100)], arrivals="poisson", seed=7)
-    starts = list(planned_starts(load))
+    starts = list(load.starts())
     first_half = sum(start < 50 for start in starts)
     assert len(starts) == pytest.approx(5000, abs=350)
     assert first_half == pytest.approx(1250, abs=180)
@@ -129,7 +128,7 @@ def test_poisson_starts_follow_the_ramp():
 
 @pytest.mark.parametrize("of", [2, 3, 10])
 def test_the_parts_of_a_poisson_plan_interleave_to_it(of):
-    plan = list(planned_starts(poisson()))
-    parts = [list(Share(index, of).filter(planned_starts(poisson()))) for index in range(of)]
+    plan = list(poisson().starts())
+    parts = [list(poisson().starts(Share(index, of))) for index in range(of)]
     assert sorted(start for part in parts for start in part) == plan
     assert parts[1] == plan[1::of]
