@@ -10,6 +10,7 @@ from pytest_cdcperf.checks import duration_fault, share_fault, switch_fault, tex
 from pytest_cdcperf.errors import ConfigError, UnitError, shown
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
+from pytest_cdcperf.judging.rules.rule import RunRule
 from pytest_cdcperf.judging.threshold import Threshold, merge_thresholds, parse_threshold, parse_thresholds
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
@@ -24,8 +25,7 @@ _OTHER_KEYS = ("load", "thresholds", "error_rate", "recovery", "drift", "drain",
 MARKER_KEYS = ("pNN (p95, p99, p99_9)", *_PLAIN_KEYS, *_LOAD_KEYS, *_OTHER_KEYS)
 
 Loads = Mapping[str, Load]
-CourseRule = Recovery | Drift
-_RULES: Mapping[str, type[CourseRule]] = {"recovery": Recovery, "drift": Drift}
+_RULES: Mapping[str, type[RunRule]] = {"recovery": Recovery, "drift": Drift}
 _ANY_PROFILE = ConstantVUs(duration="5m")
 
 
@@ -36,7 +36,7 @@ class MarkerSpec:
     loads: Loads | None = None
     load_keys: Mapping[str, object] = field(default_factory=dict)
     thresholds: tuple[Threshold, ...] = ()
-    course: tuple[CourseRule, ...] = ()
+    run_rules: tuple[RunRule, ...] = ()
     error_rate: float = 0.0
     drain_s: float = 0.0
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class PerfSpec:
     loads: Loads
     profile: str | None
     thresholds: tuple[Threshold, ...]
-    course: tuple[CourseRule, ...]
+    run_rules: tuple[RunRule, ...]
     error_rate: float
     tags: Mapping[str, str]
     drain_s: float = 0.0
@@ -123,7 +123,7 @@ def parse_marker(keys: Mapping[str, object]) -> MarkerSpec:
         loads=_loads(keys.get("load")),
         load_keys=load_keys,
         thresholds=merge_thresholds(stated, bounds),
-        course=tuple(rule for key, kind in _RULES.items() for rule in _rules(keys.get(key), kind)),
+        run_rules=tuple(rule for key, kind in _RULES.items() for rule in _rules(keys.get(key), kind)),
         error_rate=float(keys.get("error_rate", 0.0)),  # type: ignore[arg-type]  # _value_fault has looked at each
         drain_s=duration_s(keys.get("drain", "0s")),
         tags=dict(keys.get("tags", {})),  # type: ignore[call-overload]
@@ -183,7 +183,7 @@ def _loads(value: object) -> Loads | None:
     return value if isinstance(value, Mapping) else {"": value}  # type: ignore[dict-item]
 
 
-def _rules(value: object, kind: type[CourseRule]) -> list[CourseRule]:
+def _rules(value: object, kind: type[RunRule]) -> list[RunRule]:
     if value is None or value is False:
         return []
     if value is True:

@@ -57,7 +57,7 @@ class RunAggregator:
         self._plan = plan
         self._facts = plan.facts
         self._on_live = on_live
-        self._judging = Judging(plan.thresholds, plan.phases, {rule.metric for rule in plan.course})
+        self._judging = Judging(plan.thresholds, plan.phases, {rule.metric for rule in plan.run_rules})
         self._timeline = self._judging.timeline
         self._recent: deque[Window] = deque(maxlen=_LIVE_WINDOWS)
         self._alignment = Alignment(workers)
@@ -124,7 +124,7 @@ class RunAggregator:
             self._timeline.total,
             [
                 *(results if tolerant else fitness.results),
-                *(rule.judge(windows, self._plan.phases) for rule in self._plan.course),
+                *(rule.judge(windows, self._plan.phases) for rule in self._plan.run_rules),
             ],
             saturation=saturated,
             error_rate=self._facts.error_rate,

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_cdcperf.cluster.shared_state import Call
-from pytest_cdcperf.judging.rules.drift import Drift
-from pytest_cdcperf.judging.rules.recovery import Recovery
+from pytest_cdcperf.judging.rules.rule import RunRule
 from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.load.share import Share
@@ -62,7 +61,7 @@ class Plan:
     call: int
     facts: RunFacts
     thresholds: tuple[Threshold, ...] = ()
-    course: tuple[Recovery | Drift, ...] = ()
+    run_rules: tuple[RunRule, ...] = ()
     phases: tuple[Phase, ...] = ()
     metrics: tuple[Definition, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)

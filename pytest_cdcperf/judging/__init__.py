@@ -1,1 +1,1 @@
-"""From figures to verdicts: thresholds, intervals, and rules about the course of a run."""
+"""From figures to verdicts: thresholds, intervals, and rules about the whole run."""

@@ -29,13 +29,13 @@ class Judging:
     """Takes the windows of a run in the order of time and knows at any time what its thresholds say.
 
     :param phases: all phases of the plan
-    :param course: the metrics that rules about the course of the run judge
+    :param of_run: the metrics that rules about the whole run judge
     """
 
     def __init__(
-        self, thresholds: Sequence[Threshold], phases: Sequence[PhaseSpan] = (), course: Collection[str] = ()
+        self, thresholds: Sequence[Threshold], phases: Sequence[PhaseSpan] = (), of_run: Collection[str] = ()
     ) -> None:
-        apart: dict[str, set[tuple[str, str]]] = {ALIASES.get(metric, metric): set() for metric in course}
+        apart: dict[str, set[tuple[str, str]]] = {ALIASES.get(metric, metric): set() for metric in of_run}
         for threshold in thresholds:
             apart.setdefault(_metric(threshold), set()).update(threshold.tags)
         in_phases = {_metric(threshold) for threshold in thresholds if threshold.phase is not None}

@@ -35,7 +35,7 @@ class Saturation:
 def saturation(total: Snapshot, windows: Sequence[Window]) -> Saturation | None:
     """Return how the run was saturated, None where it was not.
 
-    :param windows: the course of the run
+    :param windows: those of the run, in order
     """
     if not (dropped := _dropped_by_load(total)):
         return None

@@ -124,7 +124,7 @@ class Threshold:
 
 
 class Rule(Protocol):
-    """What a run is judged by: a threshold, or a rule about its course."""
+    """What a run is judged by: a threshold, or a rule about all of it."""
 
     @property
     def selector(self) -> str:
@@ -160,7 +160,7 @@ _K6_KEYS = {"threshold": "expression", "abortOnFail": "abort_on_fail", "delayAbo
 
 @dataclass(frozen=True)
 class Levels:
-    """The two levels of a metric that a rule about the course of a run compares."""
+    """The two levels of a metric that a rule about the whole run compares."""
 
     before: float
     """Before the ramps of a recovery; in the first span of a drift."""
@@ -174,7 +174,7 @@ class Levels:
 
 @dataclass(frozen=True)
 class ThresholdResult:
-    """What became of a threshold, or of a rule about the course of the run."""
+    """What became of a threshold, or of a rule about the whole run."""
 
     threshold: Rule
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""The course of a run over time, in fixed memory however long it lasts."""
+"""The windows of a run in order, in fixed memory however long it lasts."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _resolve(item: pytest.Function, marker: MarkerSpec, settings: Settings) -> P
         loads={name: replace(load, tags={**marker.tags, **load.tags}) for name, load in loads.items()},
         profile=profile,
         thresholds=merge_thresholds(marker.thresholds, settings.thresholds.get(profile or "", ())),
-        course=marker.course,
+        run_rules=marker.run_rules,
         error_rate=marker.error_rate,
         tags=marker.tags,
         drain_s=marker.drain_s,

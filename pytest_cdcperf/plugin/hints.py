@@ -90,7 +90,8 @@ def _unknown_metrics(item: PerfFunction) -> Iterator[str]:
     A body or a fixture may still define it, so that this is no error yet.
     """
     recorded = _recorded_by_clients(item)
-    for name in dict.fromkeys(limit.metric for limit in (*item.spec.thresholds, *item.spec.course)):
+    judged = [*(t.metric for t in item.spec.thresholds), *(rule.metric for rule in item.spec.run_rules)]
+    for name in dict.fromkeys(judged):
         if definition(name) is None and name not in recorded:
             yield f"{_unknown(name, recorded)}; unless the test records it, its limit fails"
 

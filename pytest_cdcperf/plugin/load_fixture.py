@@ -71,7 +71,7 @@ class LoadRunner:
             loads=applied,
             profile=profile,
             thresholds=thresholds_of(thresholds or {}),
-            course=(),
+            run_rules=(),
             error_rate=error_rate,
             shortened=are_smaller(applied, loads),
             notes=overrides.without_effect(loads) if profile else self._idle_options(),

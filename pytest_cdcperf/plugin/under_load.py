@@ -112,7 +112,7 @@ def _plan(item: pytest.Function, session: PerfSession, spec: PerfSpec, name: str
         notes=spec.notes,
     )
     phases = plan_phases(spec.loads)
-    return Plan(item.nodeid, call, facts, spec.thresholds, spec.course, phases, definitions())
+    return Plan(item.nodeid, call, facts, spec.thresholds, spec.run_rules, phases, definitions())
 
 
 def _audit(session: PerfSession, drain_s: float) -> Callable[[Callable[[], object]], AuditResult]:

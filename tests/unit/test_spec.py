@@ -208,7 +208,7 @@ def test_iterations_and_duration_both_say_when_it_ends():
 
 
 @pytest.mark.parametrize(
-    ("keys", "course"),
+    ("keys", "rules"),
     [
         ({}, ()),
         ({"recovery": True, "drift": True}, (Recovery(), Drift())),
@@ -217,8 +217,8 @@ def test_iterations_and_duration_both_say_when_it_ends():
         ({"drift": [Drift("x"), Drift("y")]}, (Drift("x"), Drift("y"))),
     ],
 )
-def test_the_rules_of_the_course(keys, course):
-    assert parse_marker(keys).course == course
+def test_the_rules_about_the_whole_run(keys, rules):
+    assert parse_marker(keys).run_rules == rules
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_rule_on_a_metric_that_has_no_percentile_is_refused():
         "recovery: 'iterations' is a counter; allowed: a trend",
         "drift: 'checks' is a rate; allowed: a trend or a gauge",
     ]
-    assert parse_marker({"drift": Drift("soak_memory_indicator")}).course == (Drift("soak_memory_indicator"),)
+    assert parse_marker({"drift": Drift("soak_memory_indicator")}).run_rules == (Drift("soak_memory_indicator"),)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_a_rule_on_a_metric_that_has_no_percentile_is_refused():
     ],
 )
 def test_the_plan_of_all_loads(loads, planned_s, counts):
-    spec = PerfSpec(loads=loads, profile=None, thresholds=(), course=(), error_rate=0.0, tags={})
+    spec = PerfSpec(loads=loads, profile=None, thresholds=(), run_rules=(), error_rate=0.0, tags={})
     assert (spec.planned_s, spec.counts_iterations) == (planned_s, counts)
 
 

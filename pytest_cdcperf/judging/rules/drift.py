@@ -17,13 +17,13 @@ from pytest_cdcperf.judging.rules.readings import (
     Undisturbed,
     absence,
     exp,
-    kind_fault,
     merged,
     metric_fault,
     refuse,
     tolerance_fault,
     trend_windows,
 )
+from pytest_cdcperf.judging.rules.rule import RunRule
 from pytest_cdcperf.judging.student import t_quantile
 from pytest_cdcperf.judging.threshold import Levels, Outcome, ThresholdResult
 from pytest_cdcperf.metrics.metric import Kind, with_unit
@@ -37,12 +37,11 @@ _FEWEST_SAMPLES = 5
 _MOST_LIKE_NEIGHBOURS = 0.95
 _FEWEST_DEGREES = 1.5
 _LONGEST_ADVICE = 10.0  # times the run
-_KINDS = (Kind.TREND, Kind.GAUGE)
 
 
 @checked
 @dataclass(frozen=True)
-class Drift:
+class Drift(RunRule):
     """*metric* does not rise by more than *per_hour* of itself in an hour.
 
     Judged is the slope of a trend's p95, or of a gauge's mean, over checkpoints of one minute of the longest hold, by
@@ -57,7 +56,8 @@ class Drift:
     :raises ConfigError: when a value is not valid
     """
 
-    metric: str = "response_time"
+    KINDS = (Kind.TREND, Kind.GAUGE)
+
     per_hour: float = 0.10
     every: str = "5m"
 
@@ -70,26 +70,13 @@ class Drift:
         refuse(self, faults)
 
     @property
-    def selector(self) -> str:
-        """The metric."""
-        return self.metric
-
-    @property
     def expression(self) -> str:
         """The rule in words."""
         return f"rises at most {self.per_hour:.0%} an hour"
 
-    def __str__(self) -> str:
-        return f"{self.metric} {self.expression}"
-
-    @property
-    def fault(self) -> str:
-        """Why the metric cannot be judged, where its definition tells, "" otherwise."""
-        return kind_fault(self.metric, _KINDS)
-
     def judge(self, windows: Sequence[Window], phases: Sequence[PhaseSpan]) -> ThresholdResult:
         """Judge the rule on the windows of a run; *observed* is the rise an hour, as a share."""
-        if missing := absence(windows, self.metric, _KINDS):
+        if missing := absence(windows, self.metric, self.KINDS):
             return ThresholdResult(self, Outcome.NO_SAMPLES, note=missing)
         judged = Undisturbed.of(_longest_hold(windows, phases), self.metric)
         points = self._checkpoints(judged.windows)

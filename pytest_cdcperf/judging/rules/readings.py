@@ -97,14 +97,6 @@ def exp(value: float) -> float:
     return math.exp(value) if value < _MOST_LOGARITHM else math.inf
 
 
-def kind_fault(metric: str, allowed: Sequence[Kind]) -> str:
-    """Return why *metric* cannot be judged, as far as its definition tells; "" where nothing speaks against it."""
-    known = definition(metric)
-    if known is None or known.kind in allowed:
-        return ""
-    return f"{shown(metric)} is a {known.kind}; allowed: a {' or a '.join(allowed)}"
-
-
 def absence(windows: Sequence[Window], metric: str, allowed: Sequence[Kind]) -> str:
     """Return why *windows* hold nothing of *metric* to judge, with the names that they do hold; "" where they do."""
     keys: set[SeriesKey] = {key for window in windows for key in window.snapshot.series}

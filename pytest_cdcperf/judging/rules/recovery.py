@@ -16,13 +16,13 @@ from pytest_cdcperf.judging.rules.readings import (
     Undisturbed,
     absence,
     exp,
-    kind_fault,
     merged,
     metric_fault,
     refuse,
     tolerance_fault,
     trend_windows_of,
 )
+from pytest_cdcperf.judging.rules.rule import RunRule
 from pytest_cdcperf.judging.threshold import Levels, Outcome, ThresholdResult
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Kind, with_unit
@@ -38,7 +38,7 @@ _MOST_TIMES = 100.0
 
 @checked
 @dataclass(frozen=True)
-class Recovery:
+class Recovery(RunRule):
     """After the load has come down, *metric*'s p95 is back within *tolerance* of what it was before, in time.
 
     Judged is the ratio of the p95 in the hold after the ramps to that in the hold before them, by its interval. An
@@ -56,7 +56,8 @@ class Recovery:
     :raises ConfigError: when a value is not valid
     """
 
-    metric: str = "response_time"
+    KINDS = (Kind.TREND,)
+
     tolerance: float = 0.5
     within: str = "60s"
 
@@ -69,29 +70,16 @@ class Recovery:
         refuse(self, faults)
 
     @property
-    def selector(self) -> str:
-        """The metric."""
-        return self.metric
-
-    @property
     def expression(self) -> str:
         """The rule in words."""
         return f"p(95) back within {self.tolerance:.0%} in {self.within}"
-
-    def __str__(self) -> str:
-        return f"{self.metric} {self.expression}"
-
-    @property
-    def fault(self) -> str:
-        """Why the metric cannot be judged, where its definition tells, "" otherwise."""
-        return kind_fault(self.metric, [Kind.TREND])
 
     def judge(self, windows: Sequence[Window], phases: Sequence[PhaseSpan]) -> ThresholdResult:
         """Judge the rule on the windows of a run; *observed* is the ratio of the p95 after to that before."""
         spans = spans_of(phases)
         if all(s.name != RAMP_DOWN for s in spans) or spans[0].is_ramp or spans[-1].is_ramp:
             return ThresholdResult(self, Outcome.NOT_JUDGED, note="needs a hold before and after the ramps")
-        if missing := absence(windows, self.metric, [Kind.TREND]):
+        if missing := absence(windows, self.metric, self.KINDS):
             return ThresholdResult(self, Outcome.NO_SAMPLES, note=missing)
         holds = spans[0], spans[-1]
         of_holds = [w for w in windows if any(s.covers(w) or s.numbers & w.snapshot.phases(self.metric) for s in holds)]

@@ -255,7 +255,7 @@ def test_workers_that_share_a_host_are_told():
 def test_phases_course_and_breaking_point_are_judged():
     phases = (Phase("hold", 0, 5), Phase("ramp-up", 5, 30))
     thresholds = {"response_time": ["p(95)<50", Limit("avg<15", phase="hold")]}
-    coordinator = RunAggregator(plan(thresholds, course=(Recovery(),), phases=phases))
+    coordinator = RunAggregator(plan(thresholds, run_rules=(Recovery(),), phases=phases))
     for second in range(30):
         feed(coordinator, "main", window(second, 20, response_ms=10.0 if second < 15 else 90.0, vus=second))
     result = coordinator.result()

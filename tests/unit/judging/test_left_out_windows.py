@@ -1,4 +1,4 @@
-"""Rules about the course of a run leave out the windows that the generator's own delay distorts: on recorded ones."""
+"""Rules about the whole run leave out the windows that the generator's own delay distorts: on recorded ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPIKE = (Phase("hold", 0, 60), Phase("ramp-up", 60, 70), Phase("ramp-down", 70, 
 RAMP = (Phase("ramp-up", 0, 60),)
 
 
-def course(*parts, phase_of=lambda _: -1):
+def timeline(*parts, phase_of=lambda _: -1):
     """Windows one after the other, a second each, from recorded ones and how many of them there are."""
     made = [window for windows, seconds in parts for window in islice(cycle(windows), seconds)]
     return [
@@ -55,36 +55,36 @@ def test_the_seconds_in_which_the_generator_was_late_are_the_distorted_ones():
 
 
 def test_recovery_is_not_failed_by_the_generators_own_delay_and_says_what_was_left_out():
-    windows = course((QUIET, 80), (GARBAGE, 20), (QUIET, 60), (GARBAGE, 30), (QUIET, 10))
+    windows = timeline((QUIET, 80), (GARBAGE, 20), (QUIET, 60), (GARBAGE, 30), (QUIET, 10))
     result = Recovery().judge(windows, SPIKE)
     assert (result.outcome, result.observed) == (Outcome.PASSED, pytest.approx(1, rel=0.05))
     assert result.note.endswith("; 50 of 180 windows were left out, in which the load generator itself was late")
 
 
 def test_recovery_still_fails_where_the_system_is_slow():
-    result = Recovery().judge(course((QUIET, 80), (GARBAGE, 20), (slower(QUIET, 3), 100)), SPIKE)
+    result = Recovery().judge(timeline((QUIET, 80), (GARBAGE, 20), (slower(QUIET, 3), 100)), SPIKE)
     assert (result.outcome, result.observed) == (Outcome.FAILED, pytest.approx(3, rel=0.05))
 
 
 def test_recovery_of_late_windows_alone_is_not_judged():
-    result = Recovery().judge(course((QUIET, 80), (GARBAGE, 120)), SPIKE)
+    result = Recovery().judge(timeline((QUIET, 80), (GARBAGE, 120)), SPIKE)
     assert result.outcome is Outcome.NOT_JUDGED
     assert result.note.endswith("; 120 of 180 windows were left out, in which the load generator itself was late")
 
 
 def test_without_a_late_window_nothing_is_said_of_them():
-    assert "left out" not in Recovery().judge(course((QUIET, 200)), SPIKE).note
+    assert "left out" not in Recovery().judge(timeline((QUIET, 200)), SPIKE).note
 
 
 def test_drift_leaves_late_windows_out():
-    windows = course((QUIET, 2400), (GARBAGE, 60), (QUIET, 540), (GARBAGE, 600))
+    windows = timeline((QUIET, 2400), (GARBAGE, 60), (QUIET, 540), (GARBAGE, 600))
     result = Drift().judge(windows, ())
     assert (result.outcome, result.observed) == (Outcome.PASSED, pytest.approx(0, abs=0.02))
     assert result.note.endswith("; 660 of 3600 windows were left out, in which the load generator itself was late")
 
 
 def test_a_memory_drifts_whether_the_generator_is_late_or_not():
-    windows = course((GARBAGE, 3600))
+    windows = timeline((GARBAGE, 3600))
     for window in windows:
         megabytes = 100 + window.start_s / 36
         window.snapshot.series[SeriesKey("t_rss", Kind.GAUGE)] = GaugeState(value=megabytes)
@@ -94,7 +94,7 @@ def test_a_memory_drifts_whether_the_generator_is_late_or_not():
 
 
 def said(*parts):
-    windows = course(*parts)
+    windows = timeline(*parts)
     for window in windows:
         vus = window.start_s
         window.snapshot.series[SeriesKey("vus", Kind.GAUGE)] = GaugeState(value=vus, min=vus, max=vus)
