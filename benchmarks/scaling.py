@@ -16,7 +16,7 @@ from typing import Any
 from pytest_cdcperf.cluster.aggregator import RunAggregator
 from pytest_cdcperf.cluster.messages import Plan, ShareDone, WindowDone
 from pytest_cdcperf.cluster.wire import pack, unpack
-from pytest_cdcperf.judging.threshold import parse_thresholds
+from pytest_cdcperf.judging.parser import parse_thresholds
 from pytest_cdcperf.metrics.metric import Trend
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope, recording

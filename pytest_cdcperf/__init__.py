@@ -41,7 +41,8 @@ _NAMES = {
     "events": "Event Listener Live LimitCrossed Notice RunFinished RunStarted WindowMerged WorkerLost",
     "judging.rules.drift": "Drift",
     "judging.rules.recovery": "Recovery",
-    "judging.threshold": "Limit Outcome Threshold ThresholdResult",
+    "judging.parser": "Limit",
+    "judging.threshold": "Outcome Threshold ThresholdResult",
     "judging.verdict": "Verdict",
     "load.base": "Load",
     "load.closed": "ConstantVUs PerVUIterations RampingVUs SharedIterations",
@@ -137,10 +138,10 @@ if TYPE_CHECKING:
         WindowMerged as WindowMerged,
         WorkerLost as WorkerLost,
     )
+    from pytest_cdcperf.judging.parser import Limit as Limit
     from pytest_cdcperf.judging.rules.drift import Drift as Drift
     from pytest_cdcperf.judging.rules.recovery import Recovery as Recovery
     from pytest_cdcperf.judging.threshold import (
-        Limit as Limit,
         Outcome as Outcome,
         Threshold as Threshold,
         ThresholdResult as ThresholdResult,

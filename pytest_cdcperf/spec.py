@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pytest_cdcperf.checks import duration_fault, share_fault, switch_fault, text_mapping_fault
 from pytest_cdcperf.errors import ConfigError, UnitError, shown
+from pytest_cdcperf.judging.parser import bound, parse_thresholds, percentile_of_key
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.rules.rule import RunRule
-from pytest_cdcperf.judging.threshold import Threshold, merge_thresholds, parse_threshold, parse_thresholds
+from pytest_cdcperf.judging.threshold import Threshold, merge_thresholds
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
 from pytest_cdcperf.load.executors import load_from_keys
 from pytest_cdcperf.metrics.builtin import RESPONSE_TIME
 from pytest_cdcperf.units import duration_s, limit_ms
 
-_PERCENTILE_KEY = re.compile(r"p(\d{1,2}|100)(?:_(\d+))?")
 _PLAIN_KEYS = ("avg", "med", "max")
 _LOAD_KEYS = ("vus", "duration", "iterations", "graceful_stop")
 _OTHER_KEYS = ("load", "thresholds", "error_rate", "recovery", "drift", "drain", "tags", "gate")
@@ -147,12 +146,7 @@ def thresholds_of(value: object) -> tuple[Threshold, ...]:
 
 
 def _aggregate_of(key: str) -> str | None:
-    if key in _PLAIN_KEYS:
-        return key
-    match = _PERCENTILE_KEY.fullmatch(key)
-    if match is None:
-        return None
-    return f"p({match[1]}.{match[2]})" if match[2] else f"p({match[1]})"
+    return key if key in _PLAIN_KEYS else percentile_of_key(key)
 
 
 def _bound(key: str, aggregate: str, value: object) -> Threshold:
@@ -161,7 +155,7 @@ def _bound(key: str, aggregate: str, value: object) -> Threshold:
     except UnitError as error:
         raise ConfigError(f"{key}={error}") from None
     try:
-        return parse_threshold(RESPONSE_TIME.name, f"{aggregate}<{limit!r}")
+        return bound(RESPONSE_TIME.name, aggregate, "<", limit)
     except ConfigError as error:
         raise ConfigError(*(f"{key}={shown(value)}: {fault}" for fault in error.faults)) from None
 

@@ -16,12 +16,13 @@ from typing import Any
 
 from pytest_cdcperf.checks import is_number
 from pytest_cdcperf.errors import ConfigError, shown
-from pytest_cdcperf.judging.threshold import Threshold, parse_threshold
+from pytest_cdcperf.judging.parser import bound, percentile_of_key
+from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.load.builtin_profiles import canonical
 from pytest_cdcperf.text_file import read_text
 
-_PERCENTILE = re.compile(r"p(\d{1,2}|100)(?:[._](\d+))?")
 _UPPER = ("avg", "med", "max", "count")
+_LOWER = ("rate", "min", "value")
 _BAD_WHEN_HIGH = re.compile(r".*_failed|.*_errors|errors")
 ALLOWED = "pNN, avg, med, max, count, rate, min, value"
 
@@ -60,9 +61,9 @@ def _read(path: Path) -> Mapping[str, Any]:
     except RecursionError:
         raise ConfigError("is nested too deeply; allowed: a table of profiles, of metrics, of limits") from None
     except ValueError as error:  # both decoders' errors are
-        raise ConfigError(f"is no {'TOML' if path.suffix == '.toml' else 'JSON'} file: {error}") from None
+        raise ConfigError(f"is not a {'TOML' if path.suffix == '.toml' else 'JSON'} file: {error}") from None
     if not isinstance(table, Mapping):
-        raise ConfigError("is no table of profiles")
+        raise ConfigError("is not a table of profiles")
     return table
 
 
@@ -78,18 +79,16 @@ def _threshold(profile: str, metric: str, key: str, value: object, faults: list[
     if not is_number(value):
         faults.append(f"{where}; allowed: a number")
         return None
-    match = _PERCENTILE.fullmatch(key)
-    if match is not None:
-        expression = f"p({match[1]}{'.' + match[2] if match[2] else ''})<{value!r}"
-    elif key in _UPPER or (key == "rate" and _BAD_WHEN_HIGH.fullmatch(metric)):
-        expression = f"{key}<{value!r}"
-    elif key in {"rate", "min", "value"}:
-        expression = f"{key}>{value!r}"
+    aggregate = percentile_of_key(key) or key
+    if aggregate != key or key in _UPPER or (key == "rate" and _BAD_WHEN_HIGH.fullmatch(metric)):
+        operator = "<"
+    elif key in _LOWER:
+        operator = ">"
     else:
         faults.append(f"{where}; allowed keys: {ALLOWED}")
         return None
     try:
-        return parse_threshold(metric, expression)
+        return bound(metric, aggregate, operator, value)
     except ConfigError as error:
         faults += [f"{where}: {fault}" for fault in error.faults]
         return None

@@ -12,7 +12,8 @@ from benchmarks.fitness.worker import Sent
 from pytest_cdcperf.cluster.aggregator import RunAggregator
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.judging.own_delay import tolerance_ms
-from pytest_cdcperf.judging.threshold import Limit, Outcome, Threshold, ThresholdResult, parse_thresholds
+from pytest_cdcperf.judging.parser import Limit, parse_thresholds
+from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.results.result import RunFacts, RunResult
 
 KEPT = (1.1, 1.2, 1.35, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)  # times the truth: a fit generator passes them

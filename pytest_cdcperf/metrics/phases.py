@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pytest_cdcperf.metrics.snapshot import BY_TIME
 
-RAMP_UP, HOLD, RAMP_DOWN = "ramp-up", "hold", "ramp-down"
+PHASES = RAMP_UP, HOLD, RAMP_DOWN = "ramp-up", "hold", "ramp-down"
 
 
 class PhaseSpan(Protocol):

@@ -7,9 +7,9 @@ from typing import Any, TypeVar, overload
 
 import pytest
 
+from pytest_cdcperf.judging.parser import Limits
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
-from pytest_cdcperf.judging.threshold import Limits
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.spec import MarkerSpec, parse_marker
 

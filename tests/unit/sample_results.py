@@ -9,7 +9,7 @@ import pytest
 
 from pytest_cdcperf.judging.evaluation import evaluate
 from pytest_cdcperf.judging.intervals import Precision
-from pytest_cdcperf.judging.threshold import parse_thresholds
+from pytest_cdcperf.judging.parser import parse_thresholds
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.metric import Counter, Gauge, Rate, Trend

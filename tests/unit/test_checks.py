@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from pytest_cdcperf.engine.mix import Mix
 from pytest_cdcperf.errors import ConfigError, shown
+from pytest_cdcperf.judging.parser import Limit, parse_thresholds
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
-from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
 from pytest_cdcperf.load.executors import EXECUTORS
 from pytest_cdcperf.load.open import OpenLoad
 from pytest_cdcperf.load.overrides import Overrides

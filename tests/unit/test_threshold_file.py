@@ -132,11 +132,11 @@ def test_all_faults_are_said_at_once(faults_of):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("t.json", "{", "is no JSON file: "),
-        ("t.toml", "a = ", "is no TOML file: "),
-        ("t", "{", "is no JSON file: "),
-        ("t.json", "[1]", "is no table of profiles"),
-        ("t.json", '"soak"', "is no table of profiles"),
+        ("t.json", "{", "is not a JSON file: "),
+        ("t.toml", "a = ", "is not a TOML file: "),
+        ("t", "{", "is not a JSON file: "),
+        ("t.json", "[1]", "is not a table of profiles"),
+        ("t.json", '"soak"', "is not a table of profiles"),
     ],
 )
 def test_what_is_no_such_file_is_refused(faults_of, name, text, words):

@@ -13,7 +13,7 @@ from pytest_cdcperf.cluster.messages import (
     Serving,
     ShareDone,
 )
-from pytest_cdcperf.judging.threshold import parse_thresholds
+from pytest_cdcperf.judging.parser import parse_thresholds
 from pytest_cdcperf.results.result import RunFacts
 from pytest_cdcperf.servers import MongoAddress, PostgresAddress, Services
 from tests.unit.metrics.windows import window

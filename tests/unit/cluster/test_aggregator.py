@@ -8,9 +8,10 @@ import pytest
 from pytest_cdcperf.cluster.aggregator import RunAggregator
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.heartbeat import filled_in
+from pytest_cdcperf.judging.parser import Limit, parse_thresholds
 from pytest_cdcperf.judging.rules.breaking_point import Breaking
 from pytest_cdcperf.judging.rules.recovery import Recovery
-from pytest_cdcperf.judging.threshold import Limit, Outcome, parse_thresholds
+from pytest_cdcperf.judging.threshold import Outcome
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence

@@ -19,7 +19,7 @@ from pytest_cdcperf.cluster.messages import (
     Stop,
     WindowDone,
 )
-from pytest_cdcperf.judging.threshold import Limit
+from pytest_cdcperf.judging.parser import Limit
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics.metric import Definition, GaugeMerge, Kind, unit_of

@@ -12,8 +12,8 @@ from pytest_cdcperf.cluster.messages import Auditing, Plan, ShareDone, Stop
 from pytest_cdcperf.cluster.shared_state import Pool, Store
 from pytest_cdcperf.engine.mix import OPERATIONS
 from pytest_cdcperf.engine.run import Body
+from pytest_cdcperf.judging.parser import parse_thresholds
 from pytest_cdcperf.judging.rules.breaking_point import Breaking
-from pytest_cdcperf.judging.threshold import parse_thresholds
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.load.closed import PerVUIterations
 from pytest_cdcperf.metrics import builtin

@@ -41,9 +41,9 @@ from pytest_cdcperf.cluster.messages import (
 from pytest_cdcperf.cluster.shared_state import OnceCall, PoolCall
 from pytest_cdcperf.cluster.wire import pack, unpack
 from pytest_cdcperf.judging.evaluation import evaluate
+from pytest_cdcperf.judging.parser import Limit, parse_thresholds
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
-from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.load.closed import RampingVUs
 from pytest_cdcperf.load.share import Share

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_cdcperf.judging.fitness import Fitness, assess, measured
 from pytest_cdcperf.judging.live import Judging
-from pytest_cdcperf.judging.threshold import parse_thresholds
+from pytest_cdcperf.judging.parser import parse_thresholds
 from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence

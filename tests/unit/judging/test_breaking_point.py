@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_cdcperf.judging.parser import Limit, parse_threshold, parse_thresholds
 from pytest_cdcperf.judging.rules.breaking_point import (
     Breaking,
     BreakingPoint,
@@ -19,7 +20,6 @@ from pytest_cdcperf.judging.rules.breaking_point import (
     rising_fit,
     watched_in,
 )
-from pytest_cdcperf.judging.threshold import Limit, parse_threshold, parse_thresholds
 from pytest_cdcperf.load.base import Phase
 from tests.unit.metrics.windows import window
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.judging.fitness import Measured, assess, measured
+from pytest_cdcperf.judging.parser import Limit, parse_thresholds
 from pytest_cdcperf.judging.rules.drift import Drift
-from pytest_cdcperf.judging.threshold import Limit, Outcome, ThresholdResult, parse_thresholds
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.metrics import builtin  # noqa: F401  # defines the metrics that are judged here
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence

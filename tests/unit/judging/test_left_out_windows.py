@@ -8,10 +8,11 @@ from itertools import cycle, islice
 import pytest
 
 from pytest_cdcperf.judging.own_delay import distorts
+from pytest_cdcperf.judging.parser import parse_thresholds
 from pytest_cdcperf.judging.rules.breaking_point import Breaking, breaking_point, watched_in
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
-from pytest_cdcperf.judging.threshold import Outcome, parse_thresholds
+from pytest_cdcperf.judging.threshold import Outcome
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Kind

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.judging.threshold import Limit, Threshold, merge_thresholds, parse_thresholds
+from pytest_cdcperf.judging.parser import Limit, parse_thresholds
+from pytest_cdcperf.judging.threshold import Threshold, merge_thresholds
 
 PLAIN = Threshold("x", "p(95)", "<", 5)
 DURATION = "is not a valid duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.judging.names import absence, names_for
-from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
+from pytest_cdcperf.judging.parser import Limit, parse_thresholds
 from pytest_cdcperf.metrics.metric import Kind
 from pytest_cdcperf.metrics.snapshot import SeriesKey, Snapshot, new_state
 

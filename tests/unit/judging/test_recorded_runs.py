@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cdcperf.judging.threshold import Limit, Outcome
+from pytest_cdcperf.judging.parser import Limit
+from pytest_cdcperf.judging.threshold import Outcome
 from tests.unit.judging.recorded_runs import RECORDED, RecordedRun
 
 PASSED, FAILED, UNFIT = Outcome.PASSED, Outcome.FAILED, Outcome.UNFIT

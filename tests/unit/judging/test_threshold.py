@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.judging.evaluation import aggregate_of, evaluate
 from pytest_cdcperf.judging.intervals import Precision, quantile_interval
-from pytest_cdcperf.judging.threshold import Outcome, Threshold, merge_thresholds, parse_threshold, parse_thresholds
+from pytest_cdcperf.judging.parser import parse_threshold, parse_thresholds
+from pytest_cdcperf.judging.threshold import Outcome, Threshold, merge_thresholds
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.metric import Counter, Gauge, Kind, Rate, Trend
 from pytest_cdcperf.metrics.snapshot import GaugeState, SeriesKey, Snapshot, new_state

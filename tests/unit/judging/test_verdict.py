@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.judging.evaluation import evaluate
+from pytest_cdcperf.judging.parser import parse_thresholds
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.saturation import Saturation, saturation
-from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult, parse_thresholds
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict, judge
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.metric import Kind

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_cdcperf.judging.parser import Limit, parse_thresholds
 from pytest_cdcperf.judging.rules.drift import Drift
-from pytest_cdcperf.judging.threshold import Limit, Outcome, ThresholdResult, parse_thresholds
+from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.judging.words import limit_in_words, observed, reason
 from pytest_cdcperf.metrics.metric import Counter, Gauge, Rate, Trend
 

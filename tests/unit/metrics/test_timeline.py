@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from pytest_cdcperf.judging.live import Judging
-from pytest_cdcperf.judging.threshold import Limit, parse_thresholds
+from pytest_cdcperf.judging.parser import Limit, parse_thresholds
 from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.caps import MAX_METRICS, MAX_SERIES, MAX_SERIES_PER_METRIC
 from pytest_cdcperf.metrics.histogram import Histogram

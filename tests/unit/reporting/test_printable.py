@@ -11,7 +11,7 @@ import pytest
 
 from pytest_cdcperf.events import Live
 from pytest_cdcperf.judging.evaluation import evaluate
-from pytest_cdcperf.judging.threshold import parse_threshold
+from pytest_cdcperf.judging.parser import parse_threshold
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.metric import Rate, Trend
 from pytest_cdcperf.metrics.recorder import Recorder
