@@ -27,6 +27,7 @@ SECTIONS = {
     "Shared by all workers": ("cluster",),
     "Results": ("results",),
     "Events": ("events",),
+    "Secrets": ("redaction",),
     "Errors": ("errors",),
 }
 _FROM_FIXTURES = ("cdc", "clients", "cluster", "engine.current_vu", "engine.vu", "plugin.load_fixture")

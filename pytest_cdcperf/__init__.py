@@ -53,6 +53,7 @@ _NAMES = {
     "metrics.timeline": "Window",
     "plugin.load_fixture": "LoadRunner",
     "plugin.marker": "perf",
+    "redaction": "hide",
     "results.result": "MetricView RunFacts RunResult WorkerPart",
     "servers": "MongoAddress PostgresAddress",
 }
@@ -171,6 +172,7 @@ if TYPE_CHECKING:
     from pytest_cdcperf.metrics.timeline import Window as Window
     from pytest_cdcperf.plugin.load_fixture import LoadRunner as LoadRunner
     from pytest_cdcperf.plugin.marker import perf as perf
+    from pytest_cdcperf.redaction import hide as hide
     from pytest_cdcperf.results.result import (
         MetricView as MetricView,
         RunFacts as RunFacts,

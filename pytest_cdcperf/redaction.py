@@ -160,7 +160,10 @@ _known = _Known()
 
 
 def hide(value: str | bytes | None) -> None:
-    """From now on *value* is a secret of this process: no text shows it. See above for short and common ones."""
+    """Show *value* in no text of this session from now on. Short and common values are not hidden.
+
+    >>> hide("correct-horse-battery")
+    """
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
     if not value or value in _known:

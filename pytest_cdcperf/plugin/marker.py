@@ -12,10 +12,10 @@ from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.spec import MarkerSpec, parse_marker
+from pytest_cdcperf.units import Duration
 
 _Test = TypeVar("_Test", bound=Callable[..., Any])
-_Duration = str | float
-_Limit = str | float
+_Limit = str | float  # milliseconds, or text with a unit
 
 
 @overload
@@ -27,9 +27,9 @@ def perf(
     *,
     load: Load | Mapping[str, Load] | None = ...,
     vus: int = ...,
-    duration: _Duration = ...,
+    duration: Duration = ...,
     iterations: int = ...,
-    graceful_stop: _Duration = ...,
+    graceful_stop: Duration = ...,
     p50: _Limit = ...,
     p75: _Limit = ...,
     p80: _Limit = ...,
@@ -51,7 +51,7 @@ def perf(
     error_rate: float = ...,
     recovery: bool | Recovery | list[Recovery] = ...,
     drift: bool | Drift | list[Drift] = ...,
-    drain: _Duration = ...,
+    drain: Duration = ...,
     tags: Mapping[str, str] = ...,
     gate: bool = ...,
 ) -> pytest.MarkDecorator: ...
@@ -65,6 +65,7 @@ def perf(*tests: Any, **keys: Any) -> Any:
 
     :param load: the executor, or several by scenario name; without it the profile's, changed by *vus*, *duration*,
         *iterations* and *graceful_stop*
+    :param duration: seconds, or text with a unit; so are *graceful_stop* and *drain*
     :param p95: the limit of this percentile of response_time, in milliseconds or as text: ``p95="2s"``,
         ``p99_9=5000``; so are *avg*, *med* and *max*
     :param thresholds: k6's thresholds by metric: ``{"pg_write_duration": "p(95)<100"}``, or a ``Limit``; also of
