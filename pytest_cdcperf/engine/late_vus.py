@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from pytest_cdcperf.engine.loops import ClosedLoop, Loop
+from pytest_cdcperf.engine.closed_loop import ClosedLoop
+from pytest_cdcperf.engine.loop import Loop
 from pytest_cdcperf.units import format_duration
 
 LATE_S = 1.0
@@ -27,7 +28,7 @@ class LateVUs:
                 self._take(f"{name}: " if name else "", loop, ended_early=ended_early)
 
     def _take(self, name: str, loop: ClosedLoop, *, ended_early: bool) -> None:
-        there = sum(recorder.is_there for recorder in loop.recorders)
+        there = loop.vus_there
         late = format_duration(round(loop.late_s, 2))
         if there < loop.planned_vus and not ended_early:
             words = f"only {there} of {loop.planned_vus} VUs were there when the load ended"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pytest_cdcperf.engine.context import RunContext
 from pytest_cdcperf.engine.iterations import IterationRecorder
-from pytest_cdcperf.engine.loops import Loop
+from pytest_cdcperf.engine.loop import Loop
 from pytest_cdcperf.engine.runtime import Runtime
 from pytest_cdcperf.errors import IterationTimeoutError
 from pytest_cdcperf.load.base import Deadline

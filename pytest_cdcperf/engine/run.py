@@ -17,12 +17,14 @@ from itertools import accumulate
 from typing import cast
 
 from pytest_cdcperf.clock import Clock, MonotonicClock
+from pytest_cdcperf.engine.closed_loop import ClosedLoop
 from pytest_cdcperf.engine.context import RunContext, StopSignal
 from pytest_cdcperf.engine.failures import ExceptionRules, Failures
 from pytest_cdcperf.engine.heartbeat import Heartbeat
 from pytest_cdcperf.engine.late_vus import LateVUs
 from pytest_cdcperf.engine.load_phases import LoadPhases
-from pytest_cdcperf.engine.loops import ClosedLoop, Loop, NewVU, OpenLoop, new_loop
+from pytest_cdcperf.engine.loop import Loop, NewVU
+from pytest_cdcperf.engine.open_loop import OpenLoop
 from pytest_cdcperf.engine.overdue import OverdueIterations
 from pytest_cdcperf.engine.resources import Resources
 from pytest_cdcperf.engine.runtime import Runtime
@@ -33,6 +35,8 @@ from pytest_cdcperf.engine.threads import ThreadRuntime
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import ThreadLimitError
 from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.closed import ClosedLoad
+from pytest_cdcperf.load.open import OpenLoad
 from pytest_cdcperf.load.phases import plan_phases
 from pytest_cdcperf.load.share import WHOLE, Share
 from pytest_cdcperf.metrics import builtin
@@ -138,8 +142,7 @@ class Run:
         if not runtime.wait(0):
             stuck = runtime.busy()
             for loop in self._loops:
-                if isinstance(loop, OpenLoop):
-                    loop.drop_unaccounted()
+                loop.drop_unaccounted()
         self.stop.closed = True
         self._hand_on_window()
         late = LateVUs()
@@ -150,9 +153,7 @@ class Run:
             failures=self._failures.kinds(),
             timed_out=self._overdue.timed_out,
             interrupted=self._overdue.interrupted,
-            missing=0
-            if self.stop.reason
-            else sum(loop.missing() for loop in self._loops if isinstance(loop, ClosedLoop)),
+            missing=0 if self.stop.reason else sum(loop.missing() for loop in self._loops),
             fault=self._fault(),
             stuck=stuck,
             left_behind=runtime.left_behind(),
@@ -284,7 +285,7 @@ class Run:
         self._recorder.append_to(builtin.VUS)(sum(loop.active(now_s) for loop in self._loops))
 
     def _vus_there(self) -> int:
-        return sum(recorder.is_there for loop in self._loops for recorder in loop.recorders)
+        return sum(loop.vus_there for loop in self._loops)
 
     def _fault(self) -> str:
         if not self.stop.fault:
@@ -298,9 +299,8 @@ class Run:
     def _hand_on_window(self) -> None:
         self._recorder.append_to(builtin.VUS_MAX)(self._vus_there())
         for loop in self._loops:
-            if isinstance(loop, OpenLoop):
-                self._count_dropped(loop.take_dropped())
-                self._count_dropped(loop.take_unstarted(), builtin.RUN_ENDED)
+            self._count_dropped(loop.take_dropped())
+            self._count_dropped(loop.take_unstarted(), builtin.RUN_ENDED)
         end_s = self._context.elapsed_s()
         snapshot = self._recorder.drain()
         took = snapshot.trend(builtin.ITERATION_DURATION.name)
@@ -315,3 +315,14 @@ class Run:
 
 def _lasting(thread: str) -> str:
     return f"the thread {thread} still runs, and pytest cannot end before it; give it a timeout"
+
+
+def new_loop(load: Load, share: Share, context: RunContext, new_vu: NewVU) -> Loop:
+    """Return the loop that runs this worker's share of *load*."""
+    match load:
+        case OpenLoad():
+            return OpenLoop(load, share, context, new_vu)
+        case ClosedLoad():
+            return ClosedLoop(load, share, context, new_vu)
+        case _:
+            raise TypeError(f"{type(load).__name__} is not an executor")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from pytest_cdcperf.engine.iterations import IterationRecorder
-from pytest_cdcperf.engine.loops import Loop
+from pytest_cdcperf.engine.loop import Loop
 from pytest_cdcperf.engine.stacks import Busy
 
 

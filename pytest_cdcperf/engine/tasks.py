@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable,
 from contextlib import suppress
 
 from pytest_cdcperf.clock import real_time as time
+from pytest_cdcperf.engine.closed_loop import ClosedLoop
 from pytest_cdcperf.engine.context import RunContext
 from pytest_cdcperf.engine.current_vu import acting_as
 from pytest_cdcperf.engine.event_loop import DaemonExecutor, new_event_loop
 from pytest_cdcperf.engine.heartbeat import Heartbeat
 from pytest_cdcperf.engine.iterations import IterationRecorder
-from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
+from pytest_cdcperf.engine.loop import Loop
+from pytest_cdcperf.engine.open_loop import OpenLoop
 from pytest_cdcperf.engine.resources import Resources
 from pytest_cdcperf.engine.source_lines import at_user_line
 from pytest_cdcperf.engine.stacks import Busy, frames_of_task, frames_of_thread
@@ -153,7 +155,7 @@ class TaskRuntime:
         for loop in loops:
             if isinstance(loop, OpenLoop):
                 dispatchers.append(asyncio.create_task(self._dispatch(loop)))
-            else:
+            elif isinstance(loop, ClosedLoop):
                 for recorder in loop.recorders:
                     self._spawn(recorder, self._iterate_closed(loop, recorder))
         await asyncio.gather(*dispatchers)

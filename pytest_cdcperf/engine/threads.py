@@ -9,10 +9,12 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from pytest_cdcperf.clock import real_time as time
+from pytest_cdcperf.engine.closed_loop import ClosedLoop
 from pytest_cdcperf.engine.context import RunContext
 from pytest_cdcperf.engine.current_vu import acting_as, refuse_awaitable
 from pytest_cdcperf.engine.iterations import IterationRecorder
-from pytest_cdcperf.engine.loops import ClosedLoop, Loop, OpenLoop
+from pytest_cdcperf.engine.loop import Loop
+from pytest_cdcperf.engine.open_loop import OpenLoop
 from pytest_cdcperf.engine.stacks import Busy, frames_by_thread
 from pytest_cdcperf.engine.thread_start import start_thread
 from pytest_cdcperf.errors import ThreadLimitError

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.clock import FakeClock
+from pytest_cdcperf.engine.closed_loop import ClosedLoop
 from pytest_cdcperf.engine.context import RunContext, StopSignal
 from pytest_cdcperf.engine.failures import Failures
 from pytest_cdcperf.engine.load_phases import LoadPhases
-from pytest_cdcperf.engine.loops import ClosedLoop, OpenLoop, new_loop
+from pytest_cdcperf.engine.open_loop import OpenLoop
+from pytest_cdcperf.engine.run import new_loop
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs
 from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate

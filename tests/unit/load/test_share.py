@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pytest_cdcperf.clock import FakeClock
 from pytest_cdcperf.engine.context import RunContext, StopSignal
 from pytest_cdcperf.engine.failures import Failures
-from pytest_cdcperf.engine.loops import OpenLoop, new_loop
+from pytest_cdcperf.engine.open_loop import OpenLoop
+from pytest_cdcperf.engine.run import new_loop
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
