@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import NamedTuple, TypeVar
 
-from pytest_cdcperf.checks import by_key, checked, duration_fault
+from pytest_cdcperf.checks import by_key, checked, read_durations
 from pytest_cdcperf.judging.intervals import FEWEST_CLUSTERS
 from pytest_cdcperf.judging.rules.readings import (
     P95,
@@ -18,18 +18,15 @@ from pytest_cdcperf.judging.rules.readings import (
     absence,
     exp,
     merged,
-    metric_fault,
-    refuse,
-    tolerance_fault,
     trend_windows,
 )
-from pytest_cdcperf.judging.rules.rule import RunRule
+from pytest_cdcperf.judging.rules.rule import RunRule, tolerance_fault
 from pytest_cdcperf.judging.student import t_quantile
 from pytest_cdcperf.judging.threshold import Levels, Outcome, ThresholdResult
 from pytest_cdcperf.metrics.metric import Kind, with_unit
 from pytest_cdcperf.metrics.phases import PhaseSpan, spans_of
 from pytest_cdcperf.metrics.timeline import Window
-from pytest_cdcperf.units import duration_s, format_duration
+from pytest_cdcperf.units import Duration, format_duration
 
 CHECKPOINT_S = 60.0
 _FEWEST_CHECKPOINTS = 30
@@ -52,22 +49,20 @@ class Drift(RunRule):
 
     :param metric: a trend or a gauge
     :param per_hour: a share: 0.1 allows a tenth more an hour
-    :param every: the length of the spans that are shown, at the begin and at the end
+    :param every: a duration, the length of the spans that are shown, at the begin and at the end
     :raises ConfigError: when a value is not valid
+
+    >>> str(Drift("soak_memory_indicator", per_hour=0.05))
+    'soak_memory_indicator rises at most 5% an hour'
     """
 
     KINDS = (Kind.TREND, Kind.GAUGE)
 
     per_hour: float = 0.10
-    every: str = "5m"
+    every: Duration = 300.0
 
-    def __post_init__(self) -> None:
-        faults = by_key(
-            metric=metric_fault(self.metric),
-            per_hour=tolerance_fault(self.per_hour),
-            every=duration_fault(self.every, above_zero=True),
-        )
-        refuse(self, faults)
+    def _read_fields(self) -> list[str]:
+        return by_key(per_hour=tolerance_fault(self.per_hour)) + read_durations(self, "every", above_zero=True)
 
     @property
     def expression(self) -> str:
@@ -102,7 +97,7 @@ class Drift(RunRule):
 
     def _levels(self, points: Sequence[Checkpoint]) -> Levels:
         begin_s, end_s = points[0].start_s, points[-1].end_s
-        span_s = min(duration_s(self.every), (end_s - begin_s) / 2)
+        span_s = min(float(self.every), (end_s - begin_s) / 2)
         first = fmean(point.level for point in points if point.start_s < begin_s + span_s)
         last = fmean(point.level for point in points if point.end_s > end_s - span_s)
         return Levels(first, last, end_s - span_s, end_s)

@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pytest_cdcperf.checks import share_fault
-from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.names import names_for
 from pytest_cdcperf.judging.own_delay import distorts
 from pytest_cdcperf.metrics.histogram import Histogram
@@ -18,7 +16,6 @@ from pytest_cdcperf.metrics.timeline import Window
 
 P95 = 0.95
 _MOST_LOGARITHM = 709.0
-_MOST_SHARE = 1000
 
 
 class TrendWindow(NamedTuple):
@@ -107,23 +104,3 @@ def absence(windows: Sequence[Window], metric: str, allowed: Sequence[Kind]) -> 
     names = names_for(metric, {key.name for key in keys if key.kind in allowed})
     reason = f"it is a {kinds.pop()}" if kinds else f"the run recorded no {metric}"
     return f"{reason}; the {' and '.join(f'{kind}s' for kind in allowed)} of the run: {names}"
-
-
-def metric_fault(value: object) -> str:
-    """Say what is wrong with a value that must be the name of a metric."""
-    allowed = "the name of a metric, such as 'response_time'"
-    return "" if isinstance(value, str) and value else f"{shown(value)}; allowed: {allowed}"
-
-
-def tolerance_fault(value: object) -> str:
-    """Say what is wrong with a value that must be a share, which may be above 1."""
-    return share_fault(value, f"a share of 0 to {_MOST_SHARE}, such as 0.5", at_most=_MOST_SHARE)
-
-
-def refuse(rule: object, faults: Sequence[str]) -> None:
-    """Raise where there are *faults* in the fields of *rule*.
-
-    :raises ConfigError: with all of them
-    """
-    if faults:
-        raise ConfigError(*(f"{type(rule).__name__}: {fault}" for fault in faults))

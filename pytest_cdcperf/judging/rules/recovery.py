@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from pytest_cdcperf.checks import by_key, checked, duration_fault
+from pytest_cdcperf.checks import by_key, checked, read_durations
 from pytest_cdcperf.judging.intervals import Cluster, Precision, Stratum, interval_ranks, precision
 from pytest_cdcperf.judging.rules.readings import (
     P95,
@@ -17,18 +17,15 @@ from pytest_cdcperf.judging.rules.readings import (
     absence,
     exp,
     merged,
-    metric_fault,
-    refuse,
-    tolerance_fault,
     trend_windows_of,
 )
-from pytest_cdcperf.judging.rules.rule import RunRule
+from pytest_cdcperf.judging.rules.rule import RunRule, tolerance_fault
 from pytest_cdcperf.judging.threshold import Levels, Outcome, ThresholdResult
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Kind, with_unit
 from pytest_cdcperf.metrics.phases import RAMP_DOWN, PhaseSpan, spans_of
 from pytest_cdcperf.metrics.timeline import Window
-from pytest_cdcperf.units import duration_s, format_duration
+from pytest_cdcperf.units import Duration, format_duration
 
 _SIXTHS = 6
 _TOLD = 0.95  # two-sided: both ends of the interval that is told, the upper one of which a recovery must keep
@@ -52,27 +49,25 @@ class Recovery(RunRule):
 
     :param metric: a trend
     :param tolerance: a share: 0.5 allows half as much again
-    :param within: a duration such as "60s"
+    :param within: a duration: a number of seconds, or text such as "60s"
     :raises ConfigError: when a value is not valid
+
+    >>> str(Recovery("http_req_duration", tolerance=0.2, within="90s"))
+    'http_req_duration p(95) back within 20% in 1m30s'
     """
 
     KINDS = (Kind.TREND,)
 
     tolerance: float = 0.5
-    within: str = "60s"
+    within: Duration = 60.0
 
-    def __post_init__(self) -> None:
-        faults = by_key(
-            metric=metric_fault(self.metric),
-            tolerance=tolerance_fault(self.tolerance),
-            within=duration_fault(self.within),
-        )
-        refuse(self, faults)
+    def _read_fields(self) -> list[str]:
+        return by_key(tolerance=tolerance_fault(self.tolerance)) + read_durations(self, "within")
 
     @property
     def expression(self) -> str:
         """The rule in words."""
-        return f"p(95) back within {self.tolerance:.0%} in {self.within}"
+        return f"p(95) back within {self.tolerance:.0%} in {format_duration(float(self.within))}"
 
     def judge(self, windows: Sequence[Window], phases: Sequence[PhaseSpan]) -> ThresholdResult:
         """Judge the rule on the windows of a run; *observed* is the ratio of the p95 after to that before."""
@@ -85,7 +80,7 @@ class Recovery(RunRule):
         of_holds = [w for w in windows if any(s.covers(w) or s.numbers & w.snapshot.phases(self.metric) for s in holds)]
         judged = Undisturbed.of(of_holds, self.metric)
         before, after = (trend_windows_of(hold, judged.windows, self.metric) for hold in holds)
-        found = judge_recovery(before, after, spans[-1].start_s, self.tolerance, duration_s(self.within))
+        found = judge_recovery(before, after, spans[-1].start_s, self.tolerance, float(self.within))
         if found.ratio is None:
             return ThresholdResult(self, found.outcome, note=judged.note(found.needs))
         span = f"{format_duration(round(found.from_s))} to {format_duration(round(found.to_s))}"

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pytest_cdcperf.errors import shown
+from pytest_cdcperf.checks import by_key, share_fault
+from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.threshold import ThresholdResult
 from pytest_cdcperf.metrics.metric import Kind, definition
 from pytest_cdcperf.metrics.phases import PhaseSpan
 from pytest_cdcperf.metrics.timeline import Window
+
+_MOST_TOLERANCE = 1000
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,15 @@ class RunRule:
     KINDS: ClassVar[tuple[Kind, ...]]  # of metrics that it can judge
 
     metric: str = "response_time"
+
+    def __post_init__(self) -> None:
+        faults = by_key(metric=_metric_fault(self.metric)) + self._read_fields()
+        if faults:
+            raise ConfigError(*(f"{type(self).__name__}: {fault}" for fault in faults))
+
+    def _read_fields(self) -> list[str]:
+        """Read the other fields as users write them; return what is wrong with them."""
+        raise NotImplementedError
 
     @property
     def selector(self) -> str:
@@ -49,3 +61,13 @@ class RunRule:
     def in_words(self, observed: float, interval: tuple[float, float] | None) -> str:
         """Return what was observed, with its 95 % interval where there is one."""
         raise NotImplementedError
+
+
+def _metric_fault(value: object) -> str:
+    allowed = "the name of a metric, such as 'response_time'"
+    return "" if isinstance(value, str) and value else f"{shown(value)}; allowed: {allowed}"
+
+
+def tolerance_fault(value: object) -> str:
+    """Say what is wrong with a value that must be a share, which may be above 1."""
+    return share_fault(value, f"a share of 0 to {_MOST_TOLERANCE}, such as 0.5", at_most=_MOST_TOLERANCE)

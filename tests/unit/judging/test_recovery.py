@@ -215,7 +215,7 @@ def test_whatever_was_measured_is_judged(before, after):
 
 
 def test_the_rule_is_written_in_words():
-    assert str(Recovery()) == "response_time p(95) back within 50% in 60s"
+    assert str(Recovery()) == "response_time p(95) back within 50% in 1m"
     assert Recovery("x").selector == "x"
 
 

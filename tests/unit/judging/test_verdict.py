@@ -110,7 +110,7 @@ def test_every_reason_is_given_with_what_was_observed():
 def test_a_reason_says_in_words_what_is_no_figure_of_the_metric():
     late = ThresholdResult(Recovery(), Outcome.FAILED, 2.00034, "it was slow", (1.7, 2.4))
     judgement = judge(figures(), [late], error_rate=0, shortened=False)
-    assert judgement.reasons == ("response_time p(95) back within 50% in 60s: 2 times [1.7 to 2.4] (it was slow)",)
+    assert judgement.reasons == ("response_time p(95) back within 50% in 1m: 2 times [1.7 to 2.4] (it was slow)",)
 
 
 def test_a_fault_of_the_run_fails_it_by_itself():
@@ -211,7 +211,7 @@ def test_what_a_rule_could_not_tell_is_said_with_what_it_saw_and_needs():
     judgement = judge(figures(), [seen, unseen], error_rate=0, shortened=False)
     assert judgement.reasons == (
         "inconclusive: response_time rises at most 10% an hour: +3.0% an hour [+1.0% to +5.0%] (needs about 3h20m)",
-        "not judged: response_time p(95) back within 50% in 60s (needs a hold before and after the ramps)",
+        "not judged: response_time p(95) back within 50% in 1m (needs a hold before and after the ramps)",
     )
 
 

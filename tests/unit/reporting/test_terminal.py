@@ -105,7 +105,7 @@ def test_every_threshold_shows_its_mark(result):
 
 def test_what_is_no_figure_of_the_metric_is_said_in_words():
     result = ThresholdResult(Recovery(), Outcome.PASSED, 1.0001, interval=(0.9, 1.1))
-    assert threshold_line(result) == "✓ response_time p(95) back within 50% in 60s  observed 1 times [0.9 to 1.1]"
+    assert threshold_line(result) == "✓ response_time p(95) back within 50% in 1m  observed 1 times [0.9 to 1.1]"
 
 
 @pytest.mark.parametrize("outcome", Outcome)
