@@ -16,8 +16,8 @@ from benchmarks.fitness.judged import Case, acceptance, cases, replayed
 from benchmarks.fitness.situations import SITUATIONS, Situation
 from benchmarks.fitness.worker import Sent, run
 from pytest_cdcperf.cluster.messages import WindowDone
+from pytest_cdcperf.judging.delay_cause import cause
 from pytest_cdcperf.judging.own_delay import own_delay_ms
-from pytest_cdcperf.metrics.delay_evidence import cause
 
 
 def main(*, only: str = "", cost: bool = False, baseline: bool = False, runs: int = 20) -> None:

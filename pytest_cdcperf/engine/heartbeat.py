@@ -82,7 +82,7 @@ class Heartbeat:
     """Beats inside its ``with`` block and records how late it was, as ``generator_delay`` and ``generator_lost_s``.
 
     A thread sleeps 10 ms at a time. Once :meth:`beat_on` has given it an event loop, the beats are a timer's on that
-    loop; the thread then beats every 50 ms, which only tells who was late. Costs less than 1 % of a core.
+    loop; the thread then beats every 50 ms, which only tells who was late. Costs less than 1 % of a CPU.
     """
 
     def __init__(self, recorder: Recorder, clock: Clock) -> None:

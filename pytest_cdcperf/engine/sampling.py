@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 1.0
 STACK_EVERY = 5  # readings
-_MOST_CPU = 0.01  # of a core: the kernel walks all pages, 5 ms for a process that has touched 128 MB
+_MOST_CPU = 0.01  # of a CPU: the kernel walks all pages, 5 ms for a process that has touched 128 MB
 
 
 class MemorySampler:

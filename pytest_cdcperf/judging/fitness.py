@@ -18,11 +18,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pytest_cdcperf.judging.delay_cause import cause
 from pytest_cdcperf.judging.own_delay import SMALLEST_MS, is_time, lost_s, own_delay_ms, slowed_share, tolerance_ms
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.judging.words import reason, subject
 from pytest_cdcperf.judging.worker_delay import WHOLE_RUN, WorkerDelay
-from pytest_cdcperf.metrics.delay_evidence import cause
 from pytest_cdcperf.metrics.metric import Kind, definition
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.units import figure

@@ -171,7 +171,7 @@ def test_an_unfit_generator_makes_the_result_invalid_and_says_why():
     assert (result.verdict, result.fit) == (Verdict.INVALID, False)
     assert result.reasons == (
         "the generator could not run for 20% of the time (allowed 15%), worst at 1-2 s, 400 ms late: its own code used "
-        "0.9 of a core, and Python runs on one: use more workers, fewer VUs, or think time",
+        "0.9 of a CPU, and Python runs on one: use more workers, fewer VUs, or think time",
     )
     assert (result.workers[0].lost, result.workers[0].own_delay_worst_ms) == (0.2, 800.0)
 

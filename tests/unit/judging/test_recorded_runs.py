@@ -26,7 +26,7 @@ def test_a_fit_generator_passes_what_is_kept_fails_what_is_crossed_and_has_no_no
     [
         (
             "full CPU",
-            "for 88% of the time (allowed 15%), worst at 2-3 s, 402 ms late: its own code used 0.97 of a core",
+            "for 88% of the time (allowed 15%), worst at 2-3 s, 402 ms late: its own code used 0.97 of a CPU",
         ),
         ("garbage", "for 35% of the time (allowed 15%), worst at 3-4 s, 776 ms late: garbage collections, longest 772"),
         (
