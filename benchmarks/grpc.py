@@ -24,7 +24,7 @@ from benchmarks.turns import compare, first_core, last_core, marginal_us
 from pytest_cdcperf.clients.grpc.client import GrpcClient
 from pytest_cdcperf.clients.grpc.descriptors import Protos
 from pytest_cdcperf.clients.grpc.driver import grpc
-from pytest_cdcperf.clients.grpc.measuring import MethodSpec
+from pytest_cdcperf.clients.grpc.methods import MethodSpec
 from pytest_cdcperf.engine.body import check
 from pytest_cdcperf.engine.event_loop import new_event_loop
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised

@@ -14,6 +14,8 @@ _NAMES = {
     "cdc.arrival": "Arrival",
     "cdc.expect": "AsyncCdc Cdc",
     "clients.grpc.client": "AsyncGrpcClient GrpcClient",
+    "clients.grpc.services": "GrpcService",
+    "clients.grpc.waiting": "AsyncGrpcReplies GrpcReplies",
     "clients.http.client": "AsyncHttpClient HttpClient",
     "clients.http.requests_session": "PerVUSession",
     "clients.http.response": "HttpHeaders HttpResponse",
@@ -65,6 +67,8 @@ if TYPE_CHECKING:
         AsyncGrpcClient as AsyncGrpcClient,
         GrpcClient as GrpcClient,
     )
+    from pytest_cdcperf.clients.grpc.services import GrpcService as GrpcService
+    from pytest_cdcperf.clients.grpc.waiting import AsyncGrpcReplies as AsyncGrpcReplies, GrpcReplies as GrpcReplies
     from pytest_cdcperf.clients.http.client import AsyncHttpClient as AsyncHttpClient, HttpClient as HttpClient
     from pytest_cdcperf.clients.http.requests_session import PerVUSession as PerVUSession
     from pytest_cdcperf.clients.http.response import HttpHeaders as HttpHeaders, HttpResponse as HttpResponse

@@ -37,12 +37,12 @@ def client(server: Server) -> Iterator[GrpcClient]:
 
 
 class Lab:
-    """The service as one virtual user calls it, through either face."""
+    """The service as one virtual user calls it, through the sync or the async client."""
 
     def __init__(self, user: User, client: GrpcClient, make: Callable[[Any], Any] | None = None) -> None:
-        face = client.aio if user.is_async else client
+        mine = client.aio if user.is_async else client
         self.user = user
-        self.service = make(face) if make else face.service("lab.Lab", proto="lab.proto")
+        self.service = make(mine) if make else mine.service("lab.Lab", proto="lab.proto")
 
     def call(self, rpc: str, *args: Any, how: str = "__call__", **more: Any) -> Any:
         with acting_as(self.user.vu):
@@ -70,13 +70,6 @@ def lab(user: User, client: GrpcClient) -> Lab:
     return Lab(user, client)
 
 
-@pytest.fixture(params=["below the public API", "through the public API"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways that a blocking unary call can take."""
-    monkeypatch.setattr("pytest_cdcperf.clients.grpc.methods.IS_KNOWN", request.param.startswith("below"))
-
-
-@pytest.mark.usefixtures("way")
 class TestUnary:
     def test_fields_by_name_a_mapping_and_a_message_are_one(self, lab: Lab) -> None:
         assert lab.call("Add", x=1, y=2).n == 3
@@ -158,7 +151,7 @@ class TestUnary:
             raise ValueError("nonsense")
 
         def made(**serializers: Any) -> Callable[[Any], Any]:
-            return lambda face: face.stub(
+            return lambda client: client.stub(
                 lambda channel: SimpleNamespace(Add=channel.unary_unary("/lab.Lab/Add", **serializers))
             )
 
@@ -190,7 +183,7 @@ class TestUnary:
             lab = Lab(user, client.with_options(address=server.address))
             assert lab.call("Add", x=1, y=2).n == 3
 
-    def test_outside_an_iteration_the_blocking_face_works(self, client: GrpcClient) -> None:
+    def test_outside_an_iteration_the_sync_client_works(self, client: GrpcClient) -> None:
         assert client.service("lab.Lab", proto="lab.proto").Add(x=2, y=2).n == 4
 
 
@@ -274,7 +267,7 @@ class TestServices:
         assert "\n" not in str(caught.value)
 
     def test_generated_stubs_are_measured_alike(self, user: User, client: GrpcClient, generated: Any) -> None:
-        lab = Lab(user, client, lambda face: face.stub(generated.grpc.LabStub))
+        lab = Lab(user, client, lambda client: client.stub(generated.grpc.LabStub))
         pair, number = generated.messages.Pair, generated.numbers.Number
         assert lab.call("Add", pair(x=1, y=2), timeout=5).n == 3
         assert lab.replies("Count", number(n=2)) == [1, 2]
@@ -340,8 +333,8 @@ class TestTls:
             lab.call("Add", x=1, y=2)
 
 
-class TestFaces:
-    def test_the_blocking_face_is_refused_in_an_async_body(self, client: GrpcClient) -> None:
+class TestSyncAndAsync:
+    def test_the_sync_client_is_refused_in_an_async_body(self, client: GrpcClient) -> None:
         lab = client.service("lab.Lab", proto="lab.proto")
 
         async def body() -> None:
@@ -359,7 +352,7 @@ class TestFaces:
         outcome, _ = run_body(PerVUIterations(), body)
         assert [kind.type for kind in outcome.failures] == [BlockingCallError.__name__]
 
-    def test_the_awaited_face_is_refused_outside_an_async_body(self, client: GrpcClient) -> None:
+    def test_the_async_client_is_refused_outside_an_async_body(self, client: GrpcClient) -> None:
         lab = client.aio.service("lab.Lab", proto="lab.proto")
         with pytest.raises(BlockingCallError, match="async perf test only"):
             lab.Add(x=1).send(None)

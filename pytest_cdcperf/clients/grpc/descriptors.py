@@ -1,7 +1,7 @@
-"""Message classes and method tables from .proto files, or from what a server says of itself.
+"""Makes message classes and methods of .proto files, or of the descriptions that a server gives of itself.
 
-Each set of files has a descriptor pool of its own: two protos of one name in one session do not meet, nor do they
-meet what generated code keeps in the default pool.
+Each set of files has a descriptor pool of its own: two protos of one name in one session do not clash, nor do they
+clash with generated code, which is in the default pool.
 """
 
 from __future__ import annotations
@@ -11,30 +11,19 @@ import os
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-from pytest_cdcperf.clients.grpc.driver import grpc
-from pytest_cdcperf.clients.grpc.errors import error_of, status_of
 from pytest_cdcperf.clients.grpc.json import message_from
-from pytest_cdcperf.clients.grpc.measuring import MethodSpec
-from pytest_cdcperf.errors import ConfigError, MissingExtraError, UnreachableError
+from pytest_cdcperf.clients.grpc.methods import MethodSpec
+from pytest_cdcperf.errors import ConfigError, MissingExtraError
 from pytest_cdcperf.interpreter import environment, python_command
-
-if TYPE_CHECKING:
-    from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionResponse
-
-REFLECTION_TIMEOUT_S = 5.0
-_REFLECTION_PATHS = tuple(
-    f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")
-)
 
 
 class Descriptors:
@@ -124,71 +113,3 @@ def _compiled(file: Path, roots: Sequence[Path]) -> Descriptors | ConfigError:
         if done.returncode != 0:
             return ConfigError(f"proto file {file} cannot be compiled: {'; '.join(done.stderr.split(chr(10))[:3])}")
         return Descriptors(FileDescriptorSet.FromString(out.read_bytes()).file, f"proto file {file}")
-
-
-def reflected(channel: grpc.Channel, service: str, address: str) -> Descriptors:
-    """Ask the server behind *channel* what *service* is made of.
-
-    :raises ConfigError: where the server has no reflection, or not that service
-    :raises UnreachableError: where it cannot be asked
-    :raises MissingExtraError: without the package of the protocol's messages
-    """
-    try:
-        from grpc_reflection.v1alpha import reflection_pb2 as protocol  # noqa: PLC0415  # an extra
-    except ImportError:
-        raise MissingExtraError("grpc_client.service() by server reflection", "grpc", "grpc_reflection") from None
-    for path in _REFLECTION_PATHS:
-        ask = channel.stream_stream(
-            path,
-            request_serializer=protocol.ServerReflectionRequest.SerializeToString,
-            response_deserializer=protocol.ServerReflectionResponse.FromString,
-        )
-
-        def answer(ask: Any = ask, **question: Any) -> ServerReflectionResponse:
-            request = protocol.ServerReflectionRequest(**question)
-            (response,) = ask(iter([request]), timeout=REFLECTION_TIMEOUT_S)
-            return response  # type: ignore[no-any-return]
-
-        try:
-            return Descriptors(_files(answer, service, address), f"the server at {address}")
-        except grpc.RpcError as error:
-            if status_of(error) is not grpc.StatusCode.UNIMPLEMENTED:
-                words = error_of("reflection", error)
-                raise UnreachableError(f"gRPC server at {address} cannot be used: {words}") from None
-    raise ConfigError(f"the server at {address} has no reflection, so {service} is not known; give proto='FILE.proto'")
-
-
-def _files(answer: Callable[..., ServerReflectionResponse], service: str, address: str) -> list[FileDescriptorProto]:
-    first = answer(file_containing_symbol=service)
-    if first.HasField("error_response"):
-        has = ", ".join(one.name for one in answer(list_services="").list_services_response.service)
-        raise ConfigError(f"the server at {address} has no service {service!r}; it has: {has or 'none'}")
-    files: dict[str, FileDescriptorProto] = {}
-
-    def take(response: ServerReflectionResponse) -> None:
-        for serialized in response.file_descriptor_response.file_descriptor_proto:
-            file = FileDescriptorProto.FromString(serialized)
-            files.setdefault(file.name, file)
-
-    take(first)
-    while missing := {name for file in files.values() for name in file.dependency} - set(files):
-        for name in missing:
-            response = answer(file_by_filename=name)
-            if response.HasField("error_response"):
-                raise ConfigError(f"the reflection of the server at {address} does not know {name!r}; give proto=")
-            take(response)
-    return list(_imports_first(files))
-
-
-def _imports_first(files: Mapping[str, FileDescriptorProto]) -> Iterator[FileDescriptorProto]:
-    done: set[str] = set()
-
-    def visit(name: str) -> Iterator[FileDescriptorProto]:
-        if name not in done:
-            done.add(name)
-            for imported in files[name].dependency:
-                yield from visit(imported)
-            yield files[name]
-
-    for name in files:
-        yield from visit(name)

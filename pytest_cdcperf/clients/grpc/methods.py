@@ -1,325 +1,233 @@
-"""The rpcs of a service as callables that measure, for both faces: they differ in the waiting."""
+"""The methods of a service, as callables that measure: one class for each kind of rpc, for both clients."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, Self
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from pytest_cdcperf.clients.grpc.driver import IS_KNOWN, grpc
-from pytest_cdcperf.clients.grpc.measuring import (
-    GRPC_REQ_DURATION,
-    GRPC_STREAMS_MSGS_RECEIVED,
-    GRPC_STREAMS_MSGS_SENT,
-    AsyncRequests,
-    Face,
-    Method,
-    MethodSpec,
-    Requests,
-    Stream,
-)
-from pytest_cdcperf.clients.grpc.settings import MetadataLike, Timeout
-from pytest_cdcperf.clients.grpc.unary import DirectCall
-from pytest_cdcperf.clock import real_time as time
+from pytest_cdcperf.clients.grpc.recording import MethodRecorder, StreamCall, UnaryCall
+from pytest_cdcperf.clients.grpc.settings import GrpcSettings, Metadata, MetadataLike, metadata_pairs, timeout_s
+from pytest_cdcperf.clients.grpc.waiting import Waiting
+from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.units import Duration
+
+Requests = AsyncIterable[Any] | Iterable[Any]
 
 
-class UnaryMethod(Method):
-    """One request, one reply, blocking."""
+@dataclass(frozen=True)
+class MethodSpec:
+    """One rpc: its *path* is ``/package.Service/Method``.
+
+    *request* is its message's class, and *read* makes one of a mapping; both are None where generated code made it.
+    """
+
+    path: str
+    serialize: Callable[[Any], bytes] | None
+    deserialize: Callable[[bytes], Any] | None
+    client_streaming: bool = False
+    server_streaming: bool = False
+    request: Any = None
+    read: Callable[[Mapping[str, Any]], Any] | None = None
+
+
+class Client(Protocol):
+    """What a method asks of the client it belongs to."""
+
+    settings: GrpcSettings
+    waiting: Waiting
+
+    def callable_of(self, method: GrpcMethod) -> Any:
+        """Return grpcio's callable for *method*, on the channel of the current VU."""
+
+
+class GrpcMethod:
+    """One rpc: makes a request of what the user wrote. In an async body what it returns is awaited."""
+
+    def __init__(self, client: Client, spec: MethodSpec) -> None:
+        self._client = client
+        self._spec = spec
+        self._timeout_s = client.settings.timeout
+        self._metadata = client.settings.metadata
+        self._recorder = MethodRecorder(spec.path, streams=spec.client_streaming or spec.server_streaming)
+        fields = () if spec.request is None else (field.name for field in spec.request.DESCRIPTOR.fields)
+        self._ambiguous = {"timeout", "metadata"}.intersection(fields)
+
+    def __repr__(self) -> str:
+        return f"<gRPC method {self._spec.path.lstrip('/')}>"
 
     def open_on(self, channel: Any) -> Any:
-        """Return what calls on *channel*, as the driver's callable does."""
-        spec, public = self._spec, super().open_on(channel)
-        if not IS_KNOWN or spec.serialize is None or spec.deserialize is None:
-            return public
-        return DirectCall(channel, spec.path, spec.serialize, spec.deserialize, public)
+        """Return grpcio's callable on *channel*."""
+        spec = self._spec
+        kind = f"{'stream' if spec.client_streaming else 'unary'}_{'stream' if spec.server_streaming else 'unary'}"
+        return getattr(channel, kind)(
+            spec.path, request_serializer=spec.serialize, response_deserializer=spec.deserialize
+        )
+
+    def message(self, given: Any, fields: Mapping[str, Any] | None = None) -> Any:
+        """Return the request for what the user wrote: a message, a mapping of fields, or fields by name.
+
+        :raises ConfigError: for anything else
+        """
+        request, read, fields = self._spec.request, self._spec.read, fields or {}
+        if request is not None and read is not None and (given is None or isinstance(given, Mapping)):
+            wanted = {**given, **fields} if given else fields
+            try:
+                return request(**wanted)
+            except (TypeError, ValueError, AttributeError):
+                return read(wanted)
+        if fields or given is None:
+            raise ConfigError(f"{self!r} takes a message, or fields by name where no generated code made it; not both")
+        if request is not None and not isinstance(given, request):
+            raise ConfigError(
+                f"{self!r} takes a {request.DESCRIPTOR.full_name} of this service or its fields, not {given!r:.60}"
+            )
+        return given
+
+    def _callable(self) -> Any:
+        return self._client.callable_of(self)
+
+    def request(self, given: Any, fields: Mapping[str, Any], **options: Any) -> Any:
+        """Return the request of a call with *options*, its timeout and metadata.
+
+        :raises ConfigError: for an option that could be the field of that name as well
+        """
+        if self._ambiguous and given is None:
+            for name in self._ambiguous:
+                if options[name] is not None:
+                    raise ConfigError(
+                        f"{self!r}: {name}= is an option of the call, and its request has a field {name!r} as well; "
+                        f"write the request as a mapping, method({{{name!r}: ...}}), {name}= after it for the option"
+                    )
+        return self.message(given, fields)
+
+    def _options(self, timeout: Duration | None, metadata: MetadataLike | None) -> tuple[float, Metadata]:
+        """Return the deadline of a call and what it sends along: the client's and its own."""
+        return (
+            self._timeout_s if timeout is None else timeout_s(timeout),
+            self._metadata if metadata is None else (*self._metadata, *metadata_pairs(metadata)),
+        )
+
+
+class UnaryMethod(GrpcMethod):
+    """One request, one reply.
+
+    .. code-block:: python
+
+        reply = adder.SumNumbers(x=1, y=2, timeout="250ms")
+    """
 
     def __call__(
         self,
         message: Any = None,
         /,
         *,
-        timeout: Timeout | None = None,
+        timeout: Duration | None = None,
         metadata: MetadataLike | None = None,
         **fields: Any,
     ) -> Any:
         """Call with *message*, a mapping or its *fields*; return the reply."""
         __tracebackhide__ = True
-        return self._measure(self._face.callable_of(self), message, fields, timeout, metadata)
+        return self._call(message, fields, timeout, metadata, with_call=False)
 
     def with_call(
         self,
         message: Any = None,
         /,
         *,
-        timeout: Timeout | None = None,
+        timeout: Duration | None = None,
         metadata: MetadataLike | None = None,
         **fields: Any,
-    ) -> tuple[Any, grpc.Call]:
-        """Call, and return the reply with the driver's call, which has the metadata of both directions."""
+    ) -> Any:
+        """Call, and return the reply with grpcio's call, which has the metadata of both directions."""
         __tracebackhide__ = True
-        answer: tuple[Any, grpc.Call] = self._measure(
-            self._face.callable_of(self).with_call, message, fields, timeout, metadata
-        )
-        return answer
+        return self._call(message, fields, timeout, metadata, with_call=True)
 
-    def _measure(
+    def _call(
         self,
-        call: Callable[..., Any],
         message: Any,
         fields: Mapping[str, Any],
-        timeout: Timeout | None,
+        timeout: Duration | None,
         metadata: MetadataLike | None,
+        *,
+        with_call: bool,
     ) -> Any:
         __tracebackhide__ = True
         request = self.request(message, fields, timeout=timeout, metadata=metadata)
-        within_s, sent = self.deadline_s(timeout), self.all_metadata(metadata)
-        begin_ns = time.perf_counter_ns()
-        try:
-            answer = call(request, within_s, sent)
-        except grpc.RpcError as error:
-            raise self.failed(error, GRPC_REQ_DURATION, begin_ns) from None
-        self.ended(GRPC_REQ_DURATION, begin_ns)
-        return answer
+        within_s, sent = self._options(timeout, metadata)
+        recorded = UnaryCall(self._recorder)
+        return self._client.waiting.for_reply(self._callable, request, within_s, sent, recorded, with_call)
 
 
-class ClientStreamMethod(Method):
-    """Many requests, one reply, blocking."""
+class ClientStreamMethod(GrpcMethod):
+    """Many requests, one reply.
+
+    .. code-block:: python
+
+        reply = adder.SumAll({"x": n, "y": 0} for n in range(100))
+    """
 
     def __call__(
-        self, requests: Requests, /, *, timeout: Timeout | None = None, metadata: MetadataLike | None = None
+        self, requests: Requests, /, *, timeout: Duration | None = None, metadata: MetadataLike | None = None
     ) -> Any:
         """Send *requests*, messages or mappings; return the reply."""
         __tracebackhide__ = True
-        return self.with_call(requests, timeout=timeout, metadata=metadata)[0]
+        return self._call(requests, timeout, metadata, with_call=False)
 
     def with_call(
-        self, requests: Requests, /, *, timeout: Timeout | None = None, metadata: MetadataLike | None = None
-    ) -> tuple[Any, grpc.Call]:
-        """Send *requests*; return the reply with the driver's call."""
+        self, requests: Requests, /, *, timeout: Duration | None = None, metadata: MetadataLike | None = None
+    ) -> Any:
+        """Send *requests*; return the reply with grpcio's call."""
         __tracebackhide__ = True
-        call, stream = self._face.callable_of(self).with_call, Stream(self)
-        try:
-            answer: tuple[Any, grpc.Call] = call(
-                stream.outgoing(requests), self.deadline_s(timeout), self.all_metadata(metadata)
-            )
-        except grpc.RpcError as error:
-            raise stream.failed(error) from None
-        stream.count(GRPC_STREAMS_MSGS_RECEIVED)
-        stream.ended()
-        return answer
+        return self._call(requests, timeout, metadata, with_call=True)
+
+    def _call(
+        self, requests: Requests, timeout: Duration | None, metadata: MetadataLike | None, *, with_call: bool
+    ) -> Any:
+        __tracebackhide__ = True
+        waiting = self._client.waiting
+        within_s, sent = self._options(timeout, metadata)
+        stream = StreamCall(self._recorder)
+        drawn = waiting.for_requests(requests, self.message, stream)
+        return waiting.for_reply(self._callable, drawn, within_s, sent, stream, with_call)
 
 
-class ServerStreamMethod(Method):
-    """One request or many, many replies, blocking."""
+class ReplyStreamMethod(GrpcMethod):
+    """One request or many, many replies.
+
+    .. code-block:: python
+
+        for reply in lab.Count(n=3):
+            ...
+    """
 
     def __call__(
         self,
         message: Any = None,
         /,
         *,
-        timeout: Timeout | None = None,
-        metadata: MetadataLike | None = None,
-        **fields: Any,
-    ) -> Replies:
-        """Open the stream with a message, or with an iterable of them where the client streams too."""
-        call = self._face.callable_of(self)
-        streams = self._spec.client_streaming
-        request = None if streams else self.request(message, fields, timeout=timeout, metadata=metadata)
-        stream = Stream(self)
-        if request is None:
-            request = stream.outgoing(message)
-        else:
-            stream.count(GRPC_STREAMS_MSGS_SENT)
-        return Replies(call(request, self.deadline_s(timeout), self.all_metadata(metadata)), stream)
-
-
-class Replies:
-    """The replies of a stream, to iterate. Left early it is cancelled, and its duration is no sample."""
-
-    def __init__(self, call: Any, stream: Stream) -> None:
-        self.call = call  # the driver's: metadata, status, cancel
-        self._stream = stream
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Any:
-        __tracebackhide__ = True
-        try:
-            reply = next(self.call)
-        except StopIteration:
-            self._stream.ended()
-            raise
-        except grpc.RpcError as error:
-            raise self._stream.failed(error) from None
-        self._stream.count(GRPC_STREAMS_MSGS_RECEIVED)
-        return reply
-
-    def cancel(self) -> None:
-        """End the stream."""
-        self.call.cancel()
-
-
-class AsyncUnaryMethod(Method):
-    """One request, one reply, awaited."""
-
-    async def __call__(
-        self,
-        message: Any = None,
-        /,
-        *,
-        timeout: Timeout | None = None,  # noqa: ASYNC109  # a deadline, which the server is told
+        timeout: Duration | None = None,
         metadata: MetadataLike | None = None,
         **fields: Any,
     ) -> Any:
-        """Call with *message*, a mapping or its *fields*; return the reply."""
-        __tracebackhide__ = True
-        return (await self._measure(message, fields, timeout, metadata))[0]
-
-    async def with_call(
-        self,
-        message: Any = None,
-        /,
-        *,
-        timeout: Timeout | None = None,  # noqa: ASYNC109  # as above
-        metadata: MetadataLike | None = None,
-        **fields: Any,
-    ) -> tuple[Any, grpc.aio.Call]:
-        """Call, and return the reply with the driver's call, whose metadata is awaited."""
-        __tracebackhide__ = True
-        return await self._measure(message, fields, timeout, metadata)
-
-    async def _measure(
-        self,
-        message: Any,
-        fields: Mapping[str, Any],
-        timeout: Timeout | None,  # noqa: ASYNC109  # as above
-        metadata: MetadataLike | None,
-    ) -> tuple[Any, grpc.aio.Call]:
-        __tracebackhide__ = True
-        open_call, request = (
-            self._face.callable_of(self),
-            self.request(message, fields, timeout=timeout, metadata=metadata),
-        )
-        within_s, sent = self.deadline_s(timeout), self.all_metadata(metadata)
-        begin_ns = time.perf_counter_ns()
-        try:
-            call = open_call(request, timeout=within_s, metadata=sent)
-            reply = await call
-        except grpc.RpcError as error:
-            raise self.failed(error, GRPC_REQ_DURATION, begin_ns) from None
-        except asyncio.CancelledError:
-            self.ended(GRPC_REQ_DURATION, begin_ns, "CANCELLED")
-            raise
-        self.ended(GRPC_REQ_DURATION, begin_ns)
-        return reply, call
-
-
-class AsyncClientStreamMethod(Method):
-    """Many requests, one reply, awaited."""
-
-    async def __call__(
-        self,
-        requests: AsyncRequests,
-        /,
-        *,
-        timeout: Timeout | None = None,  # noqa: ASYNC109  # as above
-        metadata: MetadataLike | None = None,
-    ) -> Any:
-        """Send *requests*, messages or mappings; return the reply."""
-        __tracebackhide__ = True
-        return (await self.with_call(requests, timeout=timeout, metadata=metadata))[0]
-
-    async def with_call(
-        self,
-        requests: AsyncRequests,
-        /,
-        *,
-        timeout: Timeout | None = None,  # noqa: ASYNC109  # as above
-        metadata: MetadataLike | None = None,
-    ) -> tuple[Any, grpc.aio.Call]:
-        """Send *requests*; return the reply with the driver's call."""
-        __tracebackhide__ = True
-        open_call, stream = self._face.callable_of(self), Stream(self)
-        try:
-            call = open_call(
-                stream.outgoing_aio(requests), timeout=self.deadline_s(timeout), metadata=self.all_metadata(metadata)
-            )
-            reply = await call
-        except grpc.RpcError as error:
-            raise stream.failed(error) from None
-        except asyncio.CancelledError:
-            stream.ended("CANCELLED")
-            if stream.fault is not None:  # the driver cancels the call for it
-                raise stream.fault from None
-            raise
-        stream.count(GRPC_STREAMS_MSGS_RECEIVED)
-        stream.ended()
-        return reply, call
-
-
-class AsyncServerStreamMethod(Method):
-    """One request or many, many replies, awaited one by one."""
-
-    def __call__(
-        self,
-        message: Any = None,
-        /,
-        *,
-        timeout: Timeout | None = None,
-        metadata: MetadataLike | None = None,
-        **fields: Any,
-    ) -> AsyncReplies:
         """Open the stream with a message, or with an iterable of them where the client streams too."""
-        call = self._face.callable_of(self)
-        streams = self._spec.client_streaming
-        request = None if streams else self.request(message, fields, timeout=timeout, metadata=metadata)
-        stream = Stream(self)
-        if request is None:
-            request = stream.outgoing_aio(message)
-        else:
-            stream.count(GRPC_STREAMS_MSGS_SENT)
-        opened = call(request, timeout=self.deadline_s(timeout), metadata=self.all_metadata(metadata))
-        return AsyncReplies(opened, stream)
-
-
-class AsyncReplies:
-    """The replies of a stream, for ``async for``. Left early it is cancelled, and its duration is no sample."""
-
-    def __init__(self, call: Any, stream: Stream) -> None:
-        self.call = call  # the driver's: metadata, status, cancel
-        self._stream = stream
-        self._replies = aiter(call)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Any:
         __tracebackhide__ = True
-        try:
-            reply = await anext(self._replies)
-        except StopAsyncIteration:
-            self._stream.ended()
-            raise
-        except grpc.RpcError as error:
-            raise self._stream.failed(error) from None
-        except asyncio.CancelledError:
-            self._stream.ended("CANCELLED")
-            if self._stream.fault is not None:  # the driver cancels the call for it
-                raise self._stream.fault from None
-            raise
-        self._stream.count(GRPC_STREAMS_MSGS_RECEIVED)
-        return reply
-
-    def cancel(self) -> None:
-        """End the stream."""
-        self.call.cancel()
+        call, waiting = self._callable(), self._client.waiting
+        request = None
+        if not self._spec.client_streaming:
+            request = self.request(message, fields, timeout=timeout, metadata=metadata)
+        within_s, sent = self._options(timeout, metadata)
+        stream = StreamCall(self._recorder)
+        stream.begin()
+        if request is None:
+            request = waiting.for_requests(message, self.message, stream)
+        else:
+            stream.sent()
+        return waiting.for_replies(call(request, timeout=within_s, metadata=sent), stream)
 
 
-def method_of(face: Face, spec: MethodSpec, *, is_async: bool) -> Method:
-    """Return the callable for *spec* on *face*."""
+def method_of(client: Client, spec: MethodSpec) -> GrpcMethod:
+    """Return the callable for *spec* on *client*."""
     if spec.server_streaming:
-        return (AsyncServerStreamMethod if is_async else ServerStreamMethod)(face, spec)
-    if spec.client_streaming:
-        return (AsyncClientStreamMethod if is_async else ClientStreamMethod)(face, spec)
-    return (AsyncUnaryMethod if is_async else UnaryMethod)(face, spec)
+        return ReplyStreamMethod(client, spec)
+    return (ClientStreamMethod if spec.client_streaming else UnaryMethod)(client, spec)

@@ -11,14 +11,14 @@ from typing import Any, Literal, TypedDict
 
 from pytest_cdcperf.clients.grpc.driver import grpc
 from pytest_cdcperf.clients.proxies import is_exempt
+from pytest_cdcperf.clients.time_limit import DEFAULT_TIMEOUT_S
 from pytest_cdcperf.errors import ConfigError, UnitError
 from pytest_cdcperf.redaction import hide_named
 from pytest_cdcperf.units import Duration, duration_s
 
-Timeout = Duration
+Metadata = tuple[tuple[str, str | bytes], ...]
 MetadataLike = Mapping[str, str | bytes] | Sequence[tuple[str, str | bytes]]
 
-DEFAULT_TIMEOUT_S = 60.0  # k6's
 _CHANNEL_OPTIONS = "allowed: gRPC's names, such as 'grpc.keepalive_time_ms', with text or whole numbers"
 _METADATA_NAME = re.compile(r"[0-9a-z_.-]+")  # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 _METADATA_TEXT = re.compile(r"[ -~]*")
@@ -29,7 +29,7 @@ _RECONNECTING = (  # gRPC's own back-off grows to two minutes, in which a server
     ("grpc.min_reconnect_backoff_ms", 5000),  # how long an attempt to connect may take
 )
 _MEASURING = (
-    ("grpc.enable_retries", 0),  # a call is one attempt: the figures of one that was tried twice are nobody's
+    ("grpc.enable_retries", 0),  # a call is one attempt: one that was tried twice would have the time of both
     ("grpc.client_idle_timeout_ms", 2**31 - 1),  # a VU keeps its connection however long it thinks
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -47,7 +47,7 @@ class GrpcOptions(TypedDict, total=False):
     certificate_chain: str | bytes
     private_key: str | bytes
     metadata: MetadataLike
-    timeout: Timeout
+    timeout: Duration
     connections: Literal["per_vu", "shared"]
     channel_options: Mapping[str, str | int]
 
@@ -64,7 +64,7 @@ class GrpcSettings:
     root_certificates: bytes | None = None
     certificate_chain: bytes | None = None
     private_key: bytes | None = None
-    metadata: tuple[tuple[str, str | bytes], ...] = ()
+    metadata: Metadata = ()
     timeout: float = DEFAULT_TIMEOUT_S
     connections: str = "per_vu"
     channel_options: tuple[tuple[str, str | int], ...] = ()
@@ -72,7 +72,7 @@ class GrpcSettings:
     def changed(self, root: Path, options: Mapping[str, Any]) -> GrpcSettings:
         """Return these settings with *options* over them; certificates are PEM, or files below *root*.
 
-        :raises ConfigError: for a name or a value that cannot be meant
+        :raises ConfigError: for a name or a value that is not valid
         """
         hide_named(options.get("metadata"))
         allowed = [one.name for one in fields(self)]
@@ -91,13 +91,13 @@ class GrpcSettings:
             values["channel_options"] = _channel_options(values["channel_options"])
         address = values.get("address", "")
         if not (isinstance(address, str) and address.isprintable()):
-            raise ConfigError(f"address {address!r:.60} is no address; allowed: text, 'host:port'")
+            raise ConfigError(f"address {address!r:.60} is not a valid address; allowed: text, 'host:port'")
         if address.startswith(("http://", "https://")):
             raise ConfigError(f"address {address!r} is a URL; write 'host:port', with tls=True for https")
         if not isinstance(values.get("tls", True), bool):
-            raise ConfigError(f"tls {values['tls']!r:.60} is not known; allowed: True or False")
+            raise ConfigError(f"tls={values['tls']!r:.60}; allowed: True or False")
         if values.get("connections", "shared") not in ("per_vu", "shared"):
-            raise ConfigError(f"connections {values['connections']!r:.60} is not known; allowed: 'per_vu', 'shared'")
+            raise ConfigError(f"connections={values['connections']!r:.60}; allowed: 'per_vu', 'shared'")
         return replace(self, **values)
 
     @property
@@ -110,7 +110,7 @@ class GrpcSettings:
     @property
     def channel_arguments(self) -> list[tuple[str, str | int]]:
         """The options of a channel, as gRPC spells them."""
-        # Each VU has a channel in any case, for its calls to be cut short with it: of one pool they share a connection.
+        # Each VU has a channel in any case, so that closing it ends its calls. Channels of one pool share a connection.
         own = 1 if self.connections == "per_vu" else 0
         # The filters that a minimal stack leaves out cost every call; what the user asks for may need them.
         minimal = 0 if self.channel_options else 1
@@ -139,8 +139,11 @@ def _authority(address: str) -> str:
     return re.sub("^(?:dns|ipv4|ipv6):(?://[^/]*/)?", "", address).partition(",")[0]
 
 
-def timeout_s(timeout: Timeout) -> float:
-    """Return the seconds of a deadline: a number is seconds, as everywhere in gRPC.
+def timeout_s(timeout: Duration) -> float:
+    """Return the seconds of a deadline, which is written as seconds or as text.
+
+    >>> timeout_s(2), timeout_s("250ms")
+    (2.0, 0.25)
 
     :raises UnitError: for what is not a duration above zero
     """
@@ -150,17 +153,17 @@ def timeout_s(timeout: Timeout) -> float:
         raise UnitError(f"timeout={error}") from None
 
 
-def metadata_pairs(metadata: MetadataLike) -> tuple[tuple[str, str | bytes], ...]:
+def metadata_pairs(metadata: MetadataLike) -> Metadata:
     """Return *metadata* as gRPC takes it, with keys in lower case as it demands.
 
-    :raises ConfigError: for what is no metadata; values may be secrets, so it names keys and types only
+    :raises ConfigError: for what is not metadata; values may be secrets, so it names keys and types only
     """
     hide_named(metadata)
     given = metadata.items() if isinstance(metadata, Mapping) else metadata
     try:
         pairs = tuple((key.lower(), value) for key, value in given)
     except (TypeError, ValueError, AttributeError):
-        words = "is no metadata; allowed: a mapping, or pairs, of names to text or bytes"
+        words = "is not valid metadata; allowed: a mapping, or pairs, of names to text or bytes"
         raise ConfigError(f"metadata of type {type(metadata).__name__} {words}") from None
     for key, value in pairs:
         _require_sendable(key, value)
@@ -183,10 +186,10 @@ def _channel_options(options: Mapping[Any, Any]) -> tuple[tuple[str, str | int],
     try:
         pairs = tuple(dict(options).items())
     except (TypeError, ValueError):
-        raise ConfigError(f"channel_options {options!r:.60} are no options; {_CHANNEL_OPTIONS}") from None
+        raise ConfigError(f"channel_options {options!r:.60} are not options; {_CHANNEL_OPTIONS}") from None
     for name, value in pairs:
         if not (isinstance(name, str) and isinstance(value, str | bytes | int)):
-            raise ConfigError(f"channel_options {name!r:.60}: {value!r:.60} is no option; {_CHANNEL_OPTIONS}")
+            raise ConfigError(f"channel_options {name!r:.60}: {value!r:.60} is not an option; {_CHANNEL_OPTIONS}")
     return pairs
 
 

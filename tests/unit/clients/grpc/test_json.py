@@ -9,7 +9,7 @@ import pytest
 
 from pytest_cdcperf.clients.grpc.descriptors import Protos
 from pytest_cdcperf.clients.grpc.json import message_from
-from pytest_cdcperf.clients.grpc.measuring import Method
+from pytest_cdcperf.clients.grpc.methods import GrpcMethod
 from pytest_cdcperf.errors import ConfigError
 
 FORMS = """
@@ -56,7 +56,7 @@ def spec(tmp_path_factory):
 
 @pytest.fixture
 def method(spec):
-    return Method(SimpleNamespace(settings=SimpleNamespace(timeout=60, metadata=())), spec)
+    return GrpcMethod(SimpleNamespace(settings=SimpleNamespace(timeout=60, metadata=())), spec)
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,9 @@ def test_certificates_are_read_below_the_root_and_mean_tls(tmp_path):
         ({"root_certificates": "nix.pem"}, "nix.pem' cannot be read: No such file"),
         ({"root_certificates": 5}, "root_certificates is of type int; allowed: PEM as bytes, or the path of a file"),
         ({"private_key": "a\0b"}, "cannot be read: embedded null byte"),
-        ({"address": 5}, "address 5 is no address; allowed: text, 'host:port'"),
-        ({"address": "a\ud800:1"}, "is no address"),
-        ({"tls": "yes"}, "tls 'yes' is not known; allowed: True or False"),
+        ({"address": 5}, "address 5 is not a valid address; allowed: text, 'host:port'"),
+        ({"address": "a\ud800:1"}, "is not a valid address"),
+        ({"tls": "yes"}, "tls='yes'; allowed: True or False"),
         (
             {"timeout": -1},
             "timeout=-1 is not a valid duration; allowed: seconds of at least 0, or a ",
@@ -62,23 +62,23 @@ def test_certificates_are_read_below_the_root_and_mean_tls(tmp_path):
         ({"timeout": float("inf")}, "timeout=inf is too long; allowed: at most 30d"),
         ({"timeout": float("nan")}, "timeout=nan is not a valid duration"),
         ({"timeout": [1]}, r"\[1\] is not a valid duration"),
-        ({"connections": 5}, "connections 5 is not known; allowed: 'per_vu', 'shared'"),
-        ({"connections": []}, r"connections \[\] is not known"),
-        ({"metadata": 5}, "metadata of type int is no metadata; allowed: a mapping, or pairs"),
-        ({"metadata": ["token"]}, "metadata of type list is no metadata; allowed: a mapping, or pairs"),
-        ({"metadata": {5: "x"}}, "metadata of type dict is no metadata"),
+        ({"connections": 5}, "connections=5; allowed: 'per_vu', 'shared'"),
+        ({"connections": []}, r"connections=\[\]"),
+        ({"metadata": 5}, "metadata of type int is not valid metadata; allowed: a mapping, or pairs"),
+        ({"metadata": ["token"]}, "metadata of type list is not valid metadata; allowed: a mapping, or pairs"),
+        ({"metadata": {5: "x"}}, "metadata of type dict is not valid metadata"),
         ({"metadata": {b"a": "x"}}, "metadata name b'a' cannot be sent; allowed: letters, digits"),
         ({"metadata": {"a b": "x"}}, "metadata name 'a b' cannot be sent; allowed: letters, digits"),
         ({"metadata": {"a": 5}}, "metadata 'a' is of type int; allowed: text"),
         ({"metadata": {"a": "x\n"}}, "metadata 'a' holds other than printable ASCII; name it a-bin"),
         ({"metadata": {"a": b"\xff"}}, "metadata 'a' holds other than printable ASCII; name it a-bin"),
         ({"metadata": {"a-bin": "x"}}, "metadata 'a-bin' is of type str; allowed: bytes"),
-        ({"channel_options": 5}, "channel_options 5 are no options; allowed: gRPC's names"),
-        ({"channel_options": {5: 1}}, "channel_options 5: 1 is no option; allowed: gRPC's names"),
-        ({"channel_options": {"grpc.x": None}}, "channel_options 'grpc.x': None is no option; allowed"),
+        ({"channel_options": 5}, "channel_options 5 are not options; allowed: gRPC's names"),
+        ({"channel_options": {5: 1}}, "channel_options 5: 1 is not an option; allowed: gRPC's names"),
+        ({"channel_options": {"grpc.x": None}}, "channel_options 'grpc.x': None is not an option; allowed"),
     ],
 )
-def test_what_cannot_be_meant_is_one_line(tmp_path, settings, words):
+def test_an_invalid_option_is_one_line(tmp_path, settings, words):
     with pytest.raises(ConfigError, match=words) as caught:
         GrpcSettings().changed(tmp_path, settings)
     assert "\n" not in str(caught.value)
@@ -101,14 +101,14 @@ def test_without_an_address_nothing_is_made(tmp_path):
         ("a.B", {"proto": "a.proto", "proto_path": [5]}),
     ],
 )
-def test_a_service_that_cannot_be_meant_is_one_line(tmp_path, name, more):
+def test_an_invalid_service_is_one_line(tmp_path, name, more):
     with pytest.raises(ConfigError) as caught:
         GrpcClient(tmp_path).with_options(address="a:1").service(name, **more)
     assert str(caught.value).startswith(f"grpc_client.service({name!r}, proto=")
     assert str(caught.value).endswith("allowed: 'package.Service', the path of a .proto file, and directories")
 
 
-def test_a_stub_that_is_no_class_is_one_line(tmp_path):
+def test_a_stub_that_is_not_a_class_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"grpc_client.stub\(5\): allowed: a generated class"):
         GrpcClient(tmp_path).with_options(address="a:1").stub(5)
 
