@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pytest_cdcperf.clients.postgres import Postgres, aio, client
+from pytest_cdcperf.clients.postgres import Postgres, protocol
 from pytest_cdcperf.engine.current_vu import acting_as
 from pytest_cdcperf.errors import UnreachableError
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
@@ -157,8 +157,7 @@ class TestPool:
     def test_a_wait_for_the_pool_that_was_in_vain_is_timed_and_one_error_of_its_operation(
         self, face: str, crowded: Postgres, users: Callable[..., User], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for module in (client, aio):
-            monkeypatch.setattr(module, "POOL_TIMEOUT_S", 0.2)
+        monkeypatch.setattr(protocol, "POOL_TIMEOUT_S", 0.2)
         crowded.server._limit = 1
         user, other = users(face, 1, vus=12), users("def", 2, vus=12)
         with acting_as(other.vu), crowded.connection():

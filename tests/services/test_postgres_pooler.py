@@ -67,4 +67,4 @@ def test_the_options_say_otherwise(pooler: PostgresAddress, users: Callable[...,
 
 def test_a_server_itself_is_none(source: Postgres) -> None:
     assert not source.server.has_pooler
-    assert source.server.manner == ""
+    assert source.server.usage == ""

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pytest_cdcperf.clients.postgres import Postgres, aio, client
+from pytest_cdcperf.clients.postgres import Postgres, protocol
 from pytest_cdcperf.engine.current_vu import current_vu
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.load.closed import PerVUIterations
@@ -233,8 +233,7 @@ class TestWithoutASessionOfItsOwn:
     def test_where_none_comes_free_the_numbers_are_told(
         self, face: str, pg: Postgres, users: Callable[..., User], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for module in (client, aio):
-            monkeypatch.setattr(module, "POOL_TIMEOUT_S", 0.1)
+        monkeypatch.setattr(protocol, "POOL_TIMEOUT_S", 0.1)
         pg.server.limit  # noqa: B018  # asked for
         pg.server._limit = 1
 

@@ -1,4 +1,4 @@
-"""PostgreSQL through psycopg 3: ``pg`` for ``def`` bodies, ``pg.aio`` for ``async def`` ones.
+"""The client of PostgreSQL, through psycopg 3: ``pg`` for ``def`` bodies, ``pg.aio`` for ``async def`` ones.
 
 Every connection is in autocommit mode. A VU has one of its own while the server's limit allows it for
 all VUs of the run; beyond, they share a pool, and the wait for it is ``pg_pool_wait``.

@@ -91,7 +91,7 @@ class Calls(Generic[Count, Rows]):
         What outlives it in its session (BEGIN, SET, temporary tables, advisory locks, ...) keeps the connection for
         the VU until the end of the iteration, and is undone there.
 
-        :raises ConfigError: for what is no text, or cannot be bound
+        :raises ConfigError: for a query that is not text, or values that cannot be bound
         """
         try:
             statement = query_statement(query)

@@ -30,7 +30,7 @@ class PostgresTimeoutError(ServiceError, psycopg.OperationalError, TimeoutError)
 
 
 class _Cuttable:
-    """What both kinds of connection have.
+    """The part that both kinds of connection have.
 
     *exceeded*: its call was cut because it took too long. *touched*: something in its session outlives transactions,
     such as a setting. *pool*: whose it is, None where it is the VU's own. *users*: how many blocks and calls use it.
@@ -77,7 +77,7 @@ class _Cuttable:
 
 
 class Connection(_Cuttable, psycopg.Connection[Row]):
-    """A connection for blocking calls."""
+    """A connection of the sync client."""
 
     def wait(self, gen: Any, *args: Any, **more: Any) -> Any:
         """Wait as psycopg does; but where Ctrl-C ends it, do not wait for the server."""
@@ -92,7 +92,7 @@ class Connection(_Cuttable, psycopg.Connection[Row]):
 
 
 class AsyncConnection(_Cuttable, psycopg.AsyncConnection[Row]):
-    """A connection for awaited calls."""
+    """A connection of the async client."""
 
     async def wait(self, gen: Any, *args: Any, **more: Any) -> Any:
         """Wait as psycopg does; but where the task is cancelled, do not wait for the server."""
@@ -107,7 +107,7 @@ class AsyncConnection(_Cuttable, psycopg.AsyncConnection[Row]):
 
 
 class _Canceller:
-    """Asks servers to cancel queries that nobody waits for any more, in a thread of its own: a server may hang."""
+    """Asks servers to cancel queries that were cut, in a thread of its own: a server may hang."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

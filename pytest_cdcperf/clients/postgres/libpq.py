@@ -1,4 +1,4 @@
-"""What libpq takes from the environment: nothing for the embedded server, and what it is for those of the user."""
+"""Keeps libpq from the environment for the embedded server, and names what it reads there for other servers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NEUTRAL = {  # where the built-in default is not what our server speaks, or an 
 
 
 def parameters_of(address: PostgresAddress) -> dict[str, Any]:
-    """Return what libpq is told of *address*; of the embedded server also all that it would look up elsewhere."""
+    """Return libpq's parameters for *address*; for the embedded server also those that it would look up elsewhere."""
     return {
         **(_closed() if address.embedded else {}),
         "host": address.host,
@@ -44,8 +44,8 @@ def taken_over(address: PostgresAddress) -> list[str]:
     """Return the variables of the environment that libpq heeds when it connects to *address*."""
     if address.embedded:
         return []
-    told = parameters_of(address)
-    heeded = [variable for name, variable, _ in _looked_up() if told.get(name) is None]
+    given = parameters_of(address)
+    heeded = [variable for name, variable, _ in _looked_up() if given.get(name) is None]
     heeded += [*_SENT, *(_SERVICE_FILES if _SERVICE in os.environ else ())]
     return [variable for variable in heeded if os.environ.get(variable)]
 

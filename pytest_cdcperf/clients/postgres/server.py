@@ -1,4 +1,4 @@
-"""The server as this process knows it: how to connect, how many connections there may be, whether it answers."""
+"""Knows the server: how to connect, how many connections there may be, whether it answers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PostgresUnreachableError(UnreachableError, psycopg.OperationalError):
 
 
 class Server:
-    """What both clients share. *home*, its one connection, serves whoever is not a VU."""
+    """The server, which both clients share, with one connection for calls outside of iterations."""
 
     def __init__(self, address: PostgresAddress, workers: int, options: PostgresOptions) -> None:
         self.address = address
@@ -47,7 +47,7 @@ class Server:
         self._most = 0
         self._behind_pooler = False
         self._lock = threading.RLock()
-        self._home: Connection | None = None
+        self._connection: Connection | None = None
         self._limit = 0
         self._suspect = False
 
@@ -73,8 +73,8 @@ class Server:
         return self.limit > 0 and self._behind_pooler and self._options.pool_mode != "session"
 
     @property
-    def manner(self) -> str:
-        """What is to be known of how it is used, "" where there is nothing."""
+    def usage(self) -> str:
+        """How it is used, for the header; "" where there is nothing special."""
         if not (self.limit and self._behind_pooler):
             return ""
         threshold = self._prepare_threshold
@@ -101,7 +101,7 @@ class Server:
         return self._limit
 
     def connect(self) -> Connection:
-        """Open a connection for blocking calls.
+        """Open a connection of the sync driver.
 
         :raises PostgresUnreachableError: where there is none to be had
         """
@@ -113,25 +113,25 @@ class Server:
         watchdog.watch(connection)
         return connection
 
-    def home(self) -> Connection:
-        """Return the connection of whoever is not a VU."""
+    def session_connection(self) -> Connection:
+        """Return the connection for calls outside of iterations."""
         with self._lock:
-            if self._home is None or self._home.closed:
-                self._home = self.connect()
+            if self._connection is None or self._connection.closed:
+                self._connection = self.connect()
             if self._suspect:
-                self._require_answer(self._home)
-            return self._home
+                self._require_answer(self._connection)
+            return self._connection
 
     def suspect(self) -> None:
         """Note that the server did not answer: the next call outside the VUs first asks whether it does."""
         self._suspect = True
 
     def close(self) -> None:
-        """Close the home connection."""
+        """Close the connection of the session."""
         with self._lock:
-            home, self._home = self._home, None
-        if home is not None:
-            home.close()
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _require_answer(self, connection: Connection) -> None:
         """Fail at once where the server still hangs: a tear-down would wait for it with each of its calls."""
@@ -147,7 +147,7 @@ class Server:
         self._suspect = False
 
     def _ask_limit(self) -> int:
-        connection = self.home()
+        connection = self.session_connection()
         connection.ends_ns = time.perf_counter_ns() + CONNECT_TIMEOUT_S * 1_000_000_000
         try:
             row = connection.execute(

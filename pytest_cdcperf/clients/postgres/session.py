@@ -1,4 +1,4 @@
-"""What a session holds when an iteration is over, how it is made clean again, and who may leave something in it."""
+"""Cleans the session of a connection after an iteration, and refuses statements that may leave nothing in it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def cleaning(connection: Connection | AsyncConnection, vu: VU) -> list[bytes]:
 
 
 def _as_opened(connection: Connection | AsyncConnection) -> bool:
-    """Whether nobody has changed how the driver uses *connection*."""
+    """Whether the settings of the driver for *connection* are those that it was opened with."""
     changed = (connection.isolation_level, connection.read_only, connection.deferrable)
     return connection.autocommit and changed == (None, None, None)
 
@@ -71,7 +71,7 @@ def _as_opened(connection: Connection | AsyncConnection) -> bool:
 def require_session(server: Server, vu: VU | None, session: Reading, *, is_own: bool) -> None:
     """Refuse a statement that needs a session of its own where it cannot have one.
 
-    :param is_own: whether it is for a connection that nobody else uses meanwhile
+    :param is_own: whether the connection is lent to this VU alone
     :raises ConfigError: with the numbers and what to do
     """
     if session.touches and server.has_pooler:
