@@ -11,10 +11,10 @@ from pytest_cdcperf.cdc.audit import Audit
 from pytest_cdcperf.cdc.expectation import Expectation
 from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import Mongo
+from pytest_cdcperf.clients.time_limit import Timeout, seconds_of
 from pytest_cdcperf.clock import Clock, MonotonicClock
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.identity.keys import key_text
-from pytest_cdcperf.units import duration_s
 
 DEFAULT_TIMEOUT = "10s"
 _FIELD_NEEDED = {
@@ -40,7 +40,7 @@ class _Expectations(Generic[Block]):
         key: object,
         fields: Mapping[str, Any] | None = None,
         *,
-        timeout: float | str = DEFAULT_TIMEOUT,
+        timeout: Timeout = DEFAULT_TIMEOUT,
         operation: str = "create",
         **more_fields: Any,
     ) -> Block:
@@ -69,9 +69,13 @@ class _Expectations(Generic[Block]):
                 f"cdc.expect({collection!r}, ..., operation={operation!r}) names no field, so the change could not be "
                 f"told from the state before; {_FIELD_NEEDED[operation]}"
             )
-        return self._block(Expectation(collection, key_text(key), named, False, operation, duration_s(timeout)))
+        return self._block(
+            Expectation(
+                collection, key_text(key), named, False, operation, seconds_of("cdc.expect", timeout, above_zero=False)
+            )
+        )
 
-    def expect_gone(self, collection: str, key: object, *, timeout: float | str = DEFAULT_TIMEOUT) -> Block:
+    def expect_gone(self, collection: str, key: object, *, timeout: Timeout = DEFAULT_TIMEOUT) -> Block:
         """Delete inside the block; on leaving it, wait until document *key* is gone.
 
         What is deleted must be there before::
@@ -82,7 +86,11 @@ class _Expectations(Generic[Block]):
         :raises ExpectationError: on entering, when the sink has no such document that could go; on leaving, when it
             still had it after *timeout*
         """
-        return self._block(Expectation(collection, key_text(key), {}, True, "delete", duration_s(timeout)))
+        return self._block(
+            Expectation(
+                collection, key_text(key), {}, True, "delete", seconds_of("cdc.expect_gone", timeout, above_zero=False)
+            )
+        )
 
     def _block(self, expected: Expectation) -> Block:
         raise NotImplementedError

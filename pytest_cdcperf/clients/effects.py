@@ -1,4 +1,4 @@
-"""Whether the statements of a block changed anything, for whoever waits for the change."""
+"""Notes whether the statements of a block changed any row, for an expectation that waits for the change."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ Collection_co = TypeVar("Collection_co", covariant=True)
 
 
 class _Collections(Protocol[Collection_co]):
-    """What the databases of both faces are."""
+    """The database of the sync or the async driver."""
 
     def __getitem__(self, name: str) -> Collection_co:
         """Return a collection."""
@@ -87,7 +87,9 @@ def _collection(database: _Collections[Collection_co], name: str) -> Collection_
     try:
         return database[name]
     except (TypeError, InvalidName) as error:
-        raise ConfigError(f"mongo: {name!r:.60} is no collection: {error}; allowed: its name, a text") from None
+        raise ConfigError(
+            f"mongo: {name!r:.60} is not a valid name of a collection: {error}; allowed: text, such as 'orders'"
+        ) from None
 
 
 def _options(uri: str) -> dict[str, Any]:
@@ -126,10 +128,10 @@ class _Checkout:
 
 
 class _Pool(Pool):
-    """pymongo's pool, which knows whose the connections are that are in use: pymongo can cut those of all VUs only."""
+    """pymongo's pool, which knows which VU uses which connection: pymongo itself can cut those of all VUs only."""
 
     def checkout(self, *args: Any, **more: Any) -> Any:
-        """Lend a connection to whoever asks."""
+        """Lend a connection, one to a VU so that it can be cut."""
         inner, vu = super().checkout(*args, **more), current_vu()
         return inner if vu is None else _Checkout(inner, vu)
 
@@ -139,7 +141,7 @@ def _leave(_connection: object) -> None:
 
 
 def _cut(connection: Any) -> None:
-    connection.cancel_context.cancel()  # as pymongo does: whoever reads notices within half a second
+    connection.cancel_context.cancel()  # as pymongo does: the reading thread notices within half a second
 
 
 def _within(call: str, timeout: Timeout | None) -> AbstractContextManager[None]:
@@ -147,7 +149,14 @@ def _within(call: str, timeout: Timeout | None) -> AbstractContextManager[None]:
 
 
 class Mongo:
-    """The blocking face. One client serves all VUs; it is thread-safe and has its own pool."""
+    """The fixture ``mongo``: the sync client of MongoDB, whose reads are measured.
+
+    One client serves all VUs; it is thread-safe and has its own pool::
+
+        def test_customer(mongo):
+            assert mongo.find_one("customers", "7")["status"] == "active"
+            assert mongo.count("customers", {"status": "active"}, timeout="5s") == 1
+    """
 
     def __init__(self, address: MongoAddress) -> None:
         self.address = address
@@ -178,7 +187,10 @@ class Mongo:
             raise UnreachableError(f"MongoDB at {self.address} cannot be used: {words}") from None
 
     def find_one(self, collection: str, query: object, *, timeout: Timeout | None = None) -> Document | None:
-        """Return the one document that *query*, an ``_id`` or a filter, finds in *collection*, or None."""
+        """Return the one document that *query*, an ``_id`` or a filter, finds in *collection*, or None.
+
+        :param timeout: a number of seconds, or a text such as "500ms"
+        """
         __tracebackhide__ = True
         target = _collection(self.database, collection)
         with _within("mongo.find_one", timeout), _measured(collection):
@@ -195,18 +207,18 @@ class Mongo:
     def find_many_unmeasured(
         self, collection: str, keys: Sequence[str], *, timeout_s: float = DEFAULT_TIMEOUT_S
     ) -> dict[str, Document]:
-        """Return the documents of *keys* by ``_id``: for watching, so it is no sample of anything."""
+        """Return the documents of *keys* by ``_id``, without measuring it."""
         with pymongo.timeout(timeout_s):
             found = self._client[self.address.database][collection].find({"_id": {"$in": list(keys)}})
             return {str(document["_id"]): document for document in found}
 
     def find_all_unmeasured(self, collection: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> list[Document]:
-        """Return the documents of a small *collection*, which is no sample of anything."""
+        """Return the documents of a small *collection*, without measuring it."""
         with pymongo.timeout(timeout_s):
             return list(self._client[self.address.database][collection].find())
 
     def find_unmeasured(self, collection: str, key: object, *, timeout_s: float) -> Document | None:
-        """Return the document whose ``_id`` is *key*: for watching as well."""
+        """Return the document whose ``_id`` is *key*, without measuring it."""
         with pymongo.timeout(timeout_s):
             return self._client[self.address.database][collection].find_one({"_id": key})
 
@@ -221,7 +233,7 @@ class Mongo:
 
     def close(self) -> None:
         """Close the client."""
-        with pymongo.timeout(_CLOSE_S):  # it says farewell to the server
+        with pymongo.timeout(_CLOSE_S):  # the driver ends its sessions on the server
             self._client.close()
 
 
@@ -231,7 +243,13 @@ async def _close_async(client: AsyncMongoClient[Document]) -> None:
 
 
 class AsyncMongo:
-    """The awaited face. Its client lives on the loop of the run."""
+    """``mongo.aio``: the async client. Its driver lives on the loop of the run.
+
+    As the sync one, with await::
+
+        async def test_customer(mongo):
+            assert (await mongo.aio.find_one("customers", "7"))["status"] == "active"
+    """
 
     def __init__(self, address: MongoAddress) -> None:
         self._address = address
@@ -250,9 +268,9 @@ class AsyncMongo:
         collection: str,
         query: object,
         *,
-        timeout: Timeout | None = None,  # noqa: ASYNC109  # the driver's, which the server is told
+        timeout: Timeout | None = None,  # noqa: ASYNC109  # the driver's, which it sends to the server
     ) -> Document | None:
-        """Return the one document that *query*, an ``_id`` or a filter, finds in *collection*, or None."""
+        """As :meth:`Mongo.find_one`."""
         __tracebackhide__ = True
         target = _collection(self.database, collection)
         with _within("mongo.find_one", timeout), _measured(collection):
@@ -266,7 +284,7 @@ class AsyncMongo:
         *,
         timeout: Timeout | None = None,  # noqa: ASYNC109  # as above
     ) -> int:
-        """Return how many documents of *collection* fit *query*."""
+        """As :meth:`Mongo.count`."""
         __tracebackhide__ = True
         target, wanted = _collection(self.database, collection), _counted(query)
         with _within("mongo.count", timeout), _measured(collection):

@@ -1,4 +1,4 @@
-"""Change streams of MongoDB and of servers like it, and the reasons for which one cannot be had."""
+"""Change streams of MongoDB and of servers like it, and the reasons why a server refuses one."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def open_changes(collection: Collection[Document]) -> Iterator[Iterator[Change |
 def place_now(collection: Collection[Document]) -> str:
     """Return the place that all changes up to now are at or before.
 
-    :raises pymongo.errors.PyMongoError: when the server cannot tell
+    :raises pymongo.errors.PyMongoError: when the server has no change stream or does not answer
     """
     with collection.watch(max_await_time_ms=1) as stream:
         return _place(stream.resume_token)

@@ -1,4 +1,4 @@
-"""Time limits for drivers that have none of their own: what takes longer is cut, by whoever watches."""
+"""Time limits for calls of drivers that have none: one thread cuts the calls that take longer."""
 
 from __future__ import annotations
 
@@ -73,20 +73,23 @@ class Watchdog:
             del connection, watched  # or the last ones would never end
 
 
-def seconds_of(call: str, timeout: Timeout | None) -> float:
-    """Return the seconds that *timeout* of *call* means: a number is seconds, None the default.
+def seconds_of(call: str, timeout: Timeout | None, *, above_zero: bool = True) -> float:
+    """Return the seconds of the *timeout* of *call*; None is the default.
 
-    :raises UnitError: for what is not a duration above zero
+    >>> seconds_of("pg, insert", "5m"), seconds_of("pg, insert", 2), seconds_of("pg, insert", None)
+    (300.0, 2.0, 60.0)
+
+    :raises UnitError: for what is not a duration, or with *above_zero* is 0
     """
     if timeout is None:
         return DEFAULT_TIMEOUT_S
     try:
-        return duration_s(timeout, above_zero=True)
+        return duration_s(timeout, above_zero=above_zero)
     except UnitError as error:
         raise UnitError(f"{call}: timeout={error}") from None
 
 
 def shut_down(fileno: int) -> None:
-    """End the connection behind *fileno* in both directions: whoever waits for it, in any thread, is woken."""
+    """End the connection behind *fileno* in both directions, which ends the waits for it in all threads."""
     with suppress(OSError), socket.socket(fileno=os.dup(fileno)) as end:
         end.shutdown(socket.SHUT_RDWR)

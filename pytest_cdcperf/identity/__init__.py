@@ -2,5 +2,5 @@
 
 ``keys`` spells keys, both those that a test names and those that a change event holds; ``values`` says whether what
 the sink shows is the value that a test wrote; ``spelling`` and ``literals`` are what both rest on. Whoever writes to
-a sink, waits for a document or names one asks here, so that a value has one spelling. docs/types.md is the table.
+a sink, waits for a document or names one uses it, so that a value has one spelling. docs/types.md is the table.
 """

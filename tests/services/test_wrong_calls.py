@@ -72,9 +72,9 @@ def test_the_key_of_an_upsert_may_be_a_single_name(user: User, source: Postgres)
 @pytest.mark.parametrize(
     ("method", "args", "words"),
     [
-        ("find_one", (5, "key"), "mongo: 5 is no collection: name must be an instance of str"),
-        ("find_one", ("", "key"), "mongo: '' is no collection: collection names cannot be empty"),
-        ("count", (None,), "mongo: None is no collection: name must be an instance of str"),
+        ("find_one", (5, "key"), "mongo: 5 is not a valid name of a collection: name must be an instance of str"),
+        ("find_one", ("", "key"), "mongo: '' is not a valid name of a collection: collection names cannot be empty"),
+        ("count", (None,), "mongo: None is not a valid name of a collection: name must be an instance of str"),
         ("count", ("customers", "secret"), "mongo.count: the filter is of type str; allowed: a mapping, or none"),
         ("count", ("customers", 0), "mongo.count: the filter is of type int; allowed: a mapping, or none"),
     ],

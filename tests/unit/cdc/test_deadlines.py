@@ -92,3 +92,14 @@ def test_what_has_arrived_all_the_same_is_seen(client, sink):
 def test_a_deadline_of_zero_still_reads_once(client, sink):
     sink.answers = [None, {}]
     assert client.expect("expect", "orders", 7, timeout="0s").reads == 1
+
+
+@pytest.mark.parametrize(("timeout", "reads"), [("1s", 5), (1, 5), (0.5, 3)])
+def test_the_time_to_wait_is_text_or_a_number_of_seconds(client, sink, timeout, reads):
+    with pytest.raises(ExpectationError, match="not seen as expected within"):
+        client.expect("expect", "orders", 7, timeout=timeout)
+    assert len(sink.reads) == reads
+    sink.answers, sink.reads = [{}], []
+    with pytest.raises(ExpectationError, match="not seen as expected within"):
+        client.expect("expect_gone", "orders", 7, timeout=timeout)
+    assert len(sink.reads) == reads

@@ -95,5 +95,5 @@ def test_an_unknown_operation_is_refused_at_once(sink):
         with pytest.raises(ConfigError) as refused:
             one.expect("c", 1, operation="upsert")
         assert str(refused.value) == "cdc.expect: operation='upsert'; allowed: create, update, delete"
-        with pytest.raises(UnitError):
+        with pytest.raises(UnitError, match=r"^cdc\.expect: timeout="):
             one.expect("c", 1, timeout="10")
