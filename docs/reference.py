@@ -10,7 +10,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, get_overloads
 
+from _pytest.fixtures import FixtureFunctionDefinition
+
 import pytest_cdcperf
+from pytest_cdcperf.plugin import fixtures, hookspecs
 
 PAGE = Path(__file__).parent / "reference.md"
 _WIDTH = 100
@@ -33,7 +36,8 @@ SECTIONS = {
 _FROM_FIXTURES = ("cdc", "clients", "cluster", "engine.current_vu", "engine.vu", "plugin.load_fixture")
 _INTRODUCTION = """# Reference
 
-Every name that `from pytest_cdcperf import ...` finds. Written by `python docs/generate.py` from the docstrings.
+Every name that `from pytest_cdcperf import ...` finds, then the fixtures and the hooks. Written by
+`python docs/generate.py` from the docstrings.
 """
 
 
@@ -43,7 +47,19 @@ def page() -> str:
     for title, packages in SECTIONS.items():
         parts.append(f"## {title}\n")
         parts += [entry(name, value) for name, value in named(packages)]
-    return "\n".join(parts)
+    parts.append("## Fixtures\n")
+    parts += [f"- `{name}`: `{kind}`. {_summary(function)}" for name, kind, function in fixture_functions()]
+    parts.append("\n## Hooks\n")
+    parts += [entry(name, hook) for name, hook in vars(hookspecs).items() if name.startswith("pytest_cdcperf_")]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def fixture_functions() -> Iterator[tuple[str, str, Any]]:
+    """Yield the public fixtures: the name of each, the type that it returns, and its function."""
+    for name, fixture in vars(fixtures).items():
+        if isinstance(fixture, FixtureFunctionDefinition) and not name.startswith("_"):
+            function = fixture._get_wrapped_function()  # noqa: SLF001  # pytest has no public way
+            yield name, function.__annotations__["return"], function
 
 
 def named(packages: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
