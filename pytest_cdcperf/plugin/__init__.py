@@ -127,10 +127,11 @@ def begin_session(config: pytest.Config) -> PerfSession:
 
 
 def _fan_out(config: pytest.Config) -> None:
-    from pytest_cdcperf.plugin.xdist import controller as xdist  # noqa: PLC0415
+    from pytest_cdcperf.plugin.xdist.controller import FanOut, fan_out_key  # noqa: PLC0415
+    from pytest_cdcperf.plugin.xdist.protocol import distributes  # noqa: PLC0415
 
-    if xdist.distributes(config):
-        config.stash[xdist.fan_out_key] = fan_out = xdist.FanOut(config, lambda: begin_session(config))
+    if distributes(config):
+        config.stash[fan_out_key] = fan_out = FanOut(config, lambda: begin_session(config))
         config.pluginmanager.register(fan_out, "cdcperf-fan-out")
 
 

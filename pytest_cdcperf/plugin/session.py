@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_cdcperf.cluster.coordinator import Coordinator
-from pytest_cdcperf.cluster.link import Channel, link_in_process, link_over
+from pytest_cdcperf.cluster.link import link_in_process, link_over
 from pytest_cdcperf.cluster.messages import Interrupted, ServicesWanted
 from pytest_cdcperf.cluster.shared_state import Shared
 from pytest_cdcperf.plugin.host import SessionHost
@@ -20,20 +19,11 @@ from pytest_cdcperf.plugin.results import ResultsDirectory, SessionName
 from pytest_cdcperf.plugin.services import SessionServices
 from pytest_cdcperf.plugin.settings import Settings
 from pytest_cdcperf.plugin.surroundings import taken_over
+from pytest_cdcperf.plugin.worker_context import WorkerContext
 from pytest_cdcperf.results.result import RunResult
 
 if TYPE_CHECKING:
     from pytest_cdcperf.cdc.expect import Cdc
-
-
-@dataclass(frozen=True)
-class WorkerContext:
-    """What a worker knows of the session over several processes of which it is a part."""
-
-    worker: str
-    workers: int
-    channel: Channel
-    name: SessionName
 
 
 class PerfSession:

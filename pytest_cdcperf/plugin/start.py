@@ -12,7 +12,9 @@ from pytest_cdcperf.plugin.selection import Selection
 from pytest_cdcperf.plugin.session import PerfSession
 from pytest_cdcperf.plugin.settings import resolve
 from pytest_cdcperf.plugin.summary import Summary
-from pytest_cdcperf.plugin.xdist.controller import Worker, context_of, fan_out_key
+from pytest_cdcperf.plugin.xdist.controller import fan_out_key
+from pytest_cdcperf.plugin.xdist.protocol import context_of
+from pytest_cdcperf.plugin.xdist.worker import Worker
 
 
 def begin_session(config: pytest.Config) -> PerfSession:

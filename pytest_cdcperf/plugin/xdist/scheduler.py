@@ -5,22 +5,40 @@ https://pytest-xdist.readthedocs.io/en/stable/how-it-works.html
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:  # every session with workers imports this module: nothing that only perf tests need
     from xdist.scheduler.protocol import Scheduling
     from xdist.workermanage import WorkerController
 
+    from pytest_cdcperf.cluster.coordinator import Coordinator
     from pytest_cdcperf.cluster.messages import LoadTest
-    from pytest_cdcperf.plugin.xdist.controller import FanOut
+
+
+class FanOut(Protocol):
+    """What the scheduler asks of the perf tests: see ``controller.py``."""
+
+    @property
+    def coordinator(self) -> Coordinator:
+        """What brings the workers together, in a session with perf tests."""
+
+    def tests_of(self, worker: str) -> tuple[LoadTest, ...]:
+        """Return the perf tests that *worker* would run under load."""
+
+    def check_agreement(self, workers: Collection[str]) -> bool:
+        """Whether all *workers* see the same perf tests."""
+
+    def admit(self, workers: Collection[str]) -> None:
+        """From now on *workers* run the perf tests together."""
 
 
 class FanOutScheduling:
     """Wraps the scheduler of the chosen ``--dist``, in a session with perf tests under load.
 
-    The inner scheduler sees the ordinary tests alone, and a stand-in for each node: where it lets a node go,
-    the node gets the perf tests. What order they run in is the controller's to say.
+    The inner scheduler sees the ordinary tests alone, and a stand-in for each node: where it shuts a node down, the
+    node gets the perf tests, all at once. Each waits on its worker until the coordinator says that it may begin, so
+    this has to tell the coordinator whether ordinary tests are left, and which perf tests are complete.
 
     To other plugins it is the inner scheduler: it has that one's class, and every attribute that is not its own
     is read from and written to that one.
@@ -81,7 +99,7 @@ class FanOutScheduling:
 
     def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
         """Take what *node* collected."""
-        loads = {test.index for test in self._fan_out.tests_of(node)}
+        loads = {test.index for test in self._fan_out.tests_of(node.gateway.id)}
         stand_in = self._nodes[node]
         stand_in.ordinary = [index for index in range(len(collection)) if index not in loads]
         if self._tests and self._inner.tests_finished:
@@ -93,14 +111,14 @@ class FanOutScheduling:
         """Hand out the tests. Called when all have collected, and again for each node that replaces another."""
         if not self._scheduled:
             self._scheduled = True
-            if not self._fan_out.agree(self.nodes):
+            if not self._fan_out.check_agreement([node.gateway.id for node in self.nodes]):
                 return
-            self._tests = self._fan_out.tests_of(self.nodes[0])
+            self._tests = self._fan_out.tests_of(self.nodes[0].gateway.id)
             self._admit(self.nodes, self._tests)
         elif orphans := self._orphans():
             self._admit(self.nodes, orphans)
         self._inner.schedule()
-        self._let_go_of_idle_nodes()
+        self._release_idle_nodes()
         self._say_what_is_done()
 
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
@@ -109,7 +127,7 @@ class FanOutScheduling:
         load = next((test for test in self._tests if test.index == item_index), None)
         if load is None:
             self._inner.mark_test_complete(stand_in, stand_in.ordinary.index(item_index), duration)
-            self._let_go_of_idle_nodes()
+            self._release_idle_nodes()
             self._say_what_is_done()
         else:
             stand_in.loads.remove(load)
@@ -138,8 +156,8 @@ class FanOutScheduling:
             crashed = self._inner.remove_node(stand_in)
         if not self._tests:
             return crashed
-        controller = self._fan_out.coordinator
-        if crashed is None and stand_in.loads and not controller.will_report(stand_in.loads[0].nodeid):
+        coordinator = self._fan_out.coordinator
+        if crashed is None and stand_in.loads and not coordinator.will_report(stand_in.loads[0].nodeid):
             crashed = stand_in.loads[0].nodeid
         self._say_what_is_done()
         return crashed
@@ -162,7 +180,7 @@ class FanOutScheduling:
             return []
         return [test for test in self._tests if not self._fan_out.coordinator.has_begun(test.nodeid)]
 
-    def _let_go_of_idle_nodes(self) -> None:
+    def _release_idle_nodes(self) -> None:
         if self._inner.tests_finished:
             for stand_in in self._nodes.values():
                 stand_in.shutdown()
@@ -173,7 +191,7 @@ class _Node:
 
     def __init__(self, node: WorkerController) -> None:
         self._node = node
-        self._let_go = False
+        self._released = False
         self.ordinary: list[int] = []
         self.loads: list[LoadTest] = []
 
@@ -190,7 +208,7 @@ class _Node:
     @property
     def shutting_down(self) -> bool:
         """Whether it takes no more ordinary tests."""
-        return self._let_go or self._node.shutting_down
+        return self._released or self._node.shutting_down
 
     def send_runtest_some(self, indices: Sequence[int]) -> None:
         """Have it run ordinary tests."""
@@ -207,8 +225,8 @@ class _Node:
 
     def shutdown(self) -> None:
         """No ordinary test comes any more: the perf tests do, and then nothing."""
-        if not self._let_go:
-            self._let_go = True
+        if not self._released:
+            self._released = True
             if self._node.shutting_down:  # the session ends before its time: what is sent now is not run
                 self.loads.clear()
             if self.loads:

@@ -72,10 +72,10 @@ class FanOut:
         assert self.loads, "a session without perf tests has no coordinator"
         return self._coordinator
 
-    def tests_of(self, node):
+    def tests_of(self, worker):
         return self.loads
 
-    def agree(self, nodes):
+    def check_agreement(self, workers):
         return self._agrees
 
     def admit(self, workers):

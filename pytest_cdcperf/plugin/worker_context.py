@@ -1,0 +1,27 @@
+"""What a worker knows of the session over several processes of which it is a part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_cdcperf.plugin.results import SessionName
+
+if TYPE_CHECKING:
+    from pytest_cdcperf.cluster.link import Channel
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """Given to a worker before it starts.
+
+    :param worker: its id, such as "gw0"
+    :param workers: how many there are
+    :param channel: leads to the process that hands out the tests
+    :param name: of the session, the same in all its processes
+    """
+
+    worker: str
+    workers: int
+    channel: Channel
+    name: SessionName
