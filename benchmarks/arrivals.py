@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from benchmarks import peer
-from benchmarks.iterations import RULES
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.closed import ClosedLoad, ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
@@ -54,7 +53,7 @@ async def pause_async() -> None:
 def ours(load: Load, body: Body) -> tuple[int, float | None]:
     """Return the starts of a run, and the p99 of their lag in milliseconds where there is a schedule."""
     timeline = Timeline()
-    Run({"": load}, body, session_id="benchmark", rules=RULES, on_window=timeline.add).execute()
+    Run({"": load}, body, session_id="benchmark", on_window=timeline.add).execute()
     lag = timeline.total.trend(GENERATOR_LAG.name)
     return int(timeline.total.count(ITERATIONS.name)), lag.quantile(0.99) if lag.count else None
 

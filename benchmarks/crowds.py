@@ -6,7 +6,6 @@ import time
 
 import psutil
 
-from benchmarks.iterations import RULES
 from pytest_cdcperf.engine.body import think
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.load.closed import ConstantVUs
@@ -32,7 +31,7 @@ def main() -> None:
     for name, vus, body in (("threads", 500, Body(pause)), ("tasks", 5000, Body(pause_async, is_async=True))):
         timeline, begin = Timeline(), time.process_time()
         load = ConstantVUs(vus=vus, duration="5s")
-        outcome = Run({"": load}, body, session_id="benchmark", rules=RULES, on_window=timeline.add).execute()
+        outcome = Run({"": load}, body, session_id="benchmark", on_window=timeline.add).execute()
         spent_s = time.process_time() - begin
         state = timeline.total.select(ITERATION_DURATION.name)
         if isinstance(state, Histogram):

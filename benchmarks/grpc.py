@@ -27,7 +27,6 @@ from pytest_cdcperf.clients.grpc.driver import grpc
 from pytest_cdcperf.clients.grpc.methods import MethodSpec
 from pytest_cdcperf.engine.body import check
 from pytest_cdcperf.engine.event_loop import new_event_loop
-from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.load.closed import PerVUIterations
 
@@ -40,7 +39,6 @@ service SumNumbersService { rpc SumNumbers (SumRequest) returns (SumReply); }
 message SumRequest { int32 x = 1; int32 y = 2; }
 message SumReply { int32 sum = 1; }
 """
-RULES = ExceptionRules(lambda _: Raised.FAILED, repr)
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 4, 6, 8
 ACK = END_STREAM = 1
@@ -125,7 +123,6 @@ def ours_cpu_s(client: GrpcClient, calls: int, *, is_async: bool) -> float:
         {"": load},
         Body(body_aio if is_async else body, is_async),
         session_id="r",
-        rules=RULES,
         on_window=lambda _: None,
     )
     return cpu_s(lambda: _without_failures(run))

@@ -25,7 +25,6 @@ from pymongo import MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from benchmarks import ferretdb
-from benchmarks.iterations import RULES
 from pytest_cdcperf.cdc.expect import Cdc
 from pytest_cdcperf.cdc.watch import SinkWatch
 from pytest_cdcperf.clients.mongo import Mongo
@@ -123,7 +122,7 @@ def measure(pg: Postgres, address: MongoAddress, truth: Truth, finds: Finds, vus
 
     before = finds.count
     load = ConstantArrivalRate(rate=rate, duration=f"{SECONDS}s", vus=vus)
-    Run({"": load}, Body(body), session_id="benchmark", rules=RULES, on_window=lambda _: None).execute()
+    Run({"": load}, Body(body), session_id="benchmark", on_window=lambda _: None).execute()
     (resolution, *_) = [note.partition("looked up ")[2].partition(", so")[0] for note in watch.notes()] or ["-"]
     watch.close()
     mongo.close()

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks import peer
-from benchmarks.iterations import RULES
 from pytest_cdcperf.engine.current_vu import current_vu
 from pytest_cdcperf.engine.run import Body, Run
 from pytest_cdcperf.load.open import ConstantArrivalRate
@@ -71,7 +70,7 @@ def ours(port: int, vus: int) -> Histogram:
 
     timeline = Timeline()
     load = ConstantArrivalRate(rate=200, duration="10s", vus=vus, max_vus=vus)
-    Run({"": load}, Body(body), session_id="benchmark", rules=RULES, on_window=timeline.add).execute()
+    Run({"": load}, Body(body), session_id="benchmark", on_window=timeline.add).execute()
     return timeline.total.trend(RESPONSE_TIME.name)
 
 

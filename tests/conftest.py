@@ -2,6 +2,15 @@
 
 import os
 
+import pytest
+
 # What is tested is not the machine: on a busy one the load generators of the sessions inside are unfit. The tests of
 # their fitness say themselves what they expect.
 os.environ["CDCPERF_ON_UNFIT"] = "warn"
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Run sessions of pytest inside; with the option without which pytest-asyncio warns in each of them."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-o asyncio_default_fixture_loop_scope=function")
+    return pytester

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from benchmarks.fitness.situations import SITUATIONS, Situation
-from benchmarks.iterations import RULES
 from pytest_cdcperf.cluster.agent import run_share
 from pytest_cdcperf.cluster.messages import ShareDone, Stop, ToController, WindowDone
 from pytest_cdcperf.cluster.wire import pack, unpack
@@ -75,6 +74,6 @@ def main() -> None:
         sys.stdout.buffer.flush()
         sys.stdin.buffer.read()
         share = Share(int(index), int(of))
-        run_share("t", {"": situation.load}, made.body, session_id="r", rules=RULES, link=_Pipe(), share=share)
+        run_share("t", {"": situation.load}, made.body, session_id="r", link=_Pipe(), share=share)
     finally:
         made.close()

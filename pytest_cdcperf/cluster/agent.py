@@ -11,7 +11,7 @@ from typing import Protocol
 from pytest_cdcperf.cdc.audit import AuditResult
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.cluster.messages import Auditing, ShareDone, Stop, ToController, WindowDone
-from pytest_cdcperf.engine.failures import ExceptionRules
+from pytest_cdcperf.engine.failures import DEFAULT_RULES, ExceptionRules
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
 from pytest_cdcperf.engine.stacks import Busy
 from pytest_cdcperf.load.base import Load
@@ -37,7 +37,7 @@ def run_share(
     body: Body,
     *,
     session_id: str,
-    rules: ExceptionRules,
+    rules: ExceptionRules = DEFAULT_RULES,
     link: Reporting,
     share: Share = WHOLE,
     samplers: Sequence[Callable[[], object]] = (),

@@ -24,13 +24,16 @@ class Raised(Enum):
 
 @dataclass(frozen=True)
 class ExceptionRules:
-    """How exceptions are read: handed in, so that the engine knows no test framework.
+    """How exceptions are read: handed in, so that the engine knows no test framework. Without any, each is a failure.
 
     *describe* returns a text of bounded length, without secrets.
     """
 
-    classify: Callable[[BaseException], Raised]
-    describe: Callable[[BaseException], str]
+    classify: Callable[[BaseException], Raised] = lambda _: Raised.FAILED
+    describe: Callable[[BaseException], str] = repr
+
+
+DEFAULT_RULES = ExceptionRules()
 
 
 class Failures:

@@ -19,7 +19,7 @@ from typing import cast
 from pytest_cdcperf.clock import Clock, MonotonicClock
 from pytest_cdcperf.engine.closed_loop import ClosedLoop
 from pytest_cdcperf.engine.context import RunContext, StopSignal
-from pytest_cdcperf.engine.failures import ExceptionRules, Failures
+from pytest_cdcperf.engine.failures import DEFAULT_RULES, ExceptionRules, Failures
 from pytest_cdcperf.engine.heartbeat import Heartbeat
 from pytest_cdcperf.engine.late_vus import LateVUs
 from pytest_cdcperf.engine.load_phases import LoadPhases
@@ -96,7 +96,7 @@ class Run:
         body: Body,
         *,
         session_id: str,
-        rules: ExceptionRules,
+        rules: ExceptionRules = DEFAULT_RULES,
         on_window: Callable[[Window], None],
         share: Share = WHOLE,
         samplers: Sequence[Callable[[], object]] = (),

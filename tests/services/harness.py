@@ -32,7 +32,6 @@ from pytest_cdcperf.embedded.server_process import ServerProcess
 from pytest_cdcperf.embedded.stack import EmbeddedStack
 from pytest_cdcperf.engine.current_vu import acting_as
 from pytest_cdcperf.engine.event_loop import new_event_loop
-from pytest_cdcperf.engine.failures import ExceptionRules, Raised
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.load.base import Load
@@ -43,7 +42,6 @@ from pytest_cdcperf.metrics.timeline import Timeline
 from pytest_cdcperf.servers import Services
 
 ROOT = Path(__file__).parents[2]
-RULES = ExceptionRules(lambda _: Raised.FAILED, repr)
 FACES = ("def", "async def")
 
 
@@ -172,7 +170,7 @@ def run_body(load: Load, body: Callable[[], object], **more: Any) -> tuple[RunOu
     """Run *body* under *load* with the real engine; return how it ended and what was measured."""
     timeline = Timeline()
     is_async = asyncio.iscoroutinefunction(body)
-    run = Run({"load": load}, Body(body, is_async), session_id="r1", rules=RULES, on_window=timeline.add, **more)
+    run = Run({"load": load}, Body(body, is_async), session_id="r1", on_window=timeline.add, **more)
     outcome = run.execute()
     if is_async:
         sweep()

@@ -48,7 +48,8 @@ def _different_tests(first: CollectedTests, other: CollectedTests) -> Iterator[D
         more = f" (and {len(apart) - 1} more)" if len(apart) > 1 else ""
         yield Disagreement(
             apart[0],
-            f"worker {has.worker} collected {apart[0]}, worker {lacks.worker} did not{more}: all must see the same tests",
+            f"worker {has.worker} collected {apart[0]}, worker {lacks.worker} did not{more}: "
+            "all must see the same tests",
         )
     elif first.nodeids != other.nodeids:
         yield Disagreement(
