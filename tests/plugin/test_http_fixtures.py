@@ -66,7 +66,8 @@ def test_a_proxy_of_the_environment_is_said_in_the_header_and_in_the_result(pyte
     assert result_of("test_it-test_other")["services"] == {}
 
 
-def test_modules_beside_a_test_that_are_called_as_the_standard_librarys_are_not_ours(pytester, write):
+def test_modules_beside_a_test_that_are_called_as_the_standard_librarys_are_not_ours(pytester, write, monkeypatch):
+    monkeypatch.delenv("PYTEST_ADDOPTS")  # an option of pytest-asyncio's
     for name in ("ctypes", "http", "mimetypes", "pkgutil", "zoneinfo"):  # which pytest itself does not load
         (pytester.path / f"{name}.py").write_text("raise ImportError('a module beside a test was imported')")
     write("@perf(iterations=1)\ndef test_it(http_client, requests_session, grpc_client):\n    import http\n")

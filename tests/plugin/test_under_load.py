@@ -108,7 +108,8 @@ def test_it(request, monkeypatch):
         ("async def", "asyncio.sleep(1)", "sleep"),
     ],
 )
-def test_a_forgotten_await_is_no_success(pytester, write, option, head, call, name):
+def test_a_forgotten_await_is_no_success(pytester, write, monkeypatch, option, head, call, name):
+    monkeypatch.delenv("PYTEST_ADDOPTS")  # an option of pytest-asyncio's
     write(f"@perf(load={LOAD})\n{head} test_it(http_client):\n    {call}\n")
     result = pytester.runpytest(option, "-Werror", "-p", "no:asyncio")
     result.assert_outcomes(failed=1)
