@@ -313,3 +313,38 @@ def test_it():
     run(pytester, "-n", workers)
     outcomes = [threshold["outcome"] for threshold in result_of("test_it-test_it")["thresholds"]]
     assert outcomes == ["failed", "passed"]
+
+
+@pytest.mark.parametrize("executor", ["PerVUIterations", "SharedIterations"])
+def test_iterations_that_max_duration_cut_off_fail_the_run(pytester, write, executor):
+    write(f"""
+@perf(load={executor}(vus=1, iterations=100, max_duration="500ms"))
+def test_it():
+    time.sleep(0.1)
+""")
+    result = pytester.runpytest("--perf-run", "-rs")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*9? iterations were not started within max_duration; raise it, or the vus*"])
+
+
+def test_the_peak_of_a_short_ramp_is_seen(pytester, write, result_of):
+    write("""
+@perf(load=RampingVUs(start_vus=1, stages=[("500ms", 8), ("600ms", 8), ("300ms", 1)]))
+def test_it():
+    time.sleep(0.01)
+""")
+    pytester.runpytest("--perf-run", "-rs")
+    assert result_of("test_it-test_it")["peak_vus"] == 8
+
+
+def test_the_breaking_point_looks_at_phases_where_the_limit_does(pytester, write):
+    write("""
+@perf(
+    load=RampingVUs(start_vus=1, stages=[("2s", 3), ("2s", 3)]),
+    thresholds={"response_time": Limit("p(50)<100", phase="hold")},
+)
+def test_it(vu):
+    time.sleep(0.2 if vu.iteration < 5 else 0.01)
+""")
+    result = pytester.runpytest("--perf-run", "-rs")
+    assert "breaking point at 0 s" not in result.stdout.str()

@@ -374,3 +374,17 @@ async def test_other():
     loaded.stdout.fnmatch_lines(
         ["test_it.py::test_it: fixture 'loop' is asynchronous and lives on another event loop*"]
     )
+
+
+def test_a_profile_mark_without_perf_is_said_to_run_as_a_plain_test(pytester, write):
+    write("@pytest.mark.baseline\ndef test_it():\n    pass\n\n@perf\ndef test_other():\n    pass\n")
+    result = pytester.runpytest("-m", "baseline")
+    result.assert_outcomes(passed=1, deselected=1)
+    result.stdout.fnmatch_lines(["cdcperf: 1 test with an asked profile but without @perf: run as plain tests"])
+
+
+def test_a_thresholds_file_that_concerns_nobody_says_so(pytester, write):
+    (pytester.path / "limits.json").write_text('{"baseline": {"response_time": {"p95": 1}}}')
+    write("@perf(load=PerVUIterations(vus=1))\ndef test_it(): pass\n")
+    result = pytester.runpytest("--perf-run", "-rs", "--perf-thresholds=limits.json")
+    result.stdout.fnmatch_lines(["cdcperf: 1 test of no profile that --perf-thresholds names: their own limits hold"])

@@ -302,3 +302,48 @@ def test_it(mongo):
         assert "Traceback" not in text
         assert "Error: " not in text
     result.stdout.re_match_lines([f"{next(iter(wrong))}.*|.*{next(iter(wrong))} .*"])
+
+
+def test_a_results_directory_that_vanishes_during_the_run_is_made_again(pytester, write, result_of):
+    write("""
+import shutil
+
+@perf(load=PerVUIterations(vus=1))
+def test_it():
+    shutil.rmtree("perf-results", ignore_errors=True)
+""")
+    pytester.runpytest("--perf-run", "-rs").assert_outcomes(passed=1)
+    (path,) = (pytester.path / "perf-results").glob("*-*/test_it-test_it.json")
+    assert path.stat().st_size > 100
+
+
+def test_results_that_cannot_be_written_at_the_end_are_one_line(pytester, write):
+    write("""
+import pathlib, shutil
+@perf(load=PerVUIterations(vus=1))
+def test_it():
+    shutil.rmtree("perf-results")
+    pathlib.Path("perf-results").write_text("in the way")
+""")
+    result = pytester.runpytest("--perf-run", "-rs")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["PASSED, but its results could not be written: *perf-results*cannot be written*"])
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_collecting_only_makes_no_directory(pytester, write):
+    write("@perf\ndef test_it(): pass\n")
+    pytester.runpytest("--perf-run", "-rs", "--co").assert_outcomes()
+    assert not (pytester.path / "perf-results").exists()
+
+
+def test_tags_of_any_type_are_text(pytester, write, result_of):
+    write("""
+T = Trend("size")
+@perf(load=PerVUIterations(vus=1))
+def test_it():
+    T.add(5, {1: 2})
+    T.add(5, {"a": None})
+""")
+    pytester.runpytest("--perf-run", "-rs").assert_outcomes(passed=1)
+    assert [s["tags"] for s in result_of("test_it-test_it")["series"]] == [{"1": "2"}, {"a": "None"}]

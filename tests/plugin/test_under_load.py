@@ -298,3 +298,16 @@ async def test_async(frozen):
         measured = result_of(f"test_it-{name}")["metrics"]
         assert measured["iteration_duration"]["values"]["min"] > 10  # uvloop counts whole milliseconds
         assert measured["group_duration"]["values"]["min"] > 10
+
+
+def test_a_project_may_override_a_public_fixture(pytester, write, result_of):
+    write("""
+@pytest.fixture
+def pg():
+    return "the project's"
+
+@perf(load=PerVUIterations(vus=1))
+def test_it(pg):
+    assert pg == "the project's"
+""")
+    pytester.runpytest("--perf-run", "-rs").assert_outcomes(passed=1)
