@@ -84,12 +84,9 @@ def test_workers_whose_loads_differ_are_told_what_each_would_run(project: Projec
 def test_workers_of_another_version_are_told_which_to_install(project: Project):
     project.tests(ONE_TEST)
     project.conftest("""
-    from pytest_cdcperf.plugin import xdist
+    from pytest_cdcperf.plugin.xdist import protocol
 
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        xdist._installed = lambda: "pytest-cdcperf 0.0.9"
-    else:
-        xdist._installed = lambda: "pytest-cdcperf 0.1.0"
+    protocol.version = lambda _: "0.0.9" if "PYTEST_XDIST_WORKER" in os.environ else "0.1.0"
     """)
     session = project.run("-n", "2", "--perf-run")
     assert session.code == 1

@@ -47,7 +47,7 @@ def test_it(load):
     pytester.runpytest("--perf-run").assert_outcomes(passed=1)
 
 
-def test_load_run_refuses_what_cannot_be_meant(pytester, write):
+def test_load_run_refuses_invalid_values(pytester, write):
     write("def test_it(load):\n    load.run(lambda: 1, PerVUIterations(), error_rate='x')\n")
     result = pytester.runpytest("--perf-run")
-    result.stdout.fnmatch_lines(["*load.run: error_rate='x'; allowed: the tolerated share, 0 to 1"])
+    result.stdout.fnmatch_lines(["*load.run: error_rate='x'; allowed: the tolerated share of failed *, 0 to 1"])
