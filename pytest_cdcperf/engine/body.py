@@ -4,41 +4,40 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.engine.current_vu import current_vu, refuse_blocking
 from pytest_cdcperf.engine.vu import VU
-from pytest_cdcperf.errors import ConfigError, shown
+from pytest_cdcperf.errors import ConfigError, UnitError, shown
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.scope import current_scope, recording
-
-_LONGEST_S = 1e9  # beyond, the operating system's waits end in an overflow
+from pytest_cdcperf.units import Duration, duration_s
 
 
 class _Think:
     """A user's pause: not part of response_time."""
 
-    def __call__(self, at_least_s: float, at_most_s: float | None = None) -> None:
-        """Pause for *at_least_s* seconds, or for a random time between it and *at_most_s*.
+    def __call__(self, at_least: Duration, at_most: Duration | None = None) -> None:
+        """Pause for *at_least*, or for a random time between it and *at_most*: seconds, or text such as "500ms".
 
         Outside a load run nothing is waited for. In a thread of the body's own it pauses that thread, and stays part
         of response_time.
 
-        :raises ConfigError: for what is no such time
+        :raises ConfigError: for what is not a duration, or more than *at_most*
         """
         refuse_blocking("think()", "think.aio(...)")
         vu = current_vu()
         if vu is None:
             return
-        seconds = _draw(vu, at_least_s, at_most_s)
+        seconds = _draw(vu, at_least, at_most)
         if threading.get_ident() == vu.thread:
             with _thinking(vu):
                 vu.pause(seconds)
         else:
             vu.pause(seconds)
 
-    async def aio(self, at_least_s: float, at_most_s: float | None = None) -> None:
+    async def aio(self, at_least: Duration, at_most: Duration | None = None) -> None:
         """The same in an async body.
 
         Inside a task of the body's own (gather) it pauses that task, and stays part of response_time.
@@ -48,7 +47,7 @@ class _Think:
         vu = current_vu()
         if vu is None:
             return
-        seconds = _draw(vu, at_least_s, at_most_s)
+        seconds = _draw(vu, at_least, at_most)
         if asyncio.current_task() is vu.task:
             with _thinking(vu):
                 await vu.pause_aio(seconds)
@@ -70,15 +69,17 @@ def _thinking(vu: VU) -> Iterator[None]:
 think = _Think()
 
 
-def _draw(vu: VU, at_least_s: float, at_most_s: float | None) -> float:
-    longest_s = at_least_s if at_most_s is None else at_most_s
-    try:
-        if 0 <= at_least_s <= longest_s < _LONGEST_S:
-            return at_least_s if at_most_s is None else vu.random.uniform(at_least_s, at_most_s)
-    except TypeError:
-        pass
-    given = shown(at_least_s) if at_most_s is None else f"{shown(at_least_s)}, {shown(at_most_s)}"
-    raise ConfigError(f"think({given}): allowed: seconds of at least 0, alone or with the most, such as think(1, 3)")
+def _draw(vu: VU, at_least: Duration, at_most: Duration | None) -> float:
+    with suppress(UnitError):
+        least_s = duration_s(at_least)
+        most_s = least_s if at_most is None else duration_s(at_most)
+        if least_s <= most_s:
+            return least_s if at_most is None else vu.random.uniform(least_s, most_s)
+    given = shown(at_least) if at_most is None else f"{shown(at_least)}, {shown(at_most)}"
+    raise ConfigError(
+        f"think({given}): allowed: seconds of at least 0, or text such as '500ms', alone or with the most, "
+        "such as think(1, 3)"
+    )
 
 
 def check(name: str, passed: object) -> bool:

@@ -87,7 +87,7 @@ def test_it():
 """)
     pytester.runpytest("-m", "stress", "--perf-duration=1600ms", "--perf-vus=3").assert_outcomes(passed=1)
     document = result_of("test_it-test_it")
-    assert document["load"] == "VUs 0, to 1 in 0.2s, to 2 in 0.5s, to 3 in 0.2s, to 2 in 0.5s, to 0 in 0.2s"
+    assert document["load"] == "VUs 0, to 1 in 200ms, to 2 in 500ms, to 3 in 200ms, to 2 in 500ms, to 0 in 200ms"
     assert document["shortened"]
 
 

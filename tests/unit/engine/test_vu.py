@@ -72,13 +72,15 @@ def test_thinking_pauses_and_is_kept_apart():
     with acting_as(vu):
         think(0.5)
         think(1, 3)
+        think("250ms")
     assert pauses[0] == 0.5
     assert 1 <= pauses[1] <= 3
+    assert pauses[2] == 0.25
     assert vu.think_ns > 0
 
 
 @pytest.mark.parametrize(
-    "times", [("x",), (-1,), (2, 1), (None,), (float("nan"),), (float("inf"),), (1e10,), (0, "1s"), (-1, 1)]
+    "times", [("x",), (-1,), (2, 1), (None,), (float("nan"),), (float("inf"),), (1e10,), (0, "1"), (-1, 1)]
 )
 def test_what_is_no_time_to_think_is_refused(times):
     vu = make_vu()
@@ -88,7 +90,8 @@ def test_what_is_no_time_to_think_is_refused(times):
     assert pauses == []
     given = ", ".join(map(repr, times))
     assert str(refused.value) == (
-        f"think({given}): allowed: seconds of at least 0, alone or with the most, such as think(1, 3)"
+        f"think({given}): allowed: seconds of at least 0, or text such as '500ms', alone or with the most, "
+        "such as think(1, 3)"
     )
 
 
