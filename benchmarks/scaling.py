@@ -72,7 +72,7 @@ def merging_s() -> float:
         "t", 1, RunFacts("r", "t", "load", WINDOWS), tuple(parse_thresholds({"http_req_duration": "p(95)<2000"}))
     )
     names = [f"gw{number}" for number in range(WORKERS)]
-    coordinator = RunAggregator(plan, names, on_live=lambda _live: None)
+    coordinator = RunAggregator(plan, names)
     snapshots = [window_of(number) for number in range(WORKERS)]
     sent = [
         [

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.fitness.situations import SITUATIONS, Situation
 from pytest_cdcperf.cluster.agent import run_share
-from pytest_cdcperf.cluster.messages import ShareDone, Stop, ToController, WindowDone
+from pytest_cdcperf.cluster.messages import ShareDone, Stop, ToCoordinator, WindowDone
 from pytest_cdcperf.cluster.wire import pack, unpack
 from pytest_cdcperf.load.share import Share
 
@@ -19,7 +19,7 @@ Sent = list[WindowDone | ShareDone]
 
 
 class _Pipe:
-    def send(self, message: ToController) -> None:
+    def send(self, message: ToCoordinator) -> None:
         data = pack(message)
         sys.stdout.buffer.write(len(data).to_bytes(4, "big") + data)
         sys.stdout.buffer.flush()

@@ -6,11 +6,11 @@ import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
-from pytest_cdcperf.cdc.audit import AuditResult
 from pytest_cdcperf.clock import real_time as time
-from pytest_cdcperf.cluster.messages import Auditing, ShareDone, Stop, ToController, WindowDone
+from pytest_cdcperf.cluster.messages import Checking, ShareDone, Stop, ToCoordinator, WindowDone
 from pytest_cdcperf.engine.failures import DEFAULT_RULES, ExceptionRules
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
 from pytest_cdcperf.engine.stacks import Busy
@@ -21,14 +21,26 @@ from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.redaction import known_secrets
 
 
-class Reporting(Protocol):
-    """What an agent needs of the link to the controller."""
+@dataclass(frozen=True)
+class Findings:
+    """What a check at the end of a share has found: *faults* fail the run, *notes* are shown beside its figures."""
 
-    def send(self, message: ToController) -> None:
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+GivenUp = Callable[[], bool]
+Check = Callable[[GivenUp], Findings]
+
+
+class Reporting(Protocol):
+    """What an agent needs of the link to the coordinator."""
+
+    def send(self, message: ToCoordinator) -> None:
         """Send *message*."""
 
     def stopping(self, on_stop: Callable[[Stop], None]) -> AbstractContextManager[None]:
-        """Inside the block, tell *on_stop* where the controller ends the run."""
+        """Inside the block, call *on_stop* where the coordinator ends the run."""
 
 
 def run_share(
@@ -41,16 +53,14 @@ def run_share(
     link: Reporting,
     share: Share = WHOLE,
     samplers: Sequence[Callable[[], object]] = (),
-    audit: Callable[[Callable[[], object]], AuditResult] = lambda _: AuditResult(),
-    faults_at_end: Callable[[], Sequence[str]] = tuple,
+    check_at_end: Check = lambda _given_up: Findings(),
 ) -> RunOutcome:
     """Run this worker's share of *loads*, and send a message a second over *link* and one at the end.
 
     :param test: whose run it is
     :param samplers: called once a second beside the load
-    :param audit: asked once the load is over whether all that was written arrived; it asks what it is handed
-        every second or more often, and gives up where that answers true
-    :param faults_at_end: asked once the load is over: what went wrong beside the iterations
+    :param check_at_end: called once the load is over, such as to see whether all that was written has arrived. Where it
+        takes long it asks what it is handed every second or more often, and gives up where that answers true
     """
 
     def on_window(window: Window) -> None:
@@ -58,23 +68,23 @@ def run_share(
 
     def on_stop(stop: Stop) -> None:
         if stop.at_once:
-            cut.set()
+            interrupted.set()
             run.interrupt(stop.reason)
         else:
             run.stop.end(stop.reason)
 
     def given_up() -> bool:
-        link.send(Auditing(test))
-        return cut.is_set() or run.stop.exit_request is not None
+        link.send(Checking(test))
+        return interrupted.is_set() or run.stop.exit_request is not None
 
-    cut = threading.Event()
+    interrupted = threading.Event()
     run = Run(loads, body, session_id=session_id, rules=rules, on_window=on_window, share=share, samplers=samplers)
     spent_s = time.process_time()
     with link.stopping(on_stop):
         outcome = run.execute()
         cpu = (time.process_time() - spent_s) / outcome.elapsed_s if outcome.elapsed_s > 0 else 0.0
-        audited = audit(given_up)
-        outcome.exit_request, outcome.stop_reason = run.stop.exit_request, run.stop.reason  # also during the audit
+        findings = check_at_end(given_up)
+        outcome.exit_request, outcome.stop_reason = run.stop.exit_request, run.stop.reason  # also during the check
     link.send(
         ShareDone(
             test,
@@ -83,9 +93,9 @@ def run_share(
             outcome.stop_reason if outcome.exit_request is not None or outcome.fault else "",
             outcome.skip_reason,
             tuple(outcome.failures),
-            (*_faults(outcome), *audited.faults, *faults_at_end()),
+            (*_faults(outcome), *findings.faults),
             tuple(outcome.weaknesses),
-            (*_notes(outcome), *audited.notes, *outcome.notes),
+            (*_notes(outcome), *findings.notes, *outcome.notes),
             definitions(),
             platform.node(),
             known_secrets(),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from pytest_cdcperf.cluster.alignment import Alignment
+from pytest_cdcperf.cluster.live_figures import LiveFigures
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.mix import shares
-from pytest_cdcperf.events import Live
+from pytest_cdcperf.events import Event, LimitCrossed, WindowMerged, WorkerLost
 from pytest_cdcperf.judging.fitness import Measured, assess, measured
 from pytest_cdcperf.judging.live import Judging
 from pytest_cdcperf.judging.rules.breaking_point import Breaking, BreakingPoint, breaking_point, watched_in
@@ -23,13 +23,9 @@ from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from pytest_cdcperf.metrics.failure import merge_kinds, most_frequent
 from pytest_cdcperf.metrics.metric import define
 from pytest_cdcperf.metrics.phases import phases_at
-from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.redaction import hide
 from pytest_cdcperf.results.result import RunResult, WorkerPart
-
-_LIVE_WINDOWS = 10
-_LIVE_METRICS = (builtin.ITERATIONS.name, builtin.RESPONSE_TIME.name)
 
 
 @dataclass
@@ -49,32 +45,35 @@ class _Member:
 
 
 class RunAggregator:
-    """Takes what the workers of one run send, each in the order of time."""
+    """Takes what the workers of one run send, each in the order of time.
+
+    :param emit: takes what happens in the run as it is seen here; it must not wait
+    """
 
     def __init__(
-        self, plan: Plan, workers: Sequence[str] = ("main",), on_live: Callable[[Live], None] | None = None
+        self, plan: Plan, workers: Sequence[str] = ("main",), emit: Callable[[Event], None] = lambda _event: None
     ) -> None:
         self._plan = plan
         self._facts = plan.facts
-        self._on_live = on_live
+        self._emit = emit
         self._judging = Judging(plan.thresholds, plan.phases, {rule.metric for rule in plan.run_rules})
         self._timeline = self._judging.timeline
-        self._recent: deque[Window] = deque(maxlen=_LIVE_WINDOWS)
+        self._live = LiveFigures(plan.facts.planned_s)
         self._alignment = Alignment(workers)
         self._members = {worker: _Member(WorkerDelay(worker)) for worker in workers}
-        self._cut_short = ""
+        self._interrupted = ""
         self._broken: dict[str, None] = {}  # in the order of time
         self.abort_reason = ""  # the threshold that wants the run to end before its time
 
     @property
-    def silent(self) -> set[str]:
-        """The workers that have nothing more to say."""
+    def finished(self) -> set[str]:
+        """The workers that send nothing more: their share is done, or they are lost."""
         return {name for name, member in self._members.items() if member.done is not None or member.outcome}
 
     @property
     def is_complete(self) -> bool:
-        """Whether that is all of them."""
-        return len(self.silent) == len(self._members)
+        """Whether these are all of them."""
+        return len(self.finished) == len(self._members)
 
     def take_window(self, worker: str, window: Window, delays: DelayEvidence | None = None) -> None:
         """Take a second of *worker*'s figures, with what it saw where its generator was late."""
@@ -93,12 +92,14 @@ class RunAggregator:
 
     def lose(self, worker: str, outcome: str) -> None:
         """*worker* is gone: the run fails, and what it sent is kept."""
-        self._members[worker].outcome = outcome
+        member = self._members[worker]
+        member.outcome = outcome
+        self._emit(WorkerLost(self._facts, worker, outcome, member.elapsed_s))
         self._judge(self._alignment.leave(worker))
 
-    def cut_short(self, reason: str) -> None:
-        """The run is ended by *reason*, which fails it."""
-        self._cut_short = self._cut_short or reason
+    def interrupt(self, reason: str) -> None:
+        """The run is ended by *reason*, which fails it. The first reason counts."""
+        self._interrupted = self._interrupted or reason
 
     def fail(self, reason: str) -> None:
         """What the run needs is gone for good, says *reason*: it is FAILED, whatever its figures."""
@@ -107,7 +108,7 @@ class RunAggregator:
     @property
     def ends_early(self) -> bool:
         """Whether it was told to end within seconds."""
-        return bool(self._broken or self._cut_short)
+        return bool(self._broken or self._interrupted)
 
     def result(self, faults: Sequence[str] = ()) -> RunResult:
         """Return the result of the run, from what has arrived. Each of *faults* is as :meth:`fail`'s."""
@@ -167,11 +168,10 @@ class RunAggregator:
     def _judge(self, windows: Sequence[Window]) -> None:
         for window in windows:
             whole = self._judging.add(window)
-            self._recent.append(Window(whole.start_s, whole.end_s, whole.snapshot.only(_LIVE_METRICS)))
+            self._emit(WindowMerged(self._facts, whole, self._live.add(whole, self._timeline)))
             if not self.abort_reason and (crossed := self._judging.reason_to_abort()) is not None:
                 self.abort_reason = reason(crossed)
-        if windows and self._on_live is not None:
-            self._on_live(self._live())
+                self._emit(LimitCrossed(self._facts, crossed, self._timeline.elapsed_s))
 
     def _said(self, of: Callable[[ShareDone], Sequence[str]]) -> list[str]:
         # With several workers each line says whose it is.
@@ -192,7 +192,7 @@ class RunAggregator:
         ]
 
     def _ended_early(self) -> list[str]:
-        cut = [f"stopped early: {self._cut_short}"] if self._cut_short else []
+        cut = [f"stopped early: {self._interrupted}"] if self._interrupted else []
         # Also where what was under way has brought the figure back within its limit.
         return cut + ([f"ended before its time: {self.abort_reason}"] if self.abort_reason else [])
 
@@ -226,20 +226,3 @@ class RunAggregator:
         said = self._said(lambda share: share.notes)
         capped = [note for note in self._timeline.notes() if not any(line.endswith(note) for line in said)]
         return [*lost, *self._facts.notes, *held, *mix, *said, *capped]
-
-    def _live(self) -> Live:
-        span_s = sum(window.duration_s for window in self._recent)
-        latest = Snapshot()
-        for window in self._recent:
-            latest.extend(window.snapshot)
-        total = self._timeline.total
-        vus = total.gauge(builtin.VUS.name)
-        return Live(
-            elapsed_s=self._timeline.elapsed_s,
-            planned_s=self._facts.planned_s,
-            vus=0 if vus.is_empty else int(vus.value),
-            iterations=int(total.count(builtin.ITERATIONS.name)),
-            iterations_per_s=latest.count(builtin.ITERATIONS.name) / span_s if span_s > 0 else 0.0,
-            p95_ms=latest.trend(builtin.RESPONSE_TIME.name).quantile(0.95),
-            failed=total.rate(builtin.ITERATION_FAILED.name).hits,
-        )

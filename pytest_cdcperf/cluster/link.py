@@ -24,7 +24,7 @@ from pytest_cdcperf.cluster.messages import (
     Released,
     Start,
     Stop,
-    ToController,
+    ToCoordinator,
     ToWorker,
 )
 from pytest_cdcperf.cluster.wire import pack, unpack
@@ -48,7 +48,7 @@ class Channel(Protocol):
 class Link:
     """Used by the worker's main thread; :meth:`send`, :meth:`ask` and :meth:`deliver` by any."""
 
-    def __init__(self, worker: str, send: Callable[[ToController], None]) -> None:
+    def __init__(self, worker: str, send: Callable[[ToCoordinator], None]) -> None:
         self.worker = worker
         self.send = send
         self._inbox: queue.SimpleQueue[ToWorker] = queue.SimpleQueue()
@@ -169,7 +169,7 @@ def link_over(channel: Channel, worker: str) -> Link:
     """Return the link of a *worker* in a process of its own."""
     sending = threading.Lock()
 
-    def send(message: ToController) -> None:
+    def send(message: ToCoordinator) -> None:
         try:
             with sending:
                 channel.send(pack(message))

@@ -1,4 +1,4 @@
-"""What workers and the controller tell each other.
+"""The messages between workers and the coordinator.
 
 Between them lies a :class:`~pytest_cdcperf.cluster.link.Link`: a call where both are one process, a channel
 where they are not (see ``wire.py``).
@@ -77,8 +77,8 @@ class WindowDone:
 
 
 @dataclass(frozen=True)
-class Auditing:
-    """A worker's load is over, and it looks for what came late: said again and again, in place of windows."""
+class Checking:
+    """A worker's load is over, and the check at the end of its share goes on: sent every second in place of windows."""
 
     test: str
 
@@ -114,8 +114,8 @@ class Broken:
 
 
 @dataclass(frozen=True)
-class Said:
-    """Tell the user *line*, once of all that workers say *about* the same."""
+class NoticeOnce:
+    """Something that the user should know, in one *line*; of all lines *about* the same thing the first is shown."""
 
     about: str
     line: str
@@ -233,7 +233,7 @@ class Gone:
     """The other side is not there any more."""
 
 
-ToController = (
-    Collected | Arrived | Plan | WindowDone | Auditing | ShareDone | Broken | Said | CallEnded | Ask | Interrupted
+ToCoordinator = (
+    Collected | Arrived | Plan | WindowDone | Checking | ShareDone | Broken | NoticeOnce | CallEnded | Ask | Interrupted
 )
 ToWorker = Go | Start | Refused | Stop | Interrupted | Concluded | Released | Answer | Gone

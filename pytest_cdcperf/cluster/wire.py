@@ -48,7 +48,7 @@ class WireError(ValueError):
     """Bytes that are no message."""
 
 
-def pack(message: messages.ToController | messages.ToWorker) -> bytes:
+def pack(message: messages.ToCoordinator | messages.ToWorker) -> bytes:
     """Return *message* as bytes.
 
     :raises TypeError: where it holds what cannot be sent

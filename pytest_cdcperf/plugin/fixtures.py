@@ -100,13 +100,15 @@ def _cdcperf_cdc(_cdcperf_pg: Postgres, _cdcperf_mongo: Mongo, _cdcperf_session:
     from pytest_cdcperf.cdc.faults import faults_of  # noqa: PLC0415
     from pytest_cdcperf.cdc.lag import SlotReader  # noqa: PLC0415
     from pytest_cdcperf.cdc.watch import SinkWatch  # noqa: PLC0415
-    from pytest_cdcperf.cluster.messages import Broken, Said  # noqa: PLC0415
+    from pytest_cdcperf.cluster.messages import Broken, NoticeOnce  # noqa: PLC0415
 
     services = _cdcperf_session.services
     faults = faults_of(_cdcperf_mongo, services.deaths) if services.embedded else None
     link = _cdcperf_session.link
     watch = SinkWatch(
-        _cdcperf_mongo, lambda collection, line: link.send(Said(f"the change stream of {collection}", line)), faults
+        _cdcperf_mongo,
+        lambda collection, line: link.send(NoticeOnce(f"the change stream of {collection}", line)),
+        faults,
     )
     _cdcperf_session.samplers.append(SlotReader(_cdcperf_pg, lambda reason: link.send(Broken(reason))).sample)
     cdc = Cdc(_cdcperf_mongo, watch)

@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import Any, TextIO
 
-from pytest_cdcperf.events import Live
+from pytest_cdcperf.events import Event, Live, Notice, RunFinished, RunStarted, WindowMerged
 from pytest_cdcperf.printable import one_line
 from pytest_cdcperf.reporting.terminal import progress_line
 
@@ -18,7 +18,7 @@ _PLAIN_EVERY_S = 10.0
 
 
 class Progress:
-    """Writes to what was the standard output before pytest began to capture it."""
+    """A listener that writes to what was the standard output before pytest began to capture it."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._out: TextIO | None = None
@@ -28,13 +28,24 @@ class Progress:
         self._drawn = False
         self._next_plain_s = 0.0
 
-    def begin(self, text: str) -> None:
-        """Start on a line of its own and say what runs."""
-        self._next_plain_s = _PLAIN_EVERY_S
+    def handle(self, event: Event) -> None:
+        """Show what happens in a run."""
+        match event:
+            case RunStarted(facts):
+                self._next_plain_s = _PLAIN_EVERY_S
+                self.say(f"{facts.test}: {facts.load}")
+            case WindowMerged(facts, live=live):
+                self._show(facts.test.rpartition("::")[2], live)
+            case RunFinished():
+                self._clear()
+            case Notice(line):
+                self.say(line)
+
+    def say(self, text: str) -> None:
+        """Write *text* on a line of its own."""
         self._write(f"\n{one_line(text)}\n")
 
-    def show(self, name: str, live: Live) -> None:
-        """Show the state of a run."""
+    def _show(self, name: str, live: Live) -> None:
         line = progress_line(name, live)
         if self._live and self._out is not None:
             self._write(f"\r\x1b[K{line[: _columns(self._out) - 1]}")
@@ -43,8 +54,7 @@ class Progress:
             self._next_plain_s += _PLAIN_EVERY_S
             self._write(f"{line}\n")
 
-    def end(self) -> None:
-        """Clear the live line."""
+    def _clear(self) -> None:
         if self._drawn:
             self._write("\r\x1b[K")
             self._drawn = False

@@ -10,10 +10,12 @@ import pytest
 
 from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.cluster.link import link_in_process, link_over
+from pytest_cdcperf.cluster.listeners import Listeners
 from pytest_cdcperf.cluster.messages import Interrupted, ServicesWanted
 from pytest_cdcperf.cluster.shared_state import Shared
-from pytest_cdcperf.plugin.host import SessionHost
+from pytest_cdcperf.plugin.coordinator_services import PluginServices
 from pytest_cdcperf.plugin.interruption import Interruption
+from pytest_cdcperf.plugin.listeners import ProjectListeners, ResultCollector, ResultWriter
 from pytest_cdcperf.plugin.progress import LastingStream, Progress
 from pytest_cdcperf.plugin.results import ResultsDirectory, SessionName
 from pytest_cdcperf.plugin.services import SessionServices
@@ -47,21 +49,24 @@ class PerfSession:
         self.session_id = name.session_id
         self.directory = ResultsDirectory(settings.results, name)
         self.progress = Progress(stdout)
-        self.host = SessionHost(self)
-        self.coordinator = Coordinator(self.host)
+        self.results: list[RunResult] = []
+        self.services = SessionServices(
+            settings,
+            self._log_directory,
+            self.progress.say,
+            None if context is None else lambda: self.link.ask(ServicesWanted()),
+            self._on_server_death,
+        )
+        self.host = PluginServices(self.services)
+        self.listeners = Listeners()
+        for listener in (self.progress, ResultCollector(config, self.results), ResultWriter(self.directory)):
+            self.listeners.add(listener, awaited=True)
+        self.coordinator = Coordinator(self.host, self.listeners)
         self.link = link_in_process(self.coordinator) if context is None else link_over(context.channel, context.worker)
         self.interruption = Interruption(self._on_signal)
         if context is not None:
             self.link.on_interrupted = self.interruption.on_told
         self.shared = Shared(self.link.ask, crosses_processes=context is not None)
-        self.services = SessionServices(
-            settings,
-            self._log_directory,
-            self.progress.begin,
-            None if context is None else lambda: self.link.ask(ServicesWanted()),
-            self.coordinator.fail,
-        )
-        self.results: list[RunResult] = []
         self.samplers: list[Callable[[], object]] = []
         self.cdc: Cdc | None = None  # once a test has asked for it
         self.worker_died = False
@@ -99,6 +104,8 @@ class PerfSession:
     def protect(self, session: pytest.Session) -> None:
         """Let signals end *session* in order, and let it outlive the terminal that shows it."""
         self.interruption.take(session)
+        if self.context is None:
+            self.config.pluginmanager.register(ProjectListeners(self.config, self.listeners), "cdcperf-listeners")
         if self.config.pluginmanager.hasplugin("terminalreporter"):
             writer: Any = self.config.get_terminal_writer()
             writer._file = LastingStream(writer._file)  # noqa: SLF001  # as other plugins replace it
@@ -113,6 +120,7 @@ class PerfSession:
 
     def close(self) -> None:
         """Stop what the session started. Called from pytest_unconfigure, also after an interrupt."""
+        self.listeners.close()
         self.services.close()
 
     def _log_directory(self) -> Path:
@@ -124,8 +132,11 @@ class PerfSession:
             self.logs = factory.mktemp("cdcperf-logs")
         return self.logs
 
+    def _on_server_death(self, reason: str) -> None:
+        self.coordinator.fail(reason)  # which is made later than the servers that it asks for
+
     def _on_signal(self, reason: str) -> None:
         if not self._ends:
             self._ends = True
-            self.progress.begin(f"cdcperf: {reason}: the session ends, and what was measured is written")
+            self.progress.say(f"cdcperf: {reason}: the session ends, and what was measured is written")
         self.link.send(Interrupted(reason))

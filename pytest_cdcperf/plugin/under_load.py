@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import NoReturn
 
 import pytest
 
-from pytest_cdcperf.cdc.audit import AuditResult
-from pytest_cdcperf.cluster.agent import run_share
+from pytest_cdcperf.cluster.agent import Check, Findings, GivenUp, run_share
 from pytest_cdcperf.cluster.messages import Concluded, Plan, Start
 from pytest_cdcperf.engine.run import Body, RunOutcome
 from pytest_cdcperf.engine.sampling import MemorySampler
@@ -74,7 +72,7 @@ def _measure(test: str, session: PerfSession, spec: PerfSpec, body: Body, plan: 
             link=session.link,
             share=start.share,
             samplers=[*session.samplers, MemorySampler(pids)],
-            audit=_audit(session, spec.drain_s),
+            check_at_end=_check_at_end(session, spec.drain_s),
         )
     with _refusals_as_outcomes():
         return outcome, session.link.conclude()
@@ -103,7 +101,6 @@ def _plan(item: pytest.Function, session: PerfSession, spec: PerfSpec, name: str
         profile=spec.profile,
         load=spec.load_in_words,
         planned_s=spec.planned_s,
-        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         shortened=spec.shortened,
         error_rate=spec.error_rate,
         on_unfit=session.settings.on_unfit,
@@ -115,18 +112,20 @@ def _plan(item: pytest.Function, session: PerfSession, spec: PerfSpec, name: str
     return Plan(item.nodeid, call, facts, spec.thresholds, spec.run_rules, phases, definitions())
 
 
-def _audit(session: PerfSession, drain_s: float) -> Callable[[Callable[[], object]], AuditResult]:
+def _check_at_end(session: PerfSession, drain_s: float) -> Check:
     """Return what proves, once the load is over, that all arrived that was written from now on."""
     cdc = session.cdc
     if cdc is None:
-        return lambda _: AuditResult()
+        return lambda _given_up: Findings()
     cdc.begin_run()
 
-    def verify(given_up: Callable[[], object]) -> AuditResult:
-        audited = cdc.audit.verify(drain_s, given_up) if drain_s and not given_up() else AuditResult()
-        return AuditResult(audited.faults, (*audited.notes, *cdc.notes()))
+    def check(given_up: GivenUp) -> Findings:
+        if not drain_s or given_up():
+            return Findings(notes=tuple(cdc.notes()))
+        audited = cdc.audit.verify(drain_s, given_up)
+        return Findings(audited.faults, (*audited.notes, *cdc.notes()))
 
-    return verify
+    return check
 
 
 def _keep(item: pytest.Function, session: PerfSession, concluded: Concluded, outcome: RunOutcome, name: str) -> None:

@@ -13,6 +13,7 @@ from pytest_cdcperf.cluster.messages import (
     Serving,
     ShareDone,
 )
+from pytest_cdcperf.events import Notice
 from pytest_cdcperf.judging.parser import parse_thresholds
 from pytest_cdcperf.results.result import RunFacts
 from pytest_cdcperf.servers import MongoAddress, PostgresAddress, Services
@@ -22,23 +23,27 @@ A, B = "t.py::test_a", "t.py::test_b"
 SERVING = Serving(Services(PostgresAddress("h", 1, "u"), MongoAddress("mongodb://h")))
 
 
-class RecordingHost:
+class RecordingSession:
+    """What the coordinator needs of a session, and the listeners to its events, which are called at once."""
+
     def __init__(self):
-        self.begun, self.shown, self.said, self.results, self.killed = [], [], [], [], []
+        self.events, self.results, self.killed = [], [], []
         self.wrong, self.unwritten, self.serving, self.over = [], "", SERVING, False
 
-    def begin(self, plan):
-        self.begun.append(plan)
+    def publish(self, event):
+        self.events.append(event)
 
-    def show(self, plan, live):
-        self.shown.append(live)
+    def finish(self, event, then):
+        self.publish(event)
+        self.results.append(event.result)
+        then(self.unwritten)
 
-    def say(self, line):
-        self.said.append(line)
+    def of(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
 
-    def record(self, result):
-        self.results.append(result)
-        return self.unwritten
+    @property
+    def said(self):
+        return [notice.line for notice in self.of(Notice)]
 
     def is_over(self):
         return self.over
@@ -68,8 +73,8 @@ class Cluster:
     """A controller with *workers* that have collected tests A and B; what each was posted since it was last asked."""
 
     def __init__(self, *workers, vus=0, gate=False):
-        self.host, self.now_s = RecordingHost(), 0.0
-        self.coordinator = Coordinator(self.host, now_s=lambda: self.now_s)
+        self.session, self.now_s = RecordingSession(), 0.0
+        self.coordinator = Coordinator(self.session, self.session, now_s=lambda: self.now_s)
         self._posted = {}
         self._collected = Collected((LoadTest(0, A, "spec", vus, gate), LoadTest(1, B, "spec", 0)))
         for worker in workers:

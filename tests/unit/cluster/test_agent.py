@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from pytest_cdcperf.cluster import agent
-from pytest_cdcperf.cluster.agent import run_share
+from pytest_cdcperf.cluster.agent import Findings, run_share
 from pytest_cdcperf.cluster.messages import ShareDone, Stop, WindowDone
 from pytest_cdcperf.engine import run as run_module
 from pytest_cdcperf.engine.current_vu import CurrentVU, current_vu
@@ -91,7 +91,7 @@ def test_failures_and_what_died_beside_are_reported():
     def body():
         raise ValueError(str(VU.id))
 
-    messages, _outcome = share(body, faults_at_end=lambda: ["a server died"])
+    messages, _outcome = share(body, check_at_end=lambda _given_up: Findings(("a server died",)))
     assert [(kind.type, kind.count) for kind in messages[-1].failures] == [("ValueError", 6)]
     assert messages[-1].faults == ("a server died",)
 

@@ -53,9 +53,9 @@ def feed(coordinator, worker, *messages):
             coordinator.take_done(worker, message)
 
 
-def coordinated(*messages, thresholds=None, on_live=None):
+def coordinated(*messages, thresholds=None, emit=None):
     """A run of one worker."""
-    coordinator = RunAggregator(plan(thresholds), on_live=on_live)
+    coordinator = RunAggregator(plan(thresholds), emit=emit or [].append)
     feed(coordinator, "main", *messages)
     return coordinator
 
@@ -106,9 +106,9 @@ def test_the_live_view_shows_all_counts_and_the_last_ten_seconds():
     seen = []
     windows = [window(second, 100, response_ms=1000.0, failed=1, vus=9) for second in range(5)]
     windows += [window(second, 20, vus=4) for second in range(5, 15)]
-    coordinated(*windows, on_live=seen.append)
+    coordinated(*windows, emit=seen.append)
     assert len(seen) == 15
-    live = seen[-1]
+    live = seen[-1].live
     assert (live.elapsed_s, live.planned_s, live.vus, live.iterations, live.failed) == (15, 20, 4, 700, 5)
     assert live.iterations_per_s == pytest.approx(20)
     assert live.p95_ms == 10.0
@@ -116,9 +116,9 @@ def test_the_live_view_shows_all_counts_and_the_last_ten_seconds():
 
 def test_the_live_view_of_nothing_is_no_error():
     seen = []
-    coordinated(Window(0.0, 0.0, Snapshot()), on_live=seen.append)
-    assert (seen[0].vus, seen[0].iterations, seen[0].iterations_per_s) == (0, 0, 0.0)
-    assert math.isnan(seen[0].p95_ms)
+    coordinated(Window(0.0, 0.0, Snapshot()), emit=seen.append)
+    assert (seen[0].live.vus, seen[0].live.iterations, seen[0].live.iterations_per_s) == (0, 0, 0.0)
+    assert math.isnan(seen[0].live.p95_ms)
 
 
 def test_a_threshold_that_wants_to_ends_the_run_once_and_says_so():
@@ -316,7 +316,7 @@ def test_with_several_workers_each_line_says_whose_it_is():
 
 def test_a_lost_worker_fails_the_run_and_what_it_sent_is_kept():
     coordinator = several(gw0=[window(0, 5), window(1, 5), done(2.0)], gw1=[window(0, 7)])
-    assert (coordinator.silent, coordinator.is_complete) == ({"gw0"}, False)
+    assert (coordinator.finished, coordinator.is_complete) == ({"gw0"}, False)
     coordinator.lose("gw1", "died")
     assert coordinator.is_complete
     result = coordinator.result()
@@ -334,8 +334,8 @@ def test_a_worker_that_is_lost_after_its_share_was_done_fails_the_run_too():
 
 def test_a_run_that_was_cut_short_failed_for_the_first_reason():
     coordinator = coordinated(window(0, 5), done())
-    coordinator.cut_short("Ctrl-C")
-    coordinator.cut_short("SIGTERM")
+    coordinator.interrupt("Ctrl-C")
+    coordinator.interrupt("SIGTERM")
     assert coordinator.result().reasons == ("stopped early: Ctrl-C",)
 
 

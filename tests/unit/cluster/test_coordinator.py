@@ -19,11 +19,12 @@ from pytest_cdcperf.cluster.messages import (
     Stop,
     WindowDone,
 )
+from pytest_cdcperf.events import LimitCrossed, RunStarted, WindowMerged
 from pytest_cdcperf.judging.parser import Limit
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics.metric import Definition, GaugeMerge, Kind, unit_of
-from tests.unit.cluster.cluster import A, Cluster, RecordingHost, done, plan, second_of, to_all
+from tests.unit.cluster.cluster import A, Cluster, RecordingSession, done, plan, second_of, to_all
 from tests.unit.metrics.windows import window
 
 # --- The barrier before the test
@@ -73,10 +74,11 @@ def test_all_start_their_shares_once_the_last_has_sent_its_plan():
     cluster.arrive()
     cluster.send(plan(), "gw1")
     assert cluster.all_posted() == {}
-    assert cluster.host.begun == []
+    assert cluster.session.events == []
     cluster.send(plan(), "gw0")
     assert cluster.all_posted() == {"gw0": [Start(Share(0, 2))], "gw1": [Start(Share(1, 2))]}
-    assert cluster.host.begun == [plan()]
+    (started,) = cluster.session.of(RunStarted)
+    assert (started.facts.test, started.workers) == (A, ("gw0", "gw1"))
 
 
 def test_the_result_of_all_goes_to_all_and_is_kept_once():
@@ -87,16 +89,16 @@ def test_the_result_of_all_goes_to_all_and_is_kept_once():
     cluster.send(done(), "gw0")
     assert cluster.all_posted() == {}
     cluster.send(done(), "gw1")
-    (result,) = cluster.host.results
+    (result,) = cluster.session.results
     assert cluster.all_posted() == to_all(Concluded(result))
     assert (result.iterations, result.verdict) == (12, Verdict.PASSED)
     assert [part.name for part in result.workers] == ["gw0", "gw1"]
-    assert cluster.host.shown[-1].iterations == 12
+    assert cluster.session.of(WindowMerged)[-1].live.iterations == 12
 
 
 def test_what_kept_a_result_from_being_written_is_told_to_all():
     cluster = Cluster("gw0", "gw1")
-    cluster.host.unwritten = "disk full"
+    cluster.session.unwritten = "disk full"
     cluster.start()
     cluster.send(done())
     assert {worker: message.fault for worker, (message,) in cluster.all_posted().items()} == {
@@ -111,16 +113,16 @@ def test_a_run_whose_iterations_were_all_skipped_is_not_kept():
     cluster.send(done(skipped="not today"))
     (concluded,) = cluster.posted("gw0")
     assert concluded.skipped == "not today"
-    assert cluster.host.results == []
+    assert cluster.session.results == []
 
 
 def test_servers_that_died_in_the_run_fail_it():
     cluster = Cluster("gw0")
     cluster.start()
     cluster.send(WindowDone(A, second_of(0.0, 5)))
-    cluster.host.wrong = ["mongo died"]
+    cluster.session.wrong = ["mongo died"]
     cluster.send(done())
-    assert cluster.host.results[0].reasons == ("mongo died",)
+    assert cluster.session.results[0].reasons == ("mongo died",)
 
 
 def test_a_crossed_threshold_ends_the_run_on_all_once():
@@ -129,6 +131,8 @@ def test_a_crossed_threshold_ends_the_run_on_all_once():
     for second in range(2):
         cluster.send(WindowDone(A, window(float(second), ms=[90.0])))
     assert cluster.all_posted() == to_all(Stop("avg of response_time 90 ms, limit 15 ms (avg<15)"))
+    (crossed,) = cluster.session.of(LimitCrossed)
+    assert (str(crossed.result.threshold), crossed.elapsed_s) == ("response_time avg<15", 1.0)
 
 
 def test_what_ends_the_run_on_one_worker_ends_it_on_all_at_once():
@@ -137,7 +141,7 @@ def test_what_ends_the_run_on_one_worker_ends_it_on_all_at_once():
     cluster.send(done(ends_run="Exit: enough"), "gw1")
     assert cluster.all_posted() == to_all(Stop("Exit: enough on worker gw1", at_once=True))
     cluster.send(done(), "gw0")
-    assert cluster.host.results[0].reasons[0] == "stopped early: Exit: enough on worker gw1"
+    assert cluster.session.results[0].reasons[0] == "stopped early: Exit: enough on worker gw1"
 
 
 @pytest.mark.parametrize("said", ["by the host", "by a worker"])
@@ -151,7 +155,7 @@ def test_what_runs_need_and_lose_ends_them_on_all_at_once(said):
     assert cluster.all_posted() == to_all(Stop("postgres died", at_once=True))
     cluster.send(done(), "gw0")
     cluster.send(done(), "gw1")
-    assert cluster.host.results[0].reasons[0] == "postgres died"
+    assert cluster.session.results[0].reasons[0] == "postgres died"
 
 
 def test_what_is_lost_while_the_run_ends_hurries_nobody():
@@ -162,7 +166,7 @@ def test_what_is_lost_while_the_run_ends_hurries_nobody():
     assert cluster.all_posted() == to_all(Stop("postgres died", at_once=True))
     cluster.send(done(), "gw0")
     cluster.send(done(), "gw1")
-    assert cluster.host.results[0].reasons[:2] == ("postgres died", "debezium died")
+    assert cluster.session.results[0].reasons[:2] == ("postgres died", "debezium died")
 
 
 def test_what_is_lost_between_runs_ends_nothing():
@@ -175,7 +179,7 @@ def test_alone_nobody_is_named():
     cluster = Cluster("main")
     cluster.start()
     cluster.send(done(ends_run="Ctrl-C"))
-    assert cluster.host.results[0].reasons[0] == "stopped early: Ctrl-C"
+    assert cluster.session.results[0].reasons[0] == "stopped early: Ctrl-C"
 
 
 def test_a_test_may_have_several_runs():
@@ -184,7 +188,7 @@ def test_a_test_may_have_several_runs():
         assert cluster.start(plan(call=call)) == {"gw0": [Start(Share(0, 2))], "gw1": [Start(Share(1, 2))]}
         cluster.send(done())
         cluster.all_posted()
-    assert len(cluster.host.results) == 2
+    assert len(cluster.session.results) == 2
 
 
 def test_metrics_of_a_plan_are_known_to_who_judges():
@@ -194,7 +198,7 @@ def test_metrics_of_a_plan_are_known_to_who_judges():
 
 
 def test_in_one_process_nobody_arrives_and_the_plan_starts_at_once():
-    coordinator = Coordinator(RecordingHost())
+    coordinator = Coordinator(*[RecordingSession()] * 2)
     posted = []
     coordinator.join("main", posted.append)
     coordinator.admit(["main"])
@@ -226,7 +230,7 @@ def test_no_run_starts_where_the_test_has_ended_on_another_worker(outcome, reaso
     for message, worker in messages if plan_is_first else reversed(messages):
         cluster.send(message, worker)
     assert cluster.all_posted() == {"gw0": [Refused(reason, skips=skips)]}
-    assert cluster.host.begun == []
+    assert cluster.session.events == []
 
 
 @pytest.mark.parametrize(
@@ -248,7 +252,7 @@ def test_no_run_starts_where_the_workers_mean_different_ones(other, words):
 
 def test_no_run_starts_beside_a_dead_server():
     cluster = Cluster("gw0", "gw1")
-    cluster.host.wrong = ["mongo died", "debezium died"]
+    cluster.session.wrong = ["mongo died", "debezium died"]
     assert cluster.start() == to_all(Refused("no load was started: mongo died; debezium died"))
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pytest_cdcperf.cluster.coordinator import LAST_WORDS_S, SAID_AFTER_S, SILENCE_S, WAITING_S
+from pytest_cdcperf.cluster.coordinator import INTERRUPTED_SILENCE_S, SILENCE_S, WAITING_S, WAITING_SAID_S
 from pytest_cdcperf.cluster.messages import (
     Arrived,
     CallEnded,
@@ -35,7 +35,7 @@ def test_a_worker_that_dies_in_a_run_fails_it_and_the_others_go_on():
     cluster.coordinator.drop("gw1", "died")
     assert cluster.all_posted() == {}
     cluster.send(done(), "gw0")
-    (result,) = cluster.host.results
+    (result,) = cluster.session.results
     assert cluster.all_posted() == {"gw0": [Concluded(result)]}
     assert result.verdict is Verdict.FAILED
     assert result.reasons == ("worker gw1 died after 1 s; its 5 iterations until then are counted",)
@@ -77,7 +77,7 @@ def test_a_worker_dies_once():
     for fate in ("hangs", "died"):
         cluster.coordinator.drop("gw1", fate)
     cluster.send(done(), "gw0")
-    assert [part.outcome for part in cluster.host.results[0].workers] == ["", "hangs"]
+    assert [part.outcome for part in cluster.session.results[0].workers] == ["", "hangs"]
 
 
 def test_what_a_dead_worker_said_last_is_still_counted_in_the_run():
@@ -86,9 +86,9 @@ def test_what_a_dead_worker_said_last_is_still_counted_in_the_run():
     cluster.coordinator.drop("gw1", "died")
     cluster.send(WindowDone(A, second_of(0.0, 5)), "gw1")
     cluster.send(done(), "gw0")
-    assert cluster.host.results[0].iterations == 5
+    assert cluster.session.results[0].iterations == 5
     cluster.send(WindowDone(A, second_of(1.0, 5)), "gw1")
-    assert len(cluster.host.results) == 1
+    assert len(cluster.session.results) == 1
 
 
 # --- What scheduling asks
@@ -191,7 +191,7 @@ def test_an_interrupt_stops_what_runs_and_concludes_it():
     cluster.coordinator.interrupt("Ctrl-C")
     assert cluster.all_posted() == to_all(Interrupted("Ctrl-C"))
     cluster.send(done())
-    assert cluster.host.results[0].reasons[0] == "stopped early: Ctrl-C"
+    assert cluster.session.results[0].reasons[0] == "stopped early: Ctrl-C"
     cluster.all_posted()
     cluster.send(plan(call=2))
     assert cluster.all_posted() == {"gw0": [Refused("Ctrl-C", True)], "gw1": [Refused("Ctrl-C", True)]}
@@ -215,20 +215,20 @@ def test_a_signal_that_comes_to_all_is_one_and_the_second_of_any_hurries():
     cluster.send(Interrupted("Ctrl-C"), "gw1")
     assert cluster.all_posted() == to_all(Interrupted("SIGTERM"))
     cluster.send(done())
-    assert cluster.host.results[0].reasons[0] == "stopped early: SIGTERM"
+    assert cluster.session.results[0].reasons[0] == "stopped early: SIGTERM"
 
 
 def test_after_an_interrupt_a_worker_that_sends_nothing_is_not_waited_for_long():
     cluster = Cluster("gw0", "gw1")
     cluster.start()
-    cluster.wait(LAST_WORDS_S + 1)
+    cluster.wait(INTERRUPTED_SILENCE_S + 1)
     cluster.coordinator.interrupt("Ctrl-C")
     cluster.send(done(), "gw0")
-    cluster.wait(LAST_WORDS_S)
-    assert cluster.host.killed == []
+    cluster.wait(INTERRUPTED_SILENCE_S)
+    assert cluster.session.killed == []
     cluster.wait(1)
-    assert cluster.host.killed == ["gw1"]
-    assert "stopped early: Ctrl-C" in cluster.host.results[0].reasons
+    assert cluster.session.killed == ["gw1"]
+    assert "stopped early: Ctrl-C" in cluster.session.results[0].reasons
 
 
 def test_whether_a_perf_test_is_under_way_is_known_until_its_reports_have_arrived():
@@ -253,7 +253,7 @@ def test_where_the_session_is_over_tests_are_passed_by_whatever_is_left_elsewher
     cluster = Cluster("gw0", "gw1")
     cluster.coordinator.ordinary_tests_done(False)
     assert cluster.arrive() == {}
-    cluster.host.over = True
+    cluster.session.over = True
     cluster.coordinator.tick()
     assert all(not go.takes_part for (go,) in cluster.all_posted().values())
 
@@ -272,10 +272,10 @@ def test_what_has_not_ended_in_time_is_concluded_as_it_is():
     cluster.send(WindowDone(A, second_of(0.0, 5)))
     cluster.send(done(), "gw0")
     cluster.coordinator.wait_until_idle(0)
-    (result,) = cluster.host.results
+    (result,) = cluster.session.results
     assert result.reasons == ("worker gw1 did not answer after 1 s; its 5 iterations until then are counted",)
     cluster.coordinator.wait_until_idle(0)
-    assert len(cluster.host.results) == 1
+    assert len(cluster.session.results) == 1
 
 
 def test_who_waits_until_all_is_idle_is_woken():
@@ -286,7 +286,7 @@ def test_who_waits_until_all_is_idle_is_woken():
     cluster.send(done())
     waiting.join(10)
     assert not waiting.is_alive()
-    assert [part.outcome for part in cluster.host.results[0].workers] == [""]
+    assert [part.outcome for part in cluster.session.results[0].workers] == [""]
 
 
 # --- Workers that hang
@@ -297,11 +297,11 @@ def test_a_worker_that_sends_nothing_in_a_run_is_killed():
     cluster.start()
     cluster.wait(SILENCE_S)
     cluster.send(WindowDone(A, second_of(0.0, 5)), "gw0")
-    assert cluster.host.killed == []
+    assert cluster.session.killed == []
     cluster.wait(1)
-    assert cluster.host.killed == ["gw1"]
+    assert cluster.session.killed == ["gw1"]
     cluster.send(done(), "gw0")
-    assert cluster.host.results[0].workers[1].outcome == "hangs: it sent nothing for 30 s, and was killed"
+    assert cluster.session.results[0].workers[1].outcome == "hangs: it sent nothing for 30 s, and was killed"
 
 
 def test_a_worker_whose_share_is_done_need_not_say_anything():
@@ -311,7 +311,7 @@ def test_a_worker_whose_share_is_done_need_not_say_anything():
     cluster.wait(SILENCE_S - 1)
     cluster.send(WindowDone(A, window(0.0)), "gw0")
     cluster.wait(2)
-    assert cluster.host.killed == []
+    assert cluster.session.killed == []
 
 
 @pytest.mark.parametrize("limit_s", [SILENCE_S, WAITING_S])
@@ -325,9 +325,9 @@ def test_a_controller_that_was_stopped_itself_does_not_blame_its_workers(limit_s
     cluster.now_s += limit_s + 10
     cluster.coordinator.tick()
     cluster.wait(limit_s - 5)
-    assert cluster.host.killed == []
+    assert cluster.session.killed == []
     cluster.wait(6)
-    assert set(cluster.host.killed) == ({"gw1"} if limit_s == WAITING_S else {"gw0", "gw1"})
+    assert set(cluster.session.killed) == ({"gw1"} if limit_s == WAITING_S else {"gw0", "gw1"})
 
 
 def test_it_is_said_once_who_is_waited_for_and_the_waiting_has_an_end():
@@ -335,13 +335,13 @@ def test_it_is_said_once_who_is_waited_for_and_the_waiting_has_an_end():
     cluster.arrive()
     cluster.wait(WAITING_S * 2)  # nobody is through with its set-up: that may last
     cluster.send(plan(), "gw0")
-    cluster.wait(SAID_AFTER_S)
-    assert (cluster.host.said, cluster.host.killed) == ([], [])
-    cluster.wait(WAITING_S - SAID_AFTER_S)
-    assert cluster.host.said == [f"{A}: waiting for gw1"]
-    assert cluster.host.killed == []
+    cluster.wait(WAITING_SAID_S)
+    assert (cluster.session.said, cluster.session.killed) == ([], [])
+    cluster.wait(WAITING_S - WAITING_SAID_S)
+    assert cluster.session.said == [f"{A}: waiting for gw1"]
+    assert cluster.session.killed == []
     cluster.wait(1)
-    assert cluster.host.killed == ["gw1"]
+    assert cluster.session.killed == ["gw1"]
     assert cluster.posted("gw0") == [
         Refused(
             "worker gw1 hangs: it did not come to its end for 600 s, and was killed; no load was started without it"
@@ -355,7 +355,7 @@ def test_a_worker_that_does_not_end_is_killed_also_where_one_that_did_has_died()
     cluster.send(CallEnded(A, "passed"), "gw0", "gw1")
     cluster.coordinator.drop("gw0", "died")
     cluster.wait(WAITING_S + 1)
-    assert cluster.host.killed == ["gw2"]
+    assert cluster.session.killed == ["gw2"]
     assert cluster.posted("gw1") == [Released(True)]
 
 
@@ -364,13 +364,13 @@ def test_tests_that_were_not_begun_and_those_that_are_over_keep_nobody_waiting()
     cluster.run_through()
     cluster.send(Arrived(B), "gw0")
     cluster.wait(WAITING_S * 2)
-    assert (cluster.host.said, cluster.host.killed) == ([], [])
+    assert (cluster.session.said, cluster.session.killed) == ([], [])
 
 
 def test_figures_that_cannot_be_judged_are_said_to_all_that_wait():
     cluster = Cluster("gw0", "gw1")
     cluster.start()
-    cluster.host.record = lambda _result: 1 / 0
+    cluster.session.faults = lambda: 1 / 0
     cluster.send(done())
     words = "the figures cannot be judged: ZeroDivisionError: division by zero"
     assert cluster.all_posted() == to_all(Refused(words))

@@ -9,7 +9,7 @@ import pytest
 from pytest_cdcperf.cluster.messages import (
     Answer,
     Ask,
-    Said,
+    NoticeOnce,
     ServicesWanted,
 )
 from pytest_cdcperf.cluster.shared_state import OnceCall, PoolCall
@@ -36,7 +36,7 @@ def test_who_asks_for_servers_is_answered_once_they_are_there(serving, answer):
     cluster = Cluster("gw0")
     posts = Posts()
     cluster.coordinator.join("gw0", posts)
-    cluster.host.serving = serving
+    cluster.session.serving = serving
     cluster.send(Ask(7, ServicesWanted()))
     assert posts.there.wait(10)
     assert posts.messages == [answer]
@@ -44,10 +44,10 @@ def test_who_asks_for_servers_is_answered_once_they_are_there(serving, answer):
 
 def test_what_all_workers_say_about_the_same_is_told_once():
     cluster = Cluster("gw0", "gw1")
-    cluster.send(Said("the stream of orders", "orders are looked up every 21 ms"), "gw0")
-    cluster.send(Said("the stream of orders", "orders are looked up every 23 ms"), "gw1")
-    cluster.send(Said("the stream of customers", "customers are looked up every 23 ms"), "gw1")
-    assert cluster.host.said == ["orders are looked up every 21 ms", "customers are looked up every 23 ms"]
+    cluster.send(NoticeOnce("the stream of orders", "orders are looked up every 21 ms"), "gw0")
+    cluster.send(NoticeOnce("the stream of orders", "orders are looked up every 23 ms"), "gw1")
+    cluster.send(NoticeOnce("the stream of customers", "customers are looked up every 23 ms"), "gw1")
+    assert cluster.session.said == ["orders are looked up every 21 ms", "customers are looked up every 23 ms"]
 
 
 def test_what_workers_share_is_kept_here():

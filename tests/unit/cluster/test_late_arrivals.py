@@ -5,10 +5,9 @@ from __future__ import annotations
 import pickle
 from contextlib import nullcontext
 
-from pytest_cdcperf.cdc.audit import AuditResult
-from pytest_cdcperf.cluster.agent import run_share
+from pytest_cdcperf.cluster.agent import Findings, run_share
 from pytest_cdcperf.cluster.aggregator import RunAggregator
-from pytest_cdcperf.cluster.messages import Auditing, Plan, ShareDone, Stop
+from pytest_cdcperf.cluster.messages import Checking, Plan, ShareDone, Stop
 from pytest_cdcperf.cluster.shared_state import Pool, Store
 from pytest_cdcperf.engine.mix import OPERATIONS
 from pytest_cdcperf.engine.run import Body
@@ -35,7 +34,7 @@ class Link:
 def audited(audit):
     link = Link()
     load = {"": PerVUIterations(vus=2, iterations=3)}
-    outcome = run_share("t", load, Body(lambda: None), session_id="r", rules=RULES, link=link, audit=audit)
+    outcome = run_share("t", load, Body(lambda: None), session_id="r", rules=RULES, link=link, check_at_end=audit)
     return link.sent, outcome
 
 
@@ -44,11 +43,11 @@ def test_what_it_found_is_reported_and_it_is_heard_of_meanwhile():
 
     def audit(given_up):
         asked.append(given_up())
-        return AuditResult(("one was lost",), ("nine came late",))
+        return Findings(("one was lost",), ("nine came late",))
 
     sent, _outcome = audited(audit)
     assert asked == [False]
-    assert sent[-2] == Auditing("t")
+    assert sent[-2] == Checking("t")
     assert isinstance(sent[-1], ShareDone)
     assert (sent[-1].faults, sent[-1].notes) == (("one was lost",), ("nine came late",))
 
@@ -63,10 +62,12 @@ def test_the_end_of_the_run_on_all_workers_ends_it():
     def audit(given_up):
         before = given_up()
         stops[0](Stop("Ctrl-C on gw1", at_once=True))
-        return AuditResult((f"{before}, then {given_up()}",))
+        return Findings((f"{before}, then {given_up()}",))
 
     link.stopping = stopping
-    run_share("t", {"": PerVUIterations()}, Body(lambda: None), session_id="r", rules=RULES, link=link, audit=audit)
+    run_share(
+        "t", {"": PerVUIterations()}, Body(lambda: None), session_id="r", rules=RULES, link=link, check_at_end=audit
+    )
     assert link.sent[-1].faults == ("False, then True",)
 
 

@@ -16,25 +16,25 @@ from pytest_cdcperf.cluster.messages import (
     Answer,
     Arrived,
     Ask,
-    Auditing,
     Broken,
     CallEnded,
+    Checking,
     Collected,
     Concluded,
     Go,
     Gone,
     Interrupted,
     LoadTest,
+    NoticeOnce,
     Plan,
     Refused,
     Released,
-    Said,
     ServicesWanted,
     Serving,
     ShareDone,
     Start,
     Stop,
-    ToController,
+    ToCoordinator,
     ToWorker,
     WindowDone,
 )
@@ -86,9 +86,9 @@ MESSAGES = [
     WindowDone("t.py::test", FULL),
     WindowDone("t.py::test", FULL, DelayEvidence(1.0, late_s=0.2, blocked=collections.Counter({"t.py:3 in ü": 2}))),
     ShareDone("t.py::test", 10.0, 0.5, "Ctrl-C", "skipped", FAILURES, ("f",), ("w",), ("n",), definitions(), "host"),
-    Auditing("t.py::test"),
+    Checking("t.py::test"),
     Broken("the slot is gone"),
-    Said("the stream", "it is refused"),
+    NoticeOnce("the stream", "it is refused"),
     CallEnded("t.py::test", "failed", "stuck"),
     Ask(1, PoolCall("ids", "put", {"id": [1, 2.5, None, b"x", (True,)]})),
     Ask(2, OnceCall("schema", "done", "x")),
@@ -114,7 +114,7 @@ def test_every_message_arrives_as_it_was_sent(message):
 
 
 def test_no_kind_of_message_is_left_out_above():
-    assert {type(message) for message in MESSAGES} == {*get_args(ToController), *get_args(ToWorker)}
+    assert {type(message) for message in MESSAGES} == {*get_args(ToCoordinator), *get_args(ToWorker)}
 
 
 def test_a_result_that_arrived_can_be_asked_and_merged():

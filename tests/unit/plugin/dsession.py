@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 from pytest_cdcperf.cluster.coordinator import Coordinator
 from pytest_cdcperf.cluster.messages import Arrived, CallEnded, Collected, Go, LoadTest, Released
-from tests.unit.cluster.cluster import RecordingHost
+from tests.unit.cluster.cluster import RecordingSession
 
 SHUTDOWN = None
 
@@ -51,7 +51,7 @@ class Node:
         self.steals.append(indices)
 
     def shutdown(self):
-        # Said twice it is the same: only the first is of interest.
+        # NoticeOnce twice it is the same: only the first is of interest.
         if not self.shutting_down:
             self._log.append((self.gateway.id, "shutdown"))
         self.shutting_down = True
@@ -65,7 +65,7 @@ class FanOut:
         self.loads = tuple(LoadTest(index, f"perf_{index}", "spec", 0) for index in loads)
         self.admitted = []
         self._agrees = agrees
-        self._coordinator = Coordinator(RecordingHost())
+        self._coordinator = Coordinator(*[RecordingSession()] * 2)
 
     @property
     def coordinator(self):

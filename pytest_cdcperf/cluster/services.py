@@ -1,0 +1,27 @@
+"""What the coordinator of a session's runs asks of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pytest_cdcperf.cluster.messages import Serving
+
+
+class CoordinatorServices(Protocol):
+    """Carries out what only the session can. Called with the coordinator's lock held, but for :meth:`serve`."""
+
+    def is_over(self) -> bool:
+        """Whether no further test is to begin, as after ``-x``."""
+
+    def faults(self) -> Sequence[str]:
+        """What is wrong with the servers that the session started."""
+
+    def serve(self) -> Serving:
+        """Return the servers of the session, started if need be.
+
+        :raises CdcperfError: when they cannot be had
+        """
+
+    def kill(self, worker: str) -> None:
+        """End the process of a worker that hangs."""

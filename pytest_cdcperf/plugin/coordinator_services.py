@@ -1,0 +1,72 @@
+"""What the coordinator of a session's runs asks of the session, answered by its parts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+from pytest_cdcperf.cluster.messages import Serving
+from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.plugin.services import SessionServices
+
+
+class WorkerProcesses(Protocol):
+    """The worker processes of a session. *far* names those that are not on this host."""
+
+    @property
+    def far(self) -> Sequence[str]:
+        """Which of them are on other hosts, as they were named on the command line."""
+
+    def kill(self, worker: str) -> None:
+        """End *worker* without asking it."""
+
+    def session_is_over(self) -> bool:
+        """Whether they are given no further test, as after ``-x``."""
+
+
+class NoOtherProcesses:
+    """Where this process is the only worker."""
+
+    far: Sequence[str] = ()
+
+    def kill(self, worker: str) -> None:
+        """Nothing: a process does not end itself."""
+
+    def session_is_over(self) -> bool:
+        """Never: pytest itself starts no further test."""
+        return False
+
+
+class PluginServices:
+    """Implements :class:`pytest_cdcperf.cluster.services.CoordinatorServices`.
+
+    *workers* is set where there are worker processes.
+    """
+
+    def __init__(self, servers: SessionServices) -> None:
+        self.workers: WorkerProcesses = NoOtherProcesses()
+        self._servers = servers
+        self._starting = threading.Lock()
+
+    def is_over(self) -> bool:
+        """Whether pytest-xdist hands out no further test."""
+        return self.workers.session_is_over()
+
+    def faults(self) -> Sequence[str]:
+        """Which parts of the embedded stack have died."""
+        return self._servers.deaths()
+
+    def serve(self) -> Serving:
+        """Start the servers at the first call."""
+        if self.workers.far and self._servers.embedded:
+            raise ConfigError(
+                f"the embedded stack listens on 127.0.0.1, which {', '.join(self.workers.far)} cannot reach; "
+                "name servers that all hosts reach, and use --perf-stack=external"
+            )
+        with self._starting:
+            return self._servers.serving()
+
+    def kill(self, worker: str) -> None:
+        """End a worker that hangs."""
+        self.workers.kill(worker)
