@@ -74,7 +74,7 @@ class RunFinished:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that the user should know now, in one line: a worker that is waited for, a listener that raised."""
+    """Something that the user should know now, in one line: a worker that is waited for."""
 
     line: str
 
@@ -96,4 +96,4 @@ class Listener(Protocol):
     """
 
     def handle(self, event: Event) -> None:
-        """Take *event*. What this raises is said in one line; the next event comes all the same."""
+        """Take *event*. What this raises is said in a line of the summary; the next event comes all the same."""

@@ -13,10 +13,10 @@ from typing import Protocol
 
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.errors import CdcperfError
-from pytest_cdcperf.events import Event, Listener, Notice, RunFinished, WindowMerged
+from pytest_cdcperf.events import Event, Listener, RunFinished, WindowMerged
 from pytest_cdcperf.printable import one_line
 
-CLOSE_S = 5.0  # for all listeners together to take what is still on their queues
+CLOSE_S = 5.0  # for listeners together to take what is still on their queues, at the end of the session
 MOST_WINDOWS = 300  # five minutes: windows beyond that are left out for a listener that is so far behind
 
 Then = Callable[[str], None]
@@ -40,12 +40,13 @@ class Listeners:
     """
 
     def __init__(self) -> None:
+        self.faults: list[str] = []  # who raised, was too slow or hangs, in a line each
         self._queues: list[_Queue] = []
         self._closed = False
 
     def add(self, listener: Listener, *, awaited: bool = False) -> None:
         """Hand events to *listener* from now on. Called before the first event is published."""
-        self._queues.append(_Queue(listener, self._said_by, awaited=awaited))
+        self._queues.append(_Queue(listener, self.faults.append, awaited=awaited))
 
     def publish(self, event: Event) -> None:
         """Hand *event* to all listeners. May be called in any thread, and does not wait."""
@@ -59,26 +60,25 @@ class Listeners:
             listener.put(event, awaited.count if listener.awaited else None)
 
     def close(self) -> None:
-        """Wait until all have taken what is on their queues, and close them; name those that take too long."""
+        """Close all once they have taken what is on their queues. Those that take longer go on by themselves."""
         if self._closed:
             return
         self._closed = True
+        for listener in self._queues:
+            listener.end()
         until_s = time.monotonic() + CLOSE_S
-        for listener in sorted(self._queues, key=lambda listener: listener.awaited):  # ours say what becomes of others
-            listener.close(until_s)
-
-    def _said_by(self, name: str, what: str) -> None:
-        self.publish(Notice(one_line(f"cdcperf: listener {name} {what}")))
+        for listener in self._queues:
+            listener.wait(max(0.0, until_s - time.monotonic()))
 
 
 class _Queue:
     """The events that one listener has not taken yet, and the thread in which it takes them."""
 
-    def __init__(self, listener: Listener, say: Callable[[str, str], None], *, awaited: bool) -> None:
+    def __init__(self, listener: Listener, report: Callable[[str], None], *, awaited: bool) -> None:
         self.awaited = awaited
         self._listener = listener
         self._name = getattr(listener, "name", "") or type(listener).__qualname__
-        self._say = say
+        self._report = report
         self._events: queue.SimpleQueue[tuple[Event, Then | None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._take_all, name=f"cdcperf-listener-{self._name}", daemon=True)
         self._starting = threading.Lock()
@@ -98,17 +98,22 @@ class _Queue:
             if self._thread.ident is None:
                 self._thread.start()
 
-    def close(self, until_s: float) -> None:
-        if self._thread.ident is None and not hasattr(self._listener, "close"):
-            return
-        self._start()
-        self._events.put(None)
-        self._thread.join(max(0.0, until_s - time.monotonic()))
+    def end(self) -> None:
+        if self._thread.ident is not None or hasattr(self._listener, "close"):
+            self._start()
+            self._events.put(None)
+
+    def wait(self, seconds: float) -> None:
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
         if self._thread.is_alive():
-            lost = max(0, self._events.qsize() - 1)
-            self._say(self._name, f"does not return from {self._handling}; events that it has not seen: {lost}")
+            left = max(0, self._events.qsize() - 1)
+            self._say(f"does not return from {self._handling}; {left} more events were to come")
         if self._left_out:
-            self._say(self._name, f"was too slow: {self._left_out} windows were left out for it")
+            self._say(f"was too slow: {self._left_out} windows were left out for it")
+
+    def _say(self, what: str) -> None:
+        self._report(one_line(f"listener {self._name} {what}"))
 
     def _take_all(self) -> None:
         while (item := self._events.get()) is not None:
@@ -132,7 +137,7 @@ class _Queue:
             fault = f"raised {type(error).__name__}: {error}"
             if not self._has_raised:
                 self._has_raised = True
-                self._say(self._name, f"{fault} (at {self._handling})")
+                self._say(f"{fault} (at {self._handling})")
             return f"{self._name} {fault}"
         return ""
 

@@ -83,6 +83,12 @@ class ProjectListeners:
         """Wait a little for listeners that are behind. In the main thread, once runs are over, before the summary."""
         self._listeners.close()
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Name the listeners that have failed."""
+        for fault in self._listeners.faults:
+            terminalreporter.write_line(f"cdcperf: {fault}", yellow=True)
+
 
 def _of_hook(config: pytest.Config) -> Iterator[Listener]:
     for given in config.hook.pytest_cdcperf_listeners(config=config):
