@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let go of what the session holds, whatever became of it."""
+    """Stop what the session has started, however it ended."""
     session = config.stash.get(session_key, None)
     if session is not None:
         session.close()
@@ -73,7 +73,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class,
 ) -> Generator[None, object, object]:
-    """Make perf tests of the functions that are marked as such, after every other plugin had its say."""
+    """Make perf tests of the functions that are marked as such, after every other plugin."""
     made = yield
     if not isinstance(made, list):
         return made
@@ -84,7 +84,7 @@ def pytest_pycollect_makeitem(
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Show a mistake in what we are told in a test module as one line, as those in a marker are shown."""
+    """Show a wrong argument in a test module as one line, as one in a marker is shown."""
     report = yield
     error = getattr(getattr(report, "call", None), "excinfo", None)
     if error is not None and type(error.value).__module__ == "pytest_cdcperf.errors":

@@ -1,4 +1,4 @@
-"""The files that ``health`` names: their gates run before any load, also where only other tests were named."""
+"""Collects the files that ``health`` names: their gates run before any load, also where only other tests were named."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 class HealthFiles:
-    """Adds *paths* to what is collected, and tells what of them nobody asked for.
+    """Adds *paths* to what is collected, and finds what of them the command line did not ask for.
 
     :param paths: files or directories
     """

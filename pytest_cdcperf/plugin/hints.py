@@ -1,4 +1,4 @@
-"""What can be said of tests under load before they begin: options and limits that will have no effect on them."""
+"""Names options and limits that will have no effect on the tests under load, before they begin."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ CLIENTS = (
 
 
 def hints(items: Sequence[PerfFunction], overrides: Overrides) -> list[str]:
-    """Return a line for each option that changes nothing and each limit whose metric nobody knows, with the tests."""
+    """Return a line for each option that changes nothing and each limit on an unknown metric, with the tests."""
     about: dict[str, list[str]] = {}
     for item in items:
         if not uses_load_fixture(item):  # else its loads and limits are not known yet

@@ -1,11 +1,11 @@
-"""Ctrl-C, SIGTERM and SIGHUP in a session that has something to lose: they end it in order.
+"""Ends a session in order on Ctrl-C, SIGTERM and SIGHUP, where it has results or servers to lose.
 
 What a signal does depends on what it hits, the :class:`Place` in which the main thread is:
 
-- A run is never torn apart: it is told to end, is concluded and written, and its test is reported as failed.
+- A run is never torn apart: it is stopped, concluded and written, and its test is reported as failed.
 - Set-up and the code of a test are interrupted at once. A test under load is reported as failed; with any other
   test the signal does what it would do without us, and SIGTERM and SIGHUP do what ``pytest.exit`` does.
-- Tear-down goes on. A signal more than five seconds after the first cuts short the finalizer that it hits; the
+- Tear-down goes on. A signal more than five seconds after the first interrupts the finalizer that it hits; the
   others still run.
 - Reports are written to their end, whatever comes.
 
@@ -35,7 +35,7 @@ from pytest_cdcperf.printable import one_line
 TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 ENDING = (signal.SIGINT, *TERMINATING)
 
-TEARDOWN_S = 5.0  # in which nobody who presses Ctrl-C a few times cuts a finalizer short
+TEARDOWN_S = 5.0  # in which further signals do not interrupt finalizers: some press Ctrl-C a few times
 _PATIENCE_S = 10.0  # for workers to end by themselves, before a further signal ends xdist's own loop
 _UNINTERRUPTED = (__file__, str(Path(pluggy.__file__).parent))  # what calls tests and finalizers, and clears up
 
@@ -43,7 +43,7 @@ _UNINTERRUPTED = (__file__, str(Path(pluggy.__file__).parent))  # what calls tes
 class Place(Enum):
     """Where the main thread is."""
 
-    ATTENDED = "code of ours or pytest's, which looks for itself whether the session ends"
+    ATTENDED = "code of ours or pytest's, which checks itself whether the session ends"
     TEST = "a test that runs as any other"
     LOAD_TEST = "set-up or body of a test that runs under load"
     TEARDOWN = "finalizers of fixtures"
@@ -53,14 +53,14 @@ class Place(Enum):
 class Interruption:
     """One for a session, in each of its processes, registered as a plugin. It does nothing until :meth:`take`.
 
-    :param tell: called with the reason when a signal has arrived, in a thread that may wait
+    :param notify: called with the reason when a signal has arrived, in a thread that may wait
     """
 
-    def __init__(self, tell: Callable[[str], None], *, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, notify: Callable[[str], None], *, now_s: Callable[[], float] = time.monotonic) -> None:
         self.reason = ""  # what ends the session, "" as long as nothing does
         self.is_busy: Callable[[], bool] = lambda: False  # whether workers are in the middle of a perf test
         self.stop_handing_out: Callable[[str], None] = lambda _reason: None
-        self._tell = tell
+        self._notify = notify
         self._now_s = now_s
         self._place = Place.ATTENDED
         self._session: pytest.Session | None = None
@@ -69,9 +69,9 @@ class Interruption:
         self._first_s: float | None = None
         self._before: dict[int, Any] = {}
         self._owner = os.getpid()
-        self._told = False  # by the controller: the next SIGINT is our own doing
+        self._by_coordinator = False  # the next SIGINT is our own, sent by on_told()
         self._open = threading.Lock()
-        self._to_tell: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reasons: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def take(self, session: pytest.Session, numbers: Iterable[int] = ENDING) -> None:
         """From now on *numbers* end *session* in order.
@@ -83,7 +83,7 @@ class Interruption:
             return
         if self._session is None:
             self._session = session
-            threading.Thread(target=self._tell_all, name="cdcperf-interruption", daemon=True).start()
+            threading.Thread(target=self._notify_all, name="cdcperf-interruption", daemon=True).start()
         for number in numbers:
             if number not in self._before and signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._on_signal)
@@ -100,15 +100,15 @@ class Interruption:
         with self._open:
             before, self._before = self._before, {}
         for number, handler in before.items():
-            if signal.getsignal(number) == self._on_signal:  # else somebody else's by now
+            if signal.getsignal(number) == self._on_signal:  # else another's by now
                 signal.signal(number, handler)
-        self._to_tell.put(None)
+        self._reasons.put(None)
 
     def on_told(self, reason: str) -> None:
-        """The controller ends the session because of *reason*. Called in any thread of a worker."""
+        """The coordinator ends the session because of *reason*. Called in any thread of a worker."""
         with self._open:
             if signal.SIGINT in self._before:
-                self.reason, self._told = self.reason or reason, True
+                self.reason, self._by_coordinator = self.reason or reason, True
                 _interrupt_main_thread()
 
     def at(self, place: Place) -> _Block:
@@ -124,7 +124,7 @@ class Interruption:
         """Let *request* end the session once the current test is torn down and reported."""
         self._request = request
         self._end(str(request) or type(request).__name__)
-        self._tell(self.reason)  # the other workers are to begin nothing more either
+        self._notify(self.reason)  # the other workers are to begin nothing more either
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self) -> Generator[None, Any, Any]:
@@ -151,7 +151,7 @@ class Interruption:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(self) -> Generator[None]:
-        """Let a late signal cut finalizers short. Called in the main thread, next to what calls them."""
+        """Let a late signal interrupt finalizers. Called in the main thread, next to what calls them."""
         with self.at(Place.TEARDOWN):
             yield
 
@@ -191,17 +191,17 @@ class Interruption:
             signal.signal(number, self._before.get(number, signal.SIG_DFL))
             signal.raise_signal(number)
             return
-        told, self._told = self._told, False
+        by_coordinator, self._by_coordinator = self._by_coordinator, False
         raises = frame is None or not frame.f_code.co_filename.startswith(_UNINTERRUPTED)
         place = self._place if raises or self._place is Place.HANDING_OUT else Place.ATTENDED
-        if place is Place.TEST and number not in TERMINATING and not told:
+        if place is Place.TEST and number not in TERMINATING and not by_coordinator:
             self._as_without_us(number, frame)
             return
         after_s = self._end(self.reason or _name_of(number))
         if number in TERMINATING and self._exit_code is None:
             self._exit_code = 128 + number
-        if not told:
-            self._to_tell.put(self.reason)
+        if not by_coordinator:
+            self._reasons.put(self.reason)
         match place:
             case Place.TEST:
                 self._as_without_us(number, frame)
@@ -232,9 +232,9 @@ class Interruption:
         else:
             pytest.exit(self.reason)
 
-    def _tell_all(self) -> None:
-        while (reason := self._to_tell.get()) is not None:
-            self._tell(reason)
+    def _notify_all(self) -> None:
+        while (reason := self._reasons.get()) is not None:
+            self._notify(reason)
 
 
 class _Block:

@@ -54,7 +54,7 @@ class PerfFunction(pytest.Function):
         return "request" in info.argnames or any(not maker.startswith(_OURS_OR_PYTESTS) for maker in makers)
 
     def as_load_test(self, index: int) -> LoadTest:
-        """Return what the controller has to know of it; *index* is its place in the collection."""
+        """Return what the coordinator has to know of it; *index* is its place in the collection."""
         limits = ", ".join(map(str, self.spec.thresholds))
         # The body of a test that drives the load itself is run by every worker: its loads are not known yet.
         vus = 0 if uses_load_fixture(self) else max(load.most_vus for load in self.spec.loads.values())
@@ -75,7 +75,7 @@ class PerfFunction(pytest.Function):
     def runtest(self) -> None:
         """Run the body: once in the main thread, or under load.
 
-        A load runs once. Whoever runs the test again, as plugins do until it passes, gets the same outcome again.
+        A load runs once. Plugins that run a test again until it passes get the same outcome each time.
         """
         if not self.runs_under_load:
             self._run()

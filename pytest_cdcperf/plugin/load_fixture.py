@@ -1,4 +1,4 @@
-"""The fixture ``load``: the test itself says what runs under which load, as often as it likes."""
+"""Runs bodies under load from within a test: what the fixture ``load`` returns."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ class LoadRunner:
             raise ConfigError(*(f"load.run: {fault}" for fault in faults))
         name = name or f"run-{len(self._names) + 1}"
         if name in self._names:
-            raise ConfigError(f"load.run: name={shown(name)} was used in this test already; allowed: a name of its own")
+            raise ConfigError(
+                f"load.run: name={shown(name)} was used in this test already; allowed: another name for each run"
+            )
         self._names.add(name)
         work = Body(body, _is_async(body))
         return measure(self._item, self._session, spec, work, name=name, call=len(self._names), check=check)
@@ -97,7 +99,7 @@ class LoadRunner:
         if isinstance(load, str):
             if canonical(load) not in settings.profiles:
                 raise ConfigError(
-                    f"load.run: no profile {shown(load)}; allowed: {', '.join(sorted(settings.profiles))}"
+                    f"load.run: {shown(load)} is not a valid profile; allowed: {', '.join(sorted(settings.profiles))}"
                 )
             return {"": settings.profiles[canonical(load)]}, canonical(load)
         loads = load if isinstance(load, Mapping) else {"": load}

@@ -1,4 +1,7 @@
-"""What a body may not do while it is under load, and what pytest does not keep of it."""
+"""Refuses what a body may not do under load, and keeps pytest from collecting all that a load logs and prints.
+
+Most of it patches pytest, for the time of one load: ARCHITECTURE.md lists all.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _PATCHING = ("setattr", "delattr", "setitem", "delitem", "setenv", "delenv", "sy
 
 @contextmanager
 def restrained(test: str) -> Iterator[None]:
-    """Inside the block, which is the load of *test*, hold its bodies to what VUs may do."""
+    """Inside the block, which is the load of *test*, refuse its bodies what VUs may not do."""
     with (
         _logs_not_kept(),
         _warnings_kept_once(),
@@ -78,7 +81,7 @@ def _warnings_kept_once() -> Iterator[None]:
 
 @contextmanager
 def _output_bounded() -> Iterator[None]:
-    # Without capture (-s) the streams are others, and nobody keeps what they are given.
+    # Without capture (-s) the streams are others, and nothing is kept of them.
     captured = {stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, EncodedFile | CaptureIO)}
     with ExitStack() as stack:
         for stream in captured:

@@ -1,4 +1,4 @@
-"""What a user wrote that cannot be meant, told by his own line."""
+"""Shows a wrong argument in a test module as one line, with the place in the user's code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps what pytest captures of a load's output bounded."""
+"""Bounds what pytest captures of a load's output: the first and the last 64 kB are kept."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def bounded(stream: TextIOWrapper) -> Iterator[None]:
 class _Ends:
     """Both ends of an output of any length.
 
-    Writers do not queue for the lock: with one that is held for a microsecond, each handed Python's own lock to the
-    next, at 15 us a write. Whoever gets it takes what all have given; only too much of that makes the others wait.
+    Writers do not queue for the lock: where all take it for a microsecond, each hands Python's own lock to the next,
+    at 15 us a write. The one that gets the lock takes what all have given; the others wait only once that is too much.
     """
 
     def __init__(self, stream: TextIOWrapper) -> None:
@@ -43,7 +43,7 @@ class _Ends:
         self._closed = False
 
     def write(self, text: str) -> int:
-        if self._closed:  # by who took the method with him during the load
+        if self._closed:  # a handler that kept this method writes after the load
             return self._pass_on(text)
         self._given.append(text.encode(errors="replace"))
         if self._taking.acquire(blocking=len(self._given) >= _MOST_GIVEN):

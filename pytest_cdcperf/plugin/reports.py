@@ -1,4 +1,4 @@
-"""What pytest itself makes of tests loses its secrets here, before anybody shows or sends it.
+"""Removes secrets from what pytest makes of tests, before it is shown or sent.
 
 pytest shows the arguments of every frame of a traceback, a driver's too: of psycopg, the whole connection string.
 A worker cleans its reports before they go to the process that shows them.

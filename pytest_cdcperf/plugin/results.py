@@ -1,4 +1,4 @@
-"""Where a session's files go: ``perf-results/<timestamp>-<id>/``."""
+"""Makes the directory of a session's files: ``perf-results/<timestamp>-<id>/``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The servers of a session: the embedded stack, or those of the environment. Started at the first need."""
+"""Provides the servers of a session: the embedded stack, started at the first need, or those of the environment."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class SessionServices:
     """Opens the servers once and closes what it started.
 
-    :param elsewhere: asks the process that has them, on a worker beside others
-    :param on_death: told in one line how a part of the embedded stack has ended, by a thread of the stack's
+    :param elsewhere: on a worker beside others, asks the process that has the servers
+    :param on_death: called with one line on how an embedded server has ended, in a thread of the stack's
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class SessionServices:
             return []
         try:
             return list(self._elsewhere().deaths)
-        except CdcperfError:  # whoever has them is gone
+        except CdcperfError:  # that process is gone
             return []
 
     def server_pids(self) -> Sequence[int]:

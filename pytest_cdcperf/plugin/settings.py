@@ -1,4 +1,4 @@
-"""Command line, pyproject.toml and environment, resolved once to one frozen value.
+"""Resolves command line, pyproject.toml and environment once, to one frozen value.
 
 Not imported in a session that has nothing to do with perf tests: see ``options.py``.
 """
@@ -47,7 +47,7 @@ class Mode(Enum):
 
 @dataclass(frozen=True)
 class Settings:
-    """All that the session was told, checked."""
+    """The configuration of a session, checked."""
 
     mode: Mode
     mode_reason: str
@@ -146,7 +146,7 @@ def _table(table: Mapping[str, Any], key: str, faults: list[str]) -> Mapping[str
 
 
 def _number(text: str | None) -> Any:
-    # What is no number stays text, for the message that refuses it; so does what has more digits than Python reads.
+    # What is not a number stays text, for the message that refuses it; so does what has more digits than Python reads.
     if text is not None and re.fullmatch(r"-?\d{1,100}", text):
         return int(text)
     return float(text) if text is not None and re.fullmatch(r"-?\d*\.\d+", text) else text
@@ -256,7 +256,7 @@ def _mode(
     option = config.getoption
     named = option("perf_profile")
     if named is not None and canonical(named) not in profiles:
-        faults.append(f"--perf-profile={named}: no such profile; allowed: {', '.join(sorted(profiles))}")
+        faults.append(f"--perf-profile={named} is not a valid profile; allowed: {', '.join(sorted(profiles))}")
     for debugging in ("usepdb", "trace"):
         if option(debugging, False):
             return Mode.ONCE, "--pdb and --trace debug one iteration", frozenset(), False

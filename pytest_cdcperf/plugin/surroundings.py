@@ -1,4 +1,4 @@
-"""What clients take over from the environment, for the session's header and the results: without secrets."""
+"""Names what clients take over from the environment, without secrets: for the header and the results."""
 
 from __future__ import annotations
 

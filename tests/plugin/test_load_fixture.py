@@ -24,7 +24,7 @@ def test_it(load):
 """)
     result = pytester.runpytest("--perf-run", "-rs")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*load.run: name='x' was used in this test already; allowed: a name of its own"])
+    result.stdout.fnmatch_lines(["*load.run: name='x' was used in this test already; allowed: another *for each run"])
 
 
 def test_several_runs_of_a_test_are_told_apart_in_junit(pytester, write):

@@ -103,7 +103,7 @@ def test_a_mistake_in_a_module_that_a_test_imports_is_told_by_its_own_line(pytes
         ("--perf-duration=-5s", "ERROR: --perf-duration='-5s' is not a valid duration; allowed: a number with a unit*"),
         ("--perf-duration=30", "ERROR: --perf-duration='30' is not a valid duration; allowed: a number with a unit*"),
         ("--perf-duration=0s", "ERROR: --perf-duration='0s'; allowed: a duration above zero"),
-        ("--perf-profile=nope", "ERROR: --perf-profile=nope: no such profile; allowed: baseline, e2e_latency, *"),
+        ("--perf-profile=nope", "ERROR: --perf-profile=nope is not a valid profile; allowed: baseline, e2e_latency, *"),
         ("--perf-stack=docker", "ERROR: --perf-stack='docker'; allowed: embedded, external"),
         ("--perf-vus=1" + "0" * 5000, "ERROR: --perf-vus='1000*...; allowed: a whole number of at least 1"),
         ("--perf-vus=1000000000", "ERROR: --perf-vus=1000000000; allowed: at most 100,000"),

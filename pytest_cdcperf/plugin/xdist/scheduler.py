@@ -1,4 +1,4 @@
-"""Which worker runs what: ordinary tests as pytest-xdist's own scheduler has it, then perf tests on all at once.
+"""Decides which worker runs what: ordinary tests as pytest-xdist's own scheduler does, then perf tests on all at once.
 
 https://pytest-xdist.readthedocs.io/en/stable/how-it-works.html
 """
@@ -82,7 +82,7 @@ class FanOutScheduling:
 
     @property
     def tests_finished(self) -> bool:
-        """Whether every node has its last test, so that all can be told that no more will come."""
+        """Whether every node has its last test, so that all can be shut down after it."""
         if not self._inner.tests_finished:
             return False
         return not self._orphans() and all(len(node.loads) < 2 for node in self._nodes.values())
@@ -175,7 +175,7 @@ class FanOutScheduling:
             self._fan_out.coordinator.ordinary_tests_done(False)  # until they are handed out, and it is known
 
     def _orphans(self) -> list[LoadTest]:
-        # Of workers that are all gone; whoever replaces them takes over what was not begun.
+        # Of workers that are all gone; the workers that replace them take over what was not begun.
         if any(node.loads for node in self._nodes.values()):
             return []
         return [test for test in self._tests if not self._fan_out.coordinator.has_begun(test.nodeid)]
