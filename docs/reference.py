@@ -123,10 +123,12 @@ def markdown(docstring: str) -> str:
     for block in re.split(r"\n{2,}", docstring):
         if block.startswith(">>>"):
             parts.append(f"```python\n{block}\n```\n")
+        elif block.startswith("    "):  # behind a "::"
+            parts.append(f"```python\n{textwrap.dedent(block)}\n```\n")
         elif block.startswith(":"):
             parts += [f"- {_field(field)}" for field in re.split(r"\n(?=:)", block)] + [""]
         else:
-            parts.append(f"{_inline(block)}\n")
+            parts.append(f"{_inline(re.sub(':+$', ':', block))}\n")
     return "\n".join(parts)
 
 

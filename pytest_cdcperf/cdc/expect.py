@@ -101,9 +101,9 @@ class Cdc(_Expectations[AbstractContextManager[Arrival]]):
 
     Its block is the write::
 
-    def test_order_arrives(pg, cdc):
-        with cdc.expect("orders", 7, status="new"):
-            pg.insert("orders", {"id": 7, "status": "new"})
+        def test_order_arrives(pg, cdc):
+            with cdc.expect("orders", 7, status="new"):
+                pg.insert("orders", {"id": 7, "status": "new"})
     """
 
     def __init__(self, mongo: Mongo, watch: SinkWatch, *, clock: Clock | None = None) -> None:
@@ -128,9 +128,9 @@ class AsyncCdc(_Expectations[AbstractAsyncContextManager[Arrival]]):
 
     As the sync one, with await::
 
-    async def test_order_arrives(pg, cdc):
-        async with cdc.aio.expect("orders", 7, status="new"):
-            await pg.aio.insert("orders", {"id": 7, "status": "new"})
+        async def test_order_arrives(pg, cdc):
+            async with cdc.aio.expect("orders", 7, status="new"):
+                await pg.aio.insert("orders", {"id": 7, "status": "new"})
     """
 
     def _block(self, expected: Expectation) -> AsyncArrivalBlock:
