@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.timeline import Window, join
 
-PATIENCE_S = 5.0  # then the live view goes on without a worker that is behind
+LAG_ALLOWED_S = 5.0  # then the live view goes on without a worker that is behind
 
 
 class Alignment:
     """Takes each worker's windows in its order; gives out joined ones in the order of time.
 
     A window belongs to the second that it begins next to, counted from the common start. A second is given
-    out once every worker is through with it, or has left, or is :data:`PATIENCE_S` behind: what such a one
+    out once every worker has sent it, or has left, or is :data:`LAG_ALLOWED_S` behind: what such a one
     sends later is counted in a later second, so that nothing is lost.
     """
 
@@ -45,7 +45,7 @@ class Alignment:
     def _complete(self) -> list[Window]:
         if self._reached:
             end_s = max((window.end_s for second in self._seconds.values() for window in second.values()), default=0.0)
-            end = int(max(min(self._reached.values()), end_s - PATIENCE_S) + 0.5)
+            end = int(max(min(self._reached.values()), end_s - LAG_ALLOWED_S) + 0.5)
         else:
             end = max(self._seconds, default=0) + 1
         complete = sorted(second for second in self._seconds if second < end)

@@ -98,7 +98,7 @@ class Coordinator:
         self._interrupts: Counter[str] = Counter()
         self.collected: dict[str, Collected] = {}
 
-    # --- Who is there, and what comes from them
+    # --- Which workers are there, and what they send
 
     def join(self, worker: str, post: Post) -> None:
         """*worker* is there; *post* brings it a message, and does not wait."""

@@ -31,7 +31,7 @@ class JointTest:
     run: RunAggregator | None = None  # while a run is under way
     is_concluding: bool = False  # its result is being written
     is_stopping: bool = False  # workers were told to end the run
-    reporter: str = ""  # who reports the test, once it is known
+    reporter: str = ""  # the worker that reports the test, once it is chosen
     is_waiting_said: bool = False
     _refused: set[str] = field(default_factory=set)
     _heard_s: dict[str, float] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class JointTest:
         return bool(self.members) and all(worker in self.complete for worker in self.arrived if worker in there)
 
     def take_plans(self) -> dict[str, Plan]:
-        """Return the plans of those that wait for the start, who do so no longer."""
+        """Return the plans of the members that waited for the start: they wait no longer."""
         plans, self.plans = self.plans, {}
         return plans
 
@@ -77,7 +77,7 @@ class JointTest:
         return None
 
     def choose_reporter(self, there: Iterable[str]) -> str:
-        """Return who of those *there* reports the test: one whose outcome is the worst, best of its own doing."""
+        """Return which of those *there* reports: one with the worst outcome, rather of its own than a refused one."""
         self.reporter = min(there, key=lambda w: (_WORST_FIRST.index(self.ended[w]), w in self._refused))
         return self.reporter
 

@@ -1,4 +1,4 @@
-"""A worker's end of what lies between it and the controller: a call in one process, a channel between two."""
+"""The link of a worker to the coordinator: calls in one process, an execnet channel between two."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ALONE = "main"  # the name of the only worker where there are no others
 
 
 class Channel(Protocol):
-    """What is needed of an execnet channel."""
+    """The methods of an execnet channel that a link uses."""
 
     def send(self, item: object) -> None:
         """Send builtin types."""
@@ -61,7 +61,7 @@ class Link:
         self.on_interrupted: Callable[[str], None] = lambda _reason: None  # called where the session is ended
 
     def deliver(self, message: ToWorker) -> None:
-        """Take a *message* of the controller."""
+        """Take a *message* of the coordinator."""
         match message:
             case Answer(number):
                 with self._lock:
@@ -79,7 +79,7 @@ class Link:
                 for waiting in waiting_for_answers:
                     waiting.put(message)
                 self._inbox.put(message)
-                self._stop(Stop("the controller is gone", at_once=True))
+                self._stop(Stop("the coordinator is gone", at_once=True))
             case _:
                 self._inbox.put(message)
 
@@ -107,27 +107,27 @@ class Link:
         return self._wait_for(Released)
 
     def ask(self, about: Any) -> Any:
-        """Ask the controller.
+        """Ask the coordinator.
 
         :raises CdcperfError: with its words, where it has no answer
         """
         waiting: queue.SimpleQueue[Answer | Gone] = queue.SimpleQueue()
         with self._lock:
             if self._gone:
-                raise CoordinatorLostError("the controller is gone")
+                raise CoordinatorLostError("the coordinator is gone")
             number = next(self._numbers)
             self._answers[number] = waiting
         self.send(Ask(number, about))
         answer = waiting.get()
         if isinstance(answer, Gone):
-            raise CoordinatorLostError("the controller is gone")
+            raise CoordinatorLostError("the coordinator is gone")
         if answer.error:
             raise CdcperfError(answer.error)
         return answer.value
 
     @contextmanager
     def stopping(self, on_stop: Callable[[Stop], None]) -> Iterator[None]:
-        """Inside the block, tell *on_stop* where the controller ends the run."""
+        """Inside the block, call *on_stop* where the coordinator ends the run."""
         with self._lock:
             self._on_stop, early = on_stop, self._early_stop
         if early is not None:
@@ -153,12 +153,12 @@ class Link:
             if isinstance(message, Refused):
                 raise LoadRefusedError(message.reason, skips=message.skips)
             if isinstance(message, Gone):
-                self._inbox.put(message)  # for who waits next
-                raise CoordinatorLostError("the controller is gone")
+                self._inbox.put(message)  # for the next call that waits
+                raise CoordinatorLostError("the coordinator is gone")
 
 
 def link_in_process(coordinator: Coordinator) -> Link:
-    """Return the link of the only worker, which is in the controller's own process."""
+    """Return the link of the only worker, which is in the coordinator's own process."""
     link = Link(ALONE, lambda message: coordinator.receive(ALONE, message))
     coordinator.join(ALONE, link.deliver)
     coordinator.admit([ALONE])

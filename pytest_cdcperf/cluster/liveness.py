@@ -1,4 +1,4 @@
-"""How long a worker has been silent, on a clock that stands still while nobody listens."""
+"""A clock for the silence of workers that stands still while this process is stopped."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Arrived:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run of *test*, its *call*-th: what it is called, judged by and made of, the same on all workers."""
+    """The *call*-th run of *test*: its facts, limits, phases and metrics, the same on all workers."""
 
     test: str
     call: int
@@ -85,7 +85,7 @@ class Checking:
 
 @dataclass(frozen=True)
 class ShareDone:
-    """A worker is through with its share. *cpu* is the CPU time it used a second, 1 for a whole CPU.
+    """A worker has run its share. *cpu* is the CPU time it used a second, 1 for a whole CPU.
 
     *ends_run* is what ended it for all, such as Ctrl-C; *skipped* is why its iterations were, where they were.
     *weaknesses* say what of the load did not come. *host* is where it runs. *secrets* are the values that its clients
@@ -123,7 +123,7 @@ class NoticeOnce:
 
 @dataclass(frozen=True)
 class CallEnded:
-    """A worker is through with the body of *test*, or with a set-up that did not let it begin.
+    """The body of *test* has ended on a worker, or a set-up that kept it from beginning.
 
     *outcome* is "passed", "skipped" or "failed"; *refuse* says why no further load may start, where it may not.
     """
@@ -135,7 +135,7 @@ class CallEnded:
 
 @dataclass(frozen=True)
 class Ask:
-    """A question to the controller, answered by an :class:`Answer` of the same *number*."""
+    """A question to the coordinator, answered by an :class:`Answer` of the same *number*."""
 
     number: int
     about: Call | ServicesWanted
@@ -168,7 +168,7 @@ class Go:
 
 @dataclass(frozen=True)
 class Start:
-    """Start your *share* now: all of the run are told at once."""
+    """Start your *share* now: sent to all workers of the run at once."""
 
     share: Share
 
@@ -191,9 +191,9 @@ class Stop:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """*reason*, such as Ctrl-C, ends the session, and a run within seconds; said again it waits for nobody any more.
+    """*reason*, such as Ctrl-C, ends the session, and a run within seconds.
 
-    From a worker: a signal has arrived there.
+    Sent again it means that nothing is waited for any more. From a worker: a signal has arrived there.
     """
 
     reason: str
@@ -213,7 +213,7 @@ class Concluded:
 
 @dataclass(frozen=True)
 class Released:
-    """All are through with the test's body: tear down. One of them reports the test."""
+    """The test's body has ended on all workers: tear down. One of them *reports* the test."""
 
     reports: bool
     note: str = ""

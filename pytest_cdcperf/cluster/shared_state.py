@@ -55,13 +55,13 @@ class _Once:
     owner: str
     users: list[str] = field(default_factory=list)
     value: Any = None
-    settled: bool = False
+    is_known: bool = False
     entering: list[tuple[str, Reply]] = field(default_factory=list)
     ending: Reply | None = None
 
 
 class Store:
-    """Carries out calls one at a time. A reply may come later: who enters waits for the value."""
+    """Carries out calls one at a time. A reply may come later: a worker that enters waits for the value."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -79,7 +79,7 @@ class Store:
                 self._on_once(worker, call, reply)
 
     def forget(self, worker: str) -> None:
-        """A worker is gone: what it was lent comes back, and nobody waits for it any more."""
+        """A worker is gone: what it was lent comes back, and the others no longer wait for it."""
         with self._lock:
             for pool in self._pools.values():
                 for token in [token for token, (holder, _) in pool.lent.items() if holder == worker]:
@@ -87,7 +87,7 @@ class Store:
             for name, once in list(self._onces.items()):
                 once.users = [user for user in once.users if user != worker]
                 if once.owner == worker:
-                    self._settle(name, once, ("failed", f"{worker}, the worker that ran it, is gone"))
+                    self._set_value(name, once, ("failed", f"{worker}, the worker that ran it, is gone"))
                 else:
                     self._let_owner_end(name, once)
 
@@ -119,7 +119,7 @@ class Store:
                 reply(("run", None))
             case "enter" if once is not None:
                 once.users.append(worker)
-                if once.settled:
+                if once.is_known:
                     reply(once.value)
                 else:
                     once.entering.append((worker, reply))
@@ -132,13 +132,13 @@ class Store:
                     self._let_owner_end(call.name, once)
                 reply(None)
             case "done" | "failed" if once is not None:
-                self._settle(call.name, once, (call.step, call.value))
+                self._set_value(call.name, once, (call.step, call.value))
                 reply(None)
 
-    def _settle(self, name: str, once: _Once, value: tuple[str, Any]) -> None:
-        once.value, once.settled = value, True
+    def _set_value(self, name: str, once: _Once, value: tuple[str, Any]) -> None:
+        once.value, once.is_known = value, True
         if value[0] == "failed":
-            del self._onces[name]  # who comes later tries again
+            del self._onces[name]  # a worker that enters later tries again
         for _, reply in once.entering:
             reply(value)
         once.entering.clear()
@@ -166,7 +166,7 @@ class Pool:
 
     @contextmanager
     def lease(self) -> Iterator[Any | None]:
-        """Lend a member, drawn at random, that nobody else has meanwhile; None where all are lent.
+        """Lend a member, drawn at random, to this VU alone for the time of the block; None where all are lent.
 
         It comes back as it is left: what was changed in it stays.
         """

@@ -45,7 +45,7 @@ _SIMPLE = frozenset({str, int, float, bool, type(None)})  # which are the same i
 
 
 class WireError(ValueError):
-    """Bytes that are no message."""
+    """Bytes that are not a valid message."""
 
 
 def pack(message: messages.ToCoordinator | messages.ToWorker) -> bytes:
@@ -64,7 +64,7 @@ def unpack(data: bytes) -> Any:
     try:
         return _value(json.loads(data))
     except (ArithmeticError, AttributeError, ConfigError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise WireError(f"no message: {type(error).__name__}: {error}") from None
+        raise WireError(f"not a valid message: {type(error).__name__}: {error}") from None
 
 
 def _plain(value: Any) -> Any:

@@ -279,3 +279,36 @@ def test_a_lone_surrogate_in_a_false_check_is_told_in_once_mode(project: Project
         check("x\ud800y", False)
     """)
     assert r"false checks: x\ud800y" in project.run("-n", "2").lines
+
+
+def test_the_hooks_of_a_project_are_called_where_runs_are_judged_and_not_on_workers(project: Project):
+    project.tests("""
+    @perf(vus=4, iterations=5)
+    def test_one():
+        pass
+    """)
+    project.conftest("""
+    import os
+    from pathlib import Path
+
+    def keep(word):
+        with Path("heard.txt").open("a") as file:
+            print(os.environ.get("PYTEST_XDIST_WORKER", "controller"), word, file=file)
+
+    class Listener:
+        def handle(self, event):
+            if type(event).__name__ == "RunStarted":
+                keep(" ".join(event.workers))
+        def close(self):
+            keep("closed")
+
+    def pytest_cdcperf_listeners(config):
+        return [Listener()]
+
+    def pytest_cdcperf_run_finished(result):
+        keep(result.verdict)
+    """)
+    session = project.run("-n", "2", "--perf-run")
+    assert session.counts == {"passed": 1}
+    heard = (project.directory / "heard.txt").read_text().splitlines()
+    assert sorted(heard) == ["controller PASSED", "controller closed", "controller gw0 gw1"]

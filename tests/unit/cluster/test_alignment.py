@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_cdcperf.cluster.alignment import PATIENCE_S, Alignment
+from pytest_cdcperf.cluster.alignment import LAG_ALLOWED_S, Alignment
 from pytest_cdcperf.metrics.metric import GaugeMerge, Kind
 from pytest_cdcperf.metrics.snapshot import GaugeState, SeriesKey
 from tests.unit.metrics.windows import window
@@ -71,7 +71,7 @@ def test_what_several_workers_have_at_one_time_adds_up():
 def test_a_worker_that_is_behind_holds_up_the_others_for_so_long_only():
     alignment = Alignment(["gw0", "gw1"])
     given_out = [len(alignment.add("gw0", part)) for part in seconds(0, 10)]
-    patience = int(PATIENCE_S)
+    patience = int(LAG_ALLOWED_S)
     assert given_out == [0] * patience + [1] * (10 - patience)
 
 
@@ -139,7 +139,7 @@ def test_no_second_waits_longer_than_patience_has_it(seconds_of_first, seconds_o
     out = [part for sent in seconds(0, seconds_of_other) for part in alignment.add("gw1", sent)]
     out += [part for sent in seconds(0, seconds_of_first) for part in alignment.add("gw0", sent)]
     ahead, behind = max(seconds_of_first, seconds_of_other), min(seconds_of_first, seconds_of_other)
-    assert max((part.end_s for part in out), default=0.0) == max(behind, ahead - PATIENCE_S, 0.0)
+    assert max((part.end_s for part in out), default=0.0) == max(behind, ahead - LAG_ALLOWED_S, 0.0)
 
 
 @pytest.mark.parametrize("left_by", [["gw0", "gw1"], ["gw1", "gw0"]])

@@ -94,7 +94,7 @@ def test_who_waits_is_told_when_the_controller_is_gone(wait):
     link, channel = linked(Plan=[], Arrived=[])
     channel.end()
     for _ in range(2):  # also whoever waits next
-        with pytest.raises(CoordinatorLostError, match="the controller is gone"):
+        with pytest.raises(CoordinatorLostError, match="the coordinator is gone"):
             wait(link)
 
 
@@ -104,7 +104,7 @@ def test_a_channel_that_takes_nothing_is_as_good_as_gone():
     stops = []
     with link.stopping(stops.append):
         link.send(Arrived("t"))  # a window, in the course of a run: nothing is raised where it is sent
-    assert stops == [Stop("the controller is gone", at_once=True)]
+    assert stops == [Stop("the coordinator is gone", at_once=True)]
     with pytest.raises(CoordinatorLostError):
         link.begin(PLAN)
 
@@ -202,7 +202,7 @@ def test_a_run_ends_when_the_controller_is_gone():
     link.begin(PLAN)
     with link.stopping(stops.append):
         channel.end()
-    assert stops == [Stop("the controller is gone", at_once=True)]
+    assert stops == [Stop("the coordinator is gone", at_once=True)]
 
 
 def test_in_one_process_the_link_calls_the_controller_itself():

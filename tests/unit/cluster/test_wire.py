@@ -171,7 +171,7 @@ def test_whatever_a_far_worker_sends_makes_values_of_the_listed_types_or_is_refu
     ids=range(12),
 )
 def test_bytes_that_are_no_message_are_refused(data):
-    with pytest.raises(wire.WireError, match="no message: "):
+    with pytest.raises(wire.WireError, match="not a valid message: "):
         unpack(data)
 
 
