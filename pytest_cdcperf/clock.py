@@ -26,7 +26,8 @@ class RealTime:
     process_time = staticmethod(time.process_time)
     sleep = staticmethod(time.sleep)
     thread_time = staticmethod(time.thread_time)
-    time = staticmethod(time.time)
+    time_ns = staticmethod(time.time_ns)
+    time = staticmethod(time.time)  # last: it hides the module
 
 
 real_time = RealTime

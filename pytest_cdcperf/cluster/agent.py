@@ -17,6 +17,7 @@ from pytest_cdcperf.engine.stacks import Busy
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.share import WHOLE, Share
 from pytest_cdcperf.metrics.metric import definitions
+from pytest_cdcperf.metrics.timed_samples import Tap
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.redaction import known_secrets
 
@@ -53,12 +54,14 @@ def run_share(
     link: Reporting,
     share: Share = WHOLE,
     samplers: Sequence[Callable[[], object]] = (),
+    tap: Tap | None = None,
     check_at_end: Check = lambda _given_up: Findings(),
 ) -> RunOutcome:
     """Run this worker's share of *loads*, and send a message a second over *link* and one at the end.
 
     :param test: whose run it is
     :param samplers: called once a second beside the load
+    tap: Tap | None = None,
     :param check_at_end: called once the load is over, such as to see whether all that was written has arrived. Where it
         takes long it asks what it is handed every second or more often, and gives up where that answers true
     """
@@ -78,7 +81,9 @@ def run_share(
         return interrupted.is_set() or run.stop.exit_request is not None
 
     interrupted = threading.Event()
-    run = Run(loads, body, session_id=session_id, rules=rules, on_window=on_window, share=share, samplers=samplers)
+    run = Run(
+        loads, body, session_id=session_id, rules=rules, on_window=on_window, share=share, samplers=samplers, tap=tap
+    )
     spent_s = time.process_time()
     with link.stopping(on_stop):
         outcome = run.execute()

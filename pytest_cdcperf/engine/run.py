@@ -44,6 +44,7 @@ from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.metric import Tags
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope
+from pytest_cdcperf.metrics.timed_samples import Tap
 from pytest_cdcperf.metrics.timeline import Window
 
 TICK_S = 1.0
@@ -100,6 +101,7 @@ class Run:
         on_window: Callable[[Window], None],
         share: Share = WHOLE,
         samplers: Sequence[Callable[[], object]] = (),
+        tap: Tap | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._loads = loads
@@ -110,7 +112,7 @@ class Run:
         self._share = share
         self._samplers = samplers
         self._clock = clock or MonotonicClock()
-        self._recorder = Recorder(self._elapsed_s)
+        self._recorder = Recorder(self._elapsed_s, tap)
         self._phases = plan_phases(loads)
         self._failures = Failures(rules.describe)
         self._shared = Resources()

@@ -16,6 +16,7 @@ from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.metrics.caps import Caps
 from pytest_cdcperf.metrics.metric import Append, Kind, Metric, Tags, is_defined
 from pytest_cdcperf.metrics.snapshot import BY_TIME, SeriesKey, Snapshot, new_state
+from pytest_cdcperf.metrics.timed_samples import Tap, TimedList, TimedSamples
 
 _MOST_KEPT = 10_000  # lookups of a recorder in one phase: beyond, they are made again each time
 _MOST_NOTES = 20
@@ -27,10 +28,13 @@ class Recorder:
     """All series of one run in one worker.
 
     :param elapsed_s: the seconds since the common start of all workers, for the readings of gauges
+    :param tap: given every sample with its time, each time the lists are drained; without it no time is noted
     """
 
-    def __init__(self, elapsed_s: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, elapsed_s: Callable[[], float] = time.perf_counter, tap: Tap | None = None) -> None:
         self._elapsed_s = elapsed_s
+        self._tap = tap
+        self._new_list: Callable[[], list[Any]] = list if tap is None else TimedList
         self._pending: dict[SeriesKey, tuple[Metric, list[Any]]] = {}
         self._caps = Caps()
         self._lock = threading.Lock()
@@ -49,7 +53,11 @@ class Recorder:
                 self._caps.leave_out(metric.name)
                 return _NOWHERE
             key = self._caps.series(SeriesKey(metric.name, metric.kind, tags))
-            return _NOWHERE if key is None else self._pending.setdefault(key.in_phase(phase), (metric, []))[1]
+            return (
+                _NOWHERE
+                if key is None
+                else self._pending.setdefault(key.in_phase(phase), (metric, self._new_list()))[1]
+            )
 
     def append_to(self, metric: Metric, tags: Tags = (), phase: int = BY_TIME) -> Append:
         """Return what records a sample of *metric* with *tags*."""
@@ -72,15 +80,20 @@ class Recorder:
     def drain(self) -> Snapshot:
         """Return what was recorded since the last call."""
         snapshot = Snapshot()
+        tapped: list[TimedSamples] = []
         with self._lock:
             for key, (metric, pending) in self._pending.items():
                 # Appends go on meanwhile: only what was there at this moment is taken.
                 values = pending[:]
                 del pending[: len(values)]
+                if values and isinstance(pending, TimedList):
+                    tapped.append(TimedSamples(metric, key.tags, values, pending.take_times(len(values))))
                 if values:
                     state = snapshot.series[key] = new_state(key.kind, metric.merging)
                     if left_out := state.record(values):
                         self._left_out[metric.name] = self._left_out.get(metric.name, 0) + left_out
+        if self._tap is not None:
+            self._tap(tapped)
         return snapshot
 
     def note(self, line: str) -> None:

@@ -18,6 +18,7 @@ _ASKING = (
     "perf_thresholds",
     "perf_stack",
     "perf_on_unfit",
+    "perf_out",
     "perf_clean",
 )
 
@@ -35,6 +36,8 @@ def add_options(parser: pytest.Parser) -> None:
     add("--perf-thresholds", metavar="FILE", default=None, help="TOML or JSON with limits by profile and metric")
     add("--perf-on-unfit", metavar="WHAT", default=None, help="an unfit load generator: fail (default) or warn")
     add("--perf-stack", metavar="WHICH", default=None, help="embedded (default) or external: the environment's servers")
+    out = "write runs to a file as well: csv=FILE (windows), ndjson=FILE (samples); repeatable"
+    add("--perf-out", metavar="KIND=FILE", action="append", default=None, help=out)
     add("--perf-clean", metavar="SESSION_ID", default=None, help="remove the rows that a killed run left, and end")
 
 

@@ -26,11 +26,12 @@ from pytest_cdcperf.load.builtin_profiles import canonical
 from pytest_cdcperf.load.overrides import Overrides
 from pytest_cdcperf.load.profiles import profiles_from_config
 from pytest_cdcperf.printable import one_line
+from pytest_cdcperf.reporting.outputs import Output, parse_outputs
 from pytest_cdcperf.servers import AUTO, NEVER, PostgresOptions
 from pytest_cdcperf.text_file import read_text
 from pytest_cdcperf.threshold_file import read_thresholds
 
-_KEYS = ("stack", "on_unfit", "results", "health", "profiles", "embedded", "postgres")
+_KEYS = ("stack", "on_unfit", "results", "out", "health", "profiles", "embedded", "postgres")
 _EMBEDDED_KEYS = ("schema", "collections")
 _POSTGRES_KEYS = ("prepare_threshold", "pool_mode")
 _POOL_MODES = ("transaction", "session")
@@ -62,6 +63,7 @@ class Settings:
     postgres: PostgresOptions
     health: tuple[str, ...]
     results: Path
+    outputs: tuple[Output, ...]
     thresholds: Mapping[str, tuple[Threshold, ...]]
 
     @property
@@ -109,6 +111,7 @@ def resolve(config: pytest.Config) -> Settings:
         postgres=_postgres(_table(table, "postgres", faults), faults),
         health=_paths(config.rootpath, table.get("health", []), faults),
         results=config.rootpath / (os.environ.get("RESULTS_DIR") or _results(table, faults)),
+        outputs=_outputs(config, table, faults),
     )
     if faults:
         raise pytest.UsageError("\n".join(map(one_line, faults)))
@@ -197,6 +200,24 @@ def _results(table: Mapping[str, Any], faults: list[str]) -> str:
         return name
     faults.append(f"[tool.cdcperf]: results={shown(name)}; allowed: the path of a directory")
     return ""
+
+
+def _outputs(config: pytest.Config, table: Mapping[str, Any], faults: list[str]) -> tuple[Output, ...]:
+    given, environment, stated = config.getoption("perf_out"), os.environ.get("CDCPERF_OUT"), table.get("out", [])
+    texts = [stated] if isinstance(stated, str) else stated
+    where, directory = "[tool.cdcperf] out", config.rootpath
+    if given is not None:
+        texts, where, directory = given, "--perf-out", config.invocation_params.dir
+    elif environment:
+        texts, where, directory = environment.split(","), "CDCPERF_OUT", config.invocation_params.dir
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        faults.append(f"{where}={shown(stated)}; allowed: a list of texts, such as ['csv=perf.csv']")
+        return ()
+    try:
+        return parse_outputs(texts, directory)
+    except ConfigError as error:
+        faults += [f"{where}: {fault}" for fault in error.faults]
+        return ()
 
 
 def _postgres(table: Mapping[str, Any], faults: list[str]) -> PostgresOptions:

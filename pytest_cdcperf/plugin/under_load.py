@@ -21,6 +21,7 @@ from pytest_cdcperf.plugin.interruption import Place
 from pytest_cdcperf.plugin.junit import belongs_to_case
 from pytest_cdcperf.plugin.keys import results_key
 from pytest_cdcperf.plugin.load_guards import restrained
+from pytest_cdcperf.plugin.outputs import samples_to_files
 from pytest_cdcperf.plugin.session import PerfSession
 from pytest_cdcperf.printable import one_line, printable
 from pytest_cdcperf.reporting.properties import properties
@@ -72,6 +73,7 @@ def _measure(test: str, session: PerfSession, spec: PerfSpec, body: Body, plan: 
             link=session.link,
             share=start.share,
             samplers=[*session.samplers, MemorySampler(pids)],
+            tap=samples_to_files(session, test),
             check_at_end=_check_at_end(session, spec.drain_s),
         )
     with _refusals_as_outcomes():
