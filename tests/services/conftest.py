@@ -1,4 +1,4 @@
-"""One embedded stack for all tests of this directory that bring none of their own, and the faces on it."""
+"""One embedded stack for all tests of this directory that bring none of their own, and the clients of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pytest_cdcperf.clients.mongo import Mongo
 from pytest_cdcperf.clients.postgres import Postgres
 from pytest_cdcperf.embedded.stack import EmbeddedStack, StackConfig
 from pytest_cdcperf.servers import PostgresAddress
-from tests.services.harness import FACES, ROOT, Session, User, lone_postgres, named, refused_port, until
+from tests.services.harness import BODY_KINDS, ROOT, Session, User, lone_postgres, named, refused_port, until
 from tests_perf.services.launcher import Launched
 
 COLLECTIONS = {"customer": "customers", "address": "addresses", "orders": "orders"}
@@ -46,16 +46,16 @@ def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS
 @pytest.fixture(scope="session")
 def source(shared_stack: EmbeddedStack) -> Iterator[Postgres]:
     """PostgreSQL. Schema "lab" is not carried to the sink."""
-    face = Postgres(shared_stack.services.postgres)
-    yield face
-    face.close()
+    made = Postgres(shared_stack.services.postgres)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
 def sink_face(shared_stack: EmbeddedStack) -> Iterator[Mongo]:
-    face = Mongo(shared_stack.services.mongo)
-    yield face
-    face.close()
+    made = Mongo(shared_stack.services.mongo)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
@@ -70,8 +70,8 @@ def users() -> Iterator[Callable[..., User]]:
     """Make virtual users, and end them with the test."""
     made: list[User] = []
 
-    def make(face: str, number: int = 1, *, vus: int = 1) -> User:
-        made.append(User(face, number, vus=vus))
+    def make(body_kind: str, number: int = 1, *, vus: int = 1) -> User:
+        made.append(User(body_kind, number, vus=vus))
         return made[-1]
 
     yield make
@@ -79,16 +79,16 @@ def users() -> Iterator[Callable[..., User]]:
         user.end()
 
 
-@pytest.fixture(params=FACES)
-def face(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=BODY_KINDS)
+def body_kind(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
 
 
 @pytest.fixture
-def user(face: str, users: Callable[..., User]) -> User:
+def user(body_kind: str, users: Callable[..., User]) -> User:
     """One virtual user, of a blocking body and of an async one."""
-    return users(face)
+    return users(body_kind)
 
 
 @dataclass(frozen=True)

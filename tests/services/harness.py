@@ -1,4 +1,4 @@
-"""What the tests of the clients need: a virtual user of either face, what it measured, and patience."""
+"""What the tests of the clients need: a virtual user, of a def or an async def body, what it measured, and patience."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from pytest_cdcperf.metrics.timeline import Timeline
 from pytest_cdcperf.servers import Services
 
 ROOT = Path(__file__).parents[2]
-FACES = ("def", "async def")
+BODY_KINDS = ("def", "async def")
 
 
 def until(holds: Callable[[], object], timeout_s: float = 30.0) -> bool:
@@ -102,17 +102,17 @@ class Measured:
 
 
 class User:
-    """One virtual user in the middle of an iteration, that calls either face of a client."""
+    """One virtual user in the middle of an iteration, that calls the sync or the async client."""
 
-    def __init__(self, face: str, number: int = 1, *, vus: int = 1) -> None:
-        self.is_async = face == "async def"
+    def __init__(self, body_kind: str, number: int = 1, *, vus: int = 1) -> None:
+        self.is_async = body_kind == "async def"
         recorder = Recorder()
         self.measured = Measured(recorder)
         self.vu = VU(number, session_id="r1", scope=Scope(recorder), vus=vus, is_async=self.is_async)
         self._loop = new_event_loop() if self.is_async else None
 
     def call(self, client: Postgres | Mongo, method: str, *args: Any, **more: Any) -> Any:
-        """Call *method* of the blocking face, or await it on the other."""
+        """Call *method* of the sync client, or await it of the async one."""
         with acting_as(self.vu):
             if self._loop is None:
                 return getattr(client, method)(*args, **more)
@@ -123,7 +123,7 @@ class User:
             return self._loop.run_until_complete(call())
 
     def waiting(self, cdc: Cdc, method: str, block: Callable[[], object], *args: Any, **more: Any) -> Arrival:
-        """Do *block* inside ``cdc.expect`` or ``cdc.expect_gone`` of the face."""
+        """Do *block* inside ``cdc.expect`` or ``cdc.expect_gone`` of the sync or the async client."""
         with acting_as(self.vu):
             if self._loop is None:
                 with getattr(cdc, method)(*args, **more) as arrival:

@@ -1,4 +1,4 @@
-"""Waiting for arrivals on the real pipeline, both faces, with all that can come in between."""
+"""Waiting for arrivals on the real pipeline, sync and async, with all that can come in between."""
 
 from __future__ import annotations
 

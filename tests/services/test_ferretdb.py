@@ -24,9 +24,9 @@ def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo]:
     if not ferretdb.BUILT.exists() and not (os.environ.get("CDCPERF_FERRETDB") == "build" and ferretdb.available()):
         pytest.skip(f"FerretDB {ferretdb.VERSION} is not built here; with Go: tox -e ferretdb")
     with ferretdb.serving(tmp_path_factory.mktemp("ferretdb")) as address:
-        face = Mongo(address)
-        yield face
-        face.close()
+        made = Mongo(address)
+        yield made
+        made.close()
 
 
 @pytest.fixture

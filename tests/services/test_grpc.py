@@ -1,4 +1,4 @@
-"""The gRPC client against real servers, both faces."""
+"""The gRPC client against real servers, sync and async."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class TestUnary:
     def test_what_the_serializers_of_a_stub_choke_on_is_internal(
         self, users: Callable[..., User], client: GrpcClient
     ) -> None:
-        user = users("def")  # grpcio's awaited face sends nothing instead, and says so in the log only
+        user = users("def")  # grpcio's async API sends nothing instead, and says so in the log only
 
         def choke(_what: Any) -> Any:
             raise ValueError("nonsense")
@@ -247,7 +247,7 @@ class TestStreams:
 
 class TestServices:
     def test_reflection_finds_what_the_proto_says(self, user: User, client: GrpcClient) -> None:
-        lab = Lab(user, client, lambda face: face.service("lab.Lab"))
+        lab = Lab(user, client, lambda client: client.service("lab.Lab"))
         assert lab.call("Add", x=1, y=2).n == 3
         assert lab.replies("Count", {"n": 2}) == [1, 2]
 
@@ -316,7 +316,7 @@ class TestTls:
 
     def test_a_server_that_is_trusted_is_used(self, user: User, authority: Path, secured: Server) -> None:
         client = GrpcClient(authority).with_options(address=secured.address, root_certificates="ca.pem")
-        lab = Lab(user, client, lambda face: face.service("lab.Lab", proto=str(PROTOS / "lab.proto")))
+        lab = Lab(user, client, lambda client: client.service("lab.Lab", proto=str(PROTOS / "lab.proto")))
         assert lab.call("Add", x=1, y=2).n == 3
 
     def test_one_that_is_not_trusted_is_a_tls_failure(self, user: User, secured: Server) -> None:
@@ -358,13 +358,13 @@ class TestSyncAndAsync:
             lab.Add(x=1).send(None)
 
     @pytest.mark.parametrize(("connections", "expected"), [("per_vu", 3), ("shared", 1)])
-    @pytest.mark.parametrize("face", ["def", "async def"])
+    @pytest.mark.parametrize("body_kind", ["def", "async def"])
     def test_each_user_has_a_connection_unless_they_share_one(
-        self, server: Server, face: str, connections: str, expected: int
+        self, server: Server, body_kind: str, connections: str, expected: int
     ) -> None:
         with relayed(server.port) as relay:
             client = GrpcClient(PROTOS).with_options(address=f"127.0.0.1:{relay.port}", connections=connections)
-            lab = (client.aio if face == "async def" else client).service("lab.Lab", proto="lab.proto")
+            lab = (client.aio if body_kind == "async def" else client).service("lab.Lab", proto="lab.proto")
 
             def body() -> None:
                 assert lab.Add(x=1).n == 1
@@ -373,7 +373,7 @@ class TestSyncAndAsync:
                 assert (await lab.Add(x=1)).n == 1
 
             load = PerVUIterations(vus=3, iterations=5)
-            outcome, total = run_body(load, body if face == "def" else body_aio)
+            outcome, total = run_body(load, body if body_kind == "def" else body_aio)
             assert outcome.failures == []
             assert total.select("grpc_req_duration").count == 15
             assert relay.accepted == expected
@@ -382,9 +382,9 @@ class TestSyncAndAsync:
 
 class TestInterruption:
     @pytest.mark.parametrize("rpc", ["Wait", "Count"])
-    @pytest.mark.parametrize("face", ["def", "async def"])
-    def test_whoever_is_blocked_in_a_call_is_cut_short(self, client: GrpcClient, face: str, rpc: str) -> None:
-        lab = (client.aio if face == "async def" else client).service("lab.Lab", proto="lab.proto")
+    @pytest.mark.parametrize("body_kind", ["def", "async def"])
+    def test_whoever_is_blocked_in_a_call_is_cut_short(self, client: GrpcClient, body_kind: str, rpc: str) -> None:
+        lab = (client.aio if body_kind == "async def" else client).service("lab.Lab", proto="lab.proto")
 
         def body() -> None:
             if rpc == "Wait":
@@ -400,7 +400,7 @@ class TestInterruption:
                     pass
 
         load = ConstantVUs(vus=2, duration="300ms", graceful_stop="100ms")
-        outcome, total = run_body(load, body if face == "def" else body_aio)
+        outcome, total = run_body(load, body if body_kind == "def" else body_aio)
         assert outcome.stuck_vus == []
         assert [(kind.type, kind.count) for kind in outcome.failures] == [("IterationTimeoutError", 2)]
         assert total.select("iterations_interrupted").total == 2

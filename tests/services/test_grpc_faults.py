@@ -17,7 +17,7 @@ from pytest_cdcperf.clients.grpc.client import GrpcClient
 from pytest_cdcperf.engine.current_vu import current_vu
 from pytest_cdcperf.load.closed import ConstantVUs
 from tests.services.grpc_server import PROTOS, Server, serving
-from tests.services.harness import FACES, refused_port, relayed, run_body, until
+from tests.services.harness import BODY_KINDS, refused_port, relayed, run_body, until
 
 SESSION = """
 import pytest
@@ -135,9 +135,9 @@ def test_the_share_of_failures_is_judged(ran: Ran) -> None:
 
 
 def body_of(
-    client: GrpcClient, face: str, wait_ms: int, then: Callable[[], None] = lambda: None
+    client: GrpcClient, body_kind: str, wait_ms: int, then: Callable[[], None] = lambda: None
 ) -> Callable[[], object]:
-    lab = (client.aio if face == "async def" else client).service("lab.Lab", proto="lab.proto")
+    lab = (client.aio if body_kind == "async def" else client).service("lab.Lab", proto="lab.proto")
 
     def body() -> None:
         lab.Wait(n=wait_ms)
@@ -147,11 +147,11 @@ def body_of(
         await lab.Wait(n=wait_ms)
         then()
 
-    return body if face == "def" else body_aio
+    return body if body_kind == "def" else body_aio
 
 
-@pytest.mark.parametrize("face", FACES)
-def test_a_server_that_restarts_in_the_middle_is_used_again(face: str) -> None:
+@pytest.mark.parametrize("body_kind", BODY_KINDS)
+def test_a_server_that_restarts_in_the_middle_is_used_again(body_kind: str) -> None:
     back, used_again = threading.Event(), set[int]()
 
     def served() -> None:
@@ -170,7 +170,7 @@ def test_a_server_that_restarts_in_the_middle_is_used_again(face: str) -> None:
 
         restarting = threading.Thread(target=restart)
         restarting.start()
-        outcome, total = run_body(ConstantVUs(vus=3, duration="6s"), body_of(client, face, 20, then=served))
+        outcome, total = run_body(ConstantVUs(vus=3, duration="6s"), body_of(client, body_kind, 20, then=served))
         restarting.join()
     assert outcome.stuck_vus == []
     assert used_again == {1, 2, 3}
@@ -182,12 +182,12 @@ def test_a_server_that_restarts_in_the_middle_is_used_again(face: str) -> None:
     assert total.select("grpc_req_duration").count == failed.total - failed.hits
 
 
-@pytest.mark.parametrize("face", FACES)
-def test_a_connection_that_is_cut_in_the_middle_of_a_call_is_a_reset(face: str, server: Server) -> None:
+@pytest.mark.parametrize("body_kind", BODY_KINDS)
+def test_a_connection_that_is_cut_in_the_middle_of_a_call_is_a_reset(body_kind: str, server: Server) -> None:
     with relayed(server.port) as relay:
         client = GrpcClient(PROTOS).with_options(address=f"127.0.0.1:{relay.port}")
         cutting = threading.Thread(target=lambda: until(lambda: relay.accepted) and (time.sleep(0.4), relay.cut()))
         cutting.start()
-        outcome, _ = run_body(ConstantVUs(vus=1, duration="1s", graceful_stop="2s"), body_of(client, face, 1000))
+        outcome, _ = run_body(ConstantVUs(vus=1, duration="1s", graceful_stop="2s"), body_of(client, body_kind, 1000))
         cutting.join()
     assert {kind.type for kind in outcome.failures} == {"GrpcConnectionResetError"}

@@ -25,7 +25,7 @@ from pytest_cdcperf.engine.run import RunOutcome
 from pytest_cdcperf.errors import ConfigError, ExpectationError, GrpcError, HttpTimeoutError, UnreachableError
 from pytest_cdcperf.load.closed import ConstantVUs
 from pytest_cdcperf.metrics.snapshot import Snapshot
-from tests.services.harness import FACES, ROOT, User, hanging, run_body, until
+from tests.services.harness import BODY_KINDS, ROOT, User, hanging, run_body, until
 from tests_perf.services.launcher import Launched
 
 LOAD = ConstantVUs(vus=3, duration="1s", graceful_stop="0s")
@@ -99,9 +99,9 @@ class TestPostgres:
             user.call(pg, "execute", "SELECT pg_sleep(60)")
 
     @pytest.mark.parametrize("workers", [1, 60], ids=["own", "pooled"])
-    @pytest.mark.parametrize("face", FACES)
+    @pytest.mark.parametrize("body_kind", BODY_KINDS)
     def test_users_are_cut_off_at_the_end_of_the_run(
-        self, face: str, workers: int, shared_stack: EmbeddedStack
+        self, body_kind: str, workers: int, shared_stack: EmbeddedStack
     ) -> None:
         pg = Postgres(shared_stack.services.postgres, workers=workers)
         served: list[int] = []
@@ -114,7 +114,7 @@ class TestPostgres:
             await pg.aio.execute("SELECT 1")
             served.append(1)
 
-        called = async_body if face == "async def" else body
+        called = async_body if body_kind == "async def" else body
         outcome, total, took_s = hanging_meanwhile(shared_stack.pids["postgres"], called, served)
         assert outcome.stuck == []
         assert outcome.interrupted == 3
@@ -122,7 +122,7 @@ class TestPostgres:
         assert took_s < 5
         pg.close()
 
-    def test_raw_use_is_cut_off_as_well(self, face: str, pg: Postgres, shared_stack: EmbeddedStack) -> None:
+    def test_raw_use_is_cut_off_as_well(self, body_kind: str, pg: Postgres, shared_stack: EmbeddedStack) -> None:
         served: list[int] = []
 
         def body() -> None:
@@ -135,11 +135,13 @@ class TestPostgres:
                 await connection.execute("SELECT 1")
             served.append(1)
 
-        called = async_body if face == "async def" else body
+        called = async_body if body_kind == "async def" else body
         outcome, _, took_s = hanging_meanwhile(shared_stack.pids["postgres"], called, served)
         assert (outcome.stuck, outcome.interrupted, took_s < 5) == ([], 3, True)
 
-    def test_users_that_connect_end_by_themselves(self, face: str, pg: Postgres, shared_stack: EmbeddedStack) -> None:
+    def test_users_that_connect_end_by_themselves(
+        self, body_kind: str, pg: Postgres, shared_stack: EmbeddedStack
+    ) -> None:
         pg.server.limit  # noqa: B018  # asked for once
 
         def body() -> None:
@@ -149,7 +151,7 @@ class TestPostgres:
             await pg.aio.execute("SELECT 1")
 
         with hanging(shared_stack.pids["postgres"]):
-            outcome, _ = run_body(LOAD, async_body if face == "async def" else body)
+            outcome, _ = run_body(LOAD, async_body if body_kind == "async def" else body)
         assert outcome.stuck == []
 
     def test_a_tear_down_fails_at_once_where_the_server_still_hangs(
@@ -188,7 +190,7 @@ class TestMongo:
             user.call(mongo, "find_one", "none", "1", timeout="never")
 
     def test_users_are_cut_off_at_the_end_of_the_run(
-        self, face: str, mongo: Mongo, shared_stack: EmbeddedStack
+        self, body_kind: str, mongo: Mongo, shared_stack: EmbeddedStack
     ) -> None:
         served: list[int] = []
 
@@ -200,7 +202,7 @@ class TestMongo:
             await mongo.aio.count("none")
             served.append(1)
 
-        called = async_body if face == "async def" else body
+        called = async_body if body_kind == "async def" else body
         outcome, total, took_s = hanging_meanwhile(shared_stack.pids["mongo"], called, served)
         assert outcome.stuck == []
         assert outcome.interrupted == 3
@@ -239,20 +241,20 @@ class TestExpect:
 
 
 class TestHttp:
-    @pytest.mark.parametrize("face", [*FACES, "requests"])
-    def test_users_are_cut_off_at_the_end_of_the_run(self, face: str, totalizer: Launched) -> None:
+    @pytest.mark.parametrize("body_kind", [*BODY_KINDS, "requests"])
+    def test_users_are_cut_off_at_the_end_of_the_run(self, body_kind: str, totalizer: Launched) -> None:
         url, client, session = f"{totalizer.address}/v1/results?sequence=1", HttpClient(), PerVUSession()
         served: list[int] = []
 
         def body() -> None:
-            (session if face == "requests" else client).get(url)
+            (session if body_kind == "requests" else client).get(url)
             served.append(1)
 
         async def async_body() -> None:
             await client.aio.get(url)
             served.append(1)
 
-        called = async_body if face == "async def" else body
+        called = async_body if body_kind == "async def" else body
         outcome, _, took_s = hanging_meanwhile(totalizer.pid, called, served)
         client.close()
         session.close()
@@ -272,9 +274,9 @@ class TestHttp:
 
 
 class TestGrpc:
-    def test_users_are_cut_off_at_the_end_of_the_run(self, face: str, adder: Launched) -> None:
+    def test_users_are_cut_off_at_the_end_of_the_run(self, body_kind: str, adder: Launched) -> None:
         client = GrpcClient(ROOT).with_options(address=adder.address)
-        service = (client.aio if face == "async def" else client).service(
+        service = (client.aio if body_kind == "async def" else client).service(
             "sum.SumNumbersService", proto="tests_perf/services/sum.proto"
         )
         served: list[int] = []
@@ -287,7 +289,7 @@ class TestGrpc:
             await service.SumNumbers(x=1, y=2)
             served.append(1)
 
-        called = async_body if face == "async def" else body
+        called = async_body if body_kind == "async def" else body
         outcome, _, took_s = hanging_meanwhile(adder.pid, called, served)
         client.close()
         assert (outcome.stuck, outcome.interrupted, took_s < 5) == ([], 3, True)

@@ -1,4 +1,4 @@
-"""The MongoDB client against the MongoDB-wire server, both faces."""
+"""The MongoDB client against the MongoDB-wire server, sync and async."""
 
 from __future__ import annotations
 

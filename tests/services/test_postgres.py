@@ -1,4 +1,4 @@
-"""The PostgreSQL client against a real server, both faces."""
+"""The PostgreSQL client against a real server, sync and async."""
 
 # ruff: noqa: S608 - the tables are our own
 

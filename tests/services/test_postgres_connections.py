@@ -1,4 +1,4 @@
-"""Whose connections the PostgreSQL client uses, and what becomes of them, both faces."""
+"""Whose connections the PostgreSQL client uses, and what becomes of them, sync and async."""
 
 # ruff: noqa: S608 - the tables are our own
 
@@ -18,7 +18,7 @@ from pytest_cdcperf.engine.current_vu import acting_as
 from pytest_cdcperf.errors import UnreachableError
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
 from pytest_cdcperf.servers import PostgresAddress
-from tests.services.harness import FACES, User, refused_port, run_body, until
+from tests.services.harness import BODY_KINDS, User, refused_port, run_body, until
 
 
 def cut(pg: Postgres, pid: int) -> None:
@@ -42,9 +42,9 @@ class TestConnections:
         assert user.call(source, "insert", thing, {"id": 3}) == 1
 
     def test_a_user_keeps_one_connection_of_its_own_until_it_ends(
-        self, face: str, source: Postgres, users: Callable[..., User]
+        self, body_kind: str, source: Postgres, users: Callable[..., User]
     ) -> None:
-        first, second = users(face, 1, vus=2), users(face, 2, vus=2)
+        first, second = users(body_kind, 1, vus=2), users(body_kind, 2, vus=2)
         mine = {first.backend(source) for _ in range(3)}
         theirs = {second.backend(source) for _ in range(3)}
         assert len(mine) == len(theirs) == 1
@@ -96,10 +96,10 @@ class TestConnections:
             pg.ping()
 
     def test_a_fixture_that_holds_the_raw_connection_does_not_stop_the_users(
-        self, face: str, shared_stack: Any, users: Callable[..., User]
+        self, body_kind: str, shared_stack: Any, users: Callable[..., User]
     ) -> None:
         own = Postgres(shared_stack.services.postgres)
-        user = users(face)
+        user = users(body_kind)
         answers: list[Any] = []
         with own.connection():
             thread = threading.Thread(
@@ -116,13 +116,15 @@ class TestConnections:
 class TestPool:
     @pytest.fixture
     def crowded(self, shared_stack: Any) -> Iterator[Postgres]:
-        """A face that may open a few connections only, as in a run of many workers."""
-        face = Postgres(shared_stack.services.postgres, workers=25)
-        yield face
-        face.close()
+        """A client that may open a few connections only, as in a run of many workers."""
+        made = Postgres(shared_stack.services.postgres, workers=25)
+        yield made
+        made.close()
 
-    @pytest.mark.parametrize("face", FACES)
-    def test_users_beyond_the_limit_share_a_pool_and_their_wait_is_measured(self, face: str, crowded: Postgres) -> None:
+    @pytest.mark.parametrize("body_kind", BODY_KINDS)
+    def test_users_beyond_the_limit_share_a_pool_and_their_wait_is_measured(
+        self, body_kind: str, crowded: Postgres
+    ) -> None:
         assert 1 <= crowded.server.limit <= 4
         seen: set[int] = set()
         query = "SELECT pg_backend_pid() AS pid, pg_sleep(0.01)::text"
@@ -134,16 +136,16 @@ class TestPool:
             seen.update(row["pid"] for row in await crowded.aio.execute(query))
 
         load = PerVUIterations(vus=12, iterations=3)
-        outcome, total = run_body(load, async_body if face == "async def" else body)
+        outcome, total = run_body(load, async_body if body_kind == "async def" else body)
         assert outcome.failures == []
         assert total.select("iterations").total == 36
         assert total.select("pg_pool_wait").count == total.select("pg_read_duration").count == 36
         assert len(seen) <= crowded.server.limit
 
     def test_a_cut_connection_of_the_pool_costs_one_call(
-        self, face: str, crowded: Postgres, source: Postgres, users: Callable[..., User]
+        self, body_kind: str, crowded: Postgres, source: Postgres, users: Callable[..., User]
     ) -> None:
-        user = users(face, vus=12)
+        user = users(body_kind, vus=12)
         before = user.backend(crowded)
         cut(source, before)
         failed = 0
@@ -155,13 +157,13 @@ class TestPool:
         assert failed == 1
 
     def test_a_wait_for_the_pool_that_was_in_vain_is_timed_and_one_error_of_its_operation(
-        self, face: str, crowded: Postgres, users: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+        self, body_kind: str, crowded: Postgres, users: Callable[..., User], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(protocol, "POOL_TIMEOUT_S", 0.2)
         crowded.server._limit = 1
-        user, other = users(face, 1, vus=12), users("def", 2, vus=12)
+        user, other = users(body_kind, 1, vus=12), users("def", 2, vus=12)
         with acting_as(other.vu), crowded.connection():
-            if face == "async def":  # whose pool is another one
+            if body_kind == "async def":  # whose pool is another one
                 monkeypatch.setattr(crowded.server, "arguments", lambda: {"host": "127.0.0.1", "port": refused_port()})
             with pytest.raises(psycopg.OperationalError):
                 user.call(crowded, "insert", "lab.thing", {"id": 1})
@@ -172,12 +174,12 @@ class TestPool:
 
 class TestTheEndOfARun:
     @pytest.mark.parametrize("workers", [1, 60], ids=["own", "pooled"])
-    @pytest.mark.parametrize("face", FACES)
+    @pytest.mark.parametrize("body_kind", BODY_KINDS)
     def test_users_stuck_in_a_query_are_cut_off_and_leave_no_trace(
-        self, face: str, workers: int, shared_stack: Any, source: Postgres
+        self, body_kind: str, workers: int, shared_stack: Any, source: Postgres
     ) -> None:
         pg = Postgres(shared_stack.services.postgres, workers=workers)
-        query = f"SELECT pg_sleep(60) /* {face} {workers} */"
+        query = f"SELECT pg_sleep(60) /* {body_kind} {workers} */"
 
         def body() -> None:
             pg.execute(query)
@@ -186,7 +188,7 @@ class TestTheEndOfARun:
             await pg.aio.execute(query)
 
         load = ConstantVUs(vus=2, duration="500ms", graceful_stop="0s")
-        outcome, total = run_body(load, async_body if face == "async def" else body)
+        outcome, total = run_body(load, async_body if body_kind == "async def" else body)
         pg.close()
         assert outcome.stuck_vus == []
         assert outcome.interrupted == 2

@@ -24,7 +24,7 @@ def behind(pooler: PostgresAddress) -> Iterator[Postgres]:
     pg.close()
 
 
-def test_each_call_is_the_own_one(face: str, behind: Postgres, thing: str) -> None:
+def test_each_call_is_the_own_one(body_kind: str, behind: Postgres, thing: str) -> None:
     def number() -> int:
         return 1000 * current_vu().id + current_vu().iteration  # type: ignore[union-attr]
 
@@ -45,17 +45,17 @@ def test_each_call_is_the_own_one(face: str, behind: Postgres, thing: str) -> No
             assert await behind.aio.delete(thing, where=row) == 1
 
     load = PerVUIterations(vus=12, iterations=10)
-    outcome, _ = run_body(load, async_body if face == "async def" else body)
+    outcome, _ = run_body(load, async_body if body_kind == "async def" else body)
     assert [kind.sample for kind in outcome.failures] == []
 
 
 def test_it_is_told_and_what_would_stay_in_a_session_is_refused(
-    behind: Postgres, face: str, users: Callable[..., User]
+    behind: Postgres, body_kind: str, users: Callable[..., User]
 ) -> None:
     assert behind.ping().endswith("behind a connection pooler (statements are not prepared)")
     with pytest.raises(ConfigError, match=r"pg, set: .* pooler .* SET LOCAL"):
-        users(face).call(behind, "execute", "SET cdcperf.mine = 'yes'")
-    assert users(face).call(behind, "execute", "SET LOCAL cdcperf.mine = 'yes'") == []
+        users(body_kind).call(behind, "execute", "SET cdcperf.mine = 'yes'")
+    assert users(body_kind).call(behind, "execute", "SET LOCAL cdcperf.mine = 'yes'") == []
 
 
 def test_the_options_say_otherwise(pooler: PostgresAddress, users: Callable[..., User]) -> None:

@@ -17,10 +17,10 @@ from pytest_cdcperf.clients.postgres import Postgres, protocol
 from pytest_cdcperf.engine.current_vu import current_vu
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.load.closed import PerVUIterations
-from tests.services.harness import FACES, User, run_body
+from tests.services.harness import BODY_KINDS, User, run_body
 
 WORKERS = pytest.mark.parametrize("workers", [1, 25], ids=["own", "pooled"])
-FACE = pytest.mark.parametrize("face", FACES)
+FACE = pytest.mark.parametrize("body_kind", BODY_KINDS)
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ def pg(shared_stack: Any, workers: int) -> Iterator[Postgres]:
     made.close()
 
 
-def run(pg: Postgres, face: str, steps: Callable[[Any], Iterator[Any]], *, vus: int = 12, iterations: int = 3) -> Any:
+def run(
+    pg: Postgres, body_kind: str, steps: Callable[[Any], Iterator[Any]], *, vus: int = 12, iterations: int = 3
+) -> Any:
     """Run *steps*, which yields calls of a client, as a body of either kind."""
 
     def body() -> None:
@@ -42,7 +44,7 @@ def run(pg: Postgres, face: str, steps: Callable[[Any], Iterator[Any]], *, vus: 
         for call in steps(pg.aio):
             await call
 
-    return run_body(PerVUIterations(vus=vus, iterations=iterations), async_body if face == "async def" else body)
+    return run_body(PerVUIterations(vus=vus, iterations=iterations), async_body if body_kind == "async def" else body)
 
 
 def notes(outcome: Any) -> str:
@@ -53,14 +55,14 @@ def notes(outcome: Any) -> str:
 @FACE
 class TestIterations:
     def test_a_transaction_in_statements_of_its_own_is_one(
-        self, face: str, pg: Postgres, source: Postgres, thing: str
+        self, body_kind: str, pg: Postgres, source: Postgres, thing: str
     ) -> None:
         def steps(client: Any) -> Iterator[Any]:
             yield client.execute("BEGIN")
             yield client.execute(f"UPDATE {thing} SET b = b + 1")
             yield client.execute("COMMIT")
 
-        outcome, total = run(pg, face, steps)
+        outcome, total = run(pg, body_kind, steps)
         assert outcome.failures == []
         assert source.execute(f"SELECT b FROM {thing}") == [{"b": 37}]
         assert total.select("pg_control_duration", {"op": "begin"}).count == 36
@@ -68,7 +70,7 @@ class TestIterations:
         assert "left" not in notes(outcome)
 
     def test_one_that_is_left_open_is_rolled_back_with_the_iteration_and_said_once(
-        self, face: str, pg: Postgres, source: Postgres, thing: str
+        self, body_kind: str, pg: Postgres, source: Postgres, thing: str
     ) -> None:
         def steps(client: Any) -> Iterator[Any]:
             yield client.execute("/* x */ begin")
@@ -76,7 +78,7 @@ class TestIterations:
             if current_vu().iteration == 0:  # type: ignore[union-attr]
                 yield client.execute("SELECT 1 / 0")
 
-        outcome, total = run(pg, face, steps)
+        outcome, total = run(pg, body_kind, steps)
         assert {kind.type for kind in outcome.failures} == {"DivisionByZero"}
         assert total.select("iteration_failed").hits == 12
         assert source.execute(f"SELECT id FROM {thing}") == [{"id": 1}]
@@ -98,7 +100,7 @@ class TestIterations:
         ids=lambda statement: str(statement).split(maxsplit=1)[0],
     )
     def test_what_a_body_leaves_is_there_for_it_and_gone_for_everybody_else(
-        self, face: str, pg: Postgres, statement: str, met: str
+        self, body_kind: str, pg: Postgres, statement: str, met: str
     ) -> None:
         def body() -> None:
             assert pg.execute(met) == []
@@ -111,11 +113,11 @@ class TestIterations:
             assert len(await pg.aio.execute(met)) == 1
 
         load = PerVUIterations(vus=6, iterations=3)
-        outcome, _ = run_body(load, async_body if face == "async def" else body)
+        outcome, _ = run_body(load, async_body if body_kind == "async def" else body)
         assert [kind.sample for kind in outcome.failures] == []
         assert notes(outcome).count("they were reset") == 1
 
-    def test_a_raw_connection_is_clean_again_too(self, face: str, pg: Postgres) -> None:
+    def test_a_raw_connection_is_clean_again_too(self, body_kind: str, pg: Postgres) -> None:
         def left(raw: Any) -> None:
             raw.row_factory = psycopg.rows.tuple_row
 
@@ -135,7 +137,7 @@ class TestIterations:
                 await raw.set_autocommit(False)
                 await raw.execute("SELECT 1")
 
-        outcome, _ = run_body(PerVUIterations(vus=6, iterations=3), async_body if face == "async def" else body)
+        outcome, _ = run_body(PerVUIterations(vus=6, iterations=3), async_body if body_kind == "async def" else body)
         assert [kind.sample for kind in outcome.failures] == []
 
 
@@ -143,7 +145,7 @@ class TestIterations:
 @FACE
 class TestTransaction:
     def test_it_commits_and_an_inner_one_that_fails_is_undone_alone(
-        self, face: str, pg: Postgres, source: Postgres, thing: str
+        self, body_kind: str, pg: Postgres, source: Postgres, thing: str
     ) -> None:
         def body() -> None:
             number = 100 * current_vu().id + current_vu().iteration  # type: ignore[union-attr]
@@ -162,7 +164,9 @@ class TestTransaction:
                         await pg.aio.insert(thing, {"id": number + 50})
                         await pg.aio.insert(thing, {"id": number})
 
-        outcome, total = run_body(PerVUIterations(vus=12, iterations=3), async_body if face == "async def" else body)
+        outcome, total = run_body(
+            PerVUIterations(vus=12, iterations=3), async_body if body_kind == "async def" else body
+        )
         assert [kind.sample for kind in outcome.failures] == []
         ids = [row["id"] for row in source.execute(f"SELECT id FROM {thing} WHERE id > 1 ORDER BY id")]
         assert ids == [100 * vu + iteration for vu in range(1, 13) for iteration in range(3)]
@@ -172,7 +176,7 @@ class TestTransaction:
         assert outcome.notes == []
 
     def test_what_its_body_raises_undoes_it_and_is_raised(
-        self, face: str, pg: Postgres, users: Callable[..., User], source: Postgres, thing: str
+        self, body_kind: str, pg: Postgres, users: Callable[..., User], source: Postgres, thing: str
     ) -> None:
         def body() -> None:
             with pg.transaction():
@@ -184,12 +188,12 @@ class TestTransaction:
                 await pg.aio.insert(thing, {"id": 2})
                 raise LookupError("mine")
 
-        outcome, _ = run_body(PerVUIterations(vus=12, iterations=1), async_body if face == "async def" else body)
+        outcome, _ = run_body(PerVUIterations(vus=12, iterations=1), async_body if body_kind == "async def" else body)
         assert [(kind.type, kind.count) for kind in outcome.failures] == [("LookupError", 12)]
         assert source.execute(f"SELECT id FROM {thing}") == [{"id": 1}]
         assert outcome.notes == []
 
-    def test_a_commit_that_rolls_back_is_no_success(self, face: str, pg: Postgres, thing: str) -> None:
+    def test_a_commit_that_rolls_back_is_no_success(self, body_kind: str, pg: Postgres, thing: str) -> None:
         def body() -> None:
             with pg.transaction(), suppress(psycopg.errors.UniqueViolation):
                 pg.insert(thing, {"id": 1})
@@ -199,14 +203,16 @@ class TestTransaction:
                 with suppress(psycopg.errors.UniqueViolation):
                     await pg.aio.insert(thing, {"id": 1})
 
-        outcome, total = run_body(PerVUIterations(vus=12, iterations=1), async_body if face == "async def" else body)
+        outcome, total = run_body(
+            PerVUIterations(vus=12, iterations=1), async_body if body_kind == "async def" else body
+        )
         assert [(kind.type, kind.count) for kind in outcome.failures] == [("InFailedSqlTransaction", 12)]
         assert total.select("pg_write_errors", {"op": "commit"}).total == 12
 
     def test_statements_whose_table_was_altered_are_prepared_anew(
-        self, face: str, pg: Postgres, source: Postgres, users: Callable[..., User], thing: str
+        self, body_kind: str, pg: Postgres, source: Postgres, users: Callable[..., User], thing: str
     ) -> None:
-        user = users(face, vus=1 if pg.server._workers == 1 else 12)
+        user = users(body_kind, vus=1 if pg.server._workers == 1 else 12)
         for _ in range(7):
             assert user.call(pg, "execute", f"SELECT * FROM {thing}") == [{"id": 1, "a": "one", "b": 1}]
         for column in ("c", "d"):
@@ -220,9 +226,9 @@ class TestTransaction:
 @FACE
 class TestWithoutASessionOfItsOwn:
     def test_a_question_about_the_session_is_refused_with_the_numbers_unless_it_is_kept(
-        self, face: str, pg: Postgres, users: Callable[..., User]
+        self, body_kind: str, pg: Postgres, users: Callable[..., User]
     ) -> None:
-        user = users(face, vus=12)
+        user = users(body_kind, vus=12)
         with pytest.raises(ConfigError, match=r"12 VUs .* share \d+ connections \(max_connections \d+, 25 workers\)"):
             user.call(pg, "execute", "SELECT lastval()")
         user.call(pg, "execute", "BEGIN")
@@ -231,7 +237,7 @@ class TestWithoutASessionOfItsOwn:
         user.call(pg, "execute", "ROLLBACK")
 
     def test_where_none_comes_free_the_numbers_are_told(
-        self, face: str, pg: Postgres, users: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+        self, body_kind: str, pg: Postgres, users: Callable[..., User], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(protocol, "POOL_TIMEOUT_S", 0.1)
         pg.server.limit  # noqa: B018  # asked for
@@ -247,7 +253,7 @@ class TestWithoutASessionOfItsOwn:
             await asyncio.sleep(0.5)
 
         all_there = threading.Barrier(2)
-        outcome, _ = run_body(PerVUIterations(vus=2, iterations=1), async_body if face == "async def" else body)
+        outcome, _ = run_body(PerVUIterations(vus=2, iterations=1), async_body if body_kind == "async def" else body)
         refused = [kind for kind in outcome.failures if kind.type == "PostgresTimeoutError"]
         assert len(refused) == 1
         assert "2 VUs in this process share 1 connections" in refused[0].sample

@@ -133,8 +133,8 @@ class TestGrpcClient:
         client.close()
 
     def added(self, user: User, client: GrpcClient) -> int:
-        face = client.aio if user.is_async else client
+        mine = client.aio if user.is_async else client
         with acting_as(user.vu):
-            answer = face.service("lab.Lab", proto="lab.proto").Add(x=1, y=2)
+            answer = mine.service("lab.Lab", proto="lab.proto").Add(x=1, y=2)
             reply = user._loop.run_until_complete(answer) if user._loop is not None else answer
         return int(reply.n)

@@ -1,4 +1,4 @@
-"""Calls of ``pg`` and ``mongo`` that cannot be meant, both faces: a line each, and no secret in it."""
+"""Calls of ``pg`` and ``mongo`` that are not valid, sync and async: a line each, and no secret in it."""
 
 from __future__ import annotations
 

@@ -61,9 +61,6 @@ class _Client:
         rootdir), *metadata*, *timeout* (60 s by default), *connections* ("per_vu" by default, or "shared"),
         *channel_options* of gRPC by name.
 
-        >>> GrpcClient(Path()).with_options(address="localhost:50051", timeout="5s").settings.timeout
-        5.0
-
         :raises ConfigError: for an option that is not valid
         """
         changed = self.settings.changed(self._family.root, options)
@@ -137,6 +134,10 @@ class GrpcClient(_Client):
         @perf(vus=10, duration="30s", thresholds={"grpc_req_duration": "p(95)<200"})
         def test_sum(adder):
             assert adder.SumNumbers(x=1, y=2).sum == 3
+
+    >>> patient = GrpcClient(Path()).with_options(address="localhost:50051", timeout="2m")
+    >>> patient.settings.timeout
+    120.0
     """
 
     waiting = SYNC

@@ -1,6 +1,6 @@
-"""The metrics of HTTP calls, by k6's names, and their recording: the same for all engines.
+"""Records HTTP calls in the metrics that k6 has for them, for ``http_client`` and ``requests_session``.
 
-An engine gives the phases that it can tell, in milliseconds; of the others there is no sample.
+A client gives the phases of a call that it knows, in milliseconds; of the others there is no sample.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``requests_session``: a real requests.Session for code that speaks requests already, measured like ``http_client``.
 
 Headers, auth, verify and the like are those of the one session; cookies, connections and adapters are each VU's own.
-urllib3 says when it connects: http_req_connecting and http_req_tls_handshaking are told, and are no part of
+urllib3 says when it connects: http_req_connecting and http_req_tls_handshaking are recorded, and are not part of
 http_req_duration, as in k6. A call without a timeout gets k6's, 60 s, and 4 s for connecting.
 """
 

@@ -46,9 +46,9 @@ def tls_server(authority: trustme.CA) -> Iterator[HttpServer]:
 
 @pytest.fixture
 def client() -> Iterator[HttpClient]:
-    face = HttpClient()
-    yield face
-    face.close()
+    made = HttpClient()
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ Get = Callable[..., HttpResponse]
 
 @pytest.fixture
 def get(user: User, client: HttpClient, server: HttpServer) -> Get:
-    """GET a path of the server through either face."""
+    """GET a path of the server through the sync or the async client."""
 
     def get(where: str = "/echo", **options: Any) -> HttpResponse:
         reply: HttpResponse = user.call(client, "get", server.url + where, **options)

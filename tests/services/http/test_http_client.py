@@ -1,4 +1,4 @@
-"""``http_client`` against a real server, both faces."""
+"""``http_client`` against a real server, sync and async."""
 
 from __future__ import annotations
 
@@ -98,18 +98,20 @@ class TestRedirects:
         assert "stopped after 10 redirects" in str(fault(user, client, f"{server.url}/loop"))
 
     def test_settings_headers_stay_with_their_host(self, user: User, client: HttpClient, server: HttpServer) -> None:
-        face = client.with_options(headers={"Authorization": "secret", "X-Own": "yes"})
+        with_headers = client.with_options(headers={"Authorization": "secret", "X-Own": "yes"})
         with http_server() as other:
-            seen = user.call(face, "get", f"{server.url}/away", params={"to": f"{other.url}/echo"}).json()["headers"]
+            seen = user.call(with_headers, "get", f"{server.url}/away", params={"to": f"{other.url}/echo"}).json()[
+                "headers"
+            ]
         assert "authorization" not in seen
         assert seen["x-own"] == "yes"
 
 
 class TestUsers:
     def test_each_has_cookies_and_connections_of_its_own(
-        self, face: str, client: HttpClient, server: HttpServer, users: Callable[..., User]
+        self, body_kind: str, client: HttpClient, server: HttpServer, users: Callable[..., User]
     ) -> None:
-        first, second = users(face, 1), users(face, 2)
+        first, second = users(body_kind, 1), users(body_kind, 2)
         first.call(client, "get", f"{server.url}/login")
         mine = [first.call(client, "get", f"{server.url}/echo").json() for _ in range(3)]
         theirs = second.call(client, "get", f"{server.url}/echo").json()
@@ -119,10 +121,10 @@ class TestUsers:
         assert theirs["connection"] != mine[0]["connection"]
 
     def test_a_user_that_ends_closes_its_connection(
-        self, face: str, client: HttpClient, users: Callable[..., User]
+        self, body_kind: str, client: HttpClient, users: Callable[..., User]
     ) -> None:
         with http_server() as server:
-            user = users(face)
+            user = users(body_kind)
             user.call(client, "get", f"{server.url}/echo")
             assert server.connections == 1
             user.end()
@@ -142,12 +144,12 @@ class TestUsers:
         assert client.with_options(base_url=server.url).get("/echo").json()["path"] == "/echo"
 
     def test_the_same_settings_are_the_same_face(self, client: HttpClient) -> None:
-        face = client.with_options(timeout=5)
-        assert client.with_options(timeout=5) is face
-        assert client.with_options(timeout=6) is not face
-        assert face.with_options(http2=True).settings.timeout == 5
+        quick = client.with_options(timeout=5)
+        assert client.with_options(timeout=5) is quick
+        assert client.with_options(timeout=6) is not quick
+        assert quick.with_options(http2=True).settings.timeout == 5
 
-    def test_the_blocking_face_is_refused_in_an_async_body(self, client: HttpClient, session: PerVUSession) -> None:
+    def test_the_sync_client_is_refused_in_an_async_body(self, client: HttpClient, session: PerVUSession) -> None:
         async def body() -> None:
             client.get("http://127.0.0.1/")
 
@@ -159,7 +161,7 @@ class TestUsers:
             assert kind.type == errors.BlockingCallError.__name__
             assert "await http_client.aio." in kind.sample
 
-    def test_the_awaited_face_is_refused_outside_an_async_body(
+    def test_the_async_client_is_refused_outside_an_async_body(
         self, client: HttpClient, users: Callable[..., User]
     ) -> None:
         with pytest.raises(errors.BlockingCallError, match="async perf test only"):

@@ -14,7 +14,7 @@ from pytest_cdcperf.clients.http.client import HttpClient
 from pytest_cdcperf.clients.http.requests_session import PerVUSession
 from pytest_cdcperf.clients.http.response import HttpResponse
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
-from tests.services.harness import FACES, User, refused_port, run_body, until
+from tests.services.harness import BODY_KINDS, User, refused_port, run_body, until
 from tests.services.http.conftest import fault
 from tests.services.http_server import HEAD, HttpServer, http_server, raw
 
@@ -123,9 +123,9 @@ class TestFaults:
 
     def test_verify_that_is_not_a_pem_file(self, user: User, client: HttpClient, tmp_path: Path) -> None:
         (tmp_path / "no.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-        face = client.with_options(verify=str(tmp_path / "no.pem"))
+        with_file = client.with_options(verify=str(tmp_path / "no.pem"))
         with pytest.raises(errors.ConfigError, match=r"http_client: verify='.*no.pem' is not a PEM file"):
-            user.call(face, "get", "https://localhost/")
+            user.call(with_file, "get", "https://localhost/")
 
 
 class TestHeadersOfOtherCharacters:
@@ -159,7 +159,7 @@ class TestHeadersOfOtherCharacters:
             ("http://a b:x/", errors.HttpProtocolError, "status 302, its Location is not a URL: GET http://a b:x/: "),
         ],
     )
-    def test_a_redirect_to_what_is_no_url_is_the_servers_fault(
+    def test_a_redirect_to_what_is_not_a_url_is_the_servers_fault(
         self, user: User, client: HttpClient, server: HttpServer, location: str, kind: type[Exception], words: str
     ) -> None:
         head = f"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n".encode("latin-1")
@@ -169,8 +169,8 @@ class TestHeadersOfOtherCharacters:
 
 
 class TestUnderLoad:
-    @pytest.mark.parametrize("face", FACES)
-    def test_faults_are_counted_by_kind_with_a_sample_each(self, face: str, server: HttpServer) -> None:
+    @pytest.mark.parametrize("body_kind", BODY_KINDS)
+    def test_faults_are_counted_by_kind_with_a_sample_each(self, body_kind: str, server: HttpServer) -> None:
         client, refusing = HttpClient(), f"http://127.0.0.1:{refused_port()}/"
         urls = [refusing, f"{server.url}/reset", "http://no-such-host.invalid/", "htp://h/", f"{server.url}/text"]
         urls += [f"{server.url}/status/500", f"{server.url}/echo"]
@@ -188,7 +188,7 @@ class TestUnderLoad:
             read(await client.aio.get(next(turns)))
 
         load = PerVUIterations(vus=3, iterations=14)
-        outcome, total = run_body(load, async_body if face == "async def" else body)
+        outcome, total = run_body(load, async_body if body_kind == "async def" else body)
         client.close()
         kinds = {kind.type: kind for kind in outcome.failures}
         assert {name: kind.count for name, kind in kinds.items()} == {
@@ -200,8 +200,8 @@ class TestUnderLoad:
         assert (total.select("http_req_failed").hits, total.select("http_req_failed").total) == (24, 36)
         assert outcome.stuck_vus == []
 
-    @pytest.mark.parametrize("face", [*FACES, "requests"])
-    def test_a_server_that_restarts_costs_what_it_missed(self, face: str) -> None:
+    @pytest.mark.parametrize("body_kind", [*BODY_KINDS, "requests"])
+    def test_a_server_that_restarts_costs_what_it_missed(self, body_kind: str) -> None:
         client, session, down, up = HttpClient(), PerVUSession(), threading.Event(), threading.Event()
         servers = [HttpServer()]
         port = servers[0].port
@@ -221,7 +221,7 @@ class TestUnderLoad:
 
         def body() -> None:
             try:
-                statuses.append((session if face == "requests" else client).get(url).status_code)
+                statuses.append((session if body_kind == "requests" else client).get(url).status_code)
             except Exception as error:
                 note(error)
                 raise
@@ -236,7 +236,7 @@ class TestUnderLoad:
         other = threading.Thread(target=restart)
         other.start()
         load = ConstantVUs(vus=3, duration="1500ms")
-        outcome, total = run_body(load, async_body if face == "async def" else body)
+        outcome, total = run_body(load, async_body if body_kind == "async def" else body)
         other.join()
         client.close()
         session.close()
@@ -251,19 +251,19 @@ class TestUnderLoad:
         last = total.select("http_req_failed", {"status": "200"})
         assert last.total == len(statuses)
 
-    @pytest.mark.parametrize("face", [*FACES, "requests"])
-    def test_users_stuck_in_a_request_are_cut_off_and_it_is_no_error_of_the_servers(self, face: str) -> None:
+    @pytest.mark.parametrize("body_kind", [*BODY_KINDS, "requests"])
+    def test_users_stuck_in_a_request_are_cut_off_and_it_is_no_error_of_the_servers(self, body_kind: str) -> None:
         client, session = HttpClient(), PerVUSession()
         with http_server() as server:
 
             def body() -> None:
-                (session if face == "requests" else client).get(f"{server.url}/hang")
+                (session if body_kind == "requests" else client).get(f"{server.url}/hang")
 
             async def async_body() -> None:
                 await client.aio.get(f"{server.url}/hang")
 
             load = ConstantVUs(vus=2, duration="300ms", graceful_stop="0s")
-            outcome, total = run_body(load, async_body if face == "async def" else body)
+            outcome, total = run_body(load, async_body if body_kind == "async def" else body)
         client.close()
         session.close()
         assert outcome.stuck_vus == []

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import doctest
-
 import pytest
 
-from pytest_cdcperf.clients.http import client, option_checks, redirects, settings, urls
 from pytest_cdcperf.clients.http.urls import shown_url, template_of, with_params
 
 BASE = "http://shop.example:8080"
@@ -39,10 +36,3 @@ def test_params_join_the_query_as_with_requests():
 
 def test_a_message_shows_no_secret():
     assert shown_url("http://user:secret@h:1/p?token=secret") == "http://h:1/p"
-
-
-@pytest.mark.parametrize("module", [urls, option_checks, redirects, settings, client])
-def test_the_examples_run(module):
-    result = doctest.testmod(module)
-    assert result.attempted
-    assert not result.failed
