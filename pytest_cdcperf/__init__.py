@@ -56,7 +56,8 @@ _NAMES = {
     "plugin.load_fixture": "LoadRunner",
     "plugin.marker": "perf",
     "redaction": "hide",
-    "results.result": "MetricView RunFacts RunResult WorkerPart",
+    "results.figures": "MetricView",
+    "results.result": "RunFacts RunResult WorkerPart",
     "servers": "MongoAddress PostgresAddress",
 }
 
@@ -177,8 +178,8 @@ if TYPE_CHECKING:
     from pytest_cdcperf.plugin.load_fixture import LoadRunner as LoadRunner
     from pytest_cdcperf.plugin.marker import perf as perf
     from pytest_cdcperf.redaction import hide as hide
+    from pytest_cdcperf.results.figures import MetricView as MetricView
     from pytest_cdcperf.results.result import (
-        MetricView as MetricView,
         RunFacts as RunFacts,
         RunResult as RunResult,
         WorkerPart as WorkerPart,

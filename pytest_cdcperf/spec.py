@@ -15,6 +15,7 @@ from pytest_cdcperf.judging.threshold import Threshold, merge_thresholds
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations
 from pytest_cdcperf.load.executors import load_from_keys
+from pytest_cdcperf.load.open import OpenLoad
 from pytest_cdcperf.metrics.builtin import RESPONSE_TIME
 from pytest_cdcperf.units import duration_s, limit_ms
 
@@ -75,6 +76,12 @@ class PerfSpec:
     def planned_s(self) -> float:
         """The seconds from the start to the planned end of the last load."""
         return max(load.planned_s for load in self.loads.values())
+
+    @property
+    def asked_rate(self) -> float | None:
+        """The planned starts a second, the mean until the planned end; None unless all loads start by the clock."""
+        ramps = [load.ramp for load in self.loads.values() if isinstance(load, OpenLoad)]
+        return sum(ramp.area for ramp in ramps) / self.planned_s if len(ramps) == len(self.loads) else None
 
     @property
     def load_in_words(self) -> str:

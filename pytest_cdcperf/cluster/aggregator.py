@@ -25,7 +25,9 @@ from pytest_cdcperf.metrics.metric import define
 from pytest_cdcperf.metrics.phases import phases_at
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.redaction import hide
-from pytest_cdcperf.results.result import RunResult, WorkerPart
+from pytest_cdcperf.results.environment import Environment, current_environment
+from pytest_cdcperf.results.result import EventKind, RunEvent, RunResult, WorkerPart
+from pytest_cdcperf.results.windows import windows_of
 
 
 @dataclass
@@ -51,8 +53,13 @@ class RunAggregator:
     """
 
     def __init__(
-        self, plan: Plan, workers: Sequence[str] = ("main",), emit: Callable[[Event], None] = lambda _event: None
+        self,
+        plan: Plan,
+        workers: Sequence[str] = ("main",),
+        emit: Callable[[Event], None] = lambda _event: None,
+        environment: Callable[[], Environment] = current_environment,
     ) -> None:
+        self._environment = environment
         self._plan = plan
         self._facts = plan.facts
         self._emit = emit
@@ -61,6 +68,7 @@ class RunAggregator:
         self._live = LiveFigures(plan.facts.planned_s)
         self._alignment = Alignment(workers)
         self._members = {worker: _Member(WorkerDelay(worker)) for worker in workers}
+        self._events: list[RunEvent] = []
         self._interrupted = ""
         self._broken: dict[str, None] = {}  # in the order of time
         self.abort_reason = ""  # the threshold that wants the run to end before its time
@@ -94,16 +102,24 @@ class RunAggregator:
         """*worker* is gone: the run fails, and what it sent is kept."""
         member = self._members[worker]
         member.outcome = outcome
+        self._note(EventKind.WORKER_LOST, outcome, worker)
         self._emit(WorkerLost(self._facts, worker, outcome, member.elapsed_s))
         self._judge(self._alignment.leave(worker))
 
     def interrupt(self, reason: str) -> None:
         """The run is ended by *reason*, which fails it. The first reason counts."""
-        self._interrupted = self._interrupted or reason
+        if not self._interrupted:
+            self._interrupted = reason
+            self._note(EventKind.STOPPED, reason)
 
     def fail(self, reason: str) -> None:
         """What the run needs is gone for good, says *reason*: it is FAILED, whatever its figures."""
-        self._broken[reason] = None
+        if reason not in self._broken:
+            self._broken[reason] = None
+            self._note(EventKind.SERVER_LOST, reason)
+
+    def _note(self, kind: EventKind, text: str, worker: str = "") -> None:
+        self._events.append(RunEvent(self._timeline.elapsed_s, kind, text, worker))
 
     @property
     def ends_early(self) -> bool:
@@ -141,16 +157,19 @@ class RunAggregator:
             verdict=judgement.verdict,
             reasons=judgement.reasons,
             thresholds=judgement.thresholds,
-            total=self._timeline.total,
-            series=self._timeline.series,
-            history=tuple(windows),
+            total=self._timeline.total.frozen(),
+            series=self._timeline.series.frozen(),
+            windows=windows_of(windows, self._judging.metrics),
             failures=failures,
             notes=(*self._notes(broke), *fitness.notes),
             breaking_point=broke,
             saturation=saturated,
             workers=tuple(self._parts()),
-            fit=fitness.is_fit and not weaknesses,
+            generator_fit=fitness.is_fit and not weaknesses,
             warnings=tuple(fitness.lines) if tolerant else (),
+            phases=self._plan.phases,
+            events=tuple(self._events),
+            environment=self._environment(),
         )
 
     def _measured(self, result: ThresholdResult) -> Measured:
@@ -171,6 +190,7 @@ class RunAggregator:
             self._emit(WindowMerged(self._facts, whole, self._live.add(whole, self._timeline)))
             if not self.abort_reason and (crossed := self._judging.reason_to_abort()) is not None:
                 self.abort_reason = reason(crossed)
+                self._note(EventKind.LIMIT_CROSSED, self.abort_reason)
                 self._emit(LimitCrossed(self._facts, crossed, self._timeline.elapsed_s))
 
     def _said(self, of: Callable[[ShareDone], Sequence[str]]) -> list[str]:
@@ -225,4 +245,4 @@ class RunAggregator:
         mix = [f"operations: {realised}"] if (realised := shares(self._timeline.series)) else []
         said = self._said(lambda share: share.notes)
         capped = [note for note in self._timeline.notes() if not any(line.endswith(note) for line in said)]
-        return [*lost, *self._facts.notes, *held, *mix, *said, *capped]
+        return [*lost, *self._facts.plan_notes, *held, *mix, *said, *capped]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from enum import Enum
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 from pytest_cdcperf import servers as services
@@ -28,7 +29,7 @@ from pytest_cdcperf.metrics import metric, snapshot
 from pytest_cdcperf.metrics import timeline as series
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.histogram import Histogram, PackedCounts
-from pytest_cdcperf.results import result
+from pytest_cdcperf.results import environment, result, windows
 
 _VALUES: tuple[type, ...] = (
     *(value for value in vars(messages).values() if isinstance(value, type) and value.__module__ == messages.__name__),
@@ -38,7 +39,8 @@ _VALUES: tuple[type, ...] = (
     *(snapshot.CounterState, snapshot.RateState, snapshot.GaugeState),
     *(intervals.Precision, cause.DelayEvidence, breaking_point.BreakingPoint, breaking_point.Breaking),
     *(threshold.Threshold, threshold.ThresholdResult, threshold.Levels, threshold.Outcome, saturation.Saturation),
-    *(result.RunFacts, result.RunResult, result.WorkerPart),
+    *(result.RunFacts, result.RunResult, result.WorkerPart, result.RunEvent, result.EventKind),
+    *(windows.Windows, windows.Column, environment.Environment),
     *(services.Services, services.PostgresAddress, services.MongoAddress),
 )
 _SIMPLE = frozenset({str, int, float, bool, type(None)})  # which are the same in JSON
@@ -117,6 +119,10 @@ _CODECS: dict[type, tuple[Parts, Make]] = {
     tuple: (_all_plain, lambda parts: (*map(_value, parts),)),
     set: (_all_plain, lambda parts: {*map(_value, parts)}),
     dict: (lambda value: _all_plain(chain.from_iterable(value.items())), _read_dict),
+    MappingProxyType: (
+        lambda value: _all_plain(chain.from_iterable(value.items())),
+        lambda parts: MappingProxyType(_read_dict(parts)),
+    ),
     Counter: (lambda value: chain.from_iterable(value.items()), _read_counts),  # by numbers or texts: plain already
     bytes: (lambda value: (value.decode("latin-1"),), lambda parts: parts[0].encode("latin-1")),
     **{kind: _codec(kind) for kind in _VALUES},

@@ -40,6 +40,7 @@ class Judging:
             apart.setdefault(_metric(threshold), set()).update(threshold.tags)
         in_phases = {_metric(threshold) for threshold in thresholds if threshold.phase is not None}
         self.timeline = Timeline(phases, apart=apart, in_phases=in_phases)
+        self.metrics = frozenset(apart)  # that are judged
         self._thresholds = thresholds
         self._phases = phases
         self._spans = spans_of(phases)

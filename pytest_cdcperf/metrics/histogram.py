@@ -42,6 +42,10 @@ def _number(value: Any) -> float:
 
 
 _CELL = struct.Struct("<iQ")  # a bucket's index and its count
+_WIDEST_GAP = 3  # empty buckets between two of one run: a new run takes as much space
+
+# Runs of neighbouring buckets, each the index of its first bucket, then the counts, as in Prometheus' spans.
+Buckets = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +58,28 @@ class PackedCounts(Mapping[int, int]):
     def of(cls, counts: Mapping[int, int]) -> PackedCounts:
         """Pack *counts*."""
         return cls(struct.pack("<" + "iQ" * len(counts), *chain.from_iterable(counts.items())))
+
+    @classmethod
+    def of_buckets(cls, buckets: Buckets | None) -> PackedCounts:
+        """Pack what :attr:`buckets` gave; nothing of None."""
+        runs = buckets or ()
+        return cls.of({first + at: n for first, *counts in runs for at, n in enumerate(counts) if n})
+
+    @property
+    def buckets(self) -> Buckets:
+        """The counts as runs of neighbouring buckets, for a file.
+
+        >>> PackedCounts.of({57: 3, 58: 5, 60: 1, 99: 2}).buckets
+        ((57, 3, 5, 0, 1), (99, 2))
+        """
+        runs: list[list[int]] = []
+        for index, n in sorted(self.items()):
+            empty = index - (runs[-1][0] + len(runs[-1]) - 1) if runs else _WIDEST_GAP + 1
+            if empty > _WIDEST_GAP:
+                runs.append([index, n])
+            else:
+                runs[-1] += [*[0] * empty, n]
+        return tuple(map(tuple, runs))
 
     def __getitem__(self, index: int) -> int:
         return dict(self.items())[index]
@@ -260,29 +286,6 @@ class Histogram:
             return float(2.0 ** (index / 2.0**self.schema))
         except OverflowError:  # the last bucket's upper edge lies beyond the floats
             return math.inf
-
-    def to_wire(self) -> list[Any]:
-        """Return the histogram as builtin types, for a channel or a file."""
-        return [
-            self.schema,
-            self.count,
-            self.sum,
-            self.min,
-            self.max,
-            self.zeros,
-            [part for pair in sorted(self.positive.items()) for part in pair],
-            [part for pair in sorted(self.negative.items()) for part in pair],
-        ]
-
-    @classmethod
-    def from_wire(cls, wire: Sequence[Any]) -> Histogram:
-        """Return the histogram that :meth:`to_wire` wrote."""
-        schema, count, total, lowest, highest, zeros, positive, negative = wire
-        return cls(schema, count, total, lowest, highest, zeros, _pairs(positive), _pairs(negative))
-
-
-def _pairs(flat: Sequence[int]) -> Counter[int]:
-    return Counter(dict(zip(flat[::2], flat[1::2], strict=True)))
 
 
 def _coarser(index: int, by: int) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.metrics.calls import stands_apart, tells_outcome, told_always
@@ -203,7 +204,7 @@ class Snapshot:
     _indexed: int = field(default=0, init=False, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[type[Snapshot], tuple[dict[SeriesKey, State]]]:
-        return Snapshot, (self.series,)
+        return Snapshot, ({**self.series},)
 
     def merge(self, other: Snapshot) -> None:
         """Add what another worker measured over the same span."""
@@ -256,6 +257,11 @@ class Snapshot:
             state = self.series[key]
             if isinstance(state, Histogram):
                 state.limit(buckets)
+
+    def frozen(self) -> Snapshot:
+        """Return a copy that nothing can be added to: its mapping and its histograms can only be read."""
+        series = {k: v.packed() if isinstance(v, Histogram) else replace(v) for k, v in self.series.items()}
+        return Snapshot(MappingProxyType(series))  # type: ignore[arg-type]
 
     def packed(self) -> Snapshot:
         """Return a copy whose histograms can only be read, in little memory."""

@@ -108,7 +108,8 @@ def _plan(item: pytest.Function, session: PerfSession, spec: PerfSpec, name: str
         on_unfit=session.settings.on_unfit,
         tags=dict(spec.tags),
         services={**session.services.describe(), **({"environment": ", ".join(heeded)} if heeded else {})},
-        notes=spec.notes,
+        plan_notes=spec.notes,
+        asked_rate=spec.asked_rate,
     )
     phases = plan_phases(spec.loads)
     return Plan(item.nodeid, call, facts, spec.thresholds, spec.run_rules, phases, definitions())

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from html import escape
 
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.reporting.terminal import summary, verdict_lines
 from pytest_cdcperf.results.result import RunResult
+from pytest_cdcperf.results.windows import Windows
 from pytest_cdcperf.units import figure
 
 _WIDTH, _HEIGHT = 640, 180
@@ -28,38 +26,20 @@ class _Line:
 def fragment(result: RunResult) -> str:
     """Return the summary and the pictures of *result*, for a row of a report. All text is escaped."""
     text = escape("\n".join([*summary(result), *verdict_lines(result)]))
-    headline = "cdc_e2e_latency" if result.total.select("cdc_e2e_latency") else builtin.RESPONSE_TIME.name
     return (
         '<div class="cdcperf"><pre style="white-space:pre-wrap;color:#222">'
-        f"{text}</pre>{latency_chart(result.history, headline)}{rate_chart(result.history)}</div>"
+        f"{text}</pre>{latency_chart(result.windows, result.headline)}{rate_chart(result.windows)}</div>"
     )
 
 
-def latency_chart(history: Sequence[Window], metric: str) -> str:
+def latency_chart(windows: Windows, metric: str) -> str:
     """Return an SVG picture of the p50, p95 and p99 of *metric* over time."""
-    lines = [
-        _Line(label, _points(history, partial(_quantile, metric, q)))
-        for label, q in (("p50", 0.50), ("p95", 0.95), ("p99", 0.99))
-    ]
-    return _chart(f"{metric}, ms", lines)
+    return _chart(f"{metric}, ms", [_Line(f"p{p}", windows.points(metric, f"p({p})")) for p in (50, 95, 99)])
 
 
-def rate_chart(history: Sequence[Window]) -> str:
+def rate_chart(windows: Windows) -> str:
     """Return an SVG picture of the completed iterations a second over time."""
-    return _chart("iterations/s", [_Line("iterations/s", _points(history, _rate))])
-
-
-def _points(history: Sequence[Window], value: Callable[[Window], float]) -> list[tuple[float, float]]:
-    points = [(window.end_s, value(window)) for window in history]
-    return [(x, y) for x, y in points if math.isfinite(y)]
-
-
-def _quantile(metric: str, q: float, window: Window) -> float:
-    return window.snapshot.trend(metric).quantile(q)
-
-
-def _rate(window: Window) -> float:
-    return window.snapshot.count(builtin.ITERATIONS.name) / window.duration_s if window.duration_s > 0 else 0.0
+    return _chart("iterations/s", [_Line("iterations/s", windows.rates(builtin.ITERATIONS.name))])
 
 
 def _chart(title: str, lines: Sequence[_Line]) -> str:

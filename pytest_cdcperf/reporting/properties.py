@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pytest_cdcperf.printable import one_line, short_name
-from pytest_cdcperf.results.result import RunResult, figures_of
+from pytest_cdcperf.results.figures import figures_of
+from pytest_cdcperf.results.result import RunResult
 
 
 def properties(result: RunResult, prefix: str = "") -> list[tuple[str, str]]:
@@ -15,7 +16,7 @@ def properties(result: RunResult, prefix: str = "") -> list[tuple[str, str]]:
     pairs = [
         ("perf.session_id", facts.session_id),
         ("perf.verdict", str(result.verdict)),
-        ("perf.generator", "fit" if result.fit else "unfit"),
+        ("perf.generator", "fit" if result.generator_fit else "unfit"),
         ("perf.profile", facts.profile or ""),
         ("perf.load", facts.load),
         ("perf.duration_s", f"{result.elapsed_s:.3f}"),

@@ -14,7 +14,8 @@ from pytest_cdcperf.metrics.groups import in_order
 from pytest_cdcperf.metrics.metric import group_of, unit_of
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
 from pytest_cdcperf.printable import one_line, printable, short_name
-from pytest_cdcperf.results.result import RunResult, figures_of
+from pytest_cdcperf.results.figures import figures_of
+from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.units import figure, format_duration
 
 MARKS = {
@@ -148,7 +149,7 @@ def _generator_line(result: RunResult) -> list[str]:
     p95, p99, worst = (f"{ms:.2g} ms" if ms < 10 else f"{ms:.0f} ms" for ms in own_ms)
     lost = max((part.lost for part in result.workers), default=0.0)
     cpus = sum(part.cpu for part in result.workers)
-    fit = "fit" if result.fit else "UNFIT"
+    fit = "fit" if result.generator_fit else "UNFIT"
     return [f"  generator {fit}: own delay p95 {p95}, p99 {p99}, worst {worst}; lost {lost:.1%}; {cpus:.2f} CPUs"]
 
 
@@ -176,7 +177,7 @@ def session_table(results: Sequence[RunResult]) -> list[str]:
             format_duration(r.elapsed_s),
             str(r.peak_vus),
             str(r.failed_checks),
-            f"{r.verdict}" + ", generator unfit" * (not r.fit and r.passed),
+            f"{r.verdict}" + ", generator unfit" * (not r.generator_fit and r.passed),
         )
         for r in results
     ]

@@ -1,80 +1,94 @@
-"""A result as JSON. docs/result-schema.md describes every field."""
+"""A result as a JSON file, and back. docs/result-schema.md, which is made from the types, describes every field.
+
+Each field of :class:`RunResult` and of its :class:`RunFacts` is a field of the document. Beside them stand figures that
+are made of these, for readers who do not add up histograms: they are written, and not read back.
+"""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
-import math
 import re
+import zlib
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.judging.threshold import ThresholdResult
+from pytest_cdcperf.metrics.groups import OTHER
 from pytest_cdcperf.metrics.histogram import Histogram
-from pytest_cdcperf.metrics.metric import unit_of
-from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
-from pytest_cdcperf.metrics.timeline import Window
-from pytest_cdcperf.printable import printable, short_name
-from pytest_cdcperf.results.result import RunResult, figures_of
+from pytest_cdcperf.metrics.metric import Definition, GaugeMerge, define, definition
+from pytest_cdcperf.metrics.snapshot import RateState, State
+from pytest_cdcperf.printable import short_name
+from pytest_cdcperf.results.codec import DecodeError, decode, encode, encode_series
+from pytest_cdcperf.results.figures import figures_of, kind_of
+from pytest_cdcperf.results.result import RunResult
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+DERIVED = ("iterations", "failed_iterations", "failed_checks", "peak_vus", "achieved_rate", "saturated")
+RESERVED = ("scenarios", "audit", "stages", "faults", "trials")
 _LONGEST_STEM = 150
+_GZIP = b"\x1f\x8b"
 
 
 def result_to_json(result: RunResult) -> dict[str, Any]:
     """Return *result* as what JSON can hold: a value that is not a number becomes null, text is harmless."""
-    facts = result.facts
-    document = {
+    facts = encode(result.facts)
+    whole = {spec.name: encode(getattr(result, spec.name)) for spec in fields(RunResult) if spec.name != "facts"}
+    figures = {name: encode(getattr(result, name)) for name in DERIVED}
+    pairs = zip(whole["thresholds"], result.thresholds, strict=True)
+    whole["thresholds"] = [document | _shown_threshold(threshold) for document, threshold in pairs]
+    return {
         "schema_version": SCHEMA_VERSION,
-        "session_id": facts.session_id,
-        "test": facts.test,
-        "title": facts.title,
-        "profile": facts.profile,
-        "load": facts.load,
-        "shortened": facts.shortened,
-        "started_at": facts.started_at,
-        "planned_s": facts.planned_s,
-        "elapsed_s": result.elapsed_s,
-        "tags": dict(facts.tags),
-        "services": dict(facts.services),
-        "verdict": str(result.verdict),
-        "reasons": list(result.reasons),
-        "generator_fit": result.fit,
-        "on_unfit": facts.on_unfit,
-        "warnings": list(result.warnings),
-        "iterations": result.iterations,
-        "failed_iterations": result.failed_iterations,
-        "error_rate_tolerated": facts.error_rate,
-        "peak_vus": result.peak_vus,
-        "failed_checks": result.failed_checks,
-        "thresholds": [
-            {
-                "metric": r.threshold.selector,
-                "expression": str(r.threshold).removeprefix(r.threshold.selector).strip(),
-                "outcome": str(r.outcome),
-                "observed": r.observed,
-                "interval": list(r.interval) if r.interval else None,
-                "samples": None if r.precision is None else r.precision.samples,
-                "effective_samples": None if r.precision is None else r.precision.effective,
-                "note": r.note,
-            }
-            for r in result.thresholds
+        **facts,
+        **whole,
+        **figures,
+        "metrics": {
+            short_name(label): _metric(name, state, result.elapsed_s) for label, name, state in result.shown_metrics()
+        },
+        "series": [
+            encode_series(key, state) | {"values": encode(figures_of(state, result.elapsed_s))}
+            for key, state in sorted(result.series.series.items(), key=lambda pair: pair[0])
         ],
-        "metrics": {label: _metric(name, state, result.elapsed_s) for label, name, state in result.shown_metrics()},
-        "series": _series(result.series, result.elapsed_s),
-        "windows": [_window(window) for window in result.history],
-        "failures": [
-            {"type": kind.type, "where": kind.where, "count": kind.count, "sample": kind.sample}
-            for kind in result.failures
-        ],
-        "workers": [asdict(part) for part in result.workers],
-        "breaking_point": result.breaking_point.words if result.breaking_point else None,
-        "notes": list(result.notes),
     }
-    plain: dict[str, Any] = _plain(document, {})
-    return plain
+
+
+def result_from_json(document: Any) -> RunResult:
+    """Return the result that *document* holds. The metrics that it names are defined in this process from now on.
+
+    :raises ConfigError: when it is not a result of this schema version, in one line
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("schema_version"), int):
+        raise ConfigError("is not a result of pytest-cdcperf: it has no schema_version")
+    written = document["schema_version"]
+    if written > SCHEMA_VERSION:
+        raise ConfigError(
+            f"has schema version {written}, newer than {SCHEMA_VERSION}: read it with a newer pytest-cdcperf"
+        )
+    if written < SCHEMA_VERSION:
+        raise ConfigError(f"has schema version {written}; only {SCHEMA_VERSION} can be read: run the test again")
+    try:
+        result: RunResult = decode(RunResult, document | {"facts": document})
+        _define_metrics(document)
+    except DecodeError as error:
+        raise ConfigError(f"is not a whole result: {str(error).removeprefix('facts.')}") from None
+    return result
+
+
+def read_result(path: Path) -> RunResult:
+    """Return the result in the file *path*, which may be compressed with gzip.
+
+    :raises ConfigError: when it cannot be read, or holds no result: one line, with the path
+    """
+    try:
+        return result_from_json(_document(path))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error.faults[0]}") from None
 
 
 def write_result(result: RunResult, directory: Path) -> Path:
@@ -87,10 +101,9 @@ def write_result(result: RunResult, directory: Path) -> Path:
     stem = file_stem(result.facts.test)
     names = chain([f"{stem}.json"], (f"{stem}-{run}.json" for run in count(2)))
     path = next(path for name in names if not (path := directory / name).exists())
-    text = json.dumps(result_to_json(result), indent=1, allow_nan=False) + "\n"
     fresh = path.with_suffix(".part")  # a full disk must not leave half a result under the name of a whole one
     try:
-        fresh.write_text(text, encoding="utf-8")
+        fresh.write_text("".join(_lines(result_to_json(result))), encoding="utf-8")
         return fresh.replace(path)
     except OSError as error:
         with suppress(OSError):
@@ -107,52 +120,74 @@ def file_stem(test: str) -> str:
     return f"{stem}-{hashlib.sha256(test.encode(errors='backslashreplace')).hexdigest()[:8]}"
 
 
+def _document(path: Path) -> Any:
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if data.startswith(_GZIP) else data).decode()
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise ConfigError("is cut off, or not compressed as a whole") from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"is not JSON: byte {error.start} is not UTF-8") from None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.pos >= len(text.rstrip()):
+            raise ConfigError("is cut off: the JSON in it does not end") from None
+        raise ConfigError(f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise ConfigError("is not a result of pytest-cdcperf: it is nested too deeply") from None
+
+
+def _lines(document: dict[str, Any]) -> Iterator[str]:
+    """Yield the text: a line for each field, and for each part of a list or an object in it."""
+    start = "{\n"
+    for name, value in document.items():
+        yield f"{start} {_text(name)}: "
+        start = ",\n"
+        if isinstance(value, list) and value:
+            yield "[\n  " + ",\n  ".join(map(_text, value)) + "\n ]"
+        elif isinstance(value, dict) and value:
+            yield "{\n  " + ",\n  ".join(f"{_text(key)}: {_text(part)}" for key, part in value.items()) + "\n }"
+        else:
+            yield _text(value)
+    yield "\n}\n"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def _shown_threshold(result: ThresholdResult) -> dict[str, Any]:
+    threshold, precision = result.threshold, result.precision
+    return {
+        "metric": encode(threshold.selector),
+        "expression": encode(str(threshold).removeprefix(threshold.selector).strip()),
+        "samples": None if precision is None else precision.samples,
+        "effective_samples": None if precision is None else encode(precision.effective),
+    }
+
+
 def _metric(name: str, state: State, elapsed_s: float) -> dict[str, Any]:
-    figures: dict[str, Any] = figures_of(state, elapsed_s)
-    match state:
-        case Histogram():
-            kind = "trend"
-            figures |= {"count": state.count, "sum": state.sum, "histogram": state.to_wire()}
-        case RateState():
-            kind = "rate"
-            figures |= {"hits": state.hits, "total": state.total}
-        case CounterState():
-            kind = "counter"
-        case GaugeState():
-            kind = "gauge"
-    return {"kind": kind, "unit": unit_of(name), "values": figures}
+    figures: dict[str, float] = figures_of(state, elapsed_s)
+    if isinstance(state, Histogram):
+        figures |= {"count": state.count, "sum": state.sum}
+    elif isinstance(state, RateState):
+        figures |= {"hits": state.hits, "total": state.total}
+    known = definition(name)
+    unit, group, merging = ("", OTHER, GaugeMerge.LAST) if known is None else (known.unit, known.group, known.merging)
+    return {
+        "kind": kind_of(state).value,
+        "unit": unit,
+        "group": group,
+        "merging": merging.value,
+        "values": encode(figures),
+    }
 
 
-def _series(snapshot: Snapshot, elapsed_s: float) -> list[dict[str, Any]]:
-    return [
-        {"metric": key.name, "tags": dict(key.tags), "values": figures_of(state, elapsed_s)}
-        for key, state in sorted(snapshot.series.items(), key=lambda pair: pair[0])
-        if key.tags
-    ]
-
-
-def _window(window: Window) -> dict[str, Any]:
-    metrics = {}
-    for name in window.snapshot.names():
-        state = window.snapshot.select(name)
-        if isinstance(state, Histogram):
-            metrics[name] = {"count": state.count, **{f"p({p})": state.quantile(p / 100) for p in (50, 95, 99)}}
-        elif state is not None:
-            metrics[name] = {k: float(v) for k, v in figures_of(state, window.duration_s).items()}
-    return {"start_s": window.start_s, "end_s": window.end_s, "metrics": metrics}
-
-
-def _plain(value: Any, names: dict[str, str]) -> Any:
-    match value:
-        case float() if not math.isfinite(value):
-            return None
-        case str():
-            return printable(value)
-        case dict():
-            for key in value.keys() - names.keys():  # a name stands in each of the windows
-                names[key] = short_name(key)
-            return {names[key]: _plain(part, names) for key, part in value.items()}
-        case list() | tuple():
-            return [_plain(part, names) for part in value]
-        case _:
-            return value
+def _define_metrics(document: dict[str, Any]) -> None:
+    for name, metric in document.get("metrics", {}).items():
+        if definition(name) is None and "{" not in name:
+            with suppress(ConfigError):
+                define(decode(Definition, metric | {"name": name}))

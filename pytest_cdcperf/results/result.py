@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
 
-from pytest_cdcperf.judging.evaluation import aggregate_of
 from pytest_cdcperf.judging.rules.breaking_point import BreakingPoint
 from pytest_cdcperf.judging.saturation import Saturation
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
+from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.calls import failed_calls
 from pytest_cdcperf.metrics.failure import FailureKind
-from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
-from pytest_cdcperf.metrics.timeline import Window
+from pytest_cdcperf.metrics.snapshot import Snapshot, State
+from pytest_cdcperf.results.environment import Environment
+from pytest_cdcperf.results.figures import MetricView, labelled
+from pytest_cdcperf.results.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -22,100 +25,128 @@ class RunFacts:
     """What is known of a run before it starts."""
 
     session_id: str
+    """Eight hexadecimal digits, one a session; also in every row that the scenarios write."""
     test: str
+    """pytest's node id, with the name of the run where a test has several."""
     load: str
+    """The load that was run, in words."""
     planned_s: float
+    """The planned end, in seconds from the start."""
     profile: str | None = None
+    """The profile whose load lies below the marker's."""
     title: str = ""
+    """The first line of the test's docstring."""
     started_at: str = ""
+    """The wall clock, ISO 8601 in UTC."""
     shortened: bool = False
+    """The command line asked for less than the test states."""
     error_rate: float = 0.0
+    """The share of failed iterations that is tolerated, 0 to 1."""
     on_unfit: str = "fail"
+    """What an unfit generator does: ``fail`` or ``warn``."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    """The tags of the marker."""
     services: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    """Address and version of each server, never a password; ``environment``: what the clients that the test uses took
+    over from the environment, such as a proxy."""
+    plan_notes: tuple[str, ...] = ()
+    """What there is to say of the plan; the notes of the result have it too."""
+    asked_rate: float | None = None
+    """The planned starts a second, the mean over the planned time; null unless all loads start by the clock."""
+
+    def __post_init__(self) -> None:
+        for name in ("tags", "services"):
+            object.__setattr__(self, name, MappingProxyType({**getattr(self, name)}))
 
 
 @dataclass(frozen=True)
 class WorkerPart:
-    """What one worker did of a run. *cpu* is the CPU it used, 1 for a whole one; the lag is that of open loops.
-
-    The own delays bound what the generator may have added to a measured time; *lost* is the share of the time, 0 to 1,
-    in which it could not run. *outcome* says what became of it where it did not end its share.
-    """
+    """What one worker did of a run."""
 
     name: str
     share: str
+    """Which part of the load was its, such as "1 of 3"."""
     iterations: int
     elapsed_s: float
     cpu: float
+    """The CPU it used, 1 for a whole one."""
     generator_lag_p99_ms: float | None = None
+    """Open loops: how late starts were although a VU was free."""
     outcome: str = ""
+    """What became of it where it did not end its share, such as "died"."""
     own_delay_p95_ms: float | None = None
+    """What the generator may have added to a measured time; null without a beat."""
     own_delay_p99_ms: float | None = None
     own_delay_worst_ms: float | None = None
     lost: float = 0.0
+    """The share of the time, 0 to 1, in which it could not run."""
 
 
-class MetricView:
-    """The figures of one metric over the whole run. Times are milliseconds."""
+class EventKind(StrEnum):
+    """What may happen during a run."""
 
-    def __init__(self, name: str, state: State, elapsed_s: float) -> None:
-        self.name = name
-        self.state = state
-        self._elapsed_s = elapsed_s
+    WORKER_LOST = "worker lost"
+    LIMIT_CROSSED = "limit crossed"  # of a limit with abort_on_fail, which ends the run
+    STOPPED = "stopped"  # before its time, as by Ctrl-C
+    SERVER_LOST = "server lost"  # or whatever else the run needs
 
-    def aggregate(self, name: str) -> float:
-        """Return an aggregate by its name in thresholds: "p(95)", "avg", "count", "rate", "value".
 
-        :raises AttributeError: when the metric's kind has none such
-        """
-        value = aggregate_of(self.state, name, self._elapsed_s)
-        if value is None:
-            raise AttributeError(f"{self.name} has no aggregate {name!r}")
-        return value
+@dataclass(frozen=True)
+class RunEvent:
+    """Something that happened during the run."""
 
-    def quantile(self, q: float) -> float:
-        """Return the quantile *q*, 0 to 1."""
-        return self.aggregate(f"p({q * 100:.10g})")
-
-    p50 = property(lambda self: self.quantile(0.50))
-    p90 = property(lambda self: self.quantile(0.90))
-    p95 = property(lambda self: self.quantile(0.95))
-    p99 = property(lambda self: self.quantile(0.99))
-    avg = property(lambda self: self.aggregate("avg"))
-    med = property(lambda self: self.aggregate("med"))
-    min = property(lambda self: self.aggregate("min"))
-    max = property(lambda self: self.aggregate("max"))
-    count = property(lambda self: self.aggregate("count"))
-    rate = property(lambda self: self.aggregate("rate"))
-    value = property(lambda self: self.aggregate("value"))
+    at_s: float
+    """When, in seconds from the start: how far the figures of all workers had come."""
+    kind: EventKind
+    text: str
+    worker: str = ""
+    """Of which worker, where it is of one."""
 
 
 @dataclass(frozen=True)
 class RunResult:
     """One run: what was asked, what was measured, what is judged of it.
 
-    *total* is by metric, and by the sub-metrics that thresholds are on; *series* is by all tags, its trends with
-    fewer buckets; *history* is the course over time, coarser still. *fit* is whether its load generator kept up;
-    *warnings* say where not, for ``on_unfit = "warn"``.
+    >>> from pytest_cdcperf.metrics.snapshot import CounterState, Kind, SeriesKey, Snapshot
+    >>> facts = RunFacts(session_id="1f2e3d4c", test="test_shop.py::test_order", load="2 VUs for 10s", planned_s=10.0)
+    >>> total = Snapshot({SeriesKey("iterations", Kind.COUNTER): CounterState(570)})
+    >>> result = RunResult(facts, elapsed_s=10.0, verdict=Verdict.PASSED, total=total)
+    >>> result.passed, result.iterations, result.achieved_rate, result["iterations"].rate
+    (True, 570, 57.0, 57.0)
     """
 
     facts: RunFacts
     elapsed_s: float
+    """The end of the last iteration."""
     verdict: Verdict
-    reasons: tuple[str, ...]
-    thresholds: tuple[ThresholdResult, ...]
-    total: Snapshot
-    history: tuple[Window, ...]
-    failures: tuple[FailureKind, ...]
+    reasons: tuple[str, ...] = ()
+    """Why it is not PASSED, one line each."""
+    thresholds: tuple[ThresholdResult, ...] = ()
+    total: Snapshot = field(default_factory=Snapshot)
+    """Each metric over the whole run, and each sub-metric that a limit is on. Failed calls are told apart."""
+    windows: Windows = field(default_factory=Windows)
+    """The course over time."""
+    failures: tuple[FailureKind, ...] = ()
+    """Failed iterations by type of exception and line, with one traceback each."""
     notes: tuple[str, ...] = ()
+    """What was left out, lumped together, interrupted or late; how far a ramp came; the shares of a mix."""
     breaking_point: BreakingPoint | None = None
+    """Of a load that rose: from where on it crossed a limit, and whether it recovered."""
     saturation: Saturation | None = None
+    """Starts of an open load were dropped because every VU was busy."""
     workers: tuple[WorkerPart, ...] = ()
     series: Snapshot = field(default_factory=Snapshot)
-    fit: bool = True
+    """Each set of tags over the whole run; a trend has at most 160 buckets here (mostly 2.2 %)."""
+    generator_fit: bool = True
+    """The load generator itself kept up: no reason or warning is about it."""
     warnings: tuple[str, ...] = ()
+    """With ``on_unfit = "warn"``: why the generator was unfit, and which limits cannot be told."""
+    phases: tuple[Phase, ...] = ()
+    """The phases of the plan in the order of time; windows and series name one by its place here."""
+    events: tuple[RunEvent, ...] = ()
+    """What happened, in the order of time."""
+    environment: Environment | None = None
+    """Where the run was judged, of what code and by which versions."""
 
     def __getitem__(self, metric: str) -> MetricView:
         """Return the figures of *metric*.
@@ -129,12 +160,14 @@ class RunResult:
 
     def shown_metrics(self) -> Iterator[tuple[str, str, State]]:
         """Yield (label, metric, state) of each metric, and of the failed calls where it is of calls."""
-        for name in self.total.names():
-            if (state := self.total.select(name)) is not None:
-                yield name, name, state
-            tag = failed_calls(name)
-            if tag is not None and (failed := self.total.select(name, dict([tag]))) is not None:
-                yield f"{name}{{{':'.join(tag)}}}", name, failed
+        for name, tags, state in labelled(self.total):
+            label = f"{name}{{{','.join(map(':'.join, tags))}}}" if tags else name
+            yield label, name, state
+
+    @property
+    def headline(self) -> str:
+        """The metric that stands for the run in a picture."""
+        return next((name for name in builtin.HEADLINES if self.total.select(name)), builtin.RESPONSE_TIME.name)
 
     @property
     def passed(self) -> bool:
@@ -164,24 +197,16 @@ class RunResult:
         return 0 if vus.is_empty else int(vus.max)
 
     @property
+    def achieved_rate(self) -> float:
+        """Completed iterations a second over the whole run; *asked_rate* is what was planned."""
+        return self.iterations / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+    @property
+    def saturated(self) -> bool:
+        """Whether starts were dropped because every VU was busy; *saturation* says at which rate."""
+        return self.saturation is not None
+
+    @property
     def crossed(self) -> list[ThresholdResult]:
         """The thresholds that failed the run."""
         return [r for r in self.thresholds if r.outcome in {Outcome.FAILED, Outcome.NO_SAMPLES}]
-
-
-def shown_aggregates(state: State) -> tuple[str, ...]:
-    """Return the aggregates that reports show for a state of this kind."""
-    match state:
-        case CounterState():
-            return ("count", "rate")
-        case RateState():
-            return ("rate",)
-        case GaugeState():
-            return ("value", "min", "max")
-        case _:
-            return ("avg", "min", "med", "max", "p(90)", "p(95)", "p(99)")
-
-
-def figures_of(state: State, elapsed_s: float) -> dict[str, float]:
-    """Return every shown aggregate of *state* by name."""
-    return {name: aggregate_of(state, name, elapsed_s) or 0.0 for name in shown_aggregates(state)}

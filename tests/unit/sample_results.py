@@ -18,6 +18,7 @@ from pytest_cdcperf.metrics.scope import Scope, recording
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.results.result import RunFacts, RunResult, WorkerPart
+from pytest_cdcperf.results.windows import windows_of
 
 NASTY = "<b>\"'&]]>ü"
 FACTS = RunFacts(
@@ -68,7 +69,7 @@ def result():
         reasons=("max of response_time 102 ms, limit 50 ms (max<50)", NASTY),
         thresholds=tuple(evaluate(threshold, total, 3.0, Precision(300, 1.0, 2.0, 3)) for threshold in thresholds),
         total=total,
-        history=tuple(history),
+        windows=windows_of(history, {"response_time"}),
         failures=(FailureKind("ValueError", "test_shop.py:7", 6, f"Traceback\n{NASTY}\n"),),
         notes=("something was left out: 3",),
         series=total,
@@ -78,7 +79,7 @@ def result():
 @pytest.fixture
 def empty():
     """A run that measured nothing at all."""
-    return RunResult(RunFacts("r2", "t", "1 VU for 1s", 1.0), 0.0, Verdict.INVALID, (), (), Snapshot(), (), ())
+    return RunResult(RunFacts("r2", "t", "1 VU for 1s", 1.0), 0.0, Verdict.INVALID)
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def by_three(result):
     parts = (
         WorkerPart("gw0", "1 of 3", 1200, 60.04, 0.874, 1.25, "", 0.4, 3.0, 12.0, 0.002),
         WorkerPart("gw1", "2 of 3", 98, 60.0, 0.05),
-        WorkerPart("gw2", "3 of 3", 7, 3.5, 0.0, math.nan, "died"),
+        WorkerPart("gw2", "3 of 3", 7, 3.5, 0.0, None, "died"),
     )
     return replace(result, workers=parts)
 

@@ -72,7 +72,7 @@ def test_the_result_holds_all_windows():
     result = coordinated(window(0, 50, vus=3), window(1, 70, failed=2), done(2.0, notes=("n",))).result()
     assert (result.verdict, result.reasons) == (Verdict.PASSED, ())
     assert (result.iterations, result.failed_iterations, result.elapsed_s, result.peak_vus) == (120, 2, 2, 3)
-    assert [part.start_s for part in result.history] == [0, 1]
+    assert result.windows.start_s == (0, 1)
     assert (result.notes, result.facts) == (("n",), FACTS)
 
 
@@ -168,7 +168,7 @@ def test_an_unfit_generator_makes_the_result_invalid_and_says_why():
     coordinator.take_window("main", late(1, 100, 0.4), evidence)
     coordinator.take_done("main", done(2.0, cpu=0.9))
     result = coordinator.result()
-    assert (result.verdict, result.fit) == (Verdict.INVALID, False)
+    assert (result.verdict, result.generator_fit) == (Verdict.INVALID, False)
     assert result.reasons == (
         "the generator could not run for 20% of the time (allowed 15%), worst at 1-2 s, 400 ms late: its own code used "
         "0.9 of a CPU, and Python runs on one: use more workers, fewer VUs, or think time",
@@ -181,7 +181,7 @@ def test_an_unfit_generator_only_warns_where_that_was_asked_for():
     coordinator = RunAggregator(tolerant)
     feed(coordinator, "main", late(0, 100, 0.4), done(1.0))
     result = coordinator.result()
-    assert (result.verdict, result.reasons, result.fit) == (Verdict.PASSED, (), False)
+    assert (result.verdict, result.reasons, result.generator_fit) == (Verdict.PASSED, (), False)
     assert [warning[:50] for warning in result.warnings] == ["the generator could not run for 40% of the time (a"]
 
 
@@ -202,7 +202,7 @@ def test_a_load_that_did_not_come_is_invalid_whatever_is_tolerated(on_unfit):
     feed(coordinator, "main", window(0, 5), done(weaknesses=("3 of 8 VUs came late",)))
     result = coordinator.result()
     assert (result.verdict, result.reasons) == (Verdict.INVALID, ("3 of 8 VUs came late",))
-    assert not result.fit
+    assert not result.generator_fit
 
 
 def test_a_phase_is_unfit_by_itself_for_the_limits_on_it():
@@ -291,7 +291,7 @@ def test_figures_of_several_workers_are_joined_second_by_second():
         gw0=[window(0, 50, failed=1), window(1, 60), done(2.0)], gw1=[window(0, 5), window(1, 6, failed=2), done(2.0)]
     ).result()
     assert (result.iterations, result.failed_iterations, result.elapsed_s) == (121, 3, 2)
-    assert [part.snapshot.select("iterations").total for part in result.history] == [55, 66]
+    assert result.windows.points("iterations", "count") == [(1, 55), (2, 66)]
 
 
 def test_the_part_of_each_worker_is_told():

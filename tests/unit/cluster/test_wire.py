@@ -42,17 +42,20 @@ from pytest_cdcperf.cluster.shared_state import OnceCall, PoolCall
 from pytest_cdcperf.cluster.wire import pack, unpack
 from pytest_cdcperf.judging.evaluation import evaluate
 from pytest_cdcperf.judging.parser import Limit, parse_thresholds
+from pytest_cdcperf.judging.rules.breaking_point import Breaking, BreakingPoint
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
+from pytest_cdcperf.judging.saturation import Saturation
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.load.closed import RampingVUs
 from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from pytest_cdcperf.metrics.failure import FailureKind
-from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import GaugeMerge, Kind, definitions
 from pytest_cdcperf.metrics.snapshot import GaugeState, SeriesKey, Snapshot
-from pytest_cdcperf.results.result import RunFacts, RunResult, WorkerPart
+from pytest_cdcperf.results.environment import Environment
+from pytest_cdcperf.results.result import EventKind, RunEvent, RunFacts, RunResult, WorkerPart
+from pytest_cdcperf.results.windows import windows_of
 from pytest_cdcperf.servers import MongoAddress, PostgresAddress, Services
 from tests.unit.metrics.windows import window
 
@@ -72,11 +75,14 @@ RESULT = RunResult(
     ("weak",),
     tuple(evaluate(threshold, FULL.snapshot, 1.0) for threshold in THRESHOLDS),
     FULL.snapshot,
-    (FULL, window(1.0, ms=[2.0])),
+    windows_of([FULL, window(1.0, ms=[2.0])], {"response_time"}),
     FAILURES,
     ("note",),
-    "breaking point at 5 s",
+    BreakingPoint(Breaking.FOUND, 5, THRESHOLDS[0], at_s=5.0),
+    Saturation(3.0, None),
     (WorkerPart("gw0", "1 of 1", 3, 10.0, 0.5, 1.5, "died"),),
+    events=(RunEvent(5.0, EventKind.WORKER_LOST, "died", "gw0"),),
+    environment=Environment(cpus=2, versions={"pytest": "9"}),
 )
 SERVICES = Services(PostgresAddress("h", 5432, "u", password="p"), MongoAddress("mongodb://h/d"))  # noqa: S106
 MESSAGES = [
@@ -122,10 +128,9 @@ def test_a_result_that_arrived_can_be_asked_and_merged():
     assert arrived["response_time"].p95 == RESULT["response_time"].p95
     assert arrived.verdict is Verdict.INVALID
     total = Snapshot()
-    for part in arrived.history:
-        total.extend(part.snapshot)
-    assert total.select("response_time").count == 4
-    assert isinstance(total.select("response_time"), Histogram)
+    total.extend(arrived.total)
+    assert total.trend("response_time").count == 3
+    assert sum(count for _, count in arrived.windows.points("response_time", "count")) == 4
 
 
 @pytest.mark.parametrize("value", [object(), 1j, collections.OrderedDict(a=1), Answer, len])

@@ -61,12 +61,17 @@ class RecordedRun:
         return assess(found, workers)
 
 
+def _histogram(schema, count, total, lowest, highest, zeros, positive, negative) -> Histogram:
+    counts = (Counter(dict(zip(flat[::2], flat[1::2], strict=True))) for flat in (positive, negative))
+    return Histogram(schema, count, total, lowest, highest, zeros, *counts)
+
+
 def _window(recorded) -> Window:
     snapshot = Snapshot({SeriesKey("iterations", Kind.COUNTER): CounterState(recorded["iterations"])})
     snapshot.series[SeriesKey("generator_lost_s", Kind.COUNTER)] = CounterState(recorded["lost_s"])
     for name in _TRENDS:
         if name in recorded:
-            snapshot.series[SeriesKey(name, Kind.TREND)] = Histogram.from_wire(recorded[name])
+            snapshot.series[SeriesKey(name, Kind.TREND)] = _histogram(*recorded[name])
     return Window(recorded["from_s"], recorded["to_s"], snapshot)
 
 

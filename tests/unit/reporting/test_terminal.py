@@ -167,7 +167,7 @@ def test_a_run_without_a_beat_says_nothing_of_the_generator(by_three):
 
 
 def test_an_unfit_generator_that_is_tolerated_is_told_wherever_the_verdict_is(by_three):
-    result = with_beats(by_three, verdict=Verdict.PASSED, reasons=(), fit=False, warnings=("it was late",))
+    result = with_beats(by_three, verdict=Verdict.PASSED, reasons=(), generator_fit=False, warnings=("it was late",))
     assert any(line.startswith("  generator UNFIT: own delay p95 ") for line in summary(result))
     assert verdict_lines(result) == ["  PASSED", "    WARNING, the generator was unfit: it was late"]
     assert session_table([result])[1].endswith("  PASSED, generator unfit")

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.results.json import SCHEMA_VERSION, file_stem, result_to_json, write_result
 from tests.unit.sample_results import NASTY
 
@@ -20,7 +19,7 @@ def test_the_file_is_strict_json_and_holds_what_the_result_holds(result, tmp_pat
 
     document = json.loads(text, parse_constant=refuse)
     assert document == json.loads(json.dumps(result_to_json(result)))
-    assert document["schema_version"] == SCHEMA_VERSION == 1
+    assert document["schema_version"] == SCHEMA_VERSION == 2
     assert (document["session_id"], document["verdict"], document["title"]) == ("r1", "FAILED", NASTY)
     assert document["tags"] == {"team": NASTY}
     assert (document["iterations"], document["failed_iterations"], document["failed_checks"]) == (300, 6, 3)
@@ -39,7 +38,7 @@ def test_every_kind_of_metric_has_its_figures(result):
     }
     assert metrics["response_time"]["unit"] == "ms"
     assert metrics["response_time"]["values"]["count"] == 300
-    assert Histogram.from_wire(metrics["response_time"]["values"]["histogram"]) == result.total.select("response_time")
+    assert (metrics["response_time"]["group"], metrics["vus"]["merging"]) == ("execution", "sum")
     assert metrics["checks"]["values"] == {"rate": 0.99, "hits": 297, "total": 300}
     assert metrics["iterations"]["values"] == {"count": 300.0, "rate": 100.0}
     assert metrics["vus"]["values"] == {"value": 4.0, "min": 2.0, "max": 4.0}
@@ -48,6 +47,8 @@ def test_every_kind_of_metric_has_its_figures(result):
 def test_thresholds_say_what_became_of_them(result):
     thresholds = result_to_json(result)["thresholds"]
     assert [threshold["outcome"] for threshold in thresholds] == ["passed", "failed", "too few samples", "no samples"]
+    rule = thresholds[1].pop("threshold")
+    assert (rule["rule"], rule["metric"], rule["aggregate"], rule["limit"]) == ("threshold", "response_time", "max", 50)
     assert thresholds[1] == {
         "metric": "response_time",
         "expression": "max<50",
@@ -56,14 +57,17 @@ def test_thresholds_say_what_became_of_them(result):
         "interval": None,
         "samples": None,
         "effective_samples": None,
+        "precision": None,
+        "levels": None,
         "note": "",
     }
+    assert thresholds[0]["precision"] == {"samples": 300, "factor": 1, "degrees": 2, "windows": 3}
     assert thresholds[3]["observed"] is None
 
 
 def test_series_are_those_with_tags(result):
     series = result_to_json(result)["series"]
-    assert [(entry["metric"], entry["tags"]) for entry in series] == [
+    assert [(entry["metric"], entry["tags"]) for entry in series if entry["tags"]] == [
         ("checks", {"check": NASTY}),
         ("pg_write_duration", {"ok": "false", "table": NASTY}),
         ("pg_write_duration", {"ok": "true", "table": NASTY}),
@@ -72,10 +76,15 @@ def test_series_are_those_with_tags(result):
 
 def test_windows_follow_the_run(result):
     windows = result_to_json(result)["windows"]
-    assert [(window["start_s"], window["end_s"]) for window in windows] == [(0, 1), (1, 2), (2, 3)]
-    assert windows[0]["metrics"]["response_time"]["count"] == 100
-    assert windows[0]["metrics"]["response_time"]["p(95)"] == pytest.approx(95, rel=0.023)
-    assert windows[0]["metrics"]["iterations"] == {"count": 100.0, "rate": 100.0}
+    assert (windows["start_s"], windows["end_s"]) == ([0, 1, 2], [1, 2, 3])
+    columns = {column["metric"]: column for column in windows["metrics"] if "tags" not in column}
+    times = columns["response_time"]["figures"]
+    assert times["count"] == [100, 100, 100]
+    assert times["p(95)"] == [pytest.approx(95 + second, rel=0.023) for second in range(3)]
+    assert columns["iterations"] == {"metric": "iterations", "kind": "counter", "figures": {"count": [100, 100, 100]}}
+    (judged,) = windows["series"]
+    assert (judged["metric"], judged["schema"]) == ("response_time", 4)
+    assert [sum(sum(counts) for _, *counts in runs) for runs in judged["positive"]] == [100, 100, 100]
 
 
 def test_what_is_no_number_becomes_null(unmeasurable, tmp_path):
