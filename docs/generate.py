@@ -1,4 +1,4 @@
-"""Draw the pictures of the executors, and write the reference: ``python docs/generate.py``.
+"""Draw the pictures of the executors, and write the reference and the page on results: ``python docs/generate.py``.
 
 Tests hold that the pictures and the page in the repository are what this makes.
 """
@@ -120,10 +120,12 @@ def _open(load: OpenLoad, x: Callable[[float], float]) -> list[str]:
 
 
 def main() -> None:
-    """Write all pictures and the reference."""
+    """Write all pictures and pages."""
     import reference  # noqa: PLC0415  # beside this script
+    import result_schema  # noqa: PLC0415
 
-    reference.PAGE.write_text(reference.page(), encoding="utf-8")
+    for page in (reference, result_schema):
+        page.PAGE.write_text(page.page(), encoding="utf-8")
     PICTURES.mkdir(exist_ok=True)
     for name, load in EXAMPLES.items():
         (PICTURES / f"{name}.svg").write_text(picture(name, load), encoding="utf-8")

@@ -76,7 +76,7 @@ def test_the_junit_file_carries_the_figures_where_its_family_has_a_place_for_the
 def test_the_html_report_shows_table_and_pictures_and_escapes_names(pytester, write):
     write("""
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>"])
-@perf(vus=1, duration='1s', error_rate=1)
+@perf(vus=1, duration='2s', error_rate=1)
 def test_it(name):
     time.sleep(0.01)
     raise ValueError("<img src=x>")
