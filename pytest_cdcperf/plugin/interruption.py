@@ -69,7 +69,7 @@ class Interruption:
         self._first_s: float | None = None
         self._before: dict[int, Any] = {}
         self._owner = os.getpid()
-        self._by_coordinator = False  # the next SIGINT is our own, sent by on_told()
+        self._by_coordinator = False  # the next SIGINT is our own, sent by on_interrupted()
         self._open = threading.Lock()
         self._reasons: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
@@ -104,7 +104,7 @@ class Interruption:
                 signal.signal(number, handler)
         self._reasons.put(None)
 
-    def on_told(self, reason: str) -> None:
+    def on_interrupted(self, reason: str) -> None:
         """The coordinator ends the session because of *reason*. Called in any thread of a worker."""
         with self._open:
             if signal.SIGINT in self._before:

@@ -65,7 +65,7 @@ class PerfSession:
         self.link = link_in_process(self.coordinator) if context is None else link_over(context.channel, context.worker)
         self.interruption = Interruption(self._on_signal)
         if context is not None:
-            self.link.on_interrupted = self.interruption.on_told
+            self.link.on_interrupted = self.interruption.on_interrupted
         self.shared = Shared(self.link.ask, crosses_processes=context is not None)
         self.samplers: list[Callable[[], object]] = []
         self.cdc: Cdc | None = None  # once a test has asked for it

@@ -118,7 +118,7 @@ def test_a_worker_is_interrupted_where_the_controller_says_so_and_tells_nobody(s
 
     def under_load():
         with subject.interruption.at(Place.LOAD_TEST):
-            threading.Thread(target=subject.interruption.on_told, args=["SIGTERM"], daemon=True).start()
+            threading.Thread(target=subject.interruption.on_interrupted, args=["SIGTERM"], daemon=True).start()
             threading.Event().wait(10)
 
     with pytest.raises(pytest.fail.Exception, match="interrupted by SIGTERM"):
@@ -130,7 +130,7 @@ def test_a_worker_is_interrupted_where_the_controller_says_so_and_tells_nobody(s
 def test_once_signals_are_given_back_the_controller_interrupts_nobody(subject):
     subject.take()
     subject.finish()
-    subject.interruption.on_told("SIGTERM")
+    subject.interruption.on_interrupted("SIGTERM")
     assert subject.interruption.reason == ""
 
 
