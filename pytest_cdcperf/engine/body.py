@@ -16,7 +16,13 @@ from pytest_cdcperf.units import Duration, duration_s
 
 
 class _Think:
-    """A user's pause: not part of response_time."""
+    """A user's pause: not part of response_time.
+
+    >>> def test_orders(http):
+    ...     http.get("/orders")
+    ...     think(1, 3)
+    ...     http.get("/orders/1")
+    """
 
     def __call__(self, at_least: Duration, at_most: Duration | None = None) -> None:
         """Pause for *at_least*, or for a random time between it and *at_most*: seconds, or text such as "500ms".
@@ -88,7 +94,10 @@ def check(name: str, passed: object) -> bool:
     As in k6 a false check fails no iteration under load: a threshold on ``checks`` does. In once mode it
     fails the test.
 
-    :raises ConfigError: for a name that is no text: the two are easily swapped
+    >>> check("the order has lines", len(["a line"]) > 0)
+    True
+
+    :raises ConfigError: for a name that is not a text: the two are easily swapped
     """
     if not isinstance(name, str):
         raise ConfigError(f"check({shown(name)}, ...): allowed: first its name, a text, then what is to be true")
@@ -105,7 +114,11 @@ def group(name: str) -> Iterator[None]:
 
     Groups nest: the inner one is called ``outer::inner``.
 
-    :raises ConfigError: for a name that is no text
+    >>> with group("checkout"):
+    ...     with group("payment"):  # measured with the tag group:checkout::payment
+    ...         pass
+
+    :raises ConfigError: for a name that is not a text
     """
     if not isinstance(name, str):
         raise ConfigError(f"group({shown(name)}): allowed: its name, a text")

@@ -29,6 +29,13 @@ class Mix(Generic[Operation]):
 
     The result's notes show the realised shares beside the planned.
 
+    >>> def create(): ...
+    >>> def delete(): ...
+    >>> orders = Mix({create: 70, delete: 30})
+    >>> def test_orders():
+    ...     with orders.draw() as operation:
+    ...         operation()
+
     :raises ConfigError: when a weight is not a number above 0
     """
 

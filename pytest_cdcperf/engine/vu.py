@@ -19,6 +19,10 @@ class VU:
 
     *id* counts from 1 over all workers, *iteration* from 0. *random* is seeded by run and id. *state* is
     the body's own, kept from one iteration to the next.
+
+    >>> def test_orders(vu, http):
+    ...     customer = vu.state.setdefault("customer", f"customer-{vu.id}")
+    ...     http.post("/orders", json={"customer": customer, "lines": vu.random.randint(1, 9)})
     """
 
     def __init__(

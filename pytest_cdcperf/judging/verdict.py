@@ -17,7 +17,11 @@ _UNDECIDED = {Outcome.TOO_FEW, Outcome.INCONCLUSIVE, Outcome.NOT_JUDGED}
 
 
 class Verdict(StrEnum):
-    """FAILED and INVALID both fail the test. INVALID says that the figures cannot carry a judgement."""
+    """FAILED and INVALID both fail the test. INVALID says that the figures cannot carry a judgement.
+
+    >>> Verdict.PASSED == "PASSED"
+    True
+    """
 
     PASSED = "PASSED"
     FAILED = "FAILED"

@@ -11,7 +11,7 @@ from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 
 WHOLE_RUN = ""
-_SHORTEST_S = 1.0  # one late beat is no share of a run that is over in an instant
+_SHORTEST_S = 1.0  # a shorter run counts as this long, else one late beat would be most of it
 
 
 class WorkerDelay:

@@ -35,7 +35,7 @@ TIMED_OUT: Tags = (_TIMED_OUT, (_OK, "false"))
 
 
 def failed_calls(metric: str) -> tuple[str, str] | None:
-    """Return the tag that failed calls in the trend *metric* carry, None where it is no trend of calls."""
+    """Return the tag that failed calls in the trend *metric* carry, None where it is not a trend of calls."""
     tag = _OUTCOME.get(metric)
     return None if tag is None else (tag, "false")
 

@@ -12,7 +12,11 @@ FURTHER = ("further kinds", f"beyond the {MAX_KINDS} shown")
 
 @dataclass(frozen=True)
 class FailureKind:
-    """The failed iterations of a run that raised one type of exception at one line of the user's code."""
+    """The failed iterations of a run that raised one type of exception at one line of the user's code.
+
+    >>> FailureKind("KeyError", "test_orders.py:12", 3, "KeyError: 'id'").error
+    "KeyError: 'id'"
+    """
 
     type: str
     where: str

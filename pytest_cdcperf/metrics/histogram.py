@@ -151,7 +151,7 @@ class Histogram:
         return len(values) - len(finite)
 
     def _add_totals(self, values: Sequence[float], lowest: float) -> None:
-        total, highest = float(sum(values)), float(max(values))  # any of which may refuse what is no number
+        total, highest = float(sum(values)), float(max(values))  # any of which may refuse what is not a number
         self.count += len(values)
         self.sum += total
         self.min = min(self.min, lowest)

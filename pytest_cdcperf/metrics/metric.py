@@ -35,7 +35,11 @@ class Kind(StrEnum):
 
 
 class GaugeMerge(StrEnum):
-    """How the readings of one gauge from several workers become one."""
+    """How the readings of one gauge from several workers become one: the last, the highest, or their sum.
+
+    >>> Gauge("example_connections", merging=GaugeMerge.SUM).merging
+    <GaugeMerge.SUM: 'sum'>
+    """
 
     LAST = "last"
     MAX = "max"
@@ -61,6 +65,9 @@ _definitions: dict[str, Metric] = {}
 
 class Metric:
     """A named metric of one kind. Two of one name are one and the same object, with the unit and group of the first.
+
+    >>> Trend("example_render_ms", unit="ms") is Trend("example_render_ms")
+    True
 
     :param unit: such as "ms", which marks a time
     :param group: the heading under which the summary shows it, such as "HTTP" or a name of your own
@@ -160,13 +167,22 @@ def define(what: Definition) -> None:
 
 
 class Trend(Metric):
-    """A distribution: percentiles, mean, extremes. ``unit="ms"`` marks a time."""
+    """A distribution: percentiles, mean, extremes. ``unit="ms"`` marks a time.
+
+    >>> example_rows = Trend("example_rows", group="Orders")
+    >>> example_rows.add(12, {"table": "orders"})
+    """
 
     kind = Kind.TREND
 
 
 class Counter(Metric):
-    """A sum."""
+    """A sum; its rate is the sum a second.
+
+    >>> example_retries = Counter("example_retries")
+    >>> example_retries.add()
+    >>> example_retries.add(3, {"reason": "timeout"})
+    """
 
     kind = Kind.COUNTER
 
@@ -178,13 +194,21 @@ class Counter(Metric):
 
 
 class Rate(Metric):
-    """The share of true values."""
+    """The share of true values.
+
+    >>> example_cache_hit = Rate("example_cache_hit")
+    >>> example_cache_hit.add("age" in {"age": "12"})
+    """
 
     kind = Kind.RATE
 
 
 class Gauge(Metric):
-    """The last reading; *merging* says how the readings of several workers become one."""
+    """The last reading; *merging* says how the readings of several workers become one.
+
+    >>> example_queue = Gauge("example_queue_length", merging="max")
+    >>> example_queue.add(42)
+    """
 
     kind = Kind.GAUGE
 

@@ -18,7 +18,11 @@ _TOTAL_BUCKETS = 4_200
 
 @dataclass(frozen=True)
 class Window:
-    """What was measured from *start_s* to *end_s* after the start of the run."""
+    """What was measured from *start_s* to *end_s* after the start of the run.
+
+    >>> Window(2.0, 3.5, Snapshot()).duration_s
+    1.5
+    """
 
     start_s: float
     end_s: float

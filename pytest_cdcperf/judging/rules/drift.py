@@ -215,7 +215,7 @@ def _missing(checkpoints: Sequence[Checkpoint]) -> str:
     if fewest < _FEWEST_SAMPLES:
         return f"{fewest} sample{'s' * (fewest != 1)} in one minute; needs {_FEWEST_SAMPLES} in each"
     if min(at.level for at in checkpoints) <= 0 and len({at.level for at in checkpoints}) > 1:
-        return "needs levels above 0: a rise from 0 is no share"
+        return "needs levels above 0: a rise from 0 has no share"
     return ""
 
 

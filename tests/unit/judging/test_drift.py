@@ -134,7 +134,7 @@ def test_the_slope_of_a_line_is_exact():
         (soaked([100]), "1 checkpoint of a minute; needs 30 minutes"),
         (soaked([100] * 29), "29 checkpoints of a minute; needs 30 minutes"),
         (soaked([100] * 60, samples=4), "4 samples in one minute; needs 5 in each"),
-        (soaked([100] * 40 + [0.0] * 40), "needs levels above 0: a rise from 0 is no share"),
+        (soaked([100] * 40 + [0.0] * 40), "needs levels above 0: a rise from 0 has no share"),
     ],
 )
 def test_what_cannot_be_judged_says_what_it_needs(windows, note):
