@@ -118,10 +118,9 @@ class TestStatementsThatFoundNoRow:
             with pytest.raises(ExpectationError, match=self.WORDS):
                 async with cdc.aio.expect("gadget", key, pieces=2, operation="update"):
                     await source.aio.update("gadget", {"pieces": 2}, where={"id": nobody})
-            await source.aio.delete("gadget", where={"id": key})
             with pytest.raises(ExpectationError, match=self.WORDS):
                 async with cdc.aio.expect_gone("gadget", key):
-                    await source.aio.execute("DELETE FROM gadget WHERE id = %s", [key])
+                    await source.aio.execute("DELETE FROM gadget WHERE id = %s", [nobody])
 
         outcome, total = run_body(PerVUIterations(), body)
         assert outcome.failures == []
