@@ -39,19 +39,16 @@ class NoOtherProcesses:
 
 
 class PluginServices:
-    """Implements :class:`pytest_cdcperf.cluster.services.CoordinatorServices`.
+    """Implements :class:`pytest_cdcperf.cluster.services.CoordinatorServices`."""
 
-    *workers* is set where there are worker processes.
-    """
-
-    def __init__(self, servers: SessionServices) -> None:
-        self.workers: WorkerProcesses = NoOtherProcesses()
+    def __init__(self, servers: SessionServices, workers: WorkerProcesses) -> None:
         self._servers = servers
+        self._workers = workers
         self._starting = threading.Lock()
 
     def is_over(self) -> bool:
         """Whether pytest-xdist hands out no further test."""
-        return self.workers.session_is_over()
+        return self._workers.session_is_over()
 
     def faults(self) -> Sequence[str]:
         """Which parts of the embedded stack have died."""
@@ -59,9 +56,9 @@ class PluginServices:
 
     def serve(self) -> Serving:
         """Start the servers at the first call."""
-        if self.workers.far and self._servers.embedded:
+        if self._workers.far and self._servers.embedded:
             raise ConfigError(
-                f"the embedded stack listens on 127.0.0.1, which {', '.join(self.workers.far)} cannot reach; "
+                f"the embedded stack listens on 127.0.0.1, which {', '.join(self._workers.far)} cannot reach; "
                 "name servers that all hosts reach, and use --perf-stack=external"
             )
         with self._starting:
@@ -69,4 +66,4 @@ class PluginServices:
 
     def kill(self, worker: str) -> None:
         """End a worker that hangs."""
-        self.workers.kill(worker)
+        self._workers.kill(worker)

@@ -13,7 +13,7 @@ from pytest_cdcperf.cluster.link import link_in_process, link_over
 from pytest_cdcperf.cluster.listeners import Listeners
 from pytest_cdcperf.cluster.messages import Interrupted, ServicesWanted
 from pytest_cdcperf.cluster.shared_state import Shared
-from pytest_cdcperf.plugin.coordinator_services import PluginServices
+from pytest_cdcperf.plugin.coordinator_services import NoOtherProcesses, PluginServices, WorkerProcesses
 from pytest_cdcperf.plugin.interruption import Interruption
 from pytest_cdcperf.plugin.listeners import ProjectListeners, ResultCollector, ResultWriter
 from pytest_cdcperf.plugin.progress import LastingStream, Progress
@@ -32,6 +32,7 @@ class PerfSession:
     """In each process of a session: the settings, the servers, the link to the coordinator, and what they share.
 
     :param context: on a worker beside others; without it the session judges its runs itself
+    :param workers: the worker processes, where this one hands out tests to them
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class PerfSession:
         stdout: int | None,
         context: WorkerContext | None = None,
         name: SessionName | None = None,
+        workers: WorkerProcesses | None = None,
     ) -> None:
         self.config = config
         self.settings = settings
@@ -57,11 +59,10 @@ class PerfSession:
             None if context is None else lambda: self.link.ask(ServicesWanted()),
             self._on_server_death,
         )
-        self.host = PluginServices(self.services)
         self.listeners = Listeners()
         for listener in (self.progress, ResultCollector(config, self.results), ResultWriter(self.directory)):
             self.listeners.add(listener, awaited=True)
-        self.coordinator = Coordinator(self.host, self.listeners)
+        self.coordinator = Coordinator(PluginServices(self.services, workers or NoOtherProcesses()), self.listeners)
         self.link = link_in_process(self.coordinator) if context is None else link_over(context.channel, context.worker)
         self.interruption = Interruption(self._on_signal)
         if context is not None:

@@ -28,7 +28,7 @@ def begin_session(config: pytest.Config) -> PerfSession:
         return known
     context, fan_out = context_of(config), config.stash.get(fan_out_key, None)
     name = None if fan_out is None else fan_out.name
-    session = PerfSession(config, resolve(config), config.stash[stdout_key], context, name)
+    session = PerfSession(config, resolve(config), config.stash[stdout_key], context, name, fan_out)
     config.stash[session_key] = session
     clean_reports(config)
     selection = Selection(session)

@@ -56,7 +56,6 @@ class FanOut:
     def bind(self, session: PerfSession) -> None:
         """*session* is the one whose runs these are."""
         self._session = session
-        session.host.workers = self
 
     @property
     def coordinator(self) -> Coordinator:
