@@ -62,7 +62,7 @@ class ServiceFinder:
         self, settings: GrpcSettings, name: str, proto: str | None, path: tuple[str, ...]
     ) -> dict[str, MethodSpec]:
         try:  # which need protobuf, an extra
-            from pytest_cdcperf.clients.grpc import descriptors, reflection  # noqa: PLC0415
+            from pytest_cdcperf.clients.grpc import descriptors, reflection  # noqa: PLC0415  # the extra
         except ImportError:
             raise MissingExtraError("grpc_client.service()", "grpc", "protobuf") from None
         if proto is not None:
