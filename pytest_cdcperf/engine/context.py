@@ -13,7 +13,7 @@ from pytest_cdcperf.engine.failures import ExceptionRules, Failures
 class StopSignal:
     """How a run is told to end.
 
-    *ended*: no further iteration starts. *aborted*: pauses are cut short as well. *closed*: the run is
+    *ended*: no further iteration starts. *aborted*: pauses end as well. *closed*: the run is
     accounted for; what a VU still does is recorded nowhere. *fault*: why the run could not go on.
     """
 
@@ -30,7 +30,7 @@ class StopSignal:
         self.ended.set()
 
     def abort(self, reason: str) -> None:
-        """Like :meth:`end`, and wake those who think."""
+        """Like :meth:`end`, and wake the VUs that pause."""
         self.end(reason)
         self.aborted.set()
 
@@ -49,7 +49,7 @@ class RunContext:
     stop: StopSignal
     failures: Failures
     rules: ExceptionRules
-    interrupting: threading.Lock = field(default_factory=threading.Lock)  # held while an iteration is cut short
+    interrupting: threading.Lock = field(default_factory=threading.Lock)  # held while an iteration is interrupted
 
     def start(self) -> None:
         """The common start is now."""

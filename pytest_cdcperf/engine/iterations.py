@@ -1,4 +1,4 @@
-"""What is written down of one VU's iterations, whatever the loop and the runtime."""
+"""Records the iterations of one VU, whatever its loop and its runtime."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ _LONGEST_BACKOFF_NS = 250_000_000
 
 
 class IterationRecorder:
-    """The accounting of one VU: one begin and one end for each iteration."""
+    """Records the iterations of one VU: each has one start and one end.
+
+    Both are called by the VU's own thread or task; :meth:`interrupt` by the supervisor. Whether an iteration that ends
+    while it is being interrupted counts is decided under one lock of the run, which an ordinary end does not take: it
+    looks at the number of the iteration that is to be interrupted first.
+    """
 
     def __init__(self, vu: VU, context: RunContext) -> None:
         self.vu = vu
@@ -105,7 +110,7 @@ class IterationRecorder:
         return (self._now_ns() - self._begin_ns) * 1e-9
 
     def interrupt(self, failure: BaseException | None = None) -> bool:
-        """Disown the iteration that is under way; return whether there is one that was not disowned before.
+        """Discard the iteration that is under way; return whether there is one that was not discarded before.
 
         With *failure* it counts as failed, and the time until now as the least that it took.
         """
@@ -113,11 +118,13 @@ class IterationRecorder:
             if not self.running or self._interrupted == self.started:
                 return False
             self._interrupting = self.started
-            if not self.running:  # over before this: then its end writes it down
+            if not self.running:  # it ended before this: then its end has recorded it
                 return False
             self._interrupted = self.started
             appends = self.vu.scope.appends  # those of its own phase
-            self.vu.scope.divert(Recorder())  # what cancelling makes its clients record is our doing
+            self.vu.scope.divert(
+                Recorder()
+            )  # errors that clients record because they are cancelled are not the system's
             self._until_ns = 0  # the next one records again
         if failure is not None:
             now_ns = self._now_ns()
@@ -128,18 +135,18 @@ class IterationRecorder:
         return True
 
     def _is_interrupted_by_now(self) -> bool:
-        with self._interrupt_lock:  # who cuts it has looked by now whether it was still running
+        with self._interrupt_lock:  # the supervisor has looked by now whether it was still running
             return self._interrupted == self.started
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether the iteration that is under way was disowned."""
+        """Whether the iteration that is under way was interrupted."""
         return self._interrupted == self.started
 
     def _enter_phase(self, intended_ns: int) -> None:
         start_ns = self._context.start_ns
         phase, until_ns = self.vu.phases.at(intended_ns - start_ns)
-        self._until_ns = start_ns + until_ns  # first: who cuts an iteration short meanwhile has the last word
+        self._until_ns = start_ns + until_ns  # first, since an interrupt meanwhile must win: it sets this to 0
         self.vu.scope.divert(self._recorder, phase)
         appends = self.vu.scope.appends
         self._response_time = appends[builtin.RESPONSE_TIME]

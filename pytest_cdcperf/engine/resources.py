@@ -64,7 +64,7 @@ class Resources:
         self._endings.pop(key, None)
 
     def cancel_all(self) -> None:
-        """Cut short what blocks a thread. Called from another thread; errors are of no interest then."""
+        """Cancel what blocks a thread. Called from another thread; errors are of no interest then."""
         for key, value in list(self._kept.items()):
             ending = self._endings.get(key)
             if ending is not None and ending.cancel is not None:

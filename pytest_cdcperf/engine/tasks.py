@@ -73,11 +73,11 @@ class TaskRuntime:
         yield
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until all VUs are through and the event loop is closed; return whether they are."""
+        """Wait until all VUs have ended and the event loop is closed; return whether they have."""
         return self._done.wait(max(0.0, timeout_s))
 
     def busy(self) -> list[Busy]:
-        """The VUs that are not through."""
+        """The VUs that have not ended."""
         running = asyncio.current_task(self._loop)
         return [
             Busy(number, frames_of_thread(self._ident))
@@ -134,7 +134,7 @@ class TaskRuntime:
             self._done.set()
 
     async def _end_others(self) -> None:
-        """Cancel the tasks that bodies have left behind, and wait a little for their threads; let go of the others."""
+        """Cancel the tasks that bodies have left behind, and wait a little for their threads."""
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
@@ -203,7 +203,7 @@ class TaskRuntime:
             if wait > 0:
                 await asyncio.sleep(min(wait, _LONGEST_SLEEP_S))
                 continue
-            if self._latest is recorder:  # nobody had a turn since
+            if self._latest is recorder:  # no other VU had a turn since
                 await _yield_once()
             self._latest = recorder
             start()

@@ -21,7 +21,7 @@ from pytest_cdcperf.errors import ThreadLimitError
 
 _END_CHECK_S = 0.05
 _SLICE_S = 0.2
-_GATE_S = 1.0  # so long those who are there wait for the others
+_GATE_S = 1.0  # VUs that are started wait for the others, but no longer than this
 
 
 def _sleep(seconds: float, unless: threading.Event, wait: Callable[[float], object] = time.sleep) -> None:
@@ -38,8 +38,8 @@ _Due = SimpleQueue[tuple[int, int] | None]  # when each start is meant to be, an
 class ThreadRuntime:
     """Runs each VU's iterations in a thread of its own.
 
-    Python cannot interrupt a thread: :meth:`interrupt` asks the clients to, and who is still at it then is
-    told by :meth:`busy`.
+    Python cannot interrupt a thread: :meth:`interrupt` closes the connections that VUs block in, and :meth:`busy`
+    names the VUs that do not end in spite of that.
     """
 
     def __init__(self, body: Callable[[], object], context: RunContext) -> None:
@@ -70,11 +70,11 @@ class ThreadRuntime:
             self._check_done()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until all VUs are through, at most *timeout_s*; return whether they are."""
+        """Wait until all VUs have ended, at most *timeout_s*; return whether they have."""
         return self._done.wait(max(0.0, timeout_s))
 
     def busy(self) -> list[Busy]:
-        """The VUs that are not through."""
+        """The VUs that have not ended."""
         with self._lock:
             busy = sorted(self._busy.items())
         frames = frames_by_thread()
@@ -89,7 +89,7 @@ class ThreadRuntime:
         return not self.wait(0)
 
     def interrupt(self, recorders: Iterable[IterationRecorder]) -> None:
-        """Cut short what *recorders* are blocked in, as far as their clients can."""
+        """Cancel what the VUs of *recorders* are blocked in, as far as their clients can, and end their pauses."""
         for recorder in recorders:
             recorder.vu.own.cancel_all()
             self._awake[recorder.vu.id].set()
