@@ -122,9 +122,7 @@ class IterationRecorder:
                 return False
             self._interrupted = self.started
             appends = self.vu.scope.appends  # those of its own phase
-            self.vu.scope.divert(
-                Recorder()
-            )  # errors that clients record because they are cancelled are not the system's
+            self.vu.scope.divert(Recorder())  # not what clients record when they are cancelled
             self._until_ns = 0  # the next one records again
         if failure is not None:
             now_ns = self._now_ns()
