@@ -1,7 +1,7 @@
 """The course of a run over time, column by column: the times of its windows, and an array for each figure.
 
-Columns take a fifth of the space of an object a window. Figures are rounded to four digits, since the history that they
-are made of is coarse (2.2 %).
+Columns take a fifth of the space of an object a window. Figures that are not whole are rounded to three digits: the
+history that they are made of is coarse (2.2 %).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pytest_cdcperf.metrics.snapshot import BY_TIME, CounterState, RateState, Se
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.results.figures import kind_of, labelled
 
-_DIGITS = 4
+_DIGITS = 3
 _DIGITS_OF_SUMS = 6
 _TIME_DIGITS = 3  # of seconds
 _EMPTY = Histogram()
@@ -30,9 +30,9 @@ class Column:
     metric: str
     kind: Kind
     figures: Mapping[str, tuple[float | None, ...]]
-    """By name, an array each: of a trend ``count``, ``p(50)``, ``p(95)``, ``p(99)`` and ``max``, or with buckets
+    """By name, an array each: of a trend ``count``, ``p(50)``, ``p(95)`` and ``p(99)``, or with buckets
     ``count``, ``sum``, ``min`` and ``max``; of a counter ``count``; of a rate ``hits`` and ``total``; of a gauge
-    ``value``, ``min`` and ``max``. null is "no sample"."""
+    ``value``, and ``min`` and ``max`` where these differ from it. null is "no sample"."""
     tags: Tags = field(default=(), metadata={"sparse": True})
     phase: int | None = field(default=None, metadata={"sparse": True})
     """In which phase the iterations began: its place among the phases of the result."""
@@ -124,6 +124,8 @@ def _column(key: SeriesKey, states: Mapping[int, State], *, judged: bool = False
     rows = [_figures(states[number], judged) if number in states else None for number in range(first, last + 1)]
     names = next(row for row in rows if row is not None)
     figures = {name: tuple(None if row is None else row[name] for row in rows) for name in names}
+    if key.kind is Kind.GAUGE and figures["value"] == figures["min"] == figures["max"]:
+        figures = {"value": figures["value"]}
     phase = None if key.phase == BY_TIME else key.phase
     column = Column(key.name, key.kind, figures, key.tags, phase, first)
     found = {number: state for number, state in states.items() if isinstance(state, Histogram)}
@@ -148,7 +150,7 @@ def _figures(state: State, judged: bool) -> dict[str, float | None]:
             return {"count": state.count, "sum": total, "min": _rounded(state.min), "max": _rounded(state.max)}
         case Histogram():
             found = {f"p({p})": _rounded(state.quantile(p / 100)) for p in (50, 95, 99)}
-            return {"count": state.count, **found, "max": _rounded(state.max)}
+            return {"count": state.count, **found}
         case CounterState():
             return {"count": _rounded(state.total, _DIGITS_OF_SUMS)}
         case RateState():
@@ -158,4 +160,6 @@ def _figures(state: State, judged: bool) -> dict[str, float | None]:
 
 
 def _rounded(value: float, digits: int = _DIGITS) -> float | None:
-    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+    if not math.isfinite(value):
+        return None
+    return float(value) if float(value).is_integer() else float(f"{value:.{digits}g}")
