@@ -16,9 +16,9 @@ from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.saturation import Saturation
 from pytest_cdcperf.judging.threshold import Levels, Outcome, Threshold, ThresholdResult
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.histogram import Histogram
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState
 from pytest_cdcperf.results.environment import Environment
 from pytest_cdcperf.results.json import DERIVED, RESERVED, SCHEMA_VERSION

@@ -1,4 +1,4 @@
-"""What the marker says, and what becomes of it once every layer of configuration is in place."""
+"""The keys of a marker as checked values, and the spec of a run that they make with profile and command line."""
 
 from __future__ import annotations
 

@@ -13,11 +13,11 @@ from typing import Any
 from pytest_cdcperf.cluster.shared_state import Call
 from pytest_cdcperf.judging.rules.rule import RunRule
 from pytest_cdcperf.judging.threshold import Threshold
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.metric import Definition
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.results.result import RunFacts, RunResult
 from pytest_cdcperf.servers import Services

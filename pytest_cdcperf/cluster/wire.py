@@ -22,18 +22,18 @@ from pytest_cdcperf.cluster import shared_state as shared
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.judging import intervals, saturation, threshold, verdict
 from pytest_cdcperf.judging.rules import breaking_point, drift, recovery
-from pytest_cdcperf.load import base as load
 from pytest_cdcperf.load import share
 from pytest_cdcperf.metrics import delay_evidence as cause
 from pytest_cdcperf.metrics import metric, snapshot
 from pytest_cdcperf.metrics import timeline as series
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.histogram import Histogram, PackedCounts
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.results import environment, result, windows
 
 _VALUES: tuple[type, ...] = (
     *(value for value in vars(messages).values() if isinstance(value, type) and value.__module__ == messages.__name__),
-    *(shared.PoolCall, shared.OnceCall, FailureKind, Histogram, PackedCounts, load.Phase, share.Share),
+    *(shared.PoolCall, shared.OnceCall, FailureKind, Histogram, PackedCounts, Phase, share.Share),
     *(drift.Drift, recovery.Recovery, metric.Definition, series.Window, verdict.Verdict),
     *(snapshot.Snapshot, snapshot.SeriesKey, metric.Kind, metric.GaugeMerge),
     *(snapshot.CounterState, snapshot.RateState, snapshot.GaugeState),

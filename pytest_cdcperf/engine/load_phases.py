@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pytest_cdcperf.load.base import Phase
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.snapshot import BY_TIME
 
 FOREVER_NS = 2**63  # compared with each iteration's start: whole numbers are faster

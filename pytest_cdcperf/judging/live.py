@@ -14,7 +14,7 @@ from pytest_cdcperf.judging.own_delay import TELLING, only_delays
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import ALIASES
-from pytest_cdcperf.metrics.phases import PhaseOf, PhaseSpan, Span, seconds_in, spans_of
+from pytest_cdcperf.metrics.phases import Phase, PhaseOf, Span, seconds_in, spans_of
 from pytest_cdcperf.metrics.snapshot import BY_TIME, Snapshot
 from pytest_cdcperf.metrics.timeline import Timeline, Window, join
 
@@ -33,7 +33,7 @@ class Judging:
     """
 
     def __init__(
-        self, thresholds: Sequence[Threshold], phases: Sequence[PhaseSpan] = (), of_run: Collection[str] = ()
+        self, thresholds: Sequence[Threshold], phases: Sequence[Phase] = (), of_run: Collection[str] = ()
     ) -> None:
         apart: dict[str, set[tuple[str, str]]] = {ALIASES.get(metric, metric): set() for metric in of_run}
         for threshold in thresholds:

@@ -1,1 +1,1 @@
-"""How much load there is, and when: executors, profiles, and each worker's share. Frozen values and pure functions."""
+"""The load model: executors, profiles, overrides and each worker's share, as frozen values and pure functions."""

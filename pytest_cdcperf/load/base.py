@@ -1,4 +1,4 @@
-"""What all executors have in common: k6's terms and semantics, as frozen values.
+"""The base class of the executors: k6's terms and semantics, as frozen values.
 
 https://grafana.com/docs/k6/latest/using-k6/scenarios/executors/
 """
@@ -12,23 +12,11 @@ from typing import ClassVar, NamedTuple, Self
 
 from pytest_cdcperf.checks import by_key, read_durations, text_mapping_fault, whole_number_fault
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics.phases import HOLD
+from pytest_cdcperf.metrics.phases import HOLD, Phase
 from pytest_cdcperf.units import Duration
 
 GRACEFUL_STOP_S = 30.0
 MOST_VUS = 100_000
-
-
-class Phase(NamedTuple):
-    """A span of a run in which the load rises, holds or falls; seconds from the common start.
-
-    *load* is the name of the load, "" where a test has one.
-    """
-
-    name: str
-    start_s: float
-    end_s: float
-    load: str = ""
 
 
 class Deadline(NamedTuple):
@@ -41,7 +29,7 @@ class Deadline(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What all executors have in common.
+    """The base of all executors.
 
     *start_at* is counted from the common start of all loads of a test. *graceful_stop* is how long an
     iteration that is under way at the end may go on. A duration is a number of seconds, or text such as "5m";

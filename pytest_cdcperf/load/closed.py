@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import ClassVar, Self
 
 from pytest_cdcperf.checks import by_key, checked, read_durations, whole_number_fault
-from pytest_cdcperf.load.base import GRACEFUL_STOP_S, Deadline, Load, Phase, vus_fault, vus_in_words
+from pytest_cdcperf.load.base import GRACEFUL_STOP_S, Deadline, Load, vus_fault, vus_in_words
 from pytest_cdcperf.load.ramp import Ramp
 from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.load.stages import (
@@ -19,6 +19,7 @@ from pytest_cdcperf.load.stages import (
     stages_in_words,
     stretched,
 )
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.units import Duration, format_duration
 
 MOST_ITERATIONS = 10**12

@@ -20,7 +20,7 @@ from pytest_cdcperf.checks import (
     whole_number_fault,
 )
 from pytest_cdcperf.errors import shown
-from pytest_cdcperf.load.base import Load, Phase, vus_fault, vus_in_words
+from pytest_cdcperf.load.base import Load, vus_fault, vus_in_words
 from pytest_cdcperf.load.ramp import Ramp
 from pytest_cdcperf.load.share import WHOLE, Share
 from pytest_cdcperf.load.stages import (
@@ -31,6 +31,7 @@ from pytest_cdcperf.load.stages import (
     stages_in_words,
     stretched,
 )
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.units import Duration, format_duration
 
 UNIFORM, POISSON = "uniform", "poisson"

@@ -1,4 +1,4 @@
-"""What the command line changes about the loads of a test."""
+"""The options --perf-vus, --perf-rate and --perf-duration, applied to the loads of a test."""
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from pytest_cdcperf.load.base import Load, Phase
+from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.metrics.phases import Phase
 
 _DIGITS = 6  # of the edges of two loads that are sums of other floats
 

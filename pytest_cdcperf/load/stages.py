@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from pytest_cdcperf.checks import duration_fault
 from pytest_cdcperf.errors import shown
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.load.ramp import Ramp
-from pytest_cdcperf.metrics.phases import HOLD, RAMP_DOWN, RAMP_UP
+from pytest_cdcperf.metrics.phases import HOLD, RAMP_DOWN, RAMP_UP, Phase
 from pytest_cdcperf.units import Duration, duration_s, format_duration
 
 MOST_STAGES = 1000

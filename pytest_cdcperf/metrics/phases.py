@@ -4,31 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pytest_cdcperf.metrics.snapshot import BY_TIME
 
 PHASES = RAMP_UP, HOLD, RAMP_DOWN = "ramp-up", "hold", "ramp-down"
 
 
-class PhaseSpan(Protocol):
-    """A named span of one load of the plan; seconds from the start. Its number is its place in the plan."""
+class Phase(NamedTuple):
+    """A span of a run in which one load of the plan rises, holds or falls; seconds from the common start.
 
-    @property
-    def name(self) -> str:
-        """Its kind: "ramp-up", "hold" or "ramp-down"."""
+    *load* is the name of the load, "" where a test has one. A phase is known by its place in the plan.
+    """
 
-    @property
-    def start_s(self) -> float:
-        """When it begins."""
-
-    @property
-    def end_s(self) -> float:
-        """When it ends."""
-
-    @property
-    def load(self) -> str:
-        """The name of its load, "" where a run has one load."""
+    name: str
+    start_s: float
+    end_s: float
+    load: str = ""
 
 
 class Timed(Protocol):
@@ -70,7 +62,7 @@ class Span:
         return self.start_s <= middle_s(timed) < self.end_s
 
 
-def spans_of(phases: Sequence[PhaseSpan]) -> list[Span]:
+def spans_of(phases: Sequence[Phase]) -> list[Span]:
     """Return what all loads do together, in the order of time.
 
     :param phases: any two of which cover the same span, or none together
@@ -88,12 +80,12 @@ def _common(names: Collection[str]) -> str:
     return " and ".join(sorted({*names} - {HOLD})) or HOLD
 
 
-def phases_at(timed: Timed, phases: Sequence[PhaseSpan]) -> set[str]:
+def phases_at(timed: Timed, phases: Sequence[Phase]) -> set[str]:
     """Return the names of the phases that the middle of *timed* lies in: several, where loads differ."""
     return {phase.name for phase in phases if phase.start_s <= middle_s(timed) < phase.end_s}
 
 
-def seconds_in(phases: Sequence[PhaseSpan], until_s: float) -> float:
+def seconds_in(phases: Sequence[Phase], until_s: float) -> float:
     """Return how many seconds *phases* cover until *until_s*: those of two loads at once count once."""
     spans = {(phase.start_s, min(phase.end_s, until_s)) for phase in phases}
     return sum(end_s - start_s for start_s, end_s in spans if end_s > start_s)
@@ -102,7 +94,7 @@ def seconds_in(phases: Sequence[PhaseSpan], until_s: float) -> float:
 class PhaseOf:
     """Those of *phases* that have a name, and which series of a window belong to them."""
 
-    def __init__(self, name: str, phases: Sequence[PhaseSpan]) -> None:
+    def __init__(self, name: str, phases: Sequence[Phase]) -> None:
         self.name = name
         self._phases = phases
         self.numbers = {number for number, phase in enumerate(phases) if phase.name == name}

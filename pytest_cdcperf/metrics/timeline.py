@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_cdcperf.metrics.caps import Caps
-from pytest_cdcperf.metrics.phases import PhaseOf, PhaseSpan
+from pytest_cdcperf.metrics.phases import Phase, PhaseOf
 from pytest_cdcperf.metrics.snapshot import BY_TIME, FEW_BUCKETS, SeriesKey, Snapshot, State, merge_states
 
 MAX_HISTORY = 600
@@ -49,7 +49,7 @@ class Timeline:
 
     def __init__(
         self,
-        phases: Sequence[PhaseSpan] = (),
+        phases: Sequence[Phase] = (),
         *,
         apart: Mapping[str, Collection[tuple[str, str]]] | None = None,
         in_phases: Collection[str] = (),

@@ -11,9 +11,9 @@ from pytest_cdcperf.judging.rules.breaking_point import BreakingPoint
 from pytest_cdcperf.judging.saturation import Saturation
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.failure import FailureKind
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.snapshot import Snapshot, State
 from pytest_cdcperf.results.environment import Environment
 from pytest_cdcperf.results.figures import MetricView, labelled

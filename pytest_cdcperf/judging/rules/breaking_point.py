@@ -15,7 +15,7 @@ from pytest_cdcperf.judging.student import t_quantile
 from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.judging.words import limit_in_words
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.phases import RAMP_DOWN, RAMP_UP, PhaseSpan, Span, middle_s, spans_of
+from pytest_cdcperf.metrics.phases import RAMP_DOWN, RAMP_UP, Phase, Span, middle_s, spans_of
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import figure
 
@@ -123,7 +123,7 @@ class Break(NamedTuple):
 
 
 def breaking_point(
-    watched: Sequence[Watched], windows: Sequence[Window], phases: Sequence[PhaseSpan]
+    watched: Sequence[Watched], windows: Sequence[Window], phases: Sequence[Phase]
 ) -> BreakingPoint | None:
     """Return at which load the first of the *watched* limits broke, and whether the run came back once the load fell.
 

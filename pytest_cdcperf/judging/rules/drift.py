@@ -24,7 +24,7 @@ from pytest_cdcperf.judging.rules.rule import RunRule, tolerance_fault
 from pytest_cdcperf.judging.student import t_quantile
 from pytest_cdcperf.judging.threshold import Levels, Outcome, ThresholdResult
 from pytest_cdcperf.metrics.metric import Kind, with_unit
-from pytest_cdcperf.metrics.phases import PhaseSpan, spans_of
+from pytest_cdcperf.metrics.phases import Phase, spans_of
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import Duration, format_duration
 
@@ -69,7 +69,7 @@ class Drift(RunRule):
         """The rule in words."""
         return f"rises at most {self.per_hour:.0%} an hour"
 
-    def judge(self, windows: Sequence[Window], phases: Sequence[PhaseSpan]) -> ThresholdResult:
+    def judge(self, windows: Sequence[Window], phases: Sequence[Phase]) -> ThresholdResult:
         """Judge the rule on the windows of a run; *observed* is the rise an hour, as a share."""
         if missing := absence(windows, self.metric, self.KINDS):
             return ThresholdResult(self, Outcome.NO_SAMPLES, note=missing)
@@ -237,7 +237,7 @@ def _minutes(windows: Sequence[_Timed]) -> Iterator[list[_Timed]]:
             minute, seen_s = [], 0.0
 
 
-def _longest_hold(windows: Sequence[Window], phases: Sequence[PhaseSpan]) -> Sequence[Window]:
+def _longest_hold(windows: Sequence[Window], phases: Sequence[Phase]) -> Sequence[Window]:
     """Return the windows of the longest hold, all without any: a level that follows the load is not drift.
 
     They are those in which samples ended, as in every minute: what begins in the hold and ends after it would have

@@ -23,7 +23,7 @@ from pytest_cdcperf.judging.rules.rule import RunRule, tolerance_fault
 from pytest_cdcperf.judging.threshold import Levels, Outcome, ThresholdResult
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Kind, with_unit
-from pytest_cdcperf.metrics.phases import RAMP_DOWN, PhaseSpan, spans_of
+from pytest_cdcperf.metrics.phases import RAMP_DOWN, Phase, spans_of
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import Duration, format_duration
 
@@ -69,7 +69,7 @@ class Recovery(RunRule):
         """The rule in words."""
         return f"p(95) back within {self.tolerance:.0%} in {format_duration(float(self.within))}"
 
-    def judge(self, windows: Sequence[Window], phases: Sequence[PhaseSpan]) -> ThresholdResult:
+    def judge(self, windows: Sequence[Window], phases: Sequence[Phase]) -> ThresholdResult:
         """Judge the rule on the windows of a run; *observed* is the ratio of the p95 after to that before."""
         spans = spans_of(phases)
         if all(s.name != RAMP_DOWN for s in spans) or spans[0].is_ramp or spans[-1].is_ramp:

@@ -10,7 +10,7 @@ from pytest_cdcperf.checks import by_key, share_fault
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.threshold import ThresholdResult
 from pytest_cdcperf.metrics.metric import Kind, definition
-from pytest_cdcperf.metrics.phases import PhaseSpan
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.timeline import Window
 
 _MOST_TOLERANCE = 1000
@@ -54,7 +54,7 @@ class RunRule:
             return ""
         return f"{shown(self.metric)} is a {known.kind}; allowed: a {' or a '.join(self.KINDS)}"
 
-    def judge(self, windows: Sequence[Window], phases: Sequence[PhaseSpan]) -> ThresholdResult:
+    def judge(self, windows: Sequence[Window], phases: Sequence[Phase]) -> ThresholdResult:
         """Judge the rule on the windows of a run."""
         raise NotImplementedError
 

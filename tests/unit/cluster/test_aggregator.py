@@ -13,11 +13,11 @@ from pytest_cdcperf.judging.rules.breaking_point import Breaking
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Outcome
 from pytest_cdcperf.judging.verdict import Verdict
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Definition, GaugeMerge, Kind, unit_of
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.results.result import RunFacts, WorkerPart

@@ -13,9 +13,9 @@ from pytest_cdcperf.engine.mix import OPERATIONS
 from pytest_cdcperf.engine.run import Body
 from pytest_cdcperf.judging.parser import parse_thresholds
 from pytest_cdcperf.judging.rules.breaking_point import Breaking
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.load.closed import PerVUIterations
 from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.results.result import RunFacts

@@ -11,7 +11,7 @@ from pytest_cdcperf.cluster.shared_state import OnceCall, PoolCall, Shared, Stor
 from pytest_cdcperf.engine.current_vu import acting_as
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import BlockingCallError, ConfigError, SharedError
-from pytest_cdcperf.load.base import Phase
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope
 

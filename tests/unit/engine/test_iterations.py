@@ -9,8 +9,8 @@ from pytest_cdcperf.engine.iterations import IterationRecorder
 from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import IterationTimeoutError
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope
 from tests.unit.harness import RULES, Exit, Skip

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_cdcperf.engine.load_phases import FOREVER_NS, LoadPhases
-from pytest_cdcperf.load.base import Phase
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.snapshot import BY_TIME
 
 S = 10**9

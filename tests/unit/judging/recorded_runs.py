@@ -11,11 +11,10 @@ from pytest_cdcperf.judging.fitness import Fitness, assess, measured
 from pytest_cdcperf.judging.live import Judging
 from pytest_cdcperf.judging.parser import parse_thresholds
 from pytest_cdcperf.judging.worker_delay import WorkerDelay
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Kind
-from pytest_cdcperf.metrics.phases import phases_at
+from pytest_cdcperf.metrics.phases import Phase, phases_at
 from pytest_cdcperf.metrics.snapshot import CounterState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 

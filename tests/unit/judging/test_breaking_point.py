@@ -20,7 +20,7 @@ from pytest_cdcperf.judging.rules.breaking_point import (
     rising_fit,
     watched_in,
 )
-from pytest_cdcperf.load.base import Phase
+from pytest_cdcperf.metrics.phases import Phase
 from tests.unit.metrics.windows import window
 
 RAMP = (Phase("ramp-up", 0, 60), Phase("ramp-down", 60, 120))

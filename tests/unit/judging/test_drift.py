@@ -21,9 +21,9 @@ from pytest_cdcperf.judging.rules.drift import (
 from pytest_cdcperf.judging.rules.readings import TrendWindow
 from pytest_cdcperf.judging.threshold import Outcome
 from pytest_cdcperf.judging.words import observed
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Counter
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.units import duration_s
 from tests.unit.metrics.windows import window
 

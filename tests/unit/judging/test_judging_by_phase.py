@@ -7,8 +7,8 @@ import pytest
 from pytest_cdcperf.judging.live import Judging
 from pytest_cdcperf.judging.parser import Limit, parse_thresholds
 from pytest_cdcperf.judging.threshold import Outcome
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.metric import Kind
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.snapshot import CounterState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from tests.unit.metrics.windows import window

@@ -13,9 +13,9 @@ from pytest_cdcperf.judging.rules.breaking_point import Breaking, breaking_point
 from pytest_cdcperf.judging.rules.drift import Drift
 from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Outcome
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Kind
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.snapshot import GaugeState, SeriesKey, Snapshot
 from tests.unit.judging.recorded_runs import RecordedRun
 

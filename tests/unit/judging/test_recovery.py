@@ -14,9 +14,9 @@ from pytest_cdcperf.judging.rules.readings import TrendWindow
 from pytest_cdcperf.judging.rules.recovery import Recovery, judge_recovery
 from pytest_cdcperf.judging.threshold import Outcome
 from pytest_cdcperf.judging.words import observed
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Counter, Gauge
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.timeline import Window
 from tests.unit.metrics.windows import window
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import pytest
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.load.base import Load, Phase
-from pytest_cdcperf.load.closed import ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
+from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.closed import ClosedLoad, ConstantVUs, PerVUIterations, RampingVUs, SharedIterations
 from pytest_cdcperf.load.executors import EXECUTORS
 from pytest_cdcperf.load.open import ConstantArrivalRate, RampingArrivalRate
+from pytest_cdcperf.load.overrides import Overrides, are_smaller
+from pytest_cdcperf.load.phases import plan_phases
+from pytest_cdcperf.load.share import WHOLE
 from pytest_cdcperf.load.stages import Stage
+from pytest_cdcperf.metrics.phases import Phase
+from tests.unit.load.test_share import loop_of
 
 DURATION = "is not a valid duration; allowed: a number with a unit, such as '500ms', '30s', '5m' or '1h30m'"
 SECONDS = DURATION.replace("allowed: ", "allowed: seconds of at least 0, or ")
@@ -245,3 +252,46 @@ def test_an_infinite_rate_is_refused():
 def test_arrivals_that_are_no_text_are_refused():
     with pytest.raises(ConfigError):
         ConstantArrivalRate(rate=1, duration="1s", arrivals=["poisson"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bursts(ClosedLoad):
+    """An executor of a user's: one iteration of each VU a second."""
+
+    vus: int = 1
+    seconds: int = 3
+
+    def _read_fields(self):
+        return []
+
+    @property
+    def active_s(self):
+        return float(self.seconds)
+
+    @property
+    def most_vus(self):
+        return self.vus
+
+    def pacing(self, _share):
+        def pace(elapsed_s, started):
+            return None if started >= self.seconds else max(0.0, started - elapsed_s)
+
+        return lambda _number: pace
+
+    def with_vus(self, vus):
+        return replace(self, vus=vus)
+
+    def describe(self):
+        return f"{self.vus} bursts"
+
+
+def test_a_further_executor_is_one_class():
+    loop = loop_of(Bursts(vus=3), WHOLE)
+    assert [loop.next_wait_of(recorder)() for recorder in loop.recorders] == [0.0, 0.0, 0.0]
+    assert (loop.missing(), loop.deadline_s) == (0, 33)
+    overrides = Overrides(vus=2)
+    applied = overrides.apply({"": Bursts(vus=3)})
+    assert applied == {"": Bursts(vus=2)}
+    assert are_smaller(applied, {"": Bursts(vus=3)})
+    assert overrides.without_effect(applied) == ()
+    assert plan_phases({"a": Bursts()}) == (Phase("hold", 0, 3, "a"),)

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.load.closed import ConstantVUs, RampingVUs
 from pytest_cdcperf.load.phases import plan_phases
+from pytest_cdcperf.metrics.phases import Phase
 
 
 def test_a_single_load_has_its_own_phases():

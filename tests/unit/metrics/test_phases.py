@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cdcperf.load.base import Phase
-from pytest_cdcperf.metrics.phases import PhaseOf, Span, phases_at, seconds_in, spans_of
+from pytest_cdcperf.metrics.phases import Phase, PhaseOf, Span, phases_at, seconds_in, spans_of
 from pytest_cdcperf.metrics.snapshot import BY_TIME
 from tests.unit.metrics.windows import window
 

@@ -8,10 +8,10 @@ import pytest
 
 from pytest_cdcperf.judging.live import Judging
 from pytest_cdcperf.judging.parser import Limit, parse_thresholds
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.caps import MAX_METRICS, MAX_SERIES, MAX_SERIES_PER_METRIC
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Kind
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.snapshot import FEW_BUCKETS, CounterState, GaugeState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import MAX_HISTORY, MAX_HISTORY_STATES, Timeline, Window
 

@@ -20,10 +20,10 @@ from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.saturation import Saturation
 from pytest_cdcperf.judging.threshold import Levels, Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
-from pytest_cdcperf.load.base import Phase
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import GaugeMerge, Kind, definition
+from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.printable import printable, short_name
