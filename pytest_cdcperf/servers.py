@@ -36,7 +36,11 @@ class PostgresOptions:
 
 @dataclass(frozen=True)
 class PostgresAddress:
-    """Where a PostgreSQL database is and who we are to it; *embedded* where it is the session's own."""
+    """Where a PostgreSQL database is and who we are to it; *embedded* where it is the session's own.
+
+    >>> PostgresAddress("localhost", 5432, "ada", dbname="shop").port
+    5432
+    """
 
     host: str
     port: int
@@ -55,7 +59,11 @@ class PostgresAddress:
 
 @dataclass(frozen=True)
 class MongoAddress:
-    """Where a MongoDB-wire server is. The database is the one in the URI's path."""
+    """Where a MongoDB-wire server is. The database is the one in the URI's path.
+
+    >>> MongoAddress("mongodb://localhost:27017/shop").database
+    'shop'
+    """
 
     uri: str = field(repr=False)
 

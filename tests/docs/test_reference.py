@@ -15,11 +15,10 @@ DOCS = Path(__file__).parents[2] / "docs"
 # Names whose docstring has no example that runs without a server. A name that gets one is to leave the list.
 WITHOUT_EXAMPLE = frozenset(
     (  # noqa: SIM905  # not a line for each
-        "Arrival AsyncCdc AsyncGrpcClient AsyncGrpcReplies AsyncHttpClient AsyncMongo AsyncPostgres Cdc "
-        " Event GrpcReplies GrpcService HttpHeaders HttpResponse "
-        "LimitCrossed Live Load LoadRunner MetricView Mongo MongoAddress Notice PerVUSession Pool "
-        "Postgres PostgresAddress RunFacts RunFinished RunResult RunStarted Shared Stage Threshold "
-        "ThresholdResult WindowMerged WorkerLost WorkerPart   "
+        "Arrival AsyncCdc AsyncGrpcClient AsyncGrpcReplies AsyncHttpClient AsyncMongo AsyncPostgres Cdc Event "
+        "GrpcReplies GrpcService HttpHeaders HttpResponse LimitCrossed Live Load LoadRunner Mongo Notice "
+        "PerVUSession Pool Postgres RunFacts RunFinished RunStarted Shared Stage Threshold ThresholdResult "
+        "WindowMerged WorkerLost WorkerPart"
     ).split()
 )
 
