@@ -141,7 +141,7 @@ def test_it_grows_to_its_most_vus_and_no_further(open_loop):
     assert loop.active(0) == len(loop.recorders) == 3
 
 
-def test_an_offer_says_whether_every_vu_is_busy(open_loop):
+def test_a_start_that_is_due_says_whether_every_vu_is_busy(open_loop):
     loop = open_loop.loop
     loop.vu_became_free()
     loop.vu_became_free()
@@ -154,7 +154,7 @@ def test_an_offer_says_whether_every_vu_is_busy(open_loop):
     assert not loop.start_due()
 
 
-def test_a_start_that_nobody_took_is_dropped_and_waits_no_longer(open_loop):
+def test_a_start_dropped_from_the_queue_waits_no_longer(open_loop):
     loop = open_loop.loop
     loop.vu_became_free()
     assert not loop.start_due()
@@ -174,11 +174,11 @@ def test_a_start_that_nobody_took_is_dropped_and_waits_no_longer(open_loop):
         (RampingArrivalRate(start_rate=60, per="1m", stages=[("10s", 0)]), 11),
     ],
 )
-def test_no_more_wait_than_come_while_one_may_be_late(load, most):
+def test_the_queue_holds_the_starts_of_max_lateness(load, most):
     assert Subject(load).loop.most_queued == most
 
 
-def test_only_starts_that_no_vu_is_free_for_are_too_many():
+def test_only_starts_without_a_free_vu_fill_the_queue():
     loop = Subject(ConstantArrivalRate(rate=10, duration="10s", vus=3, max_vus=3, max_lateness="200ms")).loop
     for recorder in loop.first_vus():
         loop.vu_joined(recorder)
@@ -299,7 +299,7 @@ def test_all_starts_are_counted_of_a_run_that_could_not_go_on():
     ("elapsed_s", "cut"),
     [(19.9, []), (20.1, []), (22.9, []), (23, [2]), (27.9, [2]), (28.1, [1, 2]), (31, [2]), (39, [1, 2])],
 )
-def test_whom_the_ramp_took_away_is_overdue_after_its_grace(elapsed_s, cut):
+def test_a_vu_that_a_ramp_takes_away_is_overdue_after_graceful_ramp_down(elapsed_s, cut):
     """VU 2 leaves at 20 s and VU 1 at 25 s; VU 1 is back from 30 s on."""
     ramp = RampingVUs(
         start_at="5s",
@@ -359,7 +359,7 @@ def test_a_vu_that_the_ramp_takes_away_at_its_very_end_has_the_ramps_grace(stage
     assert overdue(subject, 11) == [1, 2]
 
 
-def test_the_next_limit_is_that_of_an_iteration_under_way():
+def test_the_next_deadline_is_that_of_an_iteration_under_way():
     ramp = RampingVUs(start_vus=3, stages=[("3s", 0)], graceful_ramp_down="500ms")  # they leave at 1, 2 and 3 s
     subject = Subject(ramp)
     first, second, third = subject.loop.recorders

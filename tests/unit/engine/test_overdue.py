@@ -79,7 +79,7 @@ class FakeRun:
         return None if state is None else (state.hits, state.total)
 
 
-def test_an_iteration_is_interrupted_at_its_very_limit(monkeypatch):
+def test_an_iteration_is_interrupted_at_its_deadline(monkeypatch):
     fake = FakeRun(monkeypatch, ConstantVUs(duration="1s", graceful_stop="333ms"))
     outcome = fake.execute()
     assert fake.runtime.interrupted == [(1, 1.333)]
@@ -89,7 +89,7 @@ def test_an_iteration_is_interrupted_at_its_very_limit(monkeypatch):
     assert len(fake.runtime.waits_s) <= 10  # five a second, the full seconds and the limit
 
 
-def test_limits_that_lie_close_together_are_looked_at_together(monkeypatch):
+def test_deadlines_close_together_are_handled_together(monkeypatch):
     ramp = RampingVUs(start_vus=200, stages=[("1s", 0)], graceful_ramp_down="0s")
     fake = FakeRun(monkeypatch, ramp)
     fake.execute()
@@ -101,7 +101,7 @@ def test_limits_that_lie_close_together_are_looked_at_together(monkeypatch):
     assert len(fake.runtime.waits_s) <= 110
 
 
-def test_what_a_run_that_is_ended_leaves_under_way_has_the_graceful_stop(monkeypatch):
+def test_a_run_that_is_ended_early_keeps_the_graceful_stop(monkeypatch):
     """Not the time until the planned end and the graceful stop."""
     fake = FakeRun(
         monkeypatch,
@@ -113,7 +113,7 @@ def test_what_a_run_that_is_ended_leaves_under_way_has_the_graceful_stop(monkeyp
     assert (outcome.timed_out, outcome.stop_reason) == (1, "p(95)<5 failed")
 
 
-def test_what_ctrl_c_cuts_short_has_not_failed(monkeypatch):
+def test_an_iteration_interrupted_by_ctrl_c_has_not_failed(monkeypatch):
     fake = FakeRun(
         monkeypatch,
         ConstantVUs(duration="1h", graceful_stop="1s"),
@@ -125,7 +125,7 @@ def test_what_ctrl_c_cuts_short_has_not_failed(monkeypatch):
     assert fake.failed() is None
 
 
-def test_an_iteration_that_is_cut_while_it_thinks_has_not_failed(monkeypatch):
+def test_an_iteration_interrupted_in_a_pause_has_not_failed(monkeypatch):
     def think_on():
         fake.recorders[0].vu.is_thinking = True
 
