@@ -192,7 +192,10 @@ else:
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        from pytest_cdcperf.interpreter import standard_library_first  # noqa: PLC0415  # start-up
+
+        with standard_library_first():  # the module may import a driver
+            value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
 
