@@ -22,6 +22,7 @@ from pytest_cdcperf.plugin.services import SessionServices
 from pytest_cdcperf.plugin.settings import Settings
 from pytest_cdcperf.plugin.surroundings import taken_over
 from pytest_cdcperf.plugin.worker_context import WorkerContext
+from pytest_cdcperf.results.environment import current_environment
 from pytest_cdcperf.results.result import RunResult
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class PerfSession:
         self._expects_load = True
         if self.context is None and not self.config.getoption("collectonly"):
             self.directory.check()
+            current_environment()  # which asks git: now, not when a run is judged and its workers wait
 
     def surroundings(self, fixtures: Collection[str]) -> list[str]:
         """Return what tests that use *fixtures* take over from the environment, without secrets."""
