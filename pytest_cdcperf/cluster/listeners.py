@@ -6,6 +6,7 @@ slow is behind with its own queue; neither the run nor another listener waits fo
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -90,18 +91,25 @@ class _Queue:
         if isinstance(event, WindowMerged) and self._events.qsize() >= MOST_WINDOWS:
             self._left_out += 1
             return
-        self._start()
-        self._events.put((event, then))
+        if self._start():
+            self._events.put((event, then))
+        else:
+            self._take(event, then)
 
-    def _start(self) -> None:
-        with self._starting:
+    def _start(self) -> bool:
+        """Return whether the thread runs. Where the system allows none, events are handled by whoever brings them."""
+        with self._starting, contextlib.suppress(RuntimeError, MemoryError):
             if self._thread.ident is None:
                 self._thread.start()
+        return self._thread.ident is not None
 
     def end(self) -> None:
-        if self._thread.ident is not None or hasattr(self._listener, "close"):
-            self._start()
+        if self._thread.ident is None and not hasattr(self._listener, "close"):
+            return
+        if self._start():
             self._events.put(None)
+        else:
+            self._close()
 
     def wait(self, seconds: float) -> None:
         if self._thread.ident is not None:
@@ -117,11 +125,16 @@ class _Queue:
 
     def _take_all(self) -> None:
         while (item := self._events.get()) is not None:
-            event, then = item
-            self._handling = type(event).__name__
-            fault = self._fault_of(lambda event=event: self._listener.handle(event))  # type: ignore[misc]
-            if then is not None:
-                then(fault)
+            self._take(*item)
+        self._close()
+
+    def _take(self, event: Event, then: Then | None) -> None:
+        self._handling = type(event).__name__
+        fault = self._fault_of(lambda: self._listener.handle(event))
+        if then is not None:
+            then(fault)
+
+    def _close(self) -> None:
         close = getattr(self._listener, "close", None)
         if close is not None:
             self._handling = "close()"

@@ -153,3 +153,17 @@ def test_what_one_of_ours_raises_is_the_fault_of_the_run(error, fault):
     listeners = listening(ours=[Kept(), Kept(error=error)])
     assert finish(listeners) == [fault]
     listeners.close()
+
+
+def test_where_no_thread_can_be_started_events_are_handled_by_whoever_brings_them(monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    ours, kept = Kept(error=CdcperfError("the disk is full")), Kept()
+    listeners = listening(kept, ours=[ours])
+    listeners.publish(Notice("begins"))
+    assert finish(listeners) == ["the disk is full"]
+    listeners.close()
+    assert kept.events == ours.events == [Notice("begins"), FINISHED]
+    assert kept.closed.is_set()
