@@ -35,9 +35,9 @@ CDC_PROPAGATION = Trend("cdc_propagation", unit="ms", group=CDC)
 CDC_SUCCESS_RATE = Rate("cdc_success_rate", group=CDC)
 CDC_REPLICATION_SUCCESS = Rate("cdc_replication_success", group=CDC)
 OPERATIONS = {
-    "create": Counter("cdc_creates"),
-    "update": Counter("cdc_updates"),
-    "delete": Counter("cdc_deletes"),
+    "create": Counter("cdc_creates", group=CDC),
+    "update": Counter("cdc_updates", group=CDC),
+    "delete": Counter("cdc_deletes", group=CDC),
 }
 
 _READ_AGAIN_S = 1.0  # also without a notification: no arrival depends on a change stream alone

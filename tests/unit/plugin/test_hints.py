@@ -18,12 +18,15 @@ DEFINED = """
 import sys
 from importlib import import_module
 from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.metric import definitions
+from pytest_cdcperf.metrics.groups import OTHER
+from pytest_cdcperf.metrics.metric import definitions, group_of
 
 before = definitions()
 for module in sys.argv[1:]:
     import_module(f"pytest_cdcperf.{module}")
-print(*(made.name for made in definitions() if made not in before))
+made = [made.name for made in definitions() if made not in before]
+assert not (ungrouped := [name for name in made if group_of(name) == OTHER]), ungrouped
+print(*made)
 """
 
 
