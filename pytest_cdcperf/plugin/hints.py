@@ -85,23 +85,28 @@ def _few(tests: Sequence[str]) -> str:
 
 
 def _unknown_metrics(item: PerfFunction) -> Iterator[str]:
-    """Yield a line for each limit on a metric that is not defined and that no client of the test records.
+    """Yield a line for each limit on a metric that no client of the test records, and that nothing else defines.
 
-    A body or a fixture may still define it, so that this is no error yet.
+    A body or a fixture may still record it, so that this is no error yet.
     """
     recorded = _recorded_by_clients(item)
     judged = [*(t.metric for t in item.spec.thresholds), *(rule.metric for rule in item.spec.run_rules)]
     for name in dict.fromkeys(judged):
-        if definition(name) is None and name not in recorded:
+        # The metrics of a client are defined once its module is imported, by whichever test.
+        if name not in recorded and (definition(name) is None or _client_of(name) is not None):
             yield f"{_unknown(name, recorded)}; unless the test records it, its limit fails"
 
 
 def _unknown(name: str, recorded: set[str]) -> str:
-    client = next((client for client in CLIENTS if name in client.metrics), None)
+    client = _client_of(name)
     if client is not None:
         return f"metric {name} is recorded by {client.fixture}, which no fixture of the test uses"
     close = alike(name, {*recorded, *(known.name for known in definitions())})
     return f"metric {shown(name)} is not known{f' (did you mean {close[0]}?)' if close else ''}"
+
+
+def _client_of(metric: str) -> Client | None:
+    return next((client for client in CLIENTS if metric in client.metrics), None)
 
 
 def _recorded_by_clients(item: PerfFunction) -> set[str]:

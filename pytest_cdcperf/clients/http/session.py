@@ -54,8 +54,8 @@ class HttpSession(Generic[AnyBuilder]):
         known = None if options else self._known.get((method, url))
         if known is not None:
             return known
-        policy = CallPolicy.of(self._settings, options)
-        request = PreparedRequest(self, prepare(self._settings, method, url, options), policy)
+        call = prepare(self._settings, method, url, options)  # which checks the options
+        request = PreparedRequest(self, call, CallPolicy.of(self._settings, options))
         if not options and len(self._known) < _MOST_KNOWN:
             self._known[method, url] = request
         return request
