@@ -17,7 +17,14 @@ from pytest_cdcperf.results.result import RunFacts, RunResult
 
 @dataclass(frozen=True)
 class Live:
-    """The figures of a run so far. The rate and the p95 are those of its last ten windows; NaN is "no sample"."""
+    """The figures of a run so far. The rate and the p95 are those of its last ten windows; NaN is "no sample".
+
+    >>> live = Live(
+    ...     elapsed_s=90.0, planned_s=300.0, vus=10, iterations=5400, iterations_per_s=60.2, p95_ms=148.0, failed=0
+    ... )
+    >>> f"{live.elapsed_s / live.planned_s:.0%} done, p95 {live.p95_ms:.0f} ms, {live.failed} failed"
+    '30% done, p95 148 ms, 0 failed'
+    """
 
     elapsed_s: float
     planned_s: float
@@ -30,7 +37,13 @@ class Live:
 
 @dataclass(frozen=True)
 class RunStarted:
-    """All *workers* were told to start. *started_at* is the wall clock of the coordinator at that time, in UTC."""
+    """All *workers* were told to start. *started_at* is the wall clock of the coordinator at that time, in UTC.
+
+    >>> facts = RunFacts("1f2e3d4c", "test_shop.py::test_order", "10 VUs for 5m", planned_s=300.0)
+    >>> event = RunStarted(facts, datetime.fromisoformat("2026-05-04T12:30:00+00:00"), workers=("gw0", "gw1"))
+    >>> f"{event.started_at:%H:%M:%S} {event.facts.test} on {' and '.join(event.workers)}"
+    '12:30:00 test_shop.py::test_order on gw0 and gw1'
+    """
 
     facts: RunFacts
     started_at: datetime
@@ -39,7 +52,22 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class WindowMerged:
-    """A second of the run is complete: *window* holds the figures of all workers, *live* those of the run so far."""
+    """A second of the run is complete: *window* holds the figures of all workers, *live* those of the run so far.
+
+    >>> def csv_line(event: WindowMerged) -> str:
+    ...     return f"{event.window.end_s},{event.window.snapshot.count('iterations'):g},{event.live.p95_ms}"
+
+    It gets such an event once a second:
+
+    >>> from pytest_cdcperf.metrics.snapshot import CounterState, Kind, SeriesKey, Snapshot
+    >>> snapshot = Snapshot({SeriesKey("iterations", Kind.COUNTER): CounterState(61)})
+    >>> facts = RunFacts("1f2e3d4c", "test_shop.py::test_order", "10 VUs for 5m", planned_s=300.0)
+    >>> live = Live(
+    ...     elapsed_s=90.0, planned_s=300.0, vus=10, iterations=5400, iterations_per_s=60.2, p95_ms=148.0, failed=0
+    ... )
+    >>> csv_line(WindowMerged(facts, Window(89.0, 90.0, snapshot), live))
+    '90.0,61,148.0'
+    """
 
     facts: RunFacts
     window: Window
@@ -48,7 +76,14 @@ class WindowMerged:
 
 @dataclass(frozen=True)
 class LimitCrossed:
-    """A limit with ``abort_on_fail`` is crossed *elapsed_s* after the start, and ends the run."""
+    """A limit with ``abort_on_fail`` is crossed *elapsed_s* after the start, and ends the run.
+
+    >>> facts = RunFacts("1f2e3d4c", "test_shop.py::test_order", "10 VUs for 5m", planned_s=300.0)
+    >>> limit = Threshold("response_time", "p(95)", "<", 200.0, abort_on_fail=True)
+    >>> event = LimitCrossed(facts, ThresholdResult(limit, Outcome.FAILED, observed=312.0), elapsed_s=42.0)
+    >>> f"{event.facts.test} after {event.elapsed_s:.0f} s: {event.result.threshold}, was {event.result.observed:.0f}"
+    'test_shop.py::test_order after 42 s: response_time p(95)<200, was 312'
+    """
 
     facts: RunFacts
     result: ThresholdResult
@@ -57,7 +92,13 @@ class LimitCrossed:
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """A worker did not end its share: *outcome* says why, *elapsed_s* for how long its figures are counted."""
+    """A worker did not end its share: *outcome* says why, *elapsed_s* for how long its figures are counted.
+
+    >>> facts = RunFacts("1f2e3d4c", "test_shop.py::test_order", "10 VUs for 5m", planned_s=300.0)
+    >>> event = WorkerLost(facts, "gw1", "died", elapsed_s=42.0)
+    >>> f"{event.worker} {event.outcome} after {event.elapsed_s:.0f} s of {event.facts.planned_s:.0f} s"
+    'gw1 died after 42 s of 300 s'
+    """
 
     facts: RunFacts
     worker: str
@@ -67,14 +108,24 @@ class WorkerLost:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """The run is judged. Comes once a run, also after Ctrl-C; not where all iterations were skipped."""
+    """The run is judged. Comes once a run, also after Ctrl-C; not where all iterations were skipped.
+
+    >>> facts = RunFacts("1f2e3d4c", "test_shop.py::test_order", "10 VUs for 5m", planned_s=300.0)
+    >>> event = RunFinished(RunResult(facts, elapsed_s=300.0, verdict=Verdict.FAILED, reasons=("1 % failed",)))
+    >>> f"{event.result.verdict} {event.result.facts.test}: {'; '.join(event.result.reasons)}"
+    'FAILED test_shop.py::test_order: 1 % failed'
+    """
 
     result: RunResult
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that the user should know now, in one line: a worker that is waited for."""
+    """Something that the user should know now, in one line: a worker that is waited for.
+
+    >>> print(Notice("waiting for gw1").line)
+    waiting for gw1
+    """
 
     line: str
 

@@ -30,7 +30,11 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 
 
 class Outcome(StrEnum):
-    """What became of a threshold."""
+    """What became of a threshold.
+
+    >>> Outcome("too few samples") is Outcome.TOO_FEW
+    True
+    """
 
     PASSED = "passed"
     FAILED = "failed"
@@ -43,7 +47,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Threshold:
-    """A bound on one aggregate of one metric, or of its sub-metric with some tags."""
+    """A bound on one aggregate of one metric, or of its sub-metric with some tags.
+
+    >>> limit = Threshold("pg_write_duration", "p(95)", "<", 100.0, tags=(("table", "orders"),))
+    >>> str(limit), limit.holds(87.3), limit.in_words(87.3)
+    ('pg_write_duration{table:orders} p(95)<100', True, '87.3 ms')
+    """
 
     metric: str
     aggregate: str
@@ -143,7 +152,13 @@ class Levels:
 
 @dataclass(frozen=True)
 class ThresholdResult:
-    """What became of a threshold, or of a rule about the whole run."""
+    """What became of a threshold, or of a rule about the whole run.
+
+    >>> limit = Threshold("response_time", "p(95)", "<", 200.0)
+    >>> results = [ThresholdResult(limit, Outcome.FAILED, observed=312.0)]  # as in ``result.thresholds``
+    >>> [f"{judged.threshold}: {judged.observed:.0f} ms" for judged in results if judged.outcome is Outcome.FAILED]
+    ['response_time p(95)<200: 312 ms']
+    """
 
     threshold: Rule
     outcome: Outcome

@@ -34,6 +34,10 @@ class Load:
     *start_at* is counted from the common start of all loads of a test. *graceful_stop* is how long an
     iteration that is under way at the end may go on. A duration is a number of seconds, or text such as "5m";
     the fields hold the seconds.
+
+    >>> load: Load = ConstantVUs(vus=10, duration="5m", start_at="30s")
+    >>> load.start_at, load.planned_s, load.most_vus
+    (30.0, 330.0, 10)
     """
 
     start_at: Duration = 0.0

@@ -15,7 +15,11 @@ MOST_STAGES = 1000
 
 
 class Stage(NamedTuple):
-    """A piece of a ramp: reach *target* in *duration*. One of no length is a step."""
+    """A piece of a ramp: reach *target* in *duration*. One of no length is a step.
+
+    >>> RampingVUs(stages=[Stage("2m", 50), Stage("30s", 0)]) == RampingVUs(stages=[("2m", 50), ("30s", 0)])
+    True
+    """
 
     duration: Duration
     target: float

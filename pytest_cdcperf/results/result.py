@@ -22,7 +22,12 @@ from pytest_cdcperf.results.windows import Windows
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What is known of a run before it starts."""
+    """What is known of a run before it starts: ``result.facts``, ``event.facts``.
+
+    >>> facts = RunFacts("1f2e3d4c", "test_shop.py::test_order", "10 VUs for 5m", 300.0)
+    >>> f"{facts.test} ({facts.session_id}): {facts.load}, {facts.profile or 'no profile'}"
+    'test_shop.py::test_order (1f2e3d4c): 10 VUs for 5m, no profile'
+    """
 
     session_id: str
     """Eight hexadecimal digits, one a session; also in every row that the scenarios write."""
@@ -61,7 +66,12 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class WorkerPart:
-    """What one worker did of a run."""
+    """What one worker did of a run.
+
+    >>> parts = [WorkerPart("gw0", "1 of 2", 5400, 90.0, cpu=0.4), WorkerPart("gw1", "2 of 2", 3100, 90.0, cpu=0.97)]
+    >>> [part.name for part in parts if part.cpu > 0.9]
+    ['gw1']
+    """
 
     name: str
     share: str

@@ -16,9 +16,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 WITHOUT_EXAMPLE = frozenset(
     (  # noqa: SIM905  # not a line for each
         "Arrival AsyncCdc AsyncGrpcClient AsyncGrpcReplies AsyncHttpClient AsyncMongo AsyncPostgres Cdc Event "
-        "GrpcReplies GrpcService HttpHeaders HttpResponse LimitCrossed Live Load LoadRunner Mongo Notice "
-        "PerVUSession Pool Postgres RunFacts RunFinished RunStarted Shared Stage Threshold ThresholdResult "
-        "WindowMerged WorkerLost WorkerPart"
+        "GrpcReplies GrpcService HttpHeaders HttpResponse LoadRunner Mongo PerVUSession Pool Postgres Shared"
     ).split()
 )
 
