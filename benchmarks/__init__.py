@@ -1,1 +1,1 @@
-"""What the plugin itself costs: ``python -m benchmarks``. Compare ratios, not the figures of one machine."""
+"""Benchmarks of the plugin's own costs: ``python -m benchmarks``. Compare ratios, not figures of one machine."""

@@ -1,4 +1,4 @@
-"""Whether each scenario of ``tests_perf`` is long enough for the percentiles that it limits.
+"""Check that each scenario of ``tests_perf`` is long enough for the percentiles that it limits.
 
 Every scenario runs on the embedded stack with the VUs and the rates that it states, in a shorter time. From the result
 comes, for each percentile with a limit, the number n of samples and the variance factor d: n samples that depend on

@@ -1,4 +1,4 @@
-"""What the plugin adds to a pytest session that has no perf test."""
+"""The time that the plugin adds to a pytest session that has no perf test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in a run, as events for listeners.
+"""The events of a run, for listeners.
 
 Events are frozen values. Those of one run come in this order: :class:`RunStarted`, then :class:`WindowMerged` about
 once a second and whatever else happens, then :class:`RunFinished`. Runs of one session follow one another.

@@ -1,4 +1,4 @@
-"""How our Python processes are started: with none of the session's secrets, and no module beside a test."""
+"""Starting our Python processes, without the session's secrets and without the modules beside a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the servers under test are, as frozen values that can be shown without their secrets."""
+"""The addresses of the servers under test, as frozen values that can be shown without their secrets."""
 
 from __future__ import annotations
 

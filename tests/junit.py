@@ -1,4 +1,4 @@
-"""What a JUnit file says of runs."""
+"""Read what a JUnit file says of runs."""
 
 from __future__ import annotations
 

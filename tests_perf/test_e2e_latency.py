@@ -1,4 +1,4 @@
-"""Where the time goes from PostgreSQL to MongoDB: 10 writes a second, however long each takes."""
+"""The time that each stage takes from PostgreSQL to MongoDB: 10 writes a second, however long each takes."""
 
 import pytest
 

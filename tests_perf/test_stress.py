@@ -1,4 +1,4 @@
-"""Where the pipeline breaks, and whether it recovers: up to 150 users and down again, in 16 minutes."""
+"""The breaking point of the pipeline, and its recovery: up to 150 users and down again, in 16 minutes."""
 
 import pytest
 

@@ -22,7 +22,7 @@ def main() -> None:
         def on_loop(body: Callable[[], Coroutine[None, None, None]]) -> Callable[[], None]:
             return lambda: runner.run(body())
 
-        runner.run(asyncio.sleep(0))  # what is imported and built once is no part of it
+        runner.run(asyncio.sleep(0))  # what is imported and built once is not part of it
         for words, beating in (
             ("a bare loop that sleeps 10 ms", _bare),
             ("the heartbeat, on a thread", _on_thread),

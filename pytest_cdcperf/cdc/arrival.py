@@ -1,6 +1,6 @@
 """Waits until a change has arrived in the sink, and measures how long that took.
 
-What was in the sink when the block was entered is no arrival, however well it fits: an expectation is met by a
+What was in the sink when the block was entered is not an arrival, however well it fits: an expectation is met by a
 document that fits and differs from the one before, or of which the change stream has shown a change since.
 
 The protocol is written once, in :class:`_ArrivalBlock`, as steps: see ``clients/steps.py``.

@@ -47,7 +47,7 @@ class _Expectations(Generic[Block]):
         """Write inside the block; on leaving it, wait until the write has arrived in document *key*.
 
         It has once the document shows all the fields given and was changed since the block was entered: what was
-        there before is no arrival::
+        there before is not an arrival::
 
             with cdc.expect("customers", customer_id, status="active", operation="update") as arrival:
                 pg.update("customers", {"status": "active"}, where={"id": customer_id})

@@ -1,4 +1,4 @@
-"""What the sink is expected to show of one document, and how that differs from what it shows."""
+"""The state of a document that a test expects in the sink, and how it differs from what the sink shows."""
 
 from __future__ import annotations
 

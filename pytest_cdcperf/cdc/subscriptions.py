@@ -1,4 +1,4 @@
-"""Who waits for a change of which document, for the threads that watch the sink."""
+"""The waiting VUs by the document they wait for, kept for the threads that watch the sink."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_cdcperf.clients.mongo_changes import Change, Document, same_document
 class Subscription:
     """Asks to be notified when document *key* may have changed.
 
-    A notification is no proof: whoever gets one reads the document.
+    A notification proves nothing: its receiver reads the document.
 
     :param notify: called by any thread
     """

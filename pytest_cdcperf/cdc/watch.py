@@ -1,6 +1,6 @@
 """Watches the sink and notifies subscriptions that their document may have changed: one watcher for the process.
 
-A notification is no proof: whoever gets one reads the document. So an event that is missed, doubled or from before a
+A notification proves nothing: its receiver reads the document. So an event that is missed, doubled or from before a
 reconnect costs at most a read, and never an arrival.
 """
 

@@ -1,4 +1,4 @@
-"""What the coordinator of a session's runs asks of the session."""
+"""The services of the session that the coordinator of its runs calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the workers of a session share: pools of things to lend, and what is to happen once.
+"""The state that the workers of a session share: pools of values to lease, and work that is to be done once.
 
 :class:`Store` is the one copy, in the process that all workers report to; :class:`Shared` is what each of
 them sees of it. What goes from one to the other is of builtin types: ``dict``, ``list``, ``str``, numbers.
@@ -68,7 +68,7 @@ class Store:
         self._pools: dict[str, _Pool] = {}
         self._onces: dict[str, _Once] = {}
         self._tokens = 0
-        self._random = random.Random()  # noqa: S311  # which member is lent is no secret
+        self._random = random.Random()  # noqa: S311  # the choice of a member need not be unpredictable
 
     def call(self, worker: str, call: Call, reply: Reply) -> None:
         """Carry out *call* for *worker*, and *reply* with what it returns."""
@@ -221,7 +221,7 @@ class Shared:
     def pool(self, name: str) -> Pool:
         """Return the pool *name*, which is empty at first.
 
-        :raises ConfigError: when *name* is no text
+        :raises ConfigError: when *name* is not a text
         """
         if type(name) is not str:
             raise ConfigError(f"shared.pool({name!r}): allowed: text")

@@ -61,7 +61,7 @@ def pack(message: messages.ToCoordinator | messages.ToWorker) -> bytes:
 def unpack(data: bytes) -> Any:
     """Return the message that :func:`pack` wrote.
 
-    :raises WireError: where *data* is no such message
+    :raises WireError: where *data* is not such a message
     """
     try:
         return _value(json.loads(data))

@@ -1,4 +1,4 @@
-"""What PostgreSQL is told so that every table of the source can be captured, whatever its shape.
+"""The settings of PostgreSQL with which every table of the source can be captured, whatever its shape.
 
 - Partitioned tables are published by their root.
 - A table without a primary key gets REPLICA IDENTITY FULL as soon as it is made: else PostgreSQL refuses to update it,

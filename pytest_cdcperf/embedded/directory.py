@@ -1,4 +1,4 @@
-"""Where a stack keeps its data: a directory that goes with it, or with a later one where all was killed at once.
+"""The data directory of a stack; it is removed with it, or by a later stack where everything was killed at once.
 
 A file in it is locked while the supervisor runs. The kernel releases the lock however the supervisor ends, so a
 directory whose lock can be taken is of a stack that has ended.

@@ -45,7 +45,7 @@ class Change:
 def read_change(key: str | None, value: str | None) -> Change | None:
     """Read one event as Debezium's JSON format gives it.
 
-    Returns None for what is no change of data: tombstones, heartbeats, transaction marks.
+    Returns None for what is not a change of data: tombstones, heartbeats, transaction marks.
     """
     if value is None:
         return None

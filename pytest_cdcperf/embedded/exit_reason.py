@@ -1,4 +1,4 @@
-"""Why a process has ended: its signal or status, and the cause that its log names."""
+"""The reason why a process has ended: its signal or status, and the cause that its log names."""
 
 from __future__ import annotations
 

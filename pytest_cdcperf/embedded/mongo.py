@@ -131,7 +131,7 @@ class GuardedHandler:
 
 
 class WaitingHandler:
-    """nx-27017's request handler with three things mended, and the same face to its connection loop.
+    """nx-27017's request handler with three things mended, and the same interface to its connection loop.
 
     - getMore on a change stream waits for a write or for maxTimeMS, as MongoDB does; nx answers at once,
       so that an idle watch spins.

@@ -1,4 +1,4 @@
-"""Which packages the embedded stack needs, found without importing them."""
+"""The packages that the embedded stack needs, found without importing them."""
 
 from __future__ import annotations
 

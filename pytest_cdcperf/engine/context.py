@@ -1,4 +1,4 @@
-"""What all VUs of a run in one process share: the clock, the way to stop it, the failures."""
+"""The state that all VUs of a run in one process share: the clock, the stop signal, the failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How late the load generator itself is: beats that are due every 10 ms beside the load.
+"""The delay of the load generator itself, measured by beats that are due every 10 ms beside the load.
 
 What delays a beat delays VUs as well: Python's lock, a blocked event loop, a garbage collection, CPUs that others have,
 a stopped process. So the lateness of beats tells how much of a measured time can be the generator's own.

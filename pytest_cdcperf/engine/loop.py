@@ -1,4 +1,4 @@
-"""What the closed and the open loop have in common: who iterates, and until when."""
+"""The base of the closed and the open loop: the VUs that iterate, and the time at which they end."""
 
 from __future__ import annotations
 

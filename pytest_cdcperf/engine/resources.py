@@ -1,4 +1,4 @@
-"""What lives as long as its owner, such as the connection of a VU."""
+"""Resources that are closed together with their owner, such as the connections of a VU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run asks of the threads or the tasks that its VUs run in."""
+"""The interface of a runtime: the threads or the tasks that run the VUs."""
 
 from __future__ import annotations
 

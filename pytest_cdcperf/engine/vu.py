@@ -1,4 +1,4 @@
-"""What a body sees of the virtual user that runs it."""
+"""The virtual user as the body of a test sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a row looks in the sink: its key as the text of ``_id``, and each value of a PostgreSQL type.
+"""The form of a row in the sink: its key as the text of ``_id``, and each value of a PostgreSQL type.
 
 ``keys`` spells keys, both those that a test names and those that a change event holds; ``values`` says whether what
 the sink shows is the value that a test wrote; ``spelling`` and ``literals`` are what both rest on. Whoever writes to

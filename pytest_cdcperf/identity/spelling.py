@@ -88,7 +88,7 @@ def interval_text(value: timedelta) -> str:
 
 
 def interval_of(text: str) -> timedelta | None:
-    """Return the interval that *text* is; None where it is not one, or has months, which are no fixed time."""
+    """Return the interval that *text* is; None where it is not one, or has months, which have no fixed length."""
     match = _INTERVAL.fullmatch(text)
     if match is None or int(match["years"]) or int(match["months"]):
         return None

@@ -1,4 +1,4 @@
-"""Whether what the sink shows is the value that a test wrote.
+"""Comparison of a value in the sink with the value that a test wrote.
 
 The comparison knows both sides' types, and never the column's: so a number equals its text (numeric arrives as text),
 a dict or a list equals its JSON (as json and jsonb arrive), and text equals nothing but the same text.

@@ -1,4 +1,4 @@
-"""Why the load generator was late, by what its workers saw, and what helps."""
+"""The probable cause of the load generator's delay, from what its workers saw, and its remedy."""
 
 from __future__ import annotations
 

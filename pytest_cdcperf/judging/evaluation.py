@@ -1,4 +1,4 @@
-"""What the figures of a run say of a threshold."""
+"""Evaluation of a threshold against the figures of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the load generator was fit, and where it was not, which limits can still be judged.
+"""The fitness of the load generator, and the limits that can still be judged where it was not fit.
 
 The generator's own delay only adds to what is measured. So a limit that is kept is kept, provided that the load came;
 and one that is crossed may be crossed by the generator alone. A run is INVALID where

@@ -1,4 +1,4 @@
-"""What a run has recorded, told to somebody who asked for what it has not."""
+"""Messages for a metric or a tag that a run has not recorded: they name those that it has."""
 
 from __future__ import annotations
 

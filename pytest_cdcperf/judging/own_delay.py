@@ -1,4 +1,4 @@
-"""How much of a measured time may be the load generator's own delay.
+"""The part of a measured time that may be the load generator's own delay.
 
 An iteration wakes several times, and each time it may wait for the generator as long as a heartbeat does. So the own
 delay of a figure is twice the lateness of the beats at the same quantile, or the lateness of the starts where that is

@@ -1,4 +1,4 @@
-"""What became of a threshold in one line: the figure and the limit with their unit, and what else there is to know."""
+"""The outcome of a threshold as one line: the figure and the limit with their unit, and a reason where it needs one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one worker's generator was late by, over its run and in each of its phases, in fixed memory."""
+"""The delay of one worker's load generator, over its run and in each of its phases, in fixed memory."""
 
 from __future__ import annotations
 

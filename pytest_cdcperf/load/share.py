@@ -1,4 +1,4 @@
-"""Which part of the one global plan a worker runs."""
+"""The part of the one global plan that a worker runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of a run is kept apart: what is beyond is merged or left out, and a note says so."""
+"""Caps on the series that a run keeps: what is beyond them is merged or left out, and a note says so."""
 
 from __future__ import annotations
 

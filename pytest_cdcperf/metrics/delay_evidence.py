@@ -1,4 +1,4 @@
-"""What a worker saw of itself and of its host in the seconds in which its load generator was late."""
+"""Observations by a worker of itself and of its host in the seconds in which its load generator was late."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class Histogram:
     negative: Counter[int] = field(default_factory=Counter)
 
     def record(self, values: Sequence[float]) -> int:
-        """Add *values*; return how many were left out because they are no finite numbers."""
+        """Add *values*; return how many were left out because they are not finite numbers."""
         if not values:
             return 0
         try:

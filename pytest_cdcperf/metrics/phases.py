@@ -1,4 +1,4 @@
-"""Which phases of the plan a window, or a sample, lies in."""
+"""The phases of the plan that a window, or a sample, lies in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where samples go while a run is under way.
+"""The recorder takes the samples of a run while it is under way.
 
 Recording is one ``list.append``, which is atomic: no lock, no sample lost. One thread drains the lists
 once a second and folds what it finds into histograms and sums; so a sample costs a few tens of

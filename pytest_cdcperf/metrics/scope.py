@@ -1,4 +1,4 @@
-"""Where the samples of a virtual user go: a recorder, with the tags and the phase that they carry."""
+"""The destination of a virtual user's samples: a recorder, with the tags and the phase that they carry."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Scope:
     def tagged(self, metric: Metric, tags: Mapping[str, str]) -> Append:
         """Return the append for samples of *metric* with *tags* as users write them.
 
-        :raises ConfigError: for tags that are no mapping
+        :raises ConfigError: for tags that are not a mapping
         """
         try:
             pairs = tags.items()
         except AttributeError:
             words = "allowed: a mapping, such as {'table': 'orders'}"
-            raise ConfigError(f"{shown(metric)}: the tags {shown(tags)} are no mapping; {words}") from None
+            raise ConfigError(f"{shown(metric)}: the tags {shown(tags)} are not a mapping; {words}") from None
         return self.sink(metric, tuple(sorted((str(name), str(value)) for name, value in pairs)))
 
     def divert(self, recorder: Recorder, phase: int = BY_TIME) -> None:

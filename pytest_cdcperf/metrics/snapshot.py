@@ -1,4 +1,4 @@
-"""What was measured over a span of time, in a form that merges."""
+"""Snapshots: the figures measured over a span of time, in a form that merges."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CounterState:
     total: float = 0.0
 
     def record(self, values: Sequence[float]) -> int:
-        """Add *values*; return how many were left out because they are no finite numbers."""
+        """Add *values*; return how many were left out because they are not finite numbers."""
         try:
             added = math.fsum(values)
             left_out = 0

@@ -1,4 +1,4 @@
-"""What the coordinator of a session's runs asks of the session, answered by its parts."""
+"""The services that the coordinator of a session's runs calls, answered by the parts of the session."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _few(tests: Sequence[str]) -> str:
 def _unknown_metrics(item: PerfFunction) -> Iterator[str]:
     """Yield a line for each limit on a metric that no client of the test records, and that nothing else defines.
 
-    A body or a fixture may still record it, so that this is no error yet.
+    A body or a fixture may still record it, so that this is not an error yet.
     """
     recorded = _recorded_by_clients(item)
     judged = [*(t.metric for t in item.spec.thresholds), *(rule.metric for rule in item.spec.run_rules)]

@@ -180,7 +180,7 @@ class Interruption:
                     reporter.write_line(said, red=True)
 
     def _take_effect(self, item: pytest.Item) -> None:
-        # What came while the last test was attended to, and there was no other test to be expected.
+        # What came while the last test was still handled, and no other test was to follow.
         if self.reason and not runs_under_load(item):
             pytest.exit(self.reason)
         if self.reason:

@@ -92,7 +92,7 @@ class LastingStream:
         try:
             self._stream.write(text)
         except OSError as error:
-            self._let_go(error)
+            self._redirect_to_nowhere(error)
         return len(text)
 
     def flush(self) -> None:
@@ -100,9 +100,9 @@ class LastingStream:
         try:
             self._stream.flush()
         except OSError as error:
-            self._let_go(error)
+            self._redirect_to_nowhere(error)
 
-    def _let_go(self, error: OSError) -> None:
+    def _redirect_to_nowhere(self, error: OSError) -> None:
         if error.errno not in {errno.EIO, errno.EPIPE}:
             return
         # Whoever else writes there, at the latest the interpreter at its end, must not fail either.

@@ -1,4 +1,4 @@
-"""What a worker knows of the session over several processes of which it is a part."""
+"""The context of a worker in a session over several processes: its id, its channel, the name of the session."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ MARKS = {
     Outcome.UNFIT: "?",
 }
 _SAMPLE_LINES = 12
-_WIDEST = 60  # a column is no wider, whatever names are in it
+_WIDEST = 60  # the widest that a column may be
 
 
 def progress_line(name: str, live: Live) -> str:

@@ -1,7 +1,7 @@
 """Frozen values to what JSON can hold, and back by their types.
 
 A dataclass is an object with its fields, an enumeration its value, counts by bucket are runs of neighbouring buckets.
-What is not a finite number is null, and reads as the field's default where that is no finite number either.
+What is not a finite number is null, and reads as the field's default where that is not a finite number either.
 """
 
 from __future__ import annotations

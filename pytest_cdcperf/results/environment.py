@@ -1,4 +1,4 @@
-"""Where a run was judged: the machine, the versions, the code's commit and the CI run. Never a secret."""
+"""The environment of a run: the machine, the versions, the code's commit and the CI run. Never a secret."""
 
 from __future__ import annotations
 

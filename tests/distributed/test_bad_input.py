@@ -1,4 +1,4 @@
-"""What does not fit together among workers: a line each."""
+"""Tests, loads and versions that differ among workers: each difference is one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong on one of several workers: the words for it, and what is kept of the others."""
+"""Faults of one of several workers: how they are reported, and what is kept of the others."""
 
 from __future__ import annotations
 

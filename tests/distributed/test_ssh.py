@@ -80,7 +80,7 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         try:
             probe.bind((ADDRESS, 0))
         except OSError:
-            pytest.skip(f"{ADDRESS} is no address of this machine")
+            pytest.skip(f"{ADDRESS} is not an address of this machine")
         port: int = probe.getsockname()[1]
     host_key = (directory / "host_key.pub").read_text()
     (directory / "known_hosts").write_text(f"[{ADDRESS}]:{port} {host_key}")

@@ -1,4 +1,4 @@
-"""What ends a session over two workers before its time: everything stops, and what was measured is written."""
+"""Early ends of a session over two workers: everything stops, and what was measured is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages say is what the code does."""
+"""Tests that the pages agree with the code: pictures, links, examples."""
 
 import importlib.util
 import re

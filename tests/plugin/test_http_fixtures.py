@@ -14,7 +14,7 @@ def server():
 """
 
 
-def test_both_clients_and_the_awaited_face_under_load(pytester: pytest.Pytester, write, result_of):
+def test_both_clients_and_the_async_one_under_load(pytester: pytest.Pytester, write, result_of):
     write(f"""{SERVER}
 @pytest.fixture(scope="session")
 def shop(http_client, server):

@@ -162,7 +162,7 @@ def test_all_faults_of_a_thresholds_file_are_named_at_once(pytester, write):
         ("RampingVUs(stages=[])", "*RampingVUs: stages=[[]]; allowed: (duration, target) pairs*"),
     ],
 )
-def test_an_executor_that_cannot_be_meant_is_refused_where_it_is_written(pytester, write, load, line):
+def test_an_invalid_executor_is_refused_where_it_is_written(pytester, write, load, line):
     write(f"@perf(load={load})\ndef test_it(): pass\n")
     result = run(pytester)
     assert result.ret == pytest.ExitCode.INTERRUPTED

@@ -1,4 +1,4 @@
-"""When a perf test runs once, when it runs under load, and which of them."""
+"""A perf test runs once or under load; options, names and marks choose which."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind and what it says."""
+"""The files that a run writes and the lines that it prints."""
 
 import html
 import json

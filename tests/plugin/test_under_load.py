@@ -1,4 +1,4 @@
-"""What a body may do under load, and what pytest keeps of it."""
+"""A body under load sets up no fixture and patches nothing; all else of pytest works in it."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What a body raises, what is measured of it, and how the test ends."""
+"""Exceptions of a body: how each is counted, and how the test ends."""
 
 import pytest
 

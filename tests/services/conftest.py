@@ -52,16 +52,16 @@ def source(shared_stack: EmbeddedStack) -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def sink_face(shared_stack: EmbeddedStack) -> Iterator[Mongo]:
+def sink_client(shared_stack: EmbeddedStack) -> Iterator[Mongo]:
     made = Mongo(shared_stack.services.mongo)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="session")
-def pipeline(sink_face: Mongo) -> Iterator[Cdc]:
-    watch = SinkWatch(sink_face)
-    yield Cdc(sink_face, watch)
+def pipeline(sink_client: Mongo) -> Iterator[Cdc]:
+    watch = SinkWatch(sink_client)
+    yield Cdc(sink_client, watch)
     watch.close()
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the clients need: a virtual user, of a def or an async def body, what it measured, and patience."""
+"""Parts that the tests of the clients share: virtual users of both kinds of body, their figures, processes, waits."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ class HttpServer(ThreadingHTTPServer):
                 continue
 
     def handle_error(self, *_: object) -> None:
-        """A client that has gone is no news."""
+        """A client that has gone is not reported."""
 
 
 @contextmanager

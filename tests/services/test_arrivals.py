@@ -41,11 +41,11 @@ def cdc(request: pytest.FixtureRequest, relay: WireRelay, shared_stack: Embedded
 
 
 @pytest.fixture
-def key(source: Postgres, sink_face: Mongo) -> Iterator[str]:
+def key(source: Postgres, sink_client: Mongo) -> Iterator[str]:
     """The key of a gadget that is in the sink, with one piece."""
     own = str(uuid.uuid4())
     source.insert("gadget", {"id": own, "pieces": 1})
-    assert until(lambda: sink_face.find_one("gadget", own))
+    assert until(lambda: sink_client.find_one("gadget", own))
     yield own
     source.delete("gadget", where={"id": own})
 
@@ -142,10 +142,10 @@ class TestStatementsThatFoundNoRow:
 
 
 def test_a_document_written_just_before_is_no_arrival(
-    user: User, sink_face: Mongo, cdc: Cdc, source: Postgres, key: str
+    user: User, sink_client: Mongo, cdc: Cdc, source: Postgres, key: str
 ) -> None:
     """Its event may come only after the block was entered."""
-    documents = sink_face.database["gadget"]
+    documents = sink_client.database["gadget"]
     for round_ in range(10):
         documents.update_one({"_id": key}, {"$set": {"name": str(round_)}})
         more = {"name": str(round_), "operation": "update", "timeout": "60ms"}

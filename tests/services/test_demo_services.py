@@ -104,15 +104,15 @@ class TestTheSumFlow:
         assert applied(totalizer, reserved["n"])
 
     def test_removing_a_run_leaves_other_runs_and_the_total_as_they_are(
-        self, add: Add, totalizer: Launched, source: Postgres, sink_face: Mongo
+        self, add: Add, totalizer: Launched, source: Postgres, sink_client: Mongo
     ) -> None:
         _, kept = add(1, 2, "aaaaaaaa")
         last = max(add(5, number, "bbbbbbbb")[1] for number in range(3))
         assert applied(totalizer, last)
         total = results(totalizer, last)["result"]
         assert remove_sums(source, "bbbbbbbb") == 3
-        assert until(lambda: sink_face.count("sums", {"session_id": "bbbbbbbb"}) == 0)
-        assert sink_face.count("sums", {"_id": str(kept)}) == 1
+        assert until(lambda: sink_client.count("sums", {"session_id": "bbbbbbbb"}) == 0)
+        assert sink_client.count("sums", {"_id": str(kept)}) == 1
         _, sequence = add(1, 1)
         assert applied(totalizer, sequence)
         assert results(totalizer, sequence)["result"] == total + 2
@@ -121,7 +121,7 @@ class TestTheSumFlow:
         with pytest.raises(grpc.RpcError) as error:
             add(2**31 - 1, 1, "cccccccc")
         assert error.value.code() is grpc.StatusCode.OUT_OF_RANGE
-        assert error.value.details() == "2147483647 + 1 is no int32"
+        assert error.value.details() == "2147483647 + 1 is not an int32"
         assert remove_sums(source, "cccccccc") == 0
 
     def test_a_client_learns_the_service_without_its_proto_file(self, channel: grpc.Channel) -> None:

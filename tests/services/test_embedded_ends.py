@@ -1,4 +1,4 @@
-"""How the embedded stack ends, and starts that fail: nothing outlives its user, and the cause is named."""
+"""The end of the embedded stack, and starts that fail: no process outlives its user, and the cause is named."""
 
 from __future__ import annotations
 

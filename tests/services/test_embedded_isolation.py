@@ -1,4 +1,4 @@
-"""Whom the embedded stack lets in: this session, as no superuser, and nobody else of the machine."""
+"""Access to the embedded stack: only this session has it, without being superuser, and no other user of the machine."""
 
 from __future__ import annotations
 

@@ -120,12 +120,12 @@ class TestArrivals:
             user.waiting(pipeline, "expect", lambda: None, "gadget", key, pieces=2, timeout="100ms")
 
     def test_a_deleted_row_is_waited_for_until_it_is_gone(
-        self, user: User, source: Postgres, sink_face: Mongo, pipeline: Cdc, key: str
+        self, user: User, source: Postgres, sink_client: Mongo, pipeline: Cdc, key: str
     ) -> None:
         user.waiting(pipeline, "expect", insert(source, key), "gadget", key, timeout=PATIENCE)
         arrival = user.waiting(pipeline, "expect_gone", delete(source, key), "gadget", key, timeout=PATIENCE)
         assert arrival.document is None
-        assert sink_face.find_one("gadget", key) is None
+        assert sink_client.find_one("gadget", key) is None
 
     def test_fifty_users_that_wait_at_once_all_see_theirs(self, source: Postgres, pipeline: Cdc) -> None:
         together = threading.Barrier(50, timeout=60)
@@ -243,7 +243,7 @@ class TestMisuse:
             with pytest.raises(ConfigError, match="operation='created'; allowed: create, update, delete"):
                 make("gadget", "1", operation="created")
 
-    def test_the_blocking_face_is_refused_in_an_async_body(self, pipeline: Cdc) -> None:
+    def test_the_sync_client_is_refused_in_an_async_body(self, pipeline: Cdc) -> None:
         async def body() -> None:
             with pipeline.expect("gadget", "1"):
                 pass
@@ -299,13 +299,13 @@ class TestWatching:
             assert until(lambda before=before: relay.accepted > before)  # type: ignore[misc]
 
     def test_arrivals_are_seen_that_came_while_the_sink_could_not_be_reached(
-        self, user: User, source: Postgres, relay: Relay, relayed_pipeline: Cdc, sink_face: Mongo, key: str
+        self, user: User, source: Postgres, relay: Relay, relayed_pipeline: Cdc, sink_client: Mongo, key: str
     ) -> None:
         def write_unseen() -> None:
             relay.refusing = True
             relay.cut()
             source.insert("gadget", {"id": key})
-            assert until(lambda: sink_face.find_one("gadget", key))
+            assert until(lambda: sink_client.find_one("gadget", key))
             relay.refusing = False
 
         user.waiting(relayed_pipeline, "expect", write_unseen, "gadget", key, timeout=PATIENCE)
@@ -313,7 +313,7 @@ class TestWatching:
     def test_a_waiter_whose_loop_is_closed_does_not_end_the_watching(
         self,
         source: Postgres,
-        sink_face: Mongo,
+        sink_client: Mongo,
         users: Callable[..., User],
         key: str,
         monkeypatch: pytest.MonkeyPatch,
@@ -321,8 +321,8 @@ class TestWatching:
         def find_nothing(_within_s: float) -> Iterator[None]:  # no client of a loop that is closed
             yield from ()
 
-        watch = SinkWatch(sink_face)
-        cdc = Cdc(sink_face, watch)
+        watch = SinkWatch(sink_client)
+        cdc = Cdc(sink_client, watch)
         left_behind = cdc.aio.expect("gadget", key)
         monkeypatch.setattr(left_behind, "_read", find_nothing)
         loop = asyncio.new_event_loop()
@@ -335,15 +335,15 @@ class TestWatching:
         watch.close()
 
     def test_a_closed_watch_ends_its_threads(
-        self, source: Postgres, sink_face: Mongo, users: Callable[..., User], key: str
+        self, source: Postgres, sink_client: Mongo, users: Callable[..., User], key: str
     ) -> None:
         def watching() -> set[threading.Thread]:
             return {thread for thread in threading.enumerate() if thread.name.startswith("cdcperf-watch-")}
 
         before = watching()
-        watch = SinkWatch(sink_face)
+        watch = SinkWatch(sink_client)
         user = users("def")
-        user.waiting(Cdc(sink_face, watch), "expect", insert(source, key), "gadget", key, timeout=PATIENCE)
+        user.waiting(Cdc(sink_client, watch), "expect", insert(source, key), "gadget", key, timeout=PATIENCE)
         own = watching() - before
         assert len(own) == 1
         watch.close()

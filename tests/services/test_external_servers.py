@@ -34,7 +34,7 @@ def rows_of(pg: Postgres, session_id: str) -> int:
 
 class TestExternalServers:
     def test_health_and_baseline_leave_no_row(
-        self, run: Callable[..., Session], external: dict[str, str], source: Postgres, sink_face: Mongo
+        self, run: Callable[..., Session], external: dict[str, str], source: Postgres, sink_client: Mongo
     ) -> None:
         session = run(
             "tests_perf",
@@ -56,7 +56,7 @@ class TestExternalServers:
         session_id = session_id_of(session.output)
         assert session_id == baseline["session_id"]
         assert rows_of(source, session_id) == 0
-        assert until(lambda: sink_face.count("customers", {"email": {"$regex": session_id}}) == 0)
+        assert until(lambda: sink_client.count("customers", {"email": {"$regex": session_id}}) == 0)
         written = "".join(path.read_text() for path in tmp_files(session))
         assert external["POSTGRES_PASSWORD"] not in session.output + written
 

@@ -164,7 +164,7 @@ class TestUnary:
             assert isinstance(caught.value, errors.GrpcInternalError)
         assert user.measured.count("grpc_errors", status="INTERNAL") == 2
 
-    def test_what_cannot_be_meant_is_said_before_anything_is_sent(self, lab: Lab) -> None:
+    def test_invalid_arguments_are_refused_before_anything_is_sent(self, lab: Lab) -> None:
         for args, fields, words in (
             ((), {"z": 1}, r"lab\.Pair: .*z.*; its fields: x, y"),
             ((), {"x": "one"}, r"lab\.Pair: .*; its fields: x, y"),

@@ -1,4 +1,4 @@
-"""What goes wrong with gRPC under load: counted by kind with a sample each, no hang, the right share of failures."""
+"""Faults of gRPC under load: counted by kind with a sample each, no hang, the right share of failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the replication slots say of the pipeline: how far it is behind, and that it cannot go on."""
+"""The replication slots show how far the pipeline is behind, and that it cannot go on."""
 
 from __future__ import annotations
 

@@ -18,48 +18,48 @@ from tests.services.harness import User, refused_port, run_body
 
 
 @pytest.fixture
-def books(sink_face: Mongo) -> Iterator[str]:
+def books(sink_client: Mongo) -> Iterator[str]:
     """A collection for one test, which holds three documents."""
     name = f"books_{uuid.uuid4().hex[:8]}"
-    collection = sink_face.database[name]
+    collection = sink_client.database[name]
     collection.insert_many([{"_id": str(n), "title": f"book {n}", "read": n > 1} for n in (1, 2, 3)])
     yield name
     collection.drop()
 
 
 class TestReads:
-    def test_find_one_by_id(self, user: User, sink_face: Mongo, books: str) -> None:
-        found = user.call(sink_face, "find_one", books, "2")
+    def test_find_one_by_id(self, user: User, sink_client: Mongo, books: str) -> None:
+        found = user.call(sink_client, "find_one", books, "2")
         assert found == {"_id": "2", "title": "book 2", "read": True}
-        assert user.call(sink_face, "find_one", books, "9") is None
+        assert user.call(sink_client, "find_one", books, "9") is None
 
-    def test_find_one_by_filter(self, user: User, sink_face: Mongo, books: str) -> None:
-        assert user.call(sink_face, "find_one", books, {"title": "book 3"})["_id"] == "3"
-        assert user.call(sink_face, "find_one", books, {"title": "book 3", "read": False}) is None
+    def test_find_one_by_filter(self, user: User, sink_client: Mongo, books: str) -> None:
+        assert user.call(sink_client, "find_one", books, {"title": "book 3"})["_id"] == "3"
+        assert user.call(sink_client, "find_one", books, {"title": "book 3", "read": False}) is None
 
-    def test_an_id_is_never_read_as_a_filter(self, user: User, sink_face: Mongo, books: str) -> None:
+    def test_an_id_is_never_read_as_a_filter(self, user: User, sink_client: Mongo, books: str) -> None:
         for key in ('{"$ne": null}', "$ne", ""):
-            assert user.call(sink_face, "find_one", books, key) is None
+            assert user.call(sink_client, "find_one", books, key) is None
 
-    def test_count_of_all_and_of_those_that_fit(self, user: User, sink_face: Mongo, books: str) -> None:
-        assert user.call(sink_face, "count", books) == 3
-        assert user.call(sink_face, "count", books, {"read": True}) == 2
-        assert user.call(sink_face, "count", "no_such_collection") == 0
+    def test_count_of_all_and_of_those_that_fit(self, user: User, sink_client: Mongo, books: str) -> None:
+        assert user.call(sink_client, "count", books) == 3
+        assert user.call(sink_client, "count", books, {"read": True}) == 2
+        assert user.call(sink_client, "count", "no_such_collection") == 0
 
-    def test_the_raw_database_is_the_one_of_the_address(self, sink_face: Mongo, books: str) -> None:
-        assert sink_face.database.name == SINK_DATABASE
-        other = Mongo(MongoAddress(sink_face.address.uri.replace(SINK_DATABASE, "elsewhere")))
+    def test_the_raw_database_is_the_one_of_the_address(self, sink_client: Mongo, books: str) -> None:
+        assert sink_client.database.name == SINK_DATABASE
+        other = Mongo(MongoAddress(sink_client.address.uri.replace(SINK_DATABASE, "elsewhere")))
         assert other.database.name == "elsewhere"
         assert other.count(books) == 0
         other.close()
 
 
 class TestMetrics:
-    def test_each_read_is_one_sample_of_its_collection(self, user: User, sink_face: Mongo, books: str) -> None:
-        user.call(sink_face, "find_one", books, "1")
-        user.call(sink_face, "find_one", books, "9")
-        user.call(sink_face, "find_one", books, {"read": True})
-        user.call(sink_face, "count", books)
+    def test_each_read_is_one_sample_of_its_collection(self, user: User, sink_client: Mongo, books: str) -> None:
+        user.call(sink_client, "find_one", books, "1")
+        user.call(sink_client, "find_one", books, "9")
+        user.call(sink_client, "find_one", books, {"read": True})
+        user.call(sink_client, "count", books)
         measured = user.measured
         assert measured.count("mongo_read_duration", collection=books) == 4
         assert measured.count("mongo_read_duration") == 4
@@ -69,11 +69,11 @@ class TestMetrics:
         assert measured.count("mongo_read_errors") == 0
 
     def test_a_failed_read_is_timed_and_counted_and_has_found_nothing(
-        self, user: User, sink_face: Mongo, books: str
+        self, user: User, sink_client: Mongo, books: str
     ) -> None:
         for method in ("find_one", "count"):
             with pytest.raises(PyMongoError):
-                user.call(sink_face, method, books, {"read": {"$noSuchOperator": 1}})
+                user.call(sink_client, method, books, {"read": {"$noSuchOperator": 1}})
         assert user.measured.count("mongo_read_duration", collection=books, ok="false") == 2
         assert user.measured.count("mongo_read_duration") == 0
         assert user.measured.count("mongo_read_errors", collection=books) == 2
@@ -90,17 +90,17 @@ class TestMetrics:
         nobody.close()
 
     def test_what_the_watching_reads_is_not_measured(
-        self, sink_face: Mongo, books: str, users: Callable[..., User]
+        self, sink_client: Mongo, books: str, users: Callable[..., User]
     ) -> None:
         user = users("def")
-        found = user.call(sink_face, "find_many_unmeasured", books, ["1", "3", "9"])
+        found = user.call(sink_client, "find_many_unmeasured", books, ["1", "3", "9"])
         assert {key: document["title"] for key, document in found.items()} == {"1": "book 1", "3": "book 3"}
         assert user.measured.count("mongo_read_duration") == 0
 
 
 class TestPing:
-    def test_it_returns_the_version(self, sink_face: Mongo) -> None:
-        assert sink_face.ping() == sink_face.database.client.server_info().get("version", "unknown")
+    def test_it_returns_the_version(self, sink_client: Mongo) -> None:
+        assert sink_client.ping() == sink_client.database.client.server_info().get("version", "unknown")
 
     def test_a_refused_port_is_said_in_one_line_without_the_password(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "CONNECT_TIMEOUT_MS", 100)
@@ -126,26 +126,28 @@ class TestPing:
         assert PASSWORD not in str(caught.value)
 
 
-class TestFaces:
-    def test_the_blocking_face_is_refused_in_an_async_body(self, sink_face: Mongo) -> None:
+class TestSyncAndAsync:
+    def test_the_sync_client_is_refused_in_an_async_body(self, sink_client: Mongo) -> None:
         async def body() -> None:
-            sink_face.count("books")
+            sink_client.count("books")
 
         outcome, _ = run_body(PerVUIterations(), body)
         (kind,) = outcome.failures
         assert kind.type == BlockingCallError.__name__
         assert "await mongo.aio." in kind.sample
 
-    def test_the_awaited_face_is_refused_outside_an_async_body(self, sink_face: Mongo) -> None:
+    def test_the_async_client_is_refused_outside_an_async_body(self, sink_client: Mongo) -> None:
         with pytest.raises(BlockingCallError, match="async perf test only"):
-            sink_face.aio.count("books").send(None)
+            sink_client.aio.count("books").send(None)
 
-    def test_many_async_users_share_one_client_that_is_closed_with_the_run(self, sink_face: Mongo, books: str) -> None:
+    def test_many_async_users_share_one_client_that_is_closed_with_the_run(
+        self, sink_client: Mongo, books: str
+    ) -> None:
         clients = []
 
         async def body() -> None:
-            assert await sink_face.aio.count(books) == 3
-            clients.append(sink_face.aio.database.client)
+            assert await sink_client.aio.count(books) == 3
+            clients.append(sink_client.aio.database.client)
 
         outcome, total = run_body(PerVUIterations(vus=10, iterations=2), body)
         assert outcome.failures == []

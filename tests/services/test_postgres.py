@@ -220,8 +220,8 @@ class TestMetrics:
         assert user.measured.count("pg_read_duration") == 0
 
 
-class TestFaces:
-    def test_the_blocking_face_is_refused_in_an_async_body(self, source: Postgres) -> None:
+class TestSyncAndAsync:
+    def test_the_sync_client_is_refused_in_an_async_body(self, source: Postgres) -> None:
         async def body() -> None:
             source.execute("SELECT 1")
 
@@ -230,7 +230,7 @@ class TestFaces:
         assert kind.type == BlockingCallError.__name__
         assert "await pg.aio." in kind.sample
 
-    def test_the_awaited_face_is_refused_outside_an_async_body(
+    def test_the_async_client_is_refused_outside_an_async_body(
         self, source: Postgres, users: Callable[..., User]
     ) -> None:
         with pytest.raises(BlockingCallError, match="async perf test only"):

@@ -1,4 +1,4 @@
-"""Whose connections the PostgreSQL client uses, and what becomes of them, sync and async."""
+"""The connections that the PostgreSQL client uses, sync and async, and when they are closed."""
 
 # ruff: noqa: S608 - the tables are our own
 
@@ -196,6 +196,6 @@ class TestTheEndOfARun:
         assert outcome.failures == []
         sleeping = "SELECT 1 FROM pg_stat_activity WHERE query = %s AND state = 'active'"
         assert until(lambda: not source.execute(sleeping, (query,)))
-        # What cancelling made them raise is no error of the server's.
+        # What cancelling made them raise is not an error of the server's.
         assert total.select("pg_read_errors") is None
         assert total.select("pg_read_duration") is None

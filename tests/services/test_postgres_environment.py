@@ -1,4 +1,4 @@
-"""What libpq takes from the environment: nothing for the embedded server, and what it is for the user's."""
+"""The environment of libpq: ignored for the embedded server, used for the user's own."""
 
 from __future__ import annotations
 

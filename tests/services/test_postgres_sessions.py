@@ -1,4 +1,4 @@
-"""What a body leaves in its session: kept for it while its iteration lasts, and never met by anybody else."""
+"""State that a body leaves in its database session lasts as long as its iteration; no other iteration meets it."""
 
 # ruff: noqa: S608 - the tables are our own
 

@@ -62,7 +62,7 @@ def test_each_runs_under_load_by_its_own_marker_and_leaves_nothing(
     adder: Launched,
     totalizer: Launched,
     source: Postgres,
-    sink_face: Mongo,
+    sink_client: Mongo,
     logs: Path,
 ) -> None:
     four = [Launched("health", logs / f"load-{name}.log", name=name) for name in SERVICES]
@@ -114,7 +114,7 @@ def test_each_runs_under_load_by_its_own_marker_and_leaves_nothing(
     assert asked == set(SERVICES)
     (session_id,) = re.findall(r"; session ([0-9a-f]{8})$", output, re.MULTILINE)
     assert source.execute("SELECT count(*) AS n FROM sums WHERE session_id = %s", (session_id,)) == [{"n": 0}]
-    assert until(lambda: sink_face.count("sums", {"session_id": session_id}) == 0)
+    assert until(lambda: sink_client.count("sums", {"session_id": session_id}) == 0)
 
 
 def test_a_total_that_does_not_number_is_waited_for_until_it_grows_and_the_result_says_so(

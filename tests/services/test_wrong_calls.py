@@ -80,6 +80,6 @@ def test_the_key_of_an_upsert_may_be_a_single_name(user: User, source: Postgres)
     ],
 )
 def test_a_wrong_call_of_mongo_is_one_line(
-    user: User, sink_face: Mongo, method: str, args: tuple[Any, ...], words: str
+    user: User, sink_client: Mongo, method: str, args: tuple[Any, ...], words: str
 ) -> None:
-    assert said(user, sink_face, method, *args).startswith(words)
+    assert said(user, sink_client, method, *args).startswith(words)

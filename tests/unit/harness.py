@@ -1,4 +1,4 @@
-"""What several of the tests need: exceptions with rules, and a run of one body."""
+"""Parts that several unit tests share: exceptions with rules, and a run of one body."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class Ran:
 
 
 class Subject:
-    """A run that can be reached from its body and from another thread."""
+    """A run on the *runtime* "threads" or "tasks" that can be reached from its body and from another thread."""
 
-    def __init__(self, face: str) -> None:
-        self.is_async = face == "tasks"
+    def __init__(self, runtime: str) -> None:
+        self.is_async = runtime == "tasks"
         self.run: Run
         self.started = threading.Event()
 

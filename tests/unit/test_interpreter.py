@@ -1,4 +1,4 @@
-"""What a process of ours may know of the session that started it."""
+"""A process of ours does not see the secrets of the session that started it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users import from ``pytest_cdcperf``, as Python and as type checkers see it."""
+"""The names that users import from ``pytest_cdcperf``, as Python and as type checkers see them."""
 
 import ast
 import importlib

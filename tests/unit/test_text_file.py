@@ -1,4 +1,4 @@
-"""What of a file is text, and what is said of one that is not."""
+"""Reading a text file, and the message for a file that is not text."""
 
 from __future__ import annotations
 

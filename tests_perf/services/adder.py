@@ -39,7 +39,7 @@ class Adder(_services.SumNumbersServiceServicer):  # type: ignore[misc]  # made 
         """Return the sum of x and y once its row is committed."""
         total = request.x + request.y
         if total not in _INT32:
-            context.abort(grpc.StatusCode.OUT_OF_RANGE, f"{request.x} + {request.y} is no int32")
+            context.abort(grpc.StatusCode.OUT_OF_RANGE, f"{request.x} + {request.y} is not an int32")
         session_id = dict(context.invocation_metadata()).get("run-id", "unknown")
         try:
             with self._pool.connection() as connection:

@@ -1,4 +1,4 @@
-"""What a gRPC server counts, under the names that Prometheus users know from go-grpc-prometheus."""
+"""Metrics of a gRPC server, under the names that Prometheus users know from go-grpc-prometheus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the environment says of the four services and of api_load: TARGET_SERVICE, TARGET_VUS, DURATION."""
+"""The environment variables of the four services and of api_load: TARGET_SERVICE, TARGET_VUS, DURATION."""
 
 from __future__ import annotations
 

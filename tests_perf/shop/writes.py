@@ -1,4 +1,4 @@
-"""What the scenarios do to the source."""
+"""The writes of the scenarios to the source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a gRPC server is reached: GrpcOptions as users write them, GrpcSettings as the client uses them."""
+"""The settings of the gRPC client: GrpcOptions as users write them, GrpcSettings as the client uses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the sync and the async client wait: all that differs between them. The rest of a call is in ``methods.py``."""
+"""The waiting of the sync and of the async client, the only part in which they differ; the rest is ``methods.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a redirect asks for, as browsers do it (RFC 9110, 15.4)."""
+"""The next request that a redirect asks for, made as browsers make it (RFC 9110, 15.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a VU has of ``http_client``: its connections, its cookies, and the requests that it sends again and again."""
+"""The part of ``http_client`` that each VU has for itself: connections, cookies, and requests it sends repeatedly."""
 
 from __future__ import annotations
 

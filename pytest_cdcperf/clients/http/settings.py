@@ -1,4 +1,4 @@
-"""How ``http_client`` calls: HttpOptions as users write them, HttpSettings as the client uses them."""
+"""The settings of ``http_client``: HttpOptions as users write them, HttpSettings as the client uses them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Finds out from its words what a statement does: comments, texts and names in quotes are passed over.
 
-Lexical rules: https://www.postgresql.org/docs/current/sql-syntax-lexical.html. It is no parser: what a function does
+Lexical rules: https://www.postgresql.org/docs/current/sql-syntax-lexical.html. It is not a parser: what a function does
 that a SELECT calls is not known, except for PostgreSQL's own that leave something in the session.
 """
 

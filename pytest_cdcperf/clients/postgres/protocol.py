@@ -1,4 +1,4 @@
-"""How a statement is run and on which connection, written once for both clients as steps: see ``clients/steps.py``."""
+"""Running a statement, and choosing its connection, once for both clients as steps: see ``clients/steps.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rule reads of a run: one metric, window by window."""
+"""The readings of one metric that a rule judges, window by window."""
 
 from __future__ import annotations
 

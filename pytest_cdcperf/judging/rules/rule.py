@@ -1,4 +1,4 @@
-"""What the rules about one metric over a whole run have in common."""
+"""The base of the rules about one metric over a whole run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the process that hands out tests and its workers tell each other, beside what pytest-xdist does.
+"""The messages between the controller of pytest-xdist and its workers, beside those of pytest-xdist itself.
 
 Before a worker starts it is given a channel of ours and the name of the session, in xdist's ``workerinput``. Over the
 channel it sends its handshake first, then both send messages of ``cluster/messages.py``, packed by ``cluster/wire.py``.

@@ -143,7 +143,7 @@ class TestUsers:
     def test_outside_an_iteration_it_works_unmeasured(self, client: HttpClient, server: HttpServer) -> None:
         assert client.with_options(base_url=server.url).get("/echo").json()["path"] == "/echo"
 
-    def test_the_same_settings_are_the_same_face(self, client: HttpClient) -> None:
+    def test_the_same_settings_are_the_same_client(self, client: HttpClient) -> None:
         quick = client.with_options(timeout=5)
         assert client.with_options(timeout=5) is quick
         assert client.with_options(timeout=6) is not quick

@@ -1,4 +1,4 @@
-"""What can go wrong with HTTP calls, one by one and under load."""
+"""Faults of HTTP calls, one by one and under load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which state of the sink is an arrival, and which latencies it has."""
+"""A state of the sink is an arrival or not, and the latencies of an arrival."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def test_it_gives_up_when_it_is_told_to(audit, sink):
     assert sink.now_s == pytest.approx(2)
 
 
-def test_another_run_owes_nothing_of_the_one_before(audit):
+def test_another_run_has_no_pending_writes_of_the_one_before(audit):
     audit.record_write(expected(1))
     audit.begin_run()
     assert audit.verify(0).faults == ()

@@ -1,4 +1,4 @@
-"""How long an arrival is waited for, and what is said when it does not come."""
+"""An arrival is waited for until its deadline; the message where it does not come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a document shows what is expectation of it."""
+"""A document meets an expectation or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known to be wrong with the pipeline, and that those who wait are woken for it."""
+"""Known faults of the pipeline wake those who wait for an arrival."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the sink is read again: the waits, and the reads between them."""
+"""The pauses between two reads of the sink."""
 
 from __future__ import annotations
 

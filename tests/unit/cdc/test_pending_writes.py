@@ -1,4 +1,4 @@
-"""Which writes the audit looks up after the load, and which it cannot."""
+"""The audit looks up pending writes after the load, apart from those that it cannot verify."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is notified of what."""
+"""Subscribers are notified of changes of their own documents."""
 
 from __future__ import annotations
 

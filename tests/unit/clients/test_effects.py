@@ -1,4 +1,4 @@
-"""Which statements are noted as changes."""
+"""Statements that surely changed no row are noted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which targets are reached through a proxy of the environment."""
+"""Targets are reached through a proxy of the environment, or directly."""
 
 from __future__ import annotations
 

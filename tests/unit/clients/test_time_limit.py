@@ -1,4 +1,4 @@
-"""What cuts calls that take too long."""
+"""Calls that take too long are cut at their time limit."""
 
 from __future__ import annotations
 

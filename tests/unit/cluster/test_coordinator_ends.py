@@ -1,4 +1,4 @@
-"""What ends before its time: workers, loads, the session."""
+"""Early ends: of workers, of loads, of the session."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_a_worker_that_dies_after_a_test_concerns_the_next_ones_only():
 def test_a_worker_dies_once():
     cluster = Cluster("gw0", "gw1")
     cluster.start()
-    for fate in ("hangs", "died"):
-        cluster.coordinator.drop("gw1", fate)
+    for outcome in ("hangs", "died"):
+        cluster.coordinator.drop("gw1", outcome)
     cluster.send(done(), "gw0")
     assert [part.outcome for part in cluster.session.results[0].workers] == ["", "hangs"]
 

@@ -1,4 +1,4 @@
-"""What workers ask the controller."""
+"""The coordinator answers the questions of workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of an audit's findings, from the worker that made them to the result."""
+"""An audit's findings go from the worker that made them into the result."""
 
 from __future__ import annotations
 

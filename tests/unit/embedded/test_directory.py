@@ -1,4 +1,4 @@
-"""Where a stack keeps its data: whose it is, and what becomes of it."""
+"""The data directory of a stack: its owner, its permissions and its removal."""
 
 from __future__ import annotations
 

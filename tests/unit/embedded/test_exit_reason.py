@@ -1,4 +1,4 @@
-"""What is said of a process that has ended: what killed it, and which line of its log tells why."""
+"""The message about a process that has ended: the signal, and the line of its log that names the cause."""
 
 from __future__ import annotations
 

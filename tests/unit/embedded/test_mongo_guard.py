@@ -1,4 +1,4 @@
-"""Who is let near the sink's documents, around a recording fake of the handler behind the guard."""
+"""The guard before the sink's documents, around a recording fake of the handler behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lends a user a name for initdb."""
+"""A user without a name is lent one for initdb."""
 
 from __future__ import annotations
 

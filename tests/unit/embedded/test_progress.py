@@ -1,4 +1,4 @@
-"""What a restarted engine reads again: never only a part of the rows that share a position in the log."""
+"""A restarted engine reads the rows that share a position in the log again all together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which faults of the sink are waited out, and which set a table aside while the others go on."""
+"""Some faults of the sink are waited out; others set a table aside while the rest goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a VU does when an iteration is over and before the next one begins, on both runtimes."""
+"""A VU between two iterations, on both runtimes."""
 
 from __future__ import annotations
 

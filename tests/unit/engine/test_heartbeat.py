@@ -172,15 +172,15 @@ def test_the_line_in_which_an_event_loop_is_blocked_is_named(recorder, clock):
 
 
 def test_a_run_beats_in_threads_and_on_its_event_loop():
-    for face in ("threads", "tasks"):
-        subject, seen = Subject(face), []
+    for runtime in ("threads", "tasks"):
+        subject, seen = Subject(runtime), []
 
-        def body(face=face, seen=seen, subject=subject):
+        def body(runtime=runtime, seen=seen, subject=subject):
             seen.append(subject.run.heartbeat._loop_thread == threading.get_ident())
 
         ran = subject.execute(body)
         assert ran.outcome.elapsed_s >= 0
-        assert seen == [face == "tasks"]
+        assert seen == [runtime == "tasks"]
 
 
 def test_a_blocked_event_loop_is_seen_in_the_figures_of_a_run():

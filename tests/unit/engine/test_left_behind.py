@@ -1,4 +1,4 @@
-"""What bodies start and what does not end with them: named, and never waited for without end."""
+"""Threads and tasks that a body leaves behind are named, and never waited for without end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who iterates and when, by a clock that moves when told to."""
+"""The closed and the open loop start and end iterations, by a fake clock."""
 
 from __future__ import annotations
 

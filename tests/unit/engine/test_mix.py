@@ -81,7 +81,7 @@ def test_a_run_in_which_everything_was_skipped_has_no_shares(recorder):
         ({create: None}, "Mix: create: None"),
     ],
 )
-def test_weights_that_cannot_be_meant_are_refused(weights, fault):
+def test_invalid_weights_are_refused(weights, fault):
     with pytest.raises(ConfigError) as refused:
         Mix(weights)
     assert str(refused.value) == f"{fault}; allowed: functions with weights above 0, at most 1e9"

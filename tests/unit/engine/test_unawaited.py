@@ -29,9 +29,9 @@ def drop() -> None:
 LINE = f"{__file__.rpartition('/')[2]}:{drop.__code__.co_firstlineno + 1}"
 
 
-def run_on(face: str, body) -> Ran:
+def run_on(runtime: str, body) -> Ran:
     with failing_unawaited():
-        return Subject(face).execute(body, LOAD)
+        return Subject(runtime).execute(body, LOAD)
 
 
 @pytest.fixture(params=["threads", "tasks"])
@@ -59,9 +59,9 @@ async def hold_async():
     assert held
 
 
-@pytest.mark.parametrize(("face", "body"), [("threads", hold), ("tasks", hold_async)])
-def test_one_that_is_held_to_the_end_fails_it_as_well(face, body):
-    (kind,) = run_on(face, body).outcome.failures
+@pytest.mark.parametrize(("runtime", "body"), [("threads", hold), ("tasks", hold_async)])
+def test_one_that_is_held_to_the_end_fails_it_as_well(runtime, body):
+    (kind,) = run_on(runtime, body).outcome.failures
     assert (kind.where, kind.count) == ("the end of the body", 3)
 
 

@@ -1,4 +1,4 @@
-"""Whether what the sink shows is what a test wrote, over all types; and that nothing else is taken for it."""
+"""A value in the sink equals the one that a test wrote, over all types; and no other value does."""
 
 from __future__ import annotations
 

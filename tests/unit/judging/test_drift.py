@@ -237,7 +237,7 @@ def test_the_rule_is_written_in_words():
         ({"every": "0s"}, "Drift: every='0s'; allowed: a duration above zero"),
     ],
 )
-def test_a_value_that_cannot_be_meant_is_refused(keys, fault):
+def test_an_invalid_value_is_refused(keys, fault):
     with pytest.raises(ConfigError) as refused:
         Drift(**keys)
     assert str(refused.value).startswith(fault)

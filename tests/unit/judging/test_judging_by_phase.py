@@ -1,4 +1,4 @@
-"""What is judged in one phase: the iterations that began in it, of their own load."""
+"""Limits on one phase judge the iterations that began in it, by their own load."""
 
 from __future__ import annotations
 

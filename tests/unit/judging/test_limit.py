@@ -73,7 +73,7 @@ def test_several_limits_of_one_metric_may_have_several_forms():
         (None, "x: None is not a valid threshold; allowed: 'p(95)<2000', or Limit('p(95)<2000', ...)"),
     ],
 )
-def test_a_limit_that_cannot_be_meant_is_refused(limit, fault):
+def test_an_invalid_limit_is_refused(limit, fault):
     assert faults_of({"x": limit}) == [fault]
 
 

@@ -227,7 +227,7 @@ def test_the_rule_is_written_in_words():
         ({"within": -60}, "Recovery: within=-60 is not a valid duration; "),
     ],
 )
-def test_a_value_that_cannot_be_meant_is_refused(keys, fault):
+def test_an_invalid_value_is_refused(keys, fault):
     with pytest.raises(ConfigError) as refused:
         Recovery(**keys)
     assert str(refused.value).startswith(fault)
@@ -238,7 +238,7 @@ def began(second, phase, level, samples=20):
 
 
 def test_an_iteration_belongs_to_the_hold_in_which_it_began():
-    """What begins under the spike and ends after it is no sign of a system that is still slow, and the reverse."""
+    """What begins under the spike and ends after it is not a sign of a system that is still slow, and the reverse."""
     windows = [began(second, 0, 10) for second in range(60)] + [began(second, 1, 500) for second in range(60, 120)]
     for second in range(120, 240):
         windows.append(began(second, 3, 10))

@@ -1,4 +1,4 @@
-"""When the starts of open loops are planned: exact counts, exact times, and chance that repeats itself."""
+"""The planned starts of open loops: exact counts, exact times, and a randomness that repeats itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can grow without end is capped, and a note says what to do."""
+"""Figures that could grow without end are capped, and a note says what to do."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def test_tags_that_are_no_mapping_are_refused(recorder, tags):
     with pytest.raises(ConfigError) as refused:
         TREND.add(1, tags)
     words = "allowed: a mapping, such as {'table': 'orders'}"
-    assert str(refused.value) == f"Trend('t_recorder_trend'): the tags {tags!r} are no mapping; {words}"
+    assert str(refused.value) == f"Trend('t_recorder_trend'): the tags {tags!r} are not a mapping; {words}"
     assert not recorder.drain().series
 
 

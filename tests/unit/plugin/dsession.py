@@ -1,4 +1,4 @@
-"""What pytest-xdist does around a scheduler, with nodes that keep what they are sent.
+"""A fake of what pytest-xdist does around a scheduler, with nodes that keep what they are sent.
 
 As its DSession and its remote worker do it: see xdist/dsession.py, xdist/remote.py and testing/test_dsession.py.
 """

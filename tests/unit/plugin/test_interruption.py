@@ -1,4 +1,4 @@
-"""What a signal does, by where it finds the main thread. The signals are real, the session is not."""
+"""A signal ends the session, by what the main thread is doing. The signals are real, the session is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of the environment in the session's header."""
+"""The lines about the environment in the session's header."""
 
 from __future__ import annotations
 

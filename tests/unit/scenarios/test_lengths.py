@@ -1,4 +1,4 @@
-"""What the benchmark of the scenarios' lengths makes of a result."""
+"""The benchmark of the scenarios' lengths reads a result."""
 
 from __future__ import annotations
 

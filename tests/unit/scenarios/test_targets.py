@@ -1,4 +1,4 @@
-"""What the environment says of api_load and its services."""
+"""The environment variables of api_load and of its services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What workers see differently is named, with both sides."""
+"""Differences between what workers collected are named, with both sides."""
 
 from __future__ import annotations
 
