@@ -86,10 +86,12 @@ class RunAggregator:
     def take_window(self, worker: str, window: Window, delays: DelayEvidence | None = None) -> None:
         """Take a second of *worker*'s figures, with what it saw where its generator was late."""
         self._members[worker].take(window, phases_at(window, self._plan.phases), delays)
+        # Limits are judged second by second over all workers: only windows that are complete go on.
         self._judge(self._alignment.add(worker, window))
 
     def take_done(self, worker: str, done: ShareDone) -> None:
         """Take what *worker* says at its end."""
+        # First: what is judged below may be of metrics that only the worker's process has defined.
         for metric in done.metrics:
             define(metric)
         for secret in done.secrets:

@@ -30,7 +30,7 @@ class Alignment:
             return [window]
         if worker in self._reached:
             self._reached[worker] = window.end_s
-        if int(window.start_s + 0.5) < self._given_out:
+        if int(window.start_s + 0.5) < self._given_out:  # the worker was too far behind: its second is gone already
             start_s = float(self._given_out)
             window = Window(start_s, max(start_s, window.end_s), window.snapshot)
         second = self._seconds.setdefault(int(window.start_s + 0.5), {})
@@ -45,6 +45,7 @@ class Alignment:
     def _complete(self) -> list[Window]:
         if self._reached:
             end_s = max((window.end_s for second in self._seconds.values() for window in second.values()), default=0.0)
+            # As far as the slowest worker, but never farther behind the fastest than is allowed.
             end = int(max(min(self._reached.values()), end_s - LAG_ALLOWED_S) + 0.5)
         else:
             end = max(self._seconds, default=0) + 1

@@ -90,6 +90,7 @@ class ClosedLoop(Loop):
         for recorder in self.recorders:
             if recorder.running:
                 deadline = self._stop_deadline
+                # A ramp that goes down and up again takes a VU away more than once: the span that began last counts.
                 for begin_s, deadline_of_span in self._deadlines.get(recorder, ()):
                     if begin_s <= elapsed_s:
                         deadline = deadline_of_span

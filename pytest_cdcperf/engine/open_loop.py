@@ -99,6 +99,8 @@ class OpenLoop(Loop):
         :param waits_from_ns: since when the start has waited for a busy VU, as :meth:`hand_out` says
         :param free_since_ns: when *recorder* ended its last iteration, 0 where this is its first
         """
+        # Until this VU became free the start waited for the system under test. All the rest of its lateness is ours:
+        # it was queued late, or the thread or task of this VU was slow to take it.
         waited_ns = max(0, free_since_ns - waits_from_ns) if waits_from_ns else 0
         if waited_ns > self._max_lateness_ns:
             self.drop()
@@ -118,7 +120,7 @@ class OpenLoop(Loop):
         """Count a start that was taken out of the queue because too many wait there."""
         with self._lock:
             self._dropped += 1
-            self._free += 1
+            self._free += 1  # one start fewer waits for a VU
 
     def drop_untaken(self) -> None:
         """Count a start that was still in the queue when the run ended."""
@@ -130,6 +132,7 @@ class OpenLoop(Loop):
             self._free += 1
 
     def _remembering(self, planned: Iterator[float]) -> Iterator[float]:
+        # The run may end while the dispatcher still waits for the start that it took last: drop_rest counts that too.
         for start_s in planned:
             self._in_hand = (start_s,)
             yield start_s

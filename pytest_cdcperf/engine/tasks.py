@@ -30,7 +30,7 @@ _CANCEL_S = 0.5
 _CLOSE_S = 1.0
 
 
-_Due = asyncio.Queue[tuple[int, int] | None]  # when each start is meant to be, and since when it waits for a busy VU
+_Due = asyncio.Queue[tuple[int, int] | None]  # of each start: its intended time, and since when it waits for a busy VU
 
 
 class TaskRuntime:
@@ -158,7 +158,7 @@ class TaskRuntime:
             elif isinstance(loop, ClosedLoop):
                 for recorder in loop.recorders:
                     self._spawn(recorder, self._iterate_closed(loop, recorder))
-        await asyncio.gather(*dispatchers)
+        await asyncio.gather(*dispatchers)  # first, since they add VUs while they hand out starts
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         waking.cancel()
         await _close(self._shared.close_all())
@@ -222,6 +222,8 @@ class TaskRuntime:
     def _end_raised(self, recorder: IterationRecorder, error: BaseException) -> int:
         if isinstance(error, asyncio.CancelledError):
             if recorder.is_interrupted:
+                # The VU goes on, and _cancel passes over a task that counts as being cancelled: the next
+                # iteration of this VU could not be interrupted.
                 task = asyncio.current_task()
                 if task is not None:
                     task.uncancel()
@@ -247,7 +249,7 @@ class TaskRuntime:
                     free_since_ns = self._end_raised(recorder, error)
                 else:
                     free_since_ns = end()
-                if tidying:
+                if tidying:  # until that is done the VU cannot take a start either
                     await vu.tidy_aio()
                     free_since_ns = self._context.clock.now_ns()
                 if self._latest is recorder:
@@ -266,7 +268,7 @@ class TaskRuntime:
         while not due.empty():
             due.get_nowait()
             loop.drop_untaken()
-        for _ in loop.recorders:
+        for _ in loop.recorders:  # each VU ends with the None that it takes
             due.put_nowait(None)
 
     def _join(self, loop: OpenLoop, recorder: IterationRecorder, due: _Due) -> None:

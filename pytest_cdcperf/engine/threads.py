@@ -32,7 +32,7 @@ def _sleep(seconds: float, unless: threading.Event, wait: Callable[[float], obje
             return
 
 
-_Due = SimpleQueue[tuple[int, int] | None]  # when each start is meant to be, and since when it waits for a busy VU
+_Due = SimpleQueue[tuple[int, int] | None]  # of each start: its intended time, and since when it waits for a busy VU
 
 
 class ThreadRuntime:
@@ -126,7 +126,7 @@ class ThreadRuntime:
 
     def _spawn(self, recorder: IterationRecorder, loop_body: Callable[..., None], *arguments: object) -> None:
         number = recorder.vu.id
-        with self._lock:
+        with self._lock:  # before the thread runs: else a VU that ends quickly could leave the run looking done
             self._busy[number] = None
         self._awake[number] = threading.Event()
         try:
@@ -151,7 +151,7 @@ class ThreadRuntime:
 
     def _pause(self, recorder: IterationRecorder, seconds: float) -> None:
         awake = self._awake[recorder.vu.id]
-        if not recorder.is_interrupted:
+        if not recorder.is_interrupted:  # the event may still be set by the interruption of an earlier iteration
             awake.clear()
         _sleep(seconds, self._stop.aborted, awake.wait)
 
@@ -200,7 +200,7 @@ class ThreadRuntime:
                     free_since_ns = end(error)
                 else:
                     free_since_ns = end()
-                if tidying:
+                if tidying:  # until that is done the VU cannot take a start either
                     vu.tidy()
                     free_since_ns = self._context.clock.now_ns()
             loop.vu_became_free()
@@ -219,7 +219,7 @@ class ThreadRuntime:
             loop.drop_rest()
             self._wait_until_taken(loop, due)
         finally:
-            for _ in loop.recorders:
+            for _ in loop.recorders:  # each VU ends with the None that it takes
                 due.put(None)
             self._stop_dispatching()
 
@@ -232,7 +232,7 @@ class ThreadRuntime:
         for start_s in loop.starts:
             intended_ns = start_ns + round(start_s * 1e9)
             while (early_ns := intended_ns - now_ns()) > 0 and not ended.is_set():
-                if early_ns > 20_000_000:
+                if early_ns > 20_000_000:  # the end of the run wakes us, but the event may be late: sleep the rest
                     ended.wait(early_ns * 1e-9 - 0.01)
                 else:
                     time.sleep(early_ns * 1e-9)
@@ -252,6 +252,7 @@ class ThreadRuntime:
             drop()
 
     def _wait_until_taken(self, loop: OpenLoop, due: _Due) -> None:
+        # Starts that were due in time may still be taken, in the grace period too; those that are not are counted.
         while not due.empty() and not self._stop.ended.wait(_END_CHECK_S):
             if self._context.elapsed_s() >= loop.deadline_s:
                 break

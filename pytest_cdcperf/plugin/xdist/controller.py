@@ -193,6 +193,7 @@ class FanOut:
         if self._has_begun or worker not in self.coordinator.collected:
             return
         self._has_begun = True
+        # Workers print nothing, and their headers are alike: the first one's is that of the session.
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None:
             for line in self.coordinator.collected[worker].header:
@@ -206,6 +207,8 @@ class FanOut:
         perf.interruption.is_busy = lambda: self.coordinator.is_busy
         perf.interruption.stop_handing_out = self._stop_handing_out
         perf.interruption.move(Place.HANDING_OUT)
+        # Under load any signal leaves time for the result. Otherwise Ctrl-C stays pytest's own, and SIGTERM, which
+        # would kill, lets servers be stopped.
         if any(worker.tests for worker in collected):
             perf.protect(self._handing_out)
         else:
