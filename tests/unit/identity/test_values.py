@@ -86,7 +86,7 @@ SAME: list[tuple[Any, Any]] = [
     (b"\0ab", Binary(b"\0ab")),
     (b"", ""),
     (bytearray(b"ab"), "YWI="),
-    (memoryview(b"ab"), b"ab"),
+    pytest.param(memoryview(b"ab"), b"ab", id="memoryview"),
     ([1, None], [1, None]),
     ([[1, 2], [3, 4]], [[1, 2], [3, 4]]),
     ([Decimal("1.50"), Decimal("NaN")], ["1.50", "NaN"]),

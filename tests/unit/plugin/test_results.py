@@ -59,7 +59,7 @@ def test_where_links_cannot_be_made_a_file_names_the_last_run(tmp_path, made, mo
 @pytest.mark.parametrize(
     ("text", "valid"),
     [
-        (SessionName.new().session_id, True),
+        pytest.param(SessionName.new().session_id, True, id="new"),
         ("0a1b2c3d", True),
         ("", False),
         ("%", False),
@@ -67,5 +67,5 @@ def test_where_links_cannot_be_made_a_file_names_the_last_run(tmp_path, made, mo
         ("0a1b2c3d\n", False),
     ],
 )
-def test_what_a_run_may_be_called(text, valid):
+def test_what_a_session_may_be_called(text, valid):
     assert is_session_id(text) is valid
