@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the engine asks of time. All latencies are differences of one clock's readings."""
+    """The clock that the engine reads. All latencies are differences of one clock's readings."""
 
     def now_ns(self) -> int:
         """Return the nanoseconds since an arbitrary, fixed point. Never goes back."""

@@ -257,11 +257,11 @@ class GrpcInvalidArgumentError(GrpcError):
 
 
 class GrpcNotFoundError(GrpcError):
-    """What the request names is not there."""
+    """The entity that the request names is not there."""
 
 
 class GrpcAlreadyExistsError(GrpcError):
-    """What the request creates is there already."""
+    """The entity that the request creates is there already."""
 
 
 class GrpcOutOfRangeError(GrpcError):

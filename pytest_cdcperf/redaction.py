@@ -57,7 +57,7 @@ _HEADER = r"(?:^|[\s,;{(\[])"
 
 
 class _Place(NamedTuple):
-    """Where a secret stands: what is in every text that has one there, in lower case, and the pattern."""
+    """A place at which secrets stand: a part of every text that has one there, in lower case, and the pattern."""
 
     hints: tuple[str, ...]
     pattern: re.Pattern[str]

@@ -23,7 +23,7 @@ NEVER = "never"
 
 @dataclass(frozen=True)
 class PostgresOptions:
-    """How the driver uses the server.
+    """The options of the driver for the server.
 
     *prepare_threshold*: how often a connection runs a statement before it prepares it on the server, "never", or
     "auto": 5, but never behind a connection pooler. *pool_mode*: that of such a pooler, "session" where it keeps
@@ -36,7 +36,7 @@ class PostgresOptions:
 
 @dataclass(frozen=True)
 class PostgresAddress:
-    """Where a PostgreSQL database is and who we are to it; *embedded* where it is the session's own.
+    """The address of a PostgreSQL database, and the role that logs in; *embedded* where it is the session's own.
 
     >>> PostgresAddress("localhost", 5432, "ada", dbname="shop").port
     5432
@@ -59,7 +59,7 @@ class PostgresAddress:
 
 @dataclass(frozen=True)
 class MongoAddress:
-    """Where a MongoDB-wire server is. The database is the one in the URI's path.
+    """The address of a MongoDB-wire server. The database is the one in the URI's path.
 
     >>> MongoAddress("mongodb://localhost:27017/shop").database
     'shop'

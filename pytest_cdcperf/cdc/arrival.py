@@ -48,7 +48,7 @@ _ANY_PLACE = ""
 
 
 class Arrival:
-    """What an expectation found, known once its block is left. Times are milliseconds.
+    """The arrival that an expectation found, known once its block is left. Times are milliseconds.
 
     A block that raised leaves it without times and without a read. *reads* counts those after the block.
     *confirm_ms*, how long the read took that showed the change, is there once it was *seen*.

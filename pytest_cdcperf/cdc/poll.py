@@ -57,7 +57,7 @@ class Poller:
 
     @property
     def resolution(self) -> str:
-        """How long a round takes, in words; "" before the first one."""
+        """The duration of a round, in words; "" before the first one."""
         if not self._rounds:
             return ""
         mean, most = format_duration(self._total_s / self._rounds), format_duration(self._longest_s)

@@ -24,7 +24,7 @@ from pytest_cdcperf.redaction import known_secrets
 
 @dataclass(frozen=True)
 class Findings:
-    """What a check at the end of a share has found: *faults* fail the run, *notes* are shown beside its figures."""
+    """The findings of a check at the end of a share: *faults* fail the run, *notes* are shown beside its figures."""
 
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ Check = Callable[[GivenUp], Findings]
 
 
 class Reporting(Protocol):
-    """What an agent needs of the link to the coordinator."""
+    """The part of the link to the coordinator that an agent needs."""
 
     def send(self, message: ToCoordinator) -> None:
         """Send *message*."""

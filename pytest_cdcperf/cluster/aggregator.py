@@ -32,7 +32,7 @@ from pytest_cdcperf.results.windows import windows_of
 
 @dataclass
 class _Member:
-    """What is known of one worker of the run."""
+    """The state of one worker of the run."""
 
     delay: WorkerDelay
     iterations: int = 0
@@ -115,7 +115,7 @@ class RunAggregator:
             self._note(EventKind.STOPPED, reason)
 
     def fail(self, reason: str) -> None:
-        """What the run needs is gone for good, says *reason*: it is FAILED, whatever its figures."""
+        """Let the run be FAILED, whatever its figures, for *reason*: something that it needs is gone for good."""
         if reason not in self._broken:
             self._broken[reason] = None
             self._note(EventKind.SERVER_LOST, reason)

@@ -212,7 +212,7 @@ class Coordinator:
             self._begin_next()
 
     def fail(self, reason: str) -> None:
-        """What runs need is gone for good, says *reason*: end them within seconds, as FAILED."""
+        """End the runs within seconds, as FAILED, for *reason*: something that they need is gone for good."""
         with self._lock:
             for test in self._tests.values():
                 if test.run is None:

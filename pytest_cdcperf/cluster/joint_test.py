@@ -83,7 +83,7 @@ class JointTest:
 
     @property
     def note(self) -> str:
-        """What to say beside a failure on the reporter, where others were refused because of it."""
+        """A note beside a failure on the reporter, where others were refused because of it."""
         if self._refused and self.reporter not in self._refused:
             return f"this happened on worker {self.reporter}; no load was started on any"
         return ""

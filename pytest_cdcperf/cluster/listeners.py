@@ -24,7 +24,7 @@ Then = Callable[[str], None]
 
 
 class Publisher(Protocol):
-    """What the coordinator needs of the listeners. Both methods return at once: they are called under its lock."""
+    """The listeners as the coordinator sees them. Both methods return at once: they are called under its lock."""
 
     def publish(self, event: Event) -> None:
         """Hand *event* to all listeners."""

@@ -108,7 +108,7 @@ class ShareDone:
 
 @dataclass(frozen=True)
 class Broken:
-    """What the session's runs need is gone for good, says *reason*."""
+    """Something that the session's runs need is gone for good, for *reason*."""
 
     reason: str
 
@@ -143,7 +143,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class ServicesWanted:
-    """Which servers the session uses: a :class:`Serving`. They are started if need be."""
+    """A request for the session's servers, started if need be: answered by a :class:`Serving`."""
 
 
 @dataclass(frozen=True)

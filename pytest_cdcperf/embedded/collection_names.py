@@ -43,7 +43,7 @@ def outer_name(inner: str) -> str:
 
 
 class Handler(Protocol):
-    """What nx's connection loop asks of a handler of requests."""
+    """The interface of a handler of requests that nx's connection loop calls."""
 
     def increment_connections(self) -> None:
         """Note that a client has come."""

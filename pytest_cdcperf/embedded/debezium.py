@@ -53,7 +53,7 @@ _log = logging.getLogger("cdcperf.debezium")
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What the pipeline connects."""
+    """The source and the sink that the pipeline connects."""
 
     port: int
     user: str

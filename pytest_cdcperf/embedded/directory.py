@@ -28,7 +28,7 @@ _REMOVAL_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True)
 class OtherUser:
-    """Whom PostgreSQL runs as where we are root, which it refuses to run as."""
+    """The user that PostgreSQL runs as where we are root, which it refuses to run as."""
 
     uid: int
     gid: int

@@ -36,7 +36,7 @@ _LOOK_EVERY_S = 0.005
 
 @dataclass(frozen=True)
 class StackConfig:
-    """What an embedded stack is started with.
+    """The settings that an embedded stack is started with.
 
     *log_dir* gets postgres.log, debezium.log, mongo.log and supervisor.log, which are kept; one directory
     serves one running stack. *schema_sql* runs in the source database before Debezium starts, as psql would run it;

@@ -57,7 +57,7 @@ _log = logging.getLogger("cdcperf.supervisor")
 
 @dataclass(frozen=True)
 class SupervisorConfig:
-    """What the parent asks for."""
+    """The request of the parent process."""
 
     log_dir: str
     schema_sql: str | None
@@ -68,7 +68,7 @@ class SupervisorConfig:
 
 @dataclass(frozen=True)
 class Ready:
-    """What the parent learns once a change has gone all the way through: *postgres* is a PostgresAddress' fields."""
+    """The answer to the parent once a change has gone all the way through: *postgres* is a PostgresAddress' fields."""
 
     postgres: Mapping[str, Any] = field(repr=False)
     mongo_uri: str = field(repr=False)

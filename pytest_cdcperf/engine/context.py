@@ -11,7 +11,7 @@ from pytest_cdcperf.engine.failures import ExceptionRules, Failures
 
 @dataclass
 class StopSignal:
-    """How a run is told to end.
+    """The signal that ends a run.
 
     *ended*: no further iteration starts. *aborted*: pauses end as well. *closed*: the run is
     accounted for; what a VU still does is recorded nowhere. *fault*: why the run could not go on.
@@ -42,7 +42,7 @@ class StopSignal:
 
 @dataclass
 class RunContext:
-    """What all VUs of a run in this process share."""
+    """The state that all VUs of a run in this process share."""
 
     clock: Clock
     start_ns: int

@@ -15,7 +15,7 @@ _KNOW_WHERE = (IterationTimeoutError, NeverAwaitedError)  # which nobody has rai
 
 
 class Raised(Enum):
-    """What an exception out of a body means for the run."""
+    """The meaning of an exception out of a body for the run."""
 
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -24,7 +24,7 @@ class Raised(Enum):
 
 @dataclass(frozen=True)
 class ExceptionRules:
-    """How exceptions are read: handed in, so that the engine knows no test framework. Without any, each is a failure.
+    """Classifies exceptions: handed in, so that the engine knows no test framework. Without any, each is a failure.
 
     *describe* returns a text of bounded length, without secrets.
     """

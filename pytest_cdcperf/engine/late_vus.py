@@ -16,7 +16,7 @@ _ADVICE = "use fewer VUs, an async def body, or more workers"
 
 @dataclass
 class LateVUs:
-    """What a result says of them: weaknesses of the load, and notes."""
+    """The lines of a result about late VUs: weaknesses of the load, and notes."""
 
     weaknesses: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

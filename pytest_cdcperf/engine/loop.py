@@ -46,7 +46,7 @@ class Loop:
 
     @property
     def deadline_s(self) -> float:
-        """When all of its iterations must have ended."""
+        """The time at which all of its iterations must have ended."""
         return self._stop_deadline.at_s
 
     def end_early(self, elapsed_s: float) -> None:

@@ -57,7 +57,7 @@ CONNECT_GRACE_S = 5.0  # after a planned end: clients connect for 4 s at most, a
 
 @dataclass(frozen=True)
 class Body:
-    """What one iteration calls."""
+    """The function that one iteration calls."""
 
     call: Callable[[], object]
     is_async: bool = False
@@ -65,7 +65,7 @@ class Body:
 
 @dataclass
 class RunOutcome:
-    """How a run ended. The figures have gone to *on_window* as they came."""
+    """The end of a run. The figures have gone to *on_window* as they came."""
 
     elapsed_s: float
     failures: list[FailureKind]

@@ -11,7 +11,7 @@ from pytest_cdcperf.engine.stacks import Busy
 
 
 class Runtime(Protocol):
-    """Where VUs run: in threads (``threads.py``) or in tasks of one event loop (``tasks.py``).
+    """Runs the VUs: in threads (``threads.py``) or in tasks of one event loop (``tasks.py``).
 
     All methods are called by the supervisor, which is the thread that called ``Run.execute``.
     """

@@ -49,7 +49,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Fitness:
-    """What follows for a run: *reasons* why it cannot be judged at all, the *results* of its thresholds, and *notes*.
+    """The judgement of it: *reasons* why a run cannot be judged at all, the *results* of its thresholds, and *notes*.
 
     A threshold that cannot be told has the outcome ``UNFIT``, with the reason as its note.
     """

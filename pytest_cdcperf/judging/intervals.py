@@ -50,7 +50,7 @@ class PhaseWindows:
 
 @dataclass(frozen=True)
 class Precision:
-    """How exactly *samples* tell a share: as exactly as ``samples / factor`` independent ones.
+    """The precision of a share that *samples* measure: that of ``samples / factor`` independent ones.
 
     *degrees* are the degrees of freedom of that factor; 0 where a single window leaves nothing to compare.
     """

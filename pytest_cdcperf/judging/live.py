@@ -128,7 +128,7 @@ class Judging:
 
 
 class _Delays:
-    """What the generator recorded of itself in the windows of a phase, and in those in which its iterations ended."""
+    """The generator's own delays in the windows of a phase, and in those in which its iterations ended."""
 
     def __init__(self, phase: PhaseOf) -> None:
         self._phase = phase

@@ -30,7 +30,7 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 
 
 class Outcome(StrEnum):
-    """What became of a threshold.
+    """The outcome of a threshold.
 
     >>> Outcome("too few samples") is Outcome.TOO_FEW
     True
@@ -69,7 +69,7 @@ class Threshold:
 
     @property
     def scope(self) -> str:
-        """Where not the whole run is judged: " over 30s", " in hold"."""
+        """The part of the run that is judged, "" for all of it: " over 30s", " in hold"."""
         over = f" over {format_duration(self.over_s)}" if self.over_s is not None else ""
         return over + (f" in {self.phase}" if self.phase is not None else "")
 
@@ -122,7 +122,7 @@ class Threshold:
 
 
 class Rule(Protocol):
-    """What a run is judged by: a threshold, or a rule about all of it."""
+    """A rule that a run is judged by: a threshold, or a rule about all of it."""
 
     @property
     def selector(self) -> str:
@@ -152,7 +152,7 @@ class Levels:
 
 @dataclass(frozen=True)
 class ThresholdResult:
-    """What became of a threshold, or of a rule about the whole run.
+    """The result of a threshold, or of a rule about the whole run.
 
     >>> limit = Threshold("response_time", "p(95)", "<", 200.0)
     >>> results = [ThresholdResult(limit, Outcome.FAILED, observed=312.0)]  # as in ``result.thresholds``

@@ -21,7 +21,7 @@ class Segment:
 
     @property
     def end_s(self) -> float:
-        """When it ends."""
+        """The time at which it ends."""
         return self.start_s + self.length_s
 
     @property
@@ -71,7 +71,7 @@ class Ramp:
 
     @property
     def length_s(self) -> float:
-        """How long it is."""
+        """Its duration."""
         return self.segments[-1].end_s
 
     @cached_property

@@ -22,7 +22,7 @@ def _lumped(key: SeriesKey) -> Tags:
 
 
 class Caps:
-    """Which series of a run are kept apart. Not thread-safe."""
+    """The series of a run that are kept apart. Not thread-safe."""
 
     def __init__(self) -> None:
         self._per_metric: dict[str, int] = {}

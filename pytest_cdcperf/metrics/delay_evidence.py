@@ -10,7 +10,7 @@ _MOST_LINES = 20
 
 @dataclass
 class DelayEvidence:
-    """What one worker saw in those of its windows in which a beat was more than 5 ms late.
+    """The observations of one worker in those of its windows in which a beat was more than 5 ms late.
 
     *span_s* is the length of these windows. *late_s* is the lateness of the late beats; where an event loop beats,
     *thread_late_s* is that of a thread beside it. The CPU is in seconds, *cpus* is how many the host has, and *blocked*

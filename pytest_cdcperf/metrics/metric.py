@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 
 class GaugeMerge(StrEnum):
-    """How the readings of one gauge from several workers become one: the last, the highest, or their sum.
+    """The rule by which the readings of one gauge from several workers become one: the last, the highest, or their sum.
 
     >>> Gauge("example_connections", merging=GaugeMerge.SUM).merging
     <GaugeMerge.SUM: 'sum'>
@@ -47,11 +47,11 @@ class GaugeMerge(StrEnum):
 
 
 class Sink(Protocol):
-    """Where the samples go that are taken at this place: the scope of the current VU (``metrics/scope.py``)."""
+    """The destination of samples that are taken here: the scope of the current VU (``metrics/scope.py``)."""
 
     @property
     def appends(self) -> Mapping[Metric, Append]:
-        """What records a sample of a metric without tags of its own."""
+        """The functions that record a sample of a metric without tags of its own."""
 
     def tagged(self, metric: Metric, tags: Mapping[str, str]) -> Append:
         """Return what records a sample of *metric* with *tags*."""
@@ -143,7 +143,7 @@ def is_defined(metric: Metric) -> bool:
 
 @dataclass(frozen=True)
 class Definition:
-    """What a metric is, to be known in another process as well."""
+    """The definition of a metric, in a form for other processes."""
 
     name: str
     kind: Kind

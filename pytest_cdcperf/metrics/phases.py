@@ -24,15 +24,15 @@ class Phase(NamedTuple):
 
 
 class Timed(Protocol):
-    """What covers some seconds of a run."""
+    """Anything that covers some seconds of a run."""
 
     @property
     def start_s(self) -> float:
-        """When it begins, in seconds from the start of the run."""
+        """Its start, in seconds from the start of the run."""
 
     @property
     def end_s(self) -> float:
-        """When it ends."""
+        """Its end, likewise."""
 
 
 def middle_s(timed: Timed) -> float:

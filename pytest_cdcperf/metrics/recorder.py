@@ -103,7 +103,7 @@ class Recorder:
                 self._said[line] = None
 
     def notes(self) -> list[str]:
-        """What was noted, left out or lumped together, one line each."""
+        """The notes, with those on samples that were left out or lumped together, one line each."""
         with self._lock:
             return [
                 *self._said,
@@ -116,7 +116,7 @@ class Recorder:
 
 
 class Lookups:
-    """What was looked up for one set of tags and one phase of a recorder: shared by all scopes that have these."""
+    """The series looked up for one set of tags and one phase of a recorder: shared by all scopes that have these."""
 
     __slots__ = ("_phase", "_recorder", "appends", "found", "tags")
 

@@ -18,7 +18,7 @@ _TOTAL_BUCKETS = 4_200
 
 @dataclass(frozen=True)
 class Window:
-    """What was measured from *start_s* to *end_s* after the start of the run.
+    """The figures measured from *start_s* to *end_s* after the start of the run.
 
     >>> Window(2.0, 3.5, Snapshot()).duration_s
     1.5
@@ -30,7 +30,7 @@ class Window:
 
     @property
     def duration_s(self) -> float:
-        """How long the window is."""
+        """The length of the window."""
         return self.end_s - self.start_s
 
 

@@ -26,7 +26,7 @@ class WorkerProcesses(Protocol):
 
 
 class NoOtherProcesses:
-    """Where this process is the only worker."""
+    """The services where this process is the only worker."""
 
     far: Sequence[str] = ()
 

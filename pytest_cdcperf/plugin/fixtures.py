@@ -189,7 +189,7 @@ def vu() -> VU:
 
 @pytest.fixture(scope="session")
 def shared(_cdcperf_session: PerfSession) -> Shared:
-    """What all workers share: ``shared.pool(name)`` to draw from, ``shared.once(name, generator_function)``."""
+    """State of all workers: ``shared.pool(name)`` to draw from, ``shared.once(name, generator_function)``."""
     return _cdcperf_session.shared
 
 
@@ -201,5 +201,5 @@ def perf_session_id(_cdcperf_session: PerfSession) -> str:
 
 @pytest.fixture(scope="session")
 def perf_stack(_cdcperf_session: PerfSession) -> str:
-    """Which servers the session uses: "embedded", or "external" with ``--perf-stack=external``."""
+    """The kind of servers that the session uses: "embedded", or "external" with ``--perf-stack=external``."""
     return "external" if _cdcperf_session.settings.external else "embedded"

@@ -36,14 +36,14 @@ TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if h
 ENDING = (signal.SIGINT, *TERMINATING)
 
 TEARDOWN_S = 5.0  # in which further signals do not interrupt finalizers: some press Ctrl-C a few times
-_PATIENCE_S = 10.0  # for workers to end by themselves, before a further signal ends xdist's own loop
+_WORKER_GRACE_S = 10.0  # for workers to end by themselves, before a further signal ends xdist's own loop
 _UNINTERRUPTED = (__file__, str(Path(pluggy.__file__).parent))  # what calls tests and finalizers, and clears up
 
 
 class Place(Enum):
-    """Where the main thread is."""
+    """The place at which the main thread is."""
 
-    ATTENDED = "code of ours or pytest's, which checks itself whether the session ends"
+    FRAMEWORK = "code of ours or pytest's, which checks itself whether the session ends"
     TEST = "a test that runs as any other"
     LOAD_TEST = "set-up or body of a test that runs under load"
     TEARDOWN = "finalizers of fixtures"
@@ -62,7 +62,7 @@ class Interruption:
         self.stop_handing_out: Callable[[str], None] = lambda _reason: None
         self._notify = notify
         self._now_s = now_s
-        self._place = Place.ATTENDED
+        self._place = Place.FRAMEWORK
         self._session: pytest.Session | None = None
         self._request: BaseException | None = None
         self._exit_code: int | None = None
@@ -158,7 +158,7 @@ class Interruption:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
         """Tear down what an interrupt has left, report, and give the session its exit code. In the main thread."""
-        self.move(Place.ATTENDED)
+        self.move(Place.FRAMEWORK)
         if self._session is not None:
             self._tear_down(session)
         result = yield
@@ -193,7 +193,7 @@ class Interruption:
             return
         by_coordinator, self._by_coordinator = self._by_coordinator, False
         raises = frame is None or not frame.f_code.co_filename.startswith(_UNINTERRUPTED)
-        place = self._place if raises or self._place is Place.HANDING_OUT else Place.ATTENDED
+        place = self._place if raises or self._place is Place.HANDING_OUT else Place.FRAMEWORK
         if place is Place.TEST and number not in TERMINATING and not by_coordinator:
             self._as_without_us(number, frame)
             return
@@ -206,11 +206,11 @@ class Interruption:
             case Place.TEST:
                 self._as_without_us(number, frame)
             case Place.LOAD_TEST:
-                self._place = Place.ATTENDED  # once is enough
+                self._place = Place.FRAMEWORK  # once is enough
                 pytest.fail(f"interrupted by {self.reason}", pytrace=False)
             case Place.TEARDOWN if after_s > TEARDOWN_S:
                 pytest.fail(f"tear-down was cut short by another {_name_of(number)}", pytrace=False)
-            case Place.HANDING_OUT if self.is_busy() and after_s < _PATIENCE_S:
+            case Place.HANDING_OUT if self.is_busy() and after_s < _WORKER_GRACE_S:
                 self.stop_handing_out(self.reason)
             case Place.HANDING_OUT:
                 self._as_without_us(number, frame)
@@ -225,7 +225,7 @@ class Interruption:
         return now_s - self._first_s
 
     def _as_without_us(self, number: int, frame: FrameType | None) -> None:
-        self._place = Place.ATTENDED
+        self._place = Place.FRAMEWORK
         before = self._before.get(number)
         if callable(before):
             before(number, frame)

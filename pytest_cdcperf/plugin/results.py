@@ -18,7 +18,7 @@ REMEDY = "set RESULTS_DIR to a directory that can"
 
 
 class SessionName(NamedTuple):
-    """What tells a session from all others: the same in all its processes."""
+    """The name of a session, which no other has: the same in all its processes."""
 
     session_id: str
     started: str

@@ -50,7 +50,7 @@ def measure(
     """
     if session.load_refused:
         pytest.skip(session.load_refused)
-    with session.interruption.at(Place.ATTENDED):  # from the first call to the written result
+    with session.interruption.at(Place.FRAMEWORK):  # from the first call to the written result
         outcome, concluded = _measure(item.nodeid, session, spec, body, _plan(item, session, spec, name, call))
         _keep(item, session, concluded, outcome, name)
         _take_effect(session, concluded, outcome)

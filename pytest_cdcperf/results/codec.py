@@ -36,7 +36,7 @@ _STATES: Mapping[Kind, type[State]] = {
 
 
 class DecodeError(ValueError):
-    """What was read is not a value of its type: a line that names the place in the document."""
+    """The value that was read is not one of its type: a line that names the place in the document."""
 
 
 def encode(value: Any) -> Any:

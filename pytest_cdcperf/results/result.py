@@ -22,7 +22,7 @@ from pytest_cdcperf.results.windows import Windows
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What is known of a run before it starts: ``result.facts``, ``event.facts``.
+    """The facts that are known of a run before it starts: ``result.facts``, ``event.facts``.
 
     >>> facts = RunFacts("1f2e3d4c", "test_shop.py::test_order", "10 VUs for 5m", 300.0)
     >>> f"{facts.test} ({facts.session_id}): {facts.load}, {facts.profile or 'no profile'}"
@@ -66,7 +66,7 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class WorkerPart:
-    """What one worker did of a run.
+    """The part of a run that one worker did.
 
     >>> parts = [WorkerPart("gw0", "1 of 2", 5400, 90.0, cpu=0.4), WorkerPart("gw1", "2 of 2", 3100, 90.0, cpu=0.97)]
     >>> [part.name for part in parts if part.cpu > 0.9]
@@ -93,7 +93,7 @@ class WorkerPart:
 
 
 class EventKind(StrEnum):
-    """What may happen during a run."""
+    """The kinds of events during a run."""
 
     WORKER_LOST = "worker lost"
     LIMIT_CROSSED = "limit crossed"  # of a limit with abort_on_fail, which ends the run

@@ -28,7 +28,7 @@ Stub = TypeVar("Stub")
 
 @dataclass
 class _Family:
-    """What a client and those made from it with other options share."""
+    """The state that a client shares with those made from it with other options."""
 
     root: Path
     finder: ServiceFinder
@@ -44,7 +44,7 @@ class _Family:
 
 
 class _Client:
-    """What both clients have in common: they differ in the channel that a call goes through, and in the waiting."""
+    """The base of both clients, which differ in the channel that a call goes through, and in the waiting."""
 
     waiting: Waiting
 

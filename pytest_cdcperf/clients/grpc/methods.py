@@ -32,7 +32,7 @@ class MethodSpec:
 
 
 class Client(Protocol):
-    """What a method asks of the client it belongs to."""
+    """The interface of the client that a method belongs to."""
 
     settings: GrpcSettings
     waiting: Waiting

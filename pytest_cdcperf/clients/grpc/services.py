@@ -80,7 +80,7 @@ class ServiceFinder:
 
 
 class StubChannel:
-    """What generated stubs take for a channel: it makes methods that measure."""
+    """A channel for generated stubs: it makes methods that measure."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

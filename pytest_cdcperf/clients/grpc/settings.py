@@ -39,7 +39,7 @@ _MEASURING = (
 
 
 class GrpcOptions(TypedDict, total=False):
-    """What ``with_options``, ``service`` and ``stub`` take."""
+    """The options of ``with_options``, ``service`` and ``stub``."""
 
     address: str
     tls: bool
@@ -54,7 +54,7 @@ class GrpcOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class GrpcSettings:
-    """What holds for all calls of a client: files are read, *timeout* is in seconds.
+    """The settings of all calls of a client: files are read, *timeout* is in seconds.
 
     Frozen, so that the same settings give the same client.
     """
@@ -102,7 +102,7 @@ class GrpcSettings:
 
     @property
     def credentials(self) -> grpc.ChannelCredentials | None:
-        """What TLS needs, None for plaintext."""
+        """The credentials of TLS, None for plaintext."""
         if not self.tls:
             return None
         return grpc.ssl_channel_credentials(self.root_certificates, self.private_key, self.certificate_chain)

@@ -17,7 +17,7 @@ ToMessage = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Waiting:
-    """How one of the clients waits: for one reply, for requests that it draws, for the replies of a stream."""
+    """The waiting of one of the clients: for one reply, for requests that it draws, for the replies of a stream."""
 
     for_reply: Callable[[Opening, Any, float, Metadata, UnaryCall, bool], Any]
     for_requests: Callable[[Any, ToMessage, StreamCall], Any]

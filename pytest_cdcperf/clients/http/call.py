@@ -18,7 +18,7 @@ from pytest_cdcperf.units import Duration
 
 
 class CallOptions(TypedDict, total=False):
-    """What every method of the client takes beside the URL."""
+    """The options that every method of the client takes beside the URL."""
 
     path: Mapping[str, object]
     params: Params

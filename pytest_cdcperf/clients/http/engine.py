@@ -55,7 +55,7 @@ _BROKEN = ("reset", "broken pipe", "closed before message", "end of file", "abor
 
 
 class EngineClient(Protocol[AnyBuilder_co]):
-    """What both clients of the engine have: they differ in how they are waited for."""
+    """The base of the sync and the async client: they differ in the waiting."""
 
     def request(self, method: str, url: Url | str) -> AnyBuilder_co:
         """Begin a request."""

@@ -27,7 +27,7 @@ _MOST_KNOWN = 200  # for each VU
 
 @dataclass(frozen=True, slots=True)
 class _Sinks:
-    """Where the samples of calls that ended alike go, found once."""
+    """The sinks for samples of calls that ended alike, looked up once."""
 
     count: Append
     failed: Append

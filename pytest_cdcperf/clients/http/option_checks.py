@@ -28,7 +28,7 @@ class Kind(NamedTuple):
 
     @property
     def allowed(self) -> str:
-        """What is allowed, for a message."""
+        """The allowed values, for a message."""
         return f"allowed: {self.words}"
 
 

@@ -68,7 +68,7 @@ class _Connections:
 
 @dataclass(eq=False)
 class _VUSession:
-    """What one VU has of the session: cookies, connections, and where its samples go."""
+    """The part of the session that one VU has for itself: cookies, connections, sinks of its samples."""
 
     cookies: RequestsCookieJar
     adapters: dict[str, BaseAdapter]

@@ -16,7 +16,7 @@ _CHARSET = re.compile(r"charset=[\"']?([\w.:-]+)", re.IGNORECASE)
 
 
 class EngineResponse(Protocol):
-    """What is kept of the engine's response."""
+    """The kept part of the engine's response."""
 
     @property
     def headers(self) -> Mapping[str, str]:

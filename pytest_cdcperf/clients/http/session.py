@@ -31,7 +31,7 @@ _parsed = lru_cache(maxsize=4096)(Url)
 
 
 class HttpSession(Generic[AnyBuilder]):
-    """What one VU has, or the session outside of iterations: connections, cookies, and where its samples go.
+    """The connections, cookies and sinks of samples of one VU, or of the session outside of iterations.
 
     :param new_client: makes a client of the engine, a sync or an async one
     """
@@ -106,7 +106,7 @@ class HttpSession(Generic[AnyBuilder]):
 
 @dataclass(frozen=True, slots=True)
 class CallPolicy:
-    """How a call is made, with the redirects that it follows; *timeout* is None where the client's holds."""
+    """The settings of one call and of the redirects that it follows; *timeout* is None where the client's holds."""
 
     follows: bool
     discards: bool

@@ -27,7 +27,7 @@ _KINDS: Mapping[str, Kind] = {
 
 
 class HttpOptions(TypedDict, total=False):
-    """What ``with_options`` takes."""
+    """The options of ``with_options``."""
 
     base_url: str
     headers: Mapping[str, str]
@@ -40,7 +40,7 @@ class HttpOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class HttpSettings:
-    """What holds for all calls of a client. *timeout* becomes seconds, *verify* may be the path of a PEM file.
+    """The settings of all calls of a client. *timeout* becomes seconds, *verify* may be the path of a PEM file.
 
     Frozen, so that the same settings give the same client.
 

@@ -48,7 +48,7 @@ class Postgres(Protocol[int, list[Row]]):
 
     @property
     def address(self) -> PostgresAddress:
-        """Where the server is."""
+        """The address of the server."""
         return self.server.address
 
     def ping(self) -> str:

@@ -51,7 +51,7 @@ _OFF = frozenset({"false", "off", "0"})
 
 
 class Kind(Enum):
-    """Which figures a statement is part of."""
+    """The figures that a statement is part of."""
 
     READ = "read"
     WRITE = "write"
@@ -63,7 +63,7 @@ _DECIDES = (Kind.WRITE, Kind.READ, Kind.CONTROL)
 
 @dataclass(frozen=True)
 class Reading:
-    """What is known of a statement: its *op* names it, as ``insert``; of several it is the one that decides.
+    """The facts about a statement: its *op* names it, as ``insert``; of several it is the one that decides.
 
     *touches*: it leaves something in its session that outlives the transaction, such as a setting. *opens*: it begins
     a transaction. *relies*: it asks for what the same session did before, as ``lastval()`` does. *ends*: it commits.

@@ -42,7 +42,7 @@ Rows = TypeVar("Rows")
 
 
 class Protocol(Calls[Count, Rows]):
-    """What both clients do. Connections, cursors and pools are psycopg's: of its sync or of its async half."""
+    """The steps of both clients. Connections, cursors and pools are psycopg's: of its sync or of its async half."""
 
     _drive: Callable[[Steps[Any]], Any]
     """Runs steps: ``drive`` or ``adrive``."""

@@ -74,7 +74,7 @@ class Server:
 
     @property
     def usage(self) -> str:
-        """How it is used, for the header; "" where there is nothing special."""
+        """The special way in which it is used, for the header; "" where there is nothing special."""
         if not (self.limit and self._behind_pooler):
             return ""
         threshold = self._prepare_threshold

@@ -61,7 +61,7 @@ class Breaking(StrEnum):
 
 @dataclass(frozen=True)
 class BreakingPoint:
-    """What a run whose load rose tells of the load at which it breaks."""
+    """The load at which a run whose load rose breaks, as far as it shows that."""
 
     outcome: Breaking
     vus: int

@@ -128,7 +128,7 @@ class Rise(NamedTuple):
 
 
 class DriftFinding(NamedTuple):
-    """What was found, and what it would need."""
+    """The drift that was found, and what a judgement would need."""
 
     outcome: Outcome
     rise: Rise | None = None

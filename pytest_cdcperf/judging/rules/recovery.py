@@ -109,7 +109,7 @@ class Ratio(NamedTuple):
 
 
 class RecoveryFinding(NamedTuple):
-    """What was found: the ratio, with the two levels and the seconds after the load came down; what it needs."""
+    """The finding: the ratio, with the two levels and the seconds after the load came down; what it needs."""
 
     outcome: Outcome
     ratio: Ratio | None = None
@@ -187,7 +187,7 @@ class _Hold:
 
     @property
     def lasted_s(self) -> float:
-        """How long it was seen."""
+        """The seconds for which it was seen."""
         return self._windows[-1].end_s - self._down_s if self._windows else 0.0
 
     def late_parts(self, within_s: float) -> list[_Part]:

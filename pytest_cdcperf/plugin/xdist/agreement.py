@@ -14,7 +14,7 @@ _WITHOUT_US = Handshake("no pytest-cdcperf", "its host")
 
 
 class CollectedTests(NamedTuple):
-    """What *worker* has collected, and of that under load."""
+    """The tests that *worker* has collected, and of these the ones under load."""
 
     worker: str
     handshake: Handshake | None

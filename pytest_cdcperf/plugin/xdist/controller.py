@@ -59,7 +59,7 @@ class FanOut:
 
     @property
     def coordinator(self) -> Coordinator:
-        """What brings the workers together."""
+        """The coordinator, which brings the workers together."""
         return self._perf().coordinator
 
     @property
@@ -127,7 +127,7 @@ class FanOut:
             return (yield)
         finally:
             if self._session is not None:
-                self._session.interruption.move(Place.ATTENDED)
+                self._session.interruption.move(Place.FRAMEWORK)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: WorkerController, ids: Sequence[str]) -> None:

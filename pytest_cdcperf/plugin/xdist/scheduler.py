@@ -17,11 +17,11 @@ if TYPE_CHECKING:  # every session with workers imports this module: nothing tha
 
 
 class FanOut(Protocol):
-    """What the scheduler asks of the perf tests: see ``controller.py``."""
+    """The interface to the perf tests that the scheduler needs: see ``controller.py``."""
 
     @property
     def coordinator(self) -> Coordinator:
-        """What brings the workers together, in a session with perf tests."""
+        """The coordinator, which brings the workers together, in a session with perf tests."""
 
     def tests_of(self, worker: str) -> tuple[LoadTest, ...]:
         """Return the perf tests that *worker* would run under load."""

@@ -51,9 +51,9 @@ def subject():
 @pytest.mark.parametrize(
     ("number", "reason", "code"), [(signal.SIGINT, "Ctrl-C", 0), (signal.SIGTERM, "SIGTERM", 143), (1, "SIGHUP", 129)]
 )
-def test_code_that_is_attended_to_goes_on_and_the_session_ends_after_it(subject, number, reason, code):
+def test_code_of_the_framework_goes_on_and_the_session_ends_after_it(subject, number, reason, code):
     subject.take()
-    subject.at(Place.ATTENDED, number)
+    subject.at(Place.FRAMEWORK, number)
     assert (subject.interruption.reason, subject.session.shouldstop, subject.tells()) == (reason, reason, reason)
     assert subject.finish() == code
 
@@ -88,7 +88,7 @@ def test_tear_down_is_cut_short_by_who_has_waited_for_it_and_not_by_who_presses_
 def test_the_code_of_the_first_of_several_signals_is_that_of_the_session(subject):
     subject.take()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        subject.at(Place.ATTENDED, number)
+        subject.at(Place.FRAMEWORK, number)
     assert (subject.interruption.reason, subject.finish()) == ("SIGTERM", 143)
 
 
