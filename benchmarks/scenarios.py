@@ -47,7 +47,7 @@ class Row(NamedTuple):
 
     @property
     def effective(self) -> float:
-        """How many independent samples tell as much."""
+        """How many independent samples are worth as much."""
         return self.samples / self.factor
 
     @property

@@ -150,7 +150,7 @@ counter `count` and `rate` (a second); a rate `rate` (0 to 1), `hits`, `total`; 
 
 Each threshold has beside its fields `metric` (with tags), `expression`, `samples` and `effective_samples`: the
 number of independent samples that those of a percentile are worth. The outcomes are {outcomes}. What the run
-could not tell (`too few samples`, `inconclusive`, `not judged`) makes a run INVALID that was not shortened;
+could not decide (`too few samples`, `inconclusive`, `not judged`) makes a run INVALID that was not shortened;
 `generator unfit` makes any INVALID. `no samples` fails. `threshold` is the rule itself: with `"rule":
 "threshold"` the fields below, with `"recovery"` {recovery}, with `"drift"` {drift}.
 

@@ -45,7 +45,7 @@ def one_line(text: str, longest: int = LONGEST_LINE) -> str:
 def short_name(text: str) -> str:
     """Return the name of a metric, a check or a test as :func:`one_line` does, with 200 characters at the most.
 
-    Of those that are longer a few characters of a hash tell them apart.
+    Of those that are longer a few characters of a hash distinguish them.
     """
     left_out = len(text) - LONGEST_NAME
     if left_out <= 0:

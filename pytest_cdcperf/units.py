@@ -98,7 +98,7 @@ def figure(value: float, unit: str = "", digits: int = 4) -> str:
 
 
 def figures_apart(value: float, other: float, unit: str = "") -> tuple[str, str]:
-    """Return both as :func:`figure` does, with as many digits as tell them apart where they differ.
+    """Return both as :func:`figure` does, with as many digits as distinguish them where they differ.
 
     >>> figures_apart(2000.04, 2000, "ms")
     ('2,000.04 ms', '2,000 ms')

@@ -119,7 +119,7 @@ class _ArrivalBlock:
     def _read_before(self) -> Steps[None]:
         """Read what is there before the block.
 
-        :raises ExpectationError: where no change could be told from that
+        :raises ExpectationError: where no change could be distinguished from that
         """
         expected = self._expected
         answer = yield from self._read(self._reading_s(expected.timeout_s))

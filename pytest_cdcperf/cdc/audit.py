@@ -70,13 +70,13 @@ class Audit:
         self._ambiguous.pop((expected.collection, expected.key), None)
 
     def notes(self) -> list[str]:
-        """Name the writes that could not be told from the state before them."""
+        """Name the writes that could not be distinguished from the state before them."""
         ambiguous = [str(expected) for expected in list(self._ambiguous.values())]
         if not ambiguous:
             return []
         more = f" and {len(ambiguous) - _NAMED} more" if len(ambiguous) > _NAMED else ""
         return [
-            f"{len(ambiguous)} writes cannot be told from what the sink showed before them "
+            f"{len(ambiguous)} writes cannot be distinguished from what the sink showed before them "
             f"({', '.join(ambiguous[:_NAMED])}{more}): they changed nothing there or did not arrive; they count as "
             "failed and not as latencies: let each change a field"
         ]

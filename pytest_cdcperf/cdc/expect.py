@@ -58,7 +58,7 @@ class _Expectations(Generic[Block]):
         :param timeout: how long to wait: a number of seconds, or a text such as "500ms"
         :param operation: "create", "update" or "delete": which counter a success goes to. The last two need a field:
             one that the update changes, or that marks a row as deleted
-        :raises ConfigError: for what no change could be told by
+        :raises ConfigError: for an expectation that no change could be recognised by
         :raises ExpectationError: on leaving, when the sink did not show the change within *timeout*
         """
         named = {**(fields or {}), **more_fields}
@@ -67,7 +67,7 @@ class _Expectations(Generic[Block]):
         if operation != "create" and not named:
             raise ConfigError(
                 f"cdc.expect({collection!r}, ..., operation={operation!r}) names no field, so the change could not be "
-                f"told from the state before; {_FIELD_NEEDED[operation]}"
+                f"distinguished from the state before; {_FIELD_NEEDED[operation]}"
             )
         return self._block(
             Expectation(

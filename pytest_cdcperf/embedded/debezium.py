@@ -193,7 +193,7 @@ def when_a_value_is_lost(java: Any, tell: Callable[[str, str], None]) -> Any:
     """
     name = "cdcperf"
     handlers = dict[str, Callable[..., Any]](
-        append=lambda event: _tell_lost(str(event.getMessage().getFormattedMessage()), tell),
+        append=lambda event: _report_lost(str(event.getMessage().getFormattedMessage()), tell),
         getName=lambda: name,
         getLayout=lambda: None,
         ignoreExceptions=lambda: True,
@@ -215,7 +215,7 @@ def when_a_value_is_lost(java: Any, tell: Callable[[str, str], None]) -> Any:
     return appender
 
 
-def _tell_lost(message: str, tell: Callable[[str, str], None]) -> None:
+def _report_lost(message: str, tell: Callable[[str, str], None]) -> None:
     if (match := _LOST.match(message)) is not None:
         tell(match["table"], f"{message}: the value would be missing")
 

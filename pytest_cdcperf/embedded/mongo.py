@@ -72,7 +72,7 @@ def sink_uri(port: int, password: str, database: str) -> str:
 
 
 class GuardedHandler:
-    """Lets nobody near *inner* who has not told the password, by SASL PLAIN (RFC 4616). nx has no authentication."""
+    """Lets only clients that sent the password reach *inner*, by SASL PLAIN (RFC 4616). nx has no authentication."""
 
     def __init__(self, inner: Handler, password: str) -> None:
         self._inner = inner

@@ -52,7 +52,7 @@ class ServerProcess:
         """Whether the process is gone and has been reaped."""
         return self._ended.is_set()
 
-    def tell(self, line: bytes) -> None:
+    def send_line(self, line: bytes) -> None:
         """Write one line to the process; nothing where it has ended, which *on_end* reports."""
         with contextlib.suppress(OSError, ValueError):  # ValueError: closed, since the process has ended
             self._lifeline.write(line + b"\n")

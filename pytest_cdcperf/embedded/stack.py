@@ -78,7 +78,7 @@ class EmbeddedStack:
         log_dir = config.log_dir.absolute()
         supervisor = _SupervisorProcess(log_dir, on_death)
         try:
-            supervisor.tell(
+            supervisor.send(
                 SupervisorConfig(
                     log_dir=str(log_dir),
                     schema_sql=config.schema_sql,
@@ -161,7 +161,7 @@ class _SupervisorProcess:
         self._reader.start()
         _supervisors.add(self)
 
-    def tell(self, config: SupervisorConfig) -> None:
+    def send(self, config: SupervisorConfig) -> None:
         """Send the one message it waits for; one that is gone will be missed by :meth:`ready`."""
         with contextlib.suppress(BrokenPipeError):
             self._lifeline.write(json.dumps(asdict(config)).encode() + b"\n")

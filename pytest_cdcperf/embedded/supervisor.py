@@ -113,7 +113,7 @@ class Supervisor:
         debezium = self._spawn("debezium", python_command("pytest_cdcperf.embedded.debezium"))
         mongo = self._spawn("mongo", python_command("pytest_cdcperf.embedded.mongo", self._directory))
         password = secrets.token_urlsafe(24)
-        mongo.tell(password.encode())
+        mongo.send_line(password.encode())
         self._waiting_for = "PostgreSQL to answer"
         self._postgres = postgres = start_postgres(
             self._directory,
@@ -137,7 +137,7 @@ class Supervisor:
             offsets=str(self._directory / "offsets"),
             left_out=left_out,
         )
-        debezium.tell(json.dumps(asdict(self._pipeline)).encode())
+        debezium.send_line(json.dumps(asdict(self._pipeline)).encode())
         self._wait_for_marker(postgres, uri)
         return Ready(
             postgres=asdict(postgres.address),
@@ -158,7 +158,7 @@ class Supervisor:
                 continue  # a PostgreSQL whose port was taken, and that another one has replaced
             reason = str(server.exit_error())
             _log.error("%s", reason)
-            tell_parent(ended=server.name, reason=reason)
+            send_to_parent(ended=server.name, reason=reason)
 
     def cause(self, error: Exception) -> StackError:
         """Say why the start failed with *error*: usually a server has just ended."""
@@ -213,7 +213,7 @@ class Supervisor:
         self._size = size
         self._deadline = time.monotonic() + START_TIMEOUT_S
         _log.info("still waiting for %s; %d bytes so far", self._waiting_for, size)
-        tell_parent(starting=self._waiting_for)
+        send_to_parent(starting=self._waiting_for)
 
     def _create_schema(self, postgres: PostgresServer) -> None:
         with connect(postgres.admin) as connection:
@@ -266,7 +266,7 @@ def _shows_marker(sink: Collection[dict[str, Any]]) -> bool | None:
         return None
 
 
-def tell_parent(**message: object) -> None:
+def send_to_parent(**message: object) -> None:
     """Write one line of JSON to the parent; one that is gone needs no news."""
     with contextlib.suppress(OSError):
         sys.stdout.write(json.dumps(message) + "\n")
@@ -286,7 +286,7 @@ def main() -> int:
         with stack_directory() as directory:
             return run(Supervisor(config, directory))
     except CdcperfError as error:
-        tell_parent(error=str(error))
+        send_to_parent(error=str(error))
         return 1
 
 
@@ -297,17 +297,17 @@ def run(supervisor: Supervisor) -> int:
     when_input_ends(supervisor.request_stop)
     try:
         ready = supervisor.start()
-        tell_parent(ready=asdict(ready))
+        send_to_parent(ready=asdict(ready))
         supervisor.watch()
     except StopRequestedError:
-        _log.info("told to stop while starting")
+        _log.info("asked to stop while starting")
     except CdcperfError as error:
         _log.error("%s", error)
-        tell_parent(error=str(error))
+        send_to_parent(error=str(error))
         return 1
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         _log.exception("the supervisor failed")
-        tell_parent(error=str(supervisor.cause(error)))
+        send_to_parent(error=str(supervisor.cause(error)))
         return 1
     finally:
         supervisor.stop()

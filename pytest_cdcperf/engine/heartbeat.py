@@ -1,7 +1,7 @@
 """The delay of the load generator itself, measured by beats that are due every 10 ms beside the load.
 
 What delays a beat delays VUs as well: Python's lock, a blocked event loop, a garbage collection, CPUs that others have,
-a stopped process. So the lateness of beats tells how much of a measured time can be the generator's own.
+a stopped process. So the lateness of beats shows how much of a measured time can be the generator's own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 BEAT_MS = 10.0
 LATE_MS = 5.0
 OVERDUE_MS = 60.0  # then the event loop counts as blocked, and the line in which it is gets noted
-BESIDE_MS = 50.0  # between the beats of the thread beside an event loop, which only tell who was late
+BESIDE_MS = 50.0  # between the beats of the thread beside an event loop, which only show who was late
 _BEAT_S = BEAT_MS / 1e3
 _JOIN_S = 1.0
 _MOST_FILLED_IN = 6_000  # a minute of missed beats
@@ -82,7 +82,7 @@ class Heartbeat:
     """Beats inside its ``with`` block and records how late it was, as ``generator_delay`` and ``generator_lost_s``.
 
     A thread sleeps 10 ms at a time. Once :meth:`beat_on` has given it an event loop, the beats are a timer's on that
-    loop; the thread then beats every 50 ms, which only tells who was late. Costs less than 1 % of a CPU.
+    loop; the thread then beats every 50 ms, which only shows who was late. Costs less than 1 % of a CPU.
     """
 
     def __init__(self, recorder: Recorder, clock: Clock) -> None:

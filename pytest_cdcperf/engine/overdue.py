@@ -55,9 +55,9 @@ class OverdueIterations:
     def _failure(
         self, recorder: IterationRecorder, deadline: Deadline, now_s: float, line: str
     ) -> IterationTimeoutError | None:
-        """Return what the iteration of *recorder* failed by, None where it tells nothing of the system under test.
+        """Return what the iteration of *recorder* failed by, None where it says nothing of the system under test.
 
-        It tells nothing before its deadline (the run was ended by hand) and in a pause of the VU. Without a grace
+        It says nothing before its deadline (the run was ended by hand) and in a pause of the VU. Without a grace
         period it had no time to end: then only what took twice as long as any before is known to hang.
         """
         after_s = recorder.under_way_s

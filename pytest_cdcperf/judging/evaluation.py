@@ -6,7 +6,7 @@ import math
 
 from pytest_cdcperf.judging.intervals import Precision, needed_samples, quantile_interval
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
-from pytest_cdcperf.metrics.calls import failed_calls, tells_outcome
+from pytest_cdcperf.metrics.calls import failed_calls, selects_outcome
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Kind, definition
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
@@ -51,7 +51,7 @@ def evaluate(
 def _all_failed(threshold: Threshold, snapshot: Snapshot) -> str:
     """Say that there are calls, but failed ones only; "" where that is not so."""
     tag = failed_calls(threshold.metric)
-    if tag is None or tells_outcome(dict(threshold.tags)):
+    if tag is None or selects_outcome(dict(threshold.tags)):
         return ""
     count = snapshot.trend(threshold.metric, {**dict(threshold.tags), tag[0]: tag[1]}).count
     return f"all {count} calls failed, which are in {{{':'.join(tag)}}}" if count else ""

@@ -9,7 +9,7 @@ and one that is crossed may be crossed by the generator alone. A run is INVALID 
 - (d) a lower limit on a count is missed that would be kept without the time that was lost, or in a closed loop without
   the own delay of each iteration.
 
-Otherwise the verdict stands, and an own delay above 10 ms and a tenth of the figure is told beside it.
+Otherwise the verdict stands, and an own delay above 10 ms and a tenth of the figure is noted beside it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Measured:
 class Fitness:
     """The judgement of it: *reasons* why a run cannot be judged at all, the *results* of its thresholds, and *notes*.
 
-    A threshold that cannot be told has the outcome ``UNFIT``, with the reason as its note.
+    A threshold that cannot be judged has the outcome ``UNFIT``, with the reason as its note.
     """
 
     reasons: tuple[str, ...]
@@ -65,7 +65,7 @@ class Fitness:
 
     @property
     def undecided(self) -> list[ThresholdResult]:
-        """The thresholds that cannot be told."""
+        """The thresholds that cannot be judged."""
         return [result for result in self.results if result.outcome is Outcome.UNFIT]
 
     @property
@@ -107,7 +107,7 @@ def assess(thresholds: Sequence[Measured], workers: Sequence[WorkerDelay]) -> Fi
 
 
 def _doubt(measured: Measured) -> str:
-    """Say why the threshold cannot be told, "" where it can."""
+    """Say why the threshold cannot be judged, "" where it can."""
     result, own_ms = measured.result, measured.own_ms
     threshold, observed = result.threshold, result.observed
     if not isinstance(threshold, Threshold) or observed is None or result.outcome not in _JUDGED:
@@ -118,7 +118,7 @@ def _doubt(measured: Measured) -> str:
     large = own_ms > SMALLEST_SHARE_OF_LIMIT * limit
     if threshold.is_upper and crossed and large and threshold.holds(observed - own_ms):
         own = f"up to {_ms(min(own_ms, observed))} of that is the generator's own delay"
-        return f"{own}, so it cannot be told whether the limit was kept"
+        return f"{own}, so it is uncertain whether the limit was kept"
     if threshold.is_lower and crossed and _counts(threshold):
         return _doubt_of_count(threshold, observed, measured)
     return ""
@@ -133,7 +133,7 @@ def _doubt_of_count(threshold: Threshold, observed: float, measured: Measured) -
     else:
         why = f"up to {figure(share, '%')} of an iteration is the generator's own delay"
     return (
-        f"{why}, without which it is {figure(without, threshold.unit)}, so it cannot be told whether the limit was kept"
+        f"{why}, without which it is {figure(without, threshold.unit)}, so it is uncertain whether the limit was kept"
     )
 
 

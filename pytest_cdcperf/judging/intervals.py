@@ -62,9 +62,9 @@ class Precision:
 
     @property
     def effective(self) -> float:
-        """The number of independent samples that would tell as much.
+        """The number of independent samples that would be as precise.
 
-        Fewer than ten windows do not tell the factor: there samples count as independent.
+        Fewer than ten windows do not show the factor: there samples count as independent.
         """
         return self.samples / self.factor if self.windows >= FEWEST_CLUSTERS else float(self.samples)
 
@@ -116,7 +116,7 @@ def quantile_precision(phases: Sequence[PhaseWindows], q: float) -> Precision:
 def quantile_interval(
     histogram: Histogram, q: float, exact: Precision, confidence: float = 0.95
 ) -> tuple[float, float] | None:
-    """Return the two-sided interval of quantile *q*, None where a single window tells nothing of its precision."""
+    """Return the two-sided interval of quantile *q*, None where a single window shows nothing of its precision."""
     if not exact.degrees or not 0 < q < 1:
         return None
     low, high = interval_ranks(histogram.count, q, exact, confidence)

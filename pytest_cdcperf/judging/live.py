@@ -48,7 +48,7 @@ class Judging:
         self._sliding = {t: _WorstWindow(t, t.over_s) for t in thresholds if t.over_s is not None}
 
     def add(self, window: Window) -> Window:
-        """Take the next window; return it by metric and by what the thresholds tell apart."""
+        """Take the next window; return it by metric and by what the thresholds keep apart."""
         whole = self.timeline.add(window)
         for sliding in self._sliding.values():
             sliding.add(whole)

@@ -62,7 +62,7 @@ def slowed_share(snapshot: Snapshot) -> float:
 
 
 def only_delays(snapshot: Snapshot) -> Snapshot:
-    """Return those series of *snapshot* that tell of the generator's part in a figure."""
+    """Return those series of *snapshot* that show the generator's part in a figure."""
     return snapshot.only(TELLING)
 
 

@@ -112,7 +112,7 @@ class Threshold:
         return self.operator in {">", ">="}
 
     def in_words(self, observed: float, interval: tuple[float, float] | None = None) -> str:
-        """Return the figure *observed* with its unit, in as many digits as tell it from the limit."""
+        """Return the figure *observed* with its unit, in as many digits as distinguish it from the limit."""
         seen = figures_apart(observed, self.limit, self.unit)[0]
         return seen if interval is None else f"{seen} [{' to '.join(figures_apart(*interval, self.unit))}]"
 

@@ -54,7 +54,7 @@ def judge(
     :param saturation: that not all of the load came
     :param error_rate: the highest share of failed iterations that is tolerated, 0 to 1
     :param error: what most of the failed iterations failed by
-    :param shortened: the user asked for a shorter run than the test states: what that run cannot tell is then not
+    :param shortened: the user asked for a shorter run than the test states: what that run cannot show is then not
         judged, instead of making the run INVALID
     :param broken: what the run needed and lost, such as a server: it is FAILED, whatever the generator did
     :param faults: what went wrong with the run as a whole: each fails it

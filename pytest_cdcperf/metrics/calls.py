@@ -26,7 +26,7 @@ _OUTCOME: Mapping[str, str] = {
     "http_req_connecting": _EXPECTED,
     "http_req_tls_handshaking": _EXPECTED,
 }
-_TELLING = frozenset({_OK, _EXPECTED, "status", "error"})
+_OUTCOME_TAGS = frozenset({_OK, _EXPECTED, "status", "error"})
 _TIMED_OUT = ("error", "timeout")
 
 SUCCESSFUL: Tags = ((_OK, "true"),)
@@ -40,9 +40,9 @@ def failed_calls(metric: str) -> tuple[str, str] | None:
     return None if tag is None else (tag, "false")
 
 
-def tells_outcome(tags: Collection[str]) -> bool:
+def selects_outcome(tags: Collection[str]) -> bool:
     """Whether a selector with the names *tags* chooses calls by how they ended."""
-    return not _TELLING.isdisjoint(tags)
+    return not _OUTCOME_TAGS.isdisjoint(tags)
 
 
 def stands_apart(metric: str, tags: Tags) -> bool:
@@ -51,7 +51,7 @@ def stands_apart(metric: str, tags: Tags) -> bool:
     return failed is not None and failed in tags and _TIMED_OUT not in tags
 
 
-def told_always(metric: str) -> Tags:
+def always_apart(metric: str) -> Tags:
     """Return the (tag, value) pairs by which the series of *metric* must not be merged."""
     failed = failed_calls(metric)
     return () if failed is None else (failed, _TIMED_OUT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_cdcperf.metrics.calls import told_always
+from pytest_cdcperf.metrics.calls import always_apart
 from pytest_cdcperf.metrics.metric import Tags
 from pytest_cdcperf.metrics.snapshot import SeriesKey
 
@@ -18,7 +18,7 @@ _REMEDY = "give calls a name= without ids, or use fewer tags"
 
 def _lumped(key: SeriesKey) -> Tags:
     """Return the tags that the samples of *key* have together with those of others: failed calls stay apart."""
-    return tuple(sorted((*OVERFLOW, *(pair for pair in key.tags if pair in told_always(key.name)))))
+    return tuple(sorted((*OVERFLOW, *(pair for pair in key.tags if pair in always_apart(key.name)))))
 
 
 class Caps:

@@ -36,7 +36,7 @@ class Timed(Protocol):
 
 
 def middle_s(timed: Timed) -> float:
-    """Return the middle of what covers some seconds: it tells the span that all of it belongs to."""
+    """Return the middle of what covers some seconds: it decides the span that all of it belongs to."""
     return (timed.start_s + timed.end_s) / 2.0
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from pytest_cdcperf.errors import ConfigError
-from pytest_cdcperf.metrics.calls import stands_apart, tells_outcome, told_always
+from pytest_cdcperf.metrics.calls import always_apart, selects_outcome, stands_apart
 from pytest_cdcperf.metrics.histogram import NOT_A_NUMBER, Histogram, finite_numbers
 from pytest_cdcperf.metrics.metric import ALIASES, GaugeMerge, Kind, Tags
 
@@ -225,11 +225,11 @@ class Snapshot:
         """Return the series of the metrics *names*; states are shared."""
         return Snapshot({key: self.series[key] for name in names for key in self._named(name)})
 
-    def told_apart(self, by: Mapping[str, Collection[tuple[str, str]]]) -> Snapshot:
+    def kept_apart(self, by: Mapping[str, Collection[tuple[str, str]]]) -> Snapshot:
         """Return the same with series merged that do not differ in the (tag, value) pairs of *by*, by metric.
 
-        So each metric, and each sub-metric whose tags are in *by*, is whole; phases are told apart of the metrics in
-        *by*. Of gauges each set of tags is left as it is: what one reads over several of them is told by the latest
+        So each metric, and each sub-metric whose tags are in *by*, is whole; phases are kept apart for the metrics in
+        *by*. Of gauges each set of tags is left as it is: what one reads over several of them is decided by the latest
         reading of each. States may be shared.
         """
         alike: dict[SeriesKey, list[State]] = {}
@@ -237,8 +237,8 @@ class Snapshot:
             pairs = by.get(key.name)
             tags = key.tags
             if tags and key.kind is not Kind.GAUGE:
-                told = (*(pairs or ()), *told_always(key.name))
-                tags = tuple(pair for pair in tags if pair in told)
+                apart = (*(pairs or ()), *always_apart(key.name))
+                tags = tuple(pair for pair in tags if pair in apart)
             merged = SeriesKey(key.name, key.kind, tags, BY_TIME if pairs is None else key.phase)
             alike.setdefault(merged, []).append(state)
         return _snapshot_of(alike)
@@ -303,7 +303,7 @@ class Snapshot:
             for key in self._named(ALIASES.get(name, name))
             if (not tags or key.carries(tags)) and (phases is None or key.phase in phases)
         ]
-        if not tells_outcome(tags or ()):
+        if not selects_outcome(tags or ()):
             keys = [key for key in keys if not stands_apart(key.name, key.tags)]
         kinds = sorted({key.kind for key in keys})
         if len(kinds) > 1:

@@ -37,13 +37,13 @@ class Window:
 class Timeline:
     """The windows of a run as they come in: totals, one a phase, a history. Its memory does not grow with time.
 
-    *total* has each metric, and each sub-metric that is to be told apart, in full. *series* has each set of
+    *total* has each metric, and each sub-metric that is to be kept apart, in full. *series* has each set of
     tags; there a trend is less exact the wider its values are spread. The history is coarse (2.2 %), and where
     it would pass :data:`MAX_HISTORY` windows, or :data:`MAX_HISTORY_STATES`, neighbours are joined two by two. In the
-    windows the phases of the metrics in *apart* are told apart.
+    windows the phases of the metrics in *apart* are kept apart.
 
     :param phases: all phases of the plan
-    :param apart: the (tag, value) pairs, by metric, of the sub-metrics to be told apart
+    :param apart: the (tag, value) pairs, by metric, of the sub-metrics to be kept apart
     :param in_phases: the metrics that have a total by the name of the phase: each of them is in *apart*
     """
 
@@ -69,7 +69,7 @@ class Timeline:
     def add(self, window: Window) -> Window:
         """Take the next window, in the order of time; return it by metric, sub-metric and phase."""
         snapshot = Snapshot(dict(self._capped(window.snapshot)))
-        whole = snapshot.told_apart(self._apart)
+        whole = snapshot.kept_apart(self._apart)
         _extend(self.series, snapshot.over_phases(), FEW_BUCKETS)
         _extend(self.total, whole.over_phases(), _TOTAL_BUCKETS)
         self.elapsed_s = max(self.elapsed_s, window.end_s)

@@ -62,7 +62,7 @@ def current_environment() -> Environment:
 
 
 def ci_url(variables: Mapping[str, str]) -> str | None:
-    """Return the page of the CI run that *variables* tell of, None outside of CI.
+    """Return the page of the CI run that *variables* name, None outside of CI.
 
     >>> ci_url({"CI_JOB_URL": "https://gitlab.example.org/shop/-/jobs/7"})
     'https://gitlab.example.org/shop/-/jobs/7'

@@ -133,7 +133,7 @@ class RunResult:
     """Why it is not PASSED, one line each."""
     thresholds: tuple[ThresholdResult, ...] = ()
     total: Snapshot = field(default_factory=Snapshot)
-    """Each metric over the whole run, and each sub-metric that a limit is on. Failed calls are told apart."""
+    """Each metric over the whole run, and each sub-metric that a limit is on. Failed calls are kept apart."""
     windows: Windows = field(default_factory=Windows)
     """The course over time."""
     failures: tuple[FailureKind, ...] = ()
@@ -150,7 +150,7 @@ class RunResult:
     generator_fit: bool = True
     """The load generator itself kept up: no reason or warning is about it."""
     warnings: tuple[str, ...] = ()
-    """With ``on_unfit = "warn"``: why the generator was unfit, and which limits cannot be told."""
+    """With ``on_unfit = "warn"``: why the generator was unfit, and which limits cannot be judged."""
     phases: tuple[Phase, ...] = ()
     """The phases of the plan in the order of time; windows and series name one by its place here."""
     events: tuple[RunEvent, ...] = ()

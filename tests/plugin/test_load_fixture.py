@@ -27,7 +27,7 @@ def test_it(load):
     result.stdout.fnmatch_lines(["*load.run: name='x' was used in this test already; allowed: another *for each run"])
 
 
-def test_several_runs_of_a_test_are_told_apart_in_junit(pytester, write):
+def test_several_runs_of_a_test_are_kept_apart_in_junit(pytester, write):
     write("""
 def test_it(load):
     load.run(lambda: None, PerVUIterations(vus=1), name="a")

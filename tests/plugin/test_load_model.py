@@ -63,7 +63,7 @@ def test_it():
     assert document["iterations"] + document["metrics"]["dropped_iterations"]["values"]["count"] == 100
 
 
-def test_several_loads_of_one_test_are_told_apart_by_scenario(pytester, write, result_of):
+def test_several_loads_of_one_test_are_kept_apart_by_scenario(pytester, write, result_of):
     write("""
 @perf(
     load={

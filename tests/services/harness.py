@@ -177,12 +177,12 @@ def run_body(load: Load, body: Callable[[], object], **more: Any) -> tuple[RunOu
     return outcome, timeline.series
 
 
-_TOLD = ("POSTGRES_", "MONGODB_", "CDCPERF_", "PYTEST_", "RESULTS_", "ADDER_", "TOTALIZER_", "TARGET_", "DURATION")
+_SHOWN = ("POSTGRES_", "MONGODB_", "CDCPERF_", "PYTEST_", "RESULTS_", "ADDER_", "TOTALIZER_", "TARGET_", "DURATION")
 
 
 def pytest_session(cwd: Path, *arguments: str, **environment: str) -> tuple[int, str]:
     """Run pytest in *cwd* to its end, with nothing of our own surroundings; return its exit code and output."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_TOLD)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_SHOWN)}
     if "PYTEST_PLUGINS" in os.environ:  # where the plugin under test is not installed
         kept["PYTEST_PLUGINS"] = os.environ["PYTEST_PLUGINS"]
     done = subprocess.run(

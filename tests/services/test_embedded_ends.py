@@ -184,7 +184,7 @@ class TestTheEnd:
                     assert 0 < sink.count_documents({}) < COPIED, "it was killed when all had arrived"
                     debezium = supervisor._spawn("debezium", python_command("pytest_cdcperf.embedded.debezium"))
                     assert supervisor._pipeline is not None
-                    debezium.tell(json.dumps(asdict(supervisor._pipeline)).encode())
+                    debezium.send_line(json.dumps(asdict(supervisor._pipeline)).encode())
                     with postgres_part.connect(address) as pg:
                         pg.execute("INSERT INTO t VALUES (-1)")
                     assert until(lambda: sink.find_one({"_id": "-1"}) is not None, 120)

@@ -166,5 +166,5 @@ def test_a_figure_is_short_and_keeps_four_digits(value):
         (math.nan, 20, "", ("-", "20")),
     ],
 )
-def test_two_figures_that_differ_are_told_apart(value, other, unit, texts):
+def test_two_figures_that_differ_are_kept_apart(value, other, unit, texts):
     assert figures_apart(value, other, unit) == texts

@@ -3,7 +3,7 @@
 Why pyreqwest: Rust's reqwest and rustls, typed, sync and async, about half of k6's CPU a request with a client
 per VU (``python -m benchmarks http``), wheels for Linux (glibc and musl), macOS and Windows on x86 and arm from
 Python 3.11 to 3.15, and a release most months. pycurl was the other candidate: as quick from threads, and libcurl
-tells all phases; but its asyncio side costs 1.5 times as much, has no Proactor loop on Windows and no types, and its
+reports all phases; but its asyncio side costs 1.5 times as much, has no Proactor loop on Windows and no types, and its
 wheels none of musl. What pyreqwest lacks: it does not say when it connects, and Ctrl-C waits for a blocking call in
 the main thread, which its timeout bounds.
 """

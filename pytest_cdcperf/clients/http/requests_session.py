@@ -217,7 +217,7 @@ def kind_of(error: BaseException) -> str:
 
 
 def _pool_classes(connections: _Connections) -> Mapping[str, type[HTTPConnectionPool]]:
-    """Return urllib3's pools, whose connections tell *connections* how long they took to open."""
+    """Return urllib3's pools, whose connections report to *connections* how long they took to open."""
 
     class Timed(HTTPConnection):
         def _new_conn(self) -> socket.socket:

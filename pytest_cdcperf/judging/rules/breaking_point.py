@@ -52,7 +52,7 @@ class Watched(NamedTuple):
 
 
 class Breaking(StrEnum):
-    """Whether a limit broke while the load rose. Where the ramp is too short to tell that is uncertain."""
+    """Whether a limit broke while the load rose. Where the ramp is too short to decide that is uncertain."""
 
     FOUND = "found"
     UNCERTAIN = "uncertain"
@@ -98,7 +98,7 @@ class BreakingPoint:
             return f"no breaking point up to {self.vus} VUs"
         limit = limit_in_words(self.limit)
         if self.outcome is Breaking.UNCERTAIN:
-            return f"it may break from {self.vus} VUs on, by {limit}; needs a longer ramp to tell"
+            return f"it may break from {self.vus} VUs on, by {limit}; needs a longer ramp to decide"
         share, allowed = figure(self.observed or 0.0, "%", 3), figure(self.allowed or 0.0, "%", 3)
         return (
             f"breaking point at {self.at_s:.0f} s, {self.vus} VUs, {figure(self.rate or 0.0)} iterations/s: {limit} is "
@@ -129,7 +129,7 @@ def breaking_point(
 
     None where the load did not rise.
 
-    :param windows: any that tell the VUs and the iterations over time; they need not be those of the counts
+    :param windows: any that have the VUs and the iterations over time; they need not be those of the counts
     """
     spans = spans_of(phases)
     rises = _rises(spans)

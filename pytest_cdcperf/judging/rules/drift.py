@@ -155,7 +155,7 @@ def gauge_checkpoints(readings: Sequence[Checkpoint]) -> list[Checkpoint]:
 def judge_drift(checkpoints: Sequence[Checkpoint], per_hour: float) -> DriftFinding:
     """Judge whether the level of *checkpoints* rises by more than *per_hour*, a share.
 
-    The width of the interval falls with the length of a run to the power of 3/2, which tells what a longer one needs.
+    The width of the interval falls with the length of a run to the power of 3/2, which shows what a longer one needs.
     """
     if needs := _missing(checkpoints):
         return DriftFinding(Outcome.NOT_JUDGED, needs=needs)
@@ -170,7 +170,7 @@ def judge_drift(checkpoints: Sequence[Checkpoint], per_hour: float) -> DriftFind
         return DriftFinding(Outcome.PASSED, rise)
     times = (width / abs(limit - slope)) ** (2 / 3) if limit != slope else math.inf
     if times > _LONGEST_ADVICE:
-        return DriftFinding(Outcome.INCONCLUSIVE, rise, f"it lies too near {per_hour:.0%} to be told from it")
+        return DriftFinding(Outcome.INCONCLUSIVE, rise, f"it lies too near {per_hour:.0%} to be distinguished from it")
     needed_s = (checkpoints[-1].end_s - checkpoints[0].start_s) * times
     return DriftFinding(Outcome.INCONCLUSIVE, rise, f"needs about {_roughly(needed_s)}")
 

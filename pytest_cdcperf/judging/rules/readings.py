@@ -27,7 +27,7 @@ class TrendWindow(NamedTuple):
 
     @property
     def middle_s(self) -> float:
-        """The middle of the window, which tells the span that it belongs to."""
+        """The middle of the window, which decides the span that it belongs to."""
         return middle_s(self)
 
 

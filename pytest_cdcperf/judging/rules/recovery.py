@@ -28,7 +28,7 @@ from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.units import Duration, format_duration
 
 _SIXTHS = 6
-_TOLD = 0.95  # two-sided: both ends of the interval that is told, the upper one of which a recovery must keep
+_SHOWN = 0.95  # two-sided: both ends of the interval that is shown, the upper one of which a recovery must keep
 _PROVEN = 0.98  # two-sided: 99 % for the lower end, which must lie above the tolerance for a failure
 _MOST_TIMES = 100.0
 
@@ -97,7 +97,7 @@ class Recovery(RunRule):
 
 
 class Ratio(NamedTuple):
-    """A ratio with the ends of its interval: 0 and infinity where the samples tell no end."""
+    """A ratio with the ends of its interval: 0 and infinity where the samples show no end."""
 
     point: float
     low: float
@@ -134,7 +134,7 @@ def judge_recovery(
     hold = _Hold(after, down_s)
 
     def finding(outcome: Outcome, part: _Part, needs: str = "") -> RecoveryFinding:
-        ratio = _ratio(level, part, _TOLD)
+        ratio = _ratio(level, part, _SHOWN)
         from_s, to_s = part.windows[0].start_s - down_s, part.windows[-1].end_s - down_s
         return RecoveryFinding(outcome, ratio, level.p95, part.p95, from_s, to_s, needs)
 
@@ -147,7 +147,7 @@ def judge_recovery(
         return RecoveryFinding(Outcome.NOT_JUDGED, needs=f"needs {needs}; it lasted {format_duration(hold.lasted_s)}")
     open_part = parts[0]
     for part in parts:
-        ratio = _ratio(level, part, _TOLD)
+        ratio = _ratio(level, part, _SHOWN)
         if ratio.point > 1 + tolerance:
             break
         if ratio.high <= 1 + 2 * tolerance:
@@ -191,7 +191,7 @@ class _Hold:
         return self._windows[-1].end_s - self._down_s if self._windows else 0.0
 
     def late_parts(self, within_s: float) -> list[_Part]:
-        """Return what tells of a failure: the last third of *within_s*, and all that follows it."""
+        """Return the part that shows a failure: the last third of *within_s*, and all that follows it."""
         if not self._lasts(within_s):
             return []
         return _with_samples([self._part(within_s * 2 / 3, within_s), self._part(within_s)])
@@ -255,10 +255,10 @@ def _ln(value: float) -> float:
 
 def _needs(before: _Part, after: _Part, tolerance: float) -> str:
     """Say how many times the samples would tell: the width of an interval falls with the square root of them."""
-    ratio = _ratio(before, after, _TOLD)
+    ratio = _ratio(before, after, _SHOWN)
     x = _ln(ratio.point)
     if ratio.low <= 0 or not math.isfinite(ratio.high):
-        needed = _effective_needed(_TOLD) * max(before.factor, after.factor)
+        needed = _effective_needed(_SHOWN) * max(before.factor, after.factor)
         least = max(2, math.ceil(needed / min(before.samples.count, after.samples.count)))
         return f"needs at least {least} times the rate or longer holds"
     if ratio.point > 1 + tolerance:
@@ -266,7 +266,7 @@ def _needs(before: _Part, after: _Part, tolerance: float) -> str:
     else:
         times = _times(math.log(ratio.high) - x, math.log1p(2 * tolerance) - x)
     if times is None:
-        return f"it lies too near {1 + tolerance:.3g} times to be told from it"
+        return f"it lies too near {1 + tolerance:.3g} times to be distinguished from it"
     return f"needs about {times} times the rate or longer holds"
 
 

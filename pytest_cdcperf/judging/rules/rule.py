@@ -48,7 +48,7 @@ class RunRule:
 
     @property
     def fault(self) -> str:
-        """Why the metric cannot be judged, where its definition tells, "" otherwise."""
+        """Why the metric cannot be judged, where its definition shows that, "" otherwise."""
         known = definition(self.metric)
         if known is None or known.kind in self.KINDS:
             return ""

@@ -38,7 +38,7 @@ class FanOutScheduling:
 
     The inner scheduler sees the ordinary tests alone, and a stand-in for each node: where it shuts a node down, the
     node gets the perf tests, all at once. Each waits on its worker until the coordinator says that it may begin, so
-    this has to tell the coordinator whether ordinary tests are left, and which perf tests are complete.
+    this has to report to the coordinator whether ordinary tests are left, and which perf tests are complete.
 
     To other plugins it is the inner scheduler: it has that one's class, and every attribute that is not its own
     is read from and written to that one.

@@ -56,7 +56,7 @@ def test_what_was_there_before_the_block_is_no_arrival_and_no_latency(client, si
     assert figures(recorder) == {"cdc_success_rate": 0, "cdc_replication_success": 0, "checks": 0}
     assert pending(client) == []
     (note,) = client.cdc.audit.notes()
-    assert note.startswith("1 writes cannot be told from what the sink showed before them (customers _id='7')")
+    assert note.startswith("1 writes cannot be distinguished from what the sink showed before them (customers _id='7')")
 
 
 @pytest.mark.parametrize("later", [{"v": 1, "n": 2}, {"v": 1.0}, {"v": 1, "x": float("nan")}, {"n": 2, "v": 1}])

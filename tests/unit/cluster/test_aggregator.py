@@ -275,7 +275,7 @@ def test_a_ramp_that_may_have_broken_something_says_so_in_a_note():
     result = coordinator.result()
     assert result.breaking_point.outcome is Breaking.UNCERTAIN
     assert result.notes == (
-        "it may break from 8 VUs on, by the limit of 50 ms on p(95) of response_time; needs a longer ramp to tell",
+        "it may break from 8 VUs on, by the limit of 50 ms on p(95) of response_time; needs a longer ramp to decide",
     )
 
 

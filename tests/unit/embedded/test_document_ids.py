@@ -32,7 +32,7 @@ def test_texts_keep_their_order(one: str, other: str) -> None:
     assert (inner_id(one) < inner_id(other)) == (one < other)
 
 
-def test_types_are_told_apart() -> None:
+def test_types_are_kept_apart() -> None:
     ids = [5, "5", True, 1, "True", "1", 0, False, ""]
     assert len({inner_id(value) for value in ids}) == len(ids)
     assert inner_id(5) == inner_id(5.0)

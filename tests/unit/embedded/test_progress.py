@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cdcperf.embedded.debezium import Progress, _tell_lost
+from pytest_cdcperf.embedded.debezium import Progress, _report_lost
 
 
 class Committer:
@@ -51,5 +51,5 @@ def test_a_group_counts_as_processed_when_the_next_one_comes(
 )
 def test_a_value_that_debezium_could_not_convert_is_told_by_its_table(message: str, table: str | None) -> None:
     told: list[tuple[str, str]] = []
-    _tell_lost(message, lambda name, words: told.append((name, words)))
+    _report_lost(message, lambda name, words: told.append((name, words)))
     assert told == ([] if table is None else [(table, f"{message}: the value would be missing")])

@@ -89,7 +89,7 @@ def test_outside_an_iteration_it_stays_a_warning():
         drop()
 
 
-def test_the_lines_of_several_are_told_apart():
+def test_the_lines_of_several_are_kept_apart():
     failures = Failures(str)
     for where in ("a.py:1", "b.py:2", "a.py:1"):
         failures.add(NeverAwaitedError("coroutine 'f' was never awaited", where))

@@ -102,7 +102,7 @@ def test_a_stall_is_no_breaking_point():
 
 def test_a_break_at_the_very_end_needs_a_longer_ramp():
     assert said([10] * 55 + [90] * 65).words == (
-        "it may break from 55 VUs on, by the limit of 50 ms on p(95) of response_time; needs a longer ramp to tell"
+        "it may break from 55 VUs on, by the limit of 50 ms on p(95) of response_time; needs a longer ramp to decide"
     )
 
 

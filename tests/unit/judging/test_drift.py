@@ -91,7 +91,7 @@ def test_a_run_as_long_as_it_says_it_needs_does_tell():
 
 def test_what_lies_on_the_limit_needs_no_advice():
     levels = [100 * 1.1 ** (minute / 60) * (1.01 if minute % 4 in {0, 3} else 1 / 1.01) for minute in range(120)]
-    assert judge_drift(checkpoints(levels), 0.10).needs == "it lies too near 10% to be told from it"
+    assert judge_drift(checkpoints(levels), 0.10).needs == "it lies too near 10% to be distinguished from it"
 
 
 def test_the_interval_holds_the_slope_of_independent_levels_and_of_dependent_ones():

@@ -18,7 +18,7 @@ ROWS = Counter("t_fitness_rows").name
 SHARE = Rate("t_fitness_share").name
 CPU = DelayEvidence(span_s=1.0, late_s=0.3, worst_ms=240.0, worst_from_s=4.0, worst_to_s=5.0, cpu_s=0.9, cpus=2)
 BECAUSE = "its own code used 0.9 of a CPU, and Python runs on one: use more workers, fewer VUs, or think time"
-HIDES = "it cannot be told whether the limit was kept"
+HIDES = "it is uncertain whether the limit was kept"
 
 
 def result(expression, observed, outcome=None, *, metric=WRITE, **where):

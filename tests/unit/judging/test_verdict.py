@@ -216,7 +216,7 @@ def test_what_a_rule_could_not_tell_is_said_with_what_it_saw_and_needs():
 
 
 def test_the_reasons_stand_in_the_order_in_which_they_are_to_be_mended():
-    """What the run lost, faults and a body that fails everywhere; the generator; failures; what could not be told."""
+    """What the run lost, faults and a body that fails everywhere; the generator; failures; what could not be judged."""
     snapshot = figures(failed=60)
     snapshot.series[SeriesKey("dropped_iterations", Kind.COUNTER)] = CounterState(40)
     crossed, untold, unseen, few = (

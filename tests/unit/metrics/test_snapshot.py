@@ -189,7 +189,7 @@ def test_select_merges_the_series_of_a_gauge_as_it_declares(merging, wanted):
     assert Snapshot(series).select("g").value == wanted
 
 
-def test_series_are_told_apart_by_what_is_asked_for_only():
+def test_series_are_kept_apart_by_what_is_asked_for_only():
     snapshot = Snapshot(
         {
             SeriesKey("c", Kind.COUNTER, (("op", op), ("table", table))): CounterState(amount)
@@ -197,7 +197,7 @@ def test_series_are_told_apart_by_what_is_asked_for_only():
         }
         | {SeriesKey("d", Kind.COUNTER, (("table", "a"),)): CounterState(16)}
     )
-    apart = snapshot.told_apart({"c": {("table", "a"), ("op", "write")}})
+    apart = snapshot.kept_apart({"c": {("table", "a"), ("op", "write")}})
     assert {(key.name, key.tags): state.total for key, state in apart.series.items()} == {
         ("c", (("table", "a"),)): 1,
         ("c", ()): 2,
@@ -227,7 +227,7 @@ def calls(metric, tag):
     [("pg_read_duration", "ok"), ("mongo_read_duration", "ok"), ("http_req_waiting", "expected_response")],
 )
 def test_a_trend_of_calls_is_of_successful_ones_and_those_that_took_too_long(metric, tag):
-    for snapshot in (calls(metric, tag), calls(metric, tag).told_apart({metric: {("table", "a"), (tag, "true")}})):
+    for snapshot in (calls(metric, tag), calls(metric, tag).kept_apart({metric: {("table", "a"), (tag, "true")}})):
         assert snapshot.select(metric).sum == 11
         assert snapshot.select(metric, {"table": "a"}).sum == 9
         assert snapshot.select(metric, {tag: "true"}).sum == 3
@@ -241,9 +241,9 @@ def test_a_bodys_own_trend_is_of_all():
     assert calls("response_time", "ok").select("response_time").sum == 15
 
 
-def test_gauges_are_told_apart_always():
+def test_gauges_are_kept_apart_always():
     series = {SeriesKey("g", Kind.GAUGE, (("part", part),)): GaugeState(GaugeMerge.SUM, 1, 1, 1) for part in "ab"}
-    assert Snapshot(series).told_apart({}).series == series
+    assert Snapshot(series).kept_apart({}).series == series
 
 
 def test_only_some_metrics():
@@ -309,16 +309,16 @@ def test_a_gauge_that_adds_up_over_tags_does_not_over_phases():
     snapshot = readings((0, "a", 3, 1.0), (1, "a", 4, 2.0), (0, "b", 7, 1.5), merging=SUM)
     wanted = GaugeState(SUM, 4 + 7, 3 + 7, 4 + 7, 2.0)
     assert snapshot.select("g") == snapshot.over_phases().select("g") == wanted
-    assert snapshot.told_apart({}).select("g") == wanted
+    assert snapshot.kept_apart({}).select("g") == wanted
     assert snapshot.select("g", phases={0}).value == 3 + 7
 
 
-def test_phases_are_told_apart_of_what_is_asked_for_only():
+def test_phases_are_kept_apart_of_what_is_asked_for_only():
     snapshot = Snapshot(
         {SeriesKey(name, Kind.COUNTER, (), phase): CounterState(1 + phase) for name in "cd" for phase in (0, 1)}
     )
-    assert snapshot.told_apart({"c": ()}).phases("c") == {0, 1}
-    assert snapshot.told_apart({"c": ()}).phases("d") == {BY_TIME}
+    assert snapshot.kept_apart({"c": ()}).phases("c") == {0, 1}
+    assert snapshot.kept_apart({"c": ()}).phases("d") == {BY_TIME}
     assert snapshot.over_phases().series == {SeriesKey(name, Kind.COUNTER): CounterState(3) for name in "cd"}
     assert snapshot.over_phases({1}).select("c").total == snapshot.select("c", phases={1}).total == 2
     assert snapshot.select("c", phases={7}) is None
