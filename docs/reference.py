@@ -7,7 +7,9 @@ import re
 import textwrap
 from collections.abc import Iterator
 from enum import Enum
+from itertools import groupby, repeat
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_overloads
 
 from _pytest.fixtures import FixtureFunctionDefinition
@@ -50,7 +52,7 @@ def page() -> str:
     parts.append("## Fixtures\n")
     parts += [f"- `{name}`: `{kind}`. {_summary(function)}" for name, kind, function in fixture_functions()]
     parts.append("\n## Hooks\n")
-    parts += [entry(name, hook) for name, hook in vars(hookspecs).items() if name.startswith("pytest_cdcperf_")]
+    parts += [entry(name, hook) for name, hook in hooks()]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -60,6 +62,26 @@ def fixture_functions() -> Iterator[tuple[str, str, Any]]:
         if isinstance(fixture, FixtureFunctionDefinition) and not name.startswith("_"):
             function = fixture._get_wrapped_function()  # noqa: SLF001  # pytest has no public way
             yield name, function.__annotations__["return"], function
+
+
+def hooks() -> Iterator[tuple[str, Any]]:
+    """Yield the hooks by name."""
+    yield from ((name, hook) for name, hook in vars(hookspecs).items() if name.startswith("pytest_cdcperf_"))
+
+
+def documented() -> Iterator[tuple[str, Any]]:
+    """Yield all that has a docstring for users, by name: public names, fixtures and hooks."""
+    yield from ((name, getattr(pytest_cdcperf, name)) for name in pytest_cdcperf.__all__)
+    yield from ((name, function) for name, _, function in fixture_functions())
+    yield from hooks()
+
+
+def code_blocks(value: Any) -> Iterator[str]:
+    """Yield the code behind each "::" in the docstrings of *value* and of its members."""
+    members = [getattr(value, name, None) for name in dir(value) if not name.startswith("_")]
+    for part in [value, *members] if isinstance(value, type) else [value]:
+        if str(getattr(part, "__module__", "")).startswith("pytest_cdcperf."):
+            yield from (text for is_code, text in _blocks(inspect.getdoc(part) or "") if is_code)
 
 
 def named(packages: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
@@ -76,7 +98,10 @@ def entry(name: str, value: Any) -> str:
     lines = [f"### {name}\n"]
     if signature := signature_of(name, value):
         lines.append(f"```python\n{signature}\n```\n")
-    lines.append(markdown(inspect.getdoc(value) or ""))
+    if isinstance(value, UnionType):
+        lines.append(f"One of {', '.join(f'`{part.__name__}`' for part in value.__args__)}.\n")
+    else:
+        lines.append(markdown(inspect.getdoc(value) or ""))
     members = list(members_of(value))
     lines += [f"- {member}" for member in members]
     return "\n".join([*lines, ""] if members else lines)
@@ -120,16 +145,25 @@ def members_of(value: Any) -> Iterator[str]:
 def markdown(docstring: str) -> str:
     """Return *docstring* with its parameters as a list and its examples as blocks of Python."""
     parts = []
-    for block in re.split(r"\n{2,}", docstring):
-        if block.startswith(">>>"):
+    for is_code, block in _blocks(docstring):
+        if is_code or block.startswith(">>>"):
             parts.append(f"```python\n{block}\n```\n")
-        elif block.startswith("    "):  # behind a "::"
-            parts.append(f"```python\n{textwrap.dedent(block)}\n```\n")
+        elif block == "::":
+            continue
         elif block.startswith(":"):
             parts += [f"- {_field(field)}" for field in re.split(r"\n(?=:)", block)] + [""]
         else:
             parts.append(f"{_inline(re.sub(':+$', ':', block))}\n")
     return "\n".join(parts)
+
+
+def _blocks(docstring: str) -> Iterator[tuple[bool, str]]:
+    """Yield the paragraphs of *docstring*, and the code behind each "::" as one: (whether it is code, text)."""
+    for is_code, group in groupby(re.split(r"\n{2,}", docstring), lambda block: block.startswith("    ")):
+        if is_code:
+            yield True, textwrap.dedent("\n\n".join(group))
+        else:
+            yield from zip(repeat(False), group, strict=False)
 
 
 def _package_of(name: str) -> str:

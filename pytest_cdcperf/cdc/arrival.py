@@ -50,6 +50,14 @@ _ANY_PLACE = ""
 class Arrival:
     """The arrival that an expectation found, known once its block is left. Times are milliseconds.
 
+    ::
+
+        def test_how_long_an_order_takes(pg, cdc):
+            with cdc.expect("orders", "A-1") as arrival:
+                pg.insert("orders", {"id": "A-1", "status": "new"})
+            assert arrival.document["status"] == "new"
+            assert arrival.e2e_ms >= arrival.propagation_ms  # the time of the write is in the first
+
     A block that raised leaves it without times and without a read. *reads* counts those after the block.
     *confirm_ms*, how long the read took that showed the change, is there once it was *seen*.
     """

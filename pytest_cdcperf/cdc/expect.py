@@ -49,9 +49,9 @@ class _Expectations(Generic[Block]):
         It has once the document shows all the fields given and was changed since the block was entered: what was
         there before is not an arrival::
 
-            with cdc.expect("customers", customer_id, status="active", operation="update") as arrival:
-                pg.update("customers", {"status": "active"}, where={"id": customer_id})
-            assert arrival.e2e_ms < 500
+            def test_customer_is_activated(pg, cdc):
+                with cdc.expect("customers", 8, status="active", operation="update"):
+                    pg.update("customers", {"status": "active"}, where={"id": 8})
 
         :param key: the value of the key's column as it was written; a tuple for a key of several, in their order
         :param fields: the values that were written, of the types that were written
@@ -80,8 +80,9 @@ class _Expectations(Generic[Block]):
 
         What is deleted must be there before::
 
-            with cdc.expect_gone("customers", customer_id):
-                pg.delete("customers", where={"id": customer_id})
+            def test_customer_goes(pg, cdc):
+                with cdc.expect_gone("customers", 9):
+                    pg.delete("customers", where={"id": 9})
 
         :raises ExpectationError: on entering, when the sink has no such document that could go; on leaving, when it
             still had it after *timeout*
@@ -101,9 +102,11 @@ class Cdc(_Expectations[AbstractContextManager[Arrival]]):
 
     Its block is the write::
 
-        def test_order_arrives(pg, cdc):
-            with cdc.expect("orders", 7, status="new"):
-                pg.insert("orders", {"id": 7, "status": "new"})
+        @perf(vus=10, duration="1m", thresholds={"cdc_e2e_latency": "p(95)<5s"})
+        def test_order_arrives(pg, cdc, vu):
+            order = f"cdc-{vu.id}-{vu.iteration}"
+            with cdc.expect("orders", order, status="new"):
+                pg.insert("orders", {"id": order, "status": "new"})
     """
 
     def __init__(self, mongo: Mongo, watch: SinkWatch, *, clock: Clock | None = None) -> None:
@@ -128,9 +131,11 @@ class AsyncCdc(_Expectations[AbstractAsyncContextManager[Arrival]]):
 
     As the sync one, with await::
 
-        async def test_order_arrives(pg, cdc):
-            async with cdc.aio.expect("orders", 7, status="new"):
-                await pg.aio.insert("orders", {"id": 7, "status": "new"})
+        @perf(vus=10, duration="1m")
+        async def test_order_arrives(pg, cdc, vu):
+            order = f"cdc-aio-{vu.id}-{vu.iteration}"
+            async with cdc.aio.expect("orders", order, status="new"):
+                await pg.aio.insert("orders", {"id": order, "status": "new"})
     """
 
     def _block(self, expected: Expectation) -> AsyncArrivalBlock:

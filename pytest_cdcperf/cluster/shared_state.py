@@ -151,7 +151,27 @@ class Store:
 
 
 class Pool:
-    """Things that the VUs of all workers draw from: each is lent to one of them at a time."""
+    """Things that the VUs of all workers draw from: each is lent to one of them at a time.
+
+    ::
+
+        @pytest.fixture
+        def customers(shared):
+            pool = shared.pool("customers")
+
+            def fill():
+                for number in range(20):
+                    pool.put({"id": number, "orders": 0})
+                yield  # all of them are in
+
+            with shared.once("customers", fill):
+                yield pool
+
+        @perf(vus=10, duration="1m")
+        def test_customers_order(customers):
+            with customers.lease() as customer:
+                customer["orders"] += 1  # nobody else has this customer now; who has it next sees the new number
+    """
 
     def __init__(self, name: str, ask: Callable[[Call], Any]) -> None:
         self._name = name
@@ -213,7 +233,22 @@ def _plain(where: str, value: Any) -> Any:
 
 
 class Shared:
-    """The fixture ``shared``: the same for all workers of the session."""
+    """The fixture ``shared``: the same for all workers of the session.
+
+    ::
+
+        @pytest.fixture
+        def order(shared, http_client):
+            def make():
+                yield http_client.post("http://shop.example/orders", json={"customer": 7}).json()["id"]
+
+            with shared.once("order", make) as order:  # the worker that comes first makes it, all of them get its id
+                yield order
+
+        @perf(vus=10, duration="1m")
+        def test_the_order_is_found(http_client, order):
+            http_client.get("http://shop.example/orders/{id}", path={"id": order}).raise_for_status()
+    """
 
     def __init__(self, ask: Callable[[Call], Any], *, crosses_processes: bool = False) -> None:
         self._ask = self._blocking(ask) if crosses_processes else ask

@@ -195,11 +195,25 @@ def shared(_cdcperf_session: PerfSession) -> Shared:
 
 @pytest.fixture(scope="session")
 def perf_session_id(_cdcperf_session: PerfSession) -> str:
-    """The id of this session: in every result, and to be in every row that a scenario writes."""
+    """The id of this session: in every result, and to be in every row that a scenario writes.
+
+    ::
+
+        def test_order(pg, perf_session_id):
+            pg.insert("orders", {"id": f"{perf_session_id}-1", "status": "new"})
+    """
     return _cdcperf_session.session_id
 
 
 @pytest.fixture(scope="session")
 def perf_stack(_cdcperf_session: PerfSession) -> str:
-    """The kind of servers that the session uses: "embedded", or "external" with ``--perf-stack=external``."""
+    """The kind of servers that the session uses: "embedded", or "external" with ``--perf-stack=external``.
+
+    ::
+
+        def test_all_lines_can_go(pg, perf_stack):
+            if perf_stack == "external":
+                pytest.skip("other people need the lines there")
+            pg.execute("DELETE FROM order_lines")
+    """
     return "external" if _cdcperf_session.settings.external else "embedded"

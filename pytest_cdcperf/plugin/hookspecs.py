@@ -17,6 +17,11 @@ def pytest_cdcperf_clean(session_id: str, pg: Postgres) -> int | None:
     """Remove the rows that the session *session_id* left behind; return how many.
 
     Called for ``cdcperf clean SESSION_ID`` and ``pytest --perf-clean=SESSION_ID``, with the external servers.
+
+    ::
+
+        def pytest_cdcperf_clean(session_id, pg):
+            return len(pg.execute("DELETE FROM orders WHERE id LIKE %s RETURNING id", [f"{session_id}-%"]))
     """
 
 
@@ -29,7 +34,8 @@ def pytest_cdcperf_run_finished(result: RunResult) -> None:
     ::
 
         def pytest_cdcperf_run_finished(result):
-            print(result.facts.test, result.verdict)
+            with open("verdicts.txt", "a") as verdicts:
+                print(result.verdict, result.facts.test, file=verdicts)
     """
 
 

@@ -25,7 +25,15 @@ from pytest_cdcperf.spec import thresholds_of
 
 
 class LoadRunner:
-    """Runs bodies under load, one after the other, and returns each one's result to assert on."""
+    """Runs bodies under load, one after the other, and returns each one's result to assert on.
+
+    ::
+
+        def test_reads(load, pg):
+            result = load.run(lambda: pg.execute("SELECT 1"), SharedIterations(vus=4, iterations=200))
+            assert result.passed
+            assert result["pg_read_duration"].count == result.iterations == 200
+    """
 
     def __init__(self, item: PerfFunction) -> None:
         self._item = item

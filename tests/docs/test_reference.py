@@ -1,24 +1,21 @@
-"""The page of all public names: complete, current, and its examples run."""
+"""The page of all public names: complete, current, and its examples run.
+
+Those that need servers run in tests/services/test_docstring_examples.py.
+"""
 
 import doctest
 import importlib
+import re
 import sys
-from enum import Enum
+from itertools import chain
 from pathlib import Path
+from types import UnionType
 
 import pytest
 
 import pytest_cdcperf
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-# Names whose docstring has no example that runs without a server. A name that gets one is to leave the list.
-WITHOUT_EXAMPLE = frozenset(
-    (  # noqa: SIM905  # not a line for each
-        "Arrival AsyncCdc AsyncGrpcClient AsyncGrpcReplies AsyncHttpClient AsyncMongo AsyncPostgres Cdc Event "
-        "GrpcReplies GrpcService HttpHeaders HttpResponse LoadRunner Mongo PerVUSession Pool Postgres Shared"
-    ).split()
-)
 
 
 @pytest.fixture
@@ -62,10 +59,17 @@ def test_a_public_name_has_a_docstring_of_its_own(name):
     assert not (isinstance(value, type) and value.__doc__ is value.__mro__[1].__doc__)
 
 
-def test_public_names_show_an_example():
-    def needs_one(name):
-        value = getattr(pytest_cdcperf, name)
-        return not (isinstance(value, type) and issubclass(value, Exception | Enum))
+def test_all_that_users_name_shows_an_example_that_runs(reference):
+    shown = {name: list(reference.code_blocks(value)) for name, value in reference.documented()}
+    arguments = ",".join(re.findall(r"def \w+\((.*)\)", "\n".join(chain(*shown.values()))))
+    used = set(re.split(r",\s*", arguments))  # the fixtures among them, since the examples run as tests
 
-    missing = {name for name in pytest_cdcperf.__all__ if needs_one(name) and not examples(name)}
-    assert missing - WITHOUT_EXAMPLE == set()
+    def is_shown(name, value):
+        if isinstance(value, UnionType):
+            return all(is_shown(part.__name__, part) for part in value.__args__)
+        return shown[name] or name in used or (name in pytest_cdcperf.__all__ and examples(name))
+
+    def is_error(value):
+        return isinstance(value, type) and issubclass(value, Exception)
+
+    assert [name for name, value in reference.documented() if not (is_error(value) or is_shown(name, value))] == []

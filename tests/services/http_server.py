@@ -45,6 +45,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path))
         if action == "status":
             self._answer({"status": int(arguments[0])}, int(arguments[0]))
+        elif action == "orders":
+            self._answer({"id": int(arguments[0]) if arguments else 7, "state": "new"})
         elif action == "redirect":
             self._answer({}, int(arguments[0]), Location="/" + "/".join(arguments[1:]))
         elif action == "away":

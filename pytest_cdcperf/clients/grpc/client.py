@@ -95,9 +95,17 @@ class _Client:
     def stub(self, stub: Callable[[Any], Stub], **options: Unpack[GrpcOptions]) -> Stub:
         """Return the generated class *stub* with every method of it measured.
 
-        .. code-block:: python
+        ::
 
-            adder = grpc_client.stub(sum_pb2_grpc.SumNumbersServiceStub, address="localhost:50051")
+            import lab_pb2
+            import lab_pb2_grpc
+
+            @pytest.fixture(scope="session")
+            def lab(grpc_client):
+                return grpc_client.stub(lab_pb2_grpc.LabStub, address="lab.example:50051")
+
+            def test_sum(lab):
+                assert lab.Add(lab_pb2.Pair(x=1, y=2)).n == 3
         """
         if options:
             return self.with_options(**options).stub(stub)
@@ -125,15 +133,15 @@ class _Client:
 class GrpcClient(_Client):
     """The gRPC client for ``def`` bodies and fixtures. One object serves all VUs, each with a channel of its own.
 
-    .. code-block:: python
+    ::
 
         @pytest.fixture(scope="session")
-        def adder(grpc_client):
-            return grpc_client.service("sum.SumNumbersService", proto="sum.proto", address="localhost:50051")
+        def lab(grpc_client):
+            return grpc_client.service("lab.Lab", proto="protos/lab.proto", address="lab.example:50051")
 
-        @perf(vus=10, duration="30s", thresholds={"grpc_req_duration": "p(95)<200"})
-        def test_sum(adder):
-            assert adder.SumNumbers(x=1, y=2).sum == 3
+        @perf(vus=10, duration="30s", thresholds={"grpc_req_duration": "p(95)<2s"})
+        def test_sum(lab):
+            assert lab.Add(x=1, y=2).n == 3
 
     >>> patient = GrpcClient(Path()).with_options(address="localhost:50051", timeout="2m")
     >>> patient.settings.timeout
@@ -167,7 +175,18 @@ class GrpcClient(_Client):
 
 
 class AsyncGrpcClient(_Client):
-    """The gRPC client for ``async def`` bodies: ``await grpc_client.aio.service(...).Method(...)``."""
+    """The gRPC client for ``async def`` bodies.
+
+    ::
+
+        @pytest.fixture(scope="session")
+        def lab(grpc_client):
+            return grpc_client.aio.service("lab.Lab", proto="protos/lab.proto", address="lab.example:50051")
+
+        @perf(vus=10, duration="30s")
+        async def test_sum(lab):
+            assert (await lab.Add(x=1, y=2)).n == 3
+    """
 
     waiting = ASYNC
 

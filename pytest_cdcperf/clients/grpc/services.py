@@ -17,10 +17,11 @@ from pytest_cdcperf.errors import BlockingCallError, MissingExtraError, UnknownM
 class GrpcService:
     """The methods of one service as attributes; each is called with a message, a mapping or fields by name.
 
-    .. code-block:: python
+    ::
 
-        adder = grpc_client.service("sum.SumNumbersService", proto="protos/sum.proto", address="localhost:50051")
-        assert adder.SumNumbers(x=1, y=2).sum == 3
+        def test_sum(grpc_client):
+            lab = grpc_client.service("lab.Lab", address="lab.example:50051")  # the server says which methods it has
+            assert lab.Add(x=1, y=2).n == lab.Add({"x": 1, "y": 2}, timeout="5s").n == 3
     """
 
     def __init__(self, name: str, methods: Mapping[str, GrpcMethod]) -> None:

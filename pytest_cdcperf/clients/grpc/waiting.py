@@ -87,10 +87,11 @@ async def _requests_aio(
 class GrpcReplies:
     """The replies of a stream, for ``for``. Where it is left early it is cancelled, and its duration is not a sample.
 
-    .. code-block:: python
+    ::
 
-        for reply in lab.Count(n=3):
-            assert reply.sum > 0
+        def test_counting(grpc_client):
+            lab = grpc_client.service("lab.Lab", address="lab.example:50051")
+            assert [reply.n for reply in lab.Count(n=3)] == [1, 2, 3]
 
     *call* is grpcio's, with metadata and status.
     """
@@ -120,7 +121,18 @@ class GrpcReplies:
 
 
 class AsyncGrpcReplies:
-    """The replies of a stream, for ``async for``: see :class:`GrpcReplies`."""
+    """The replies of a stream, for ``async for``: see :class:`GrpcReplies`.
+
+    ::
+
+        @pytest.fixture(scope="session")
+        def lab(grpc_client):
+            return grpc_client.aio.service("lab.Lab", proto="protos/lab.proto", address="lab.example:50051")
+
+        @perf(vus=10, duration="30s")
+        async def test_counting(lab):
+            assert [reply.n async for reply in lab.Count(n=3)] == [1, 2, 3]
+    """
 
     def __init__(self, call: Any, recorded: StreamCall) -> None:
         self.call = call

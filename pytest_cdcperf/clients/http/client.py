@@ -75,9 +75,9 @@ class _Methods(Generic[Answer]):
 class HttpClient(_Methods[HttpResponse]):
     """The HTTP client for ``def`` bodies and fixtures. One object serves all VUs, each with its own connections.
 
-    .. code-block:: python
+    ::
 
-        @perf(vus=10, duration="30s", p95=200)
+        @perf(vus=10, duration="30s", p95="2s")
         def test_an_order_is_found(http_client, vu):
             response = http_client.get("http://shop.example/orders/{id}", path={"id": vu.iteration})
             assert response.ok and response.json()["id"] == vu.iteration
@@ -146,7 +146,15 @@ class HttpClient(_Methods[HttpResponse]):
 
 
 class AsyncHttpClient(_Methods[Awaitable[HttpResponse]]):
-    """The HTTP client for ``async def`` bodies: ``await http_client.aio.get(...)``."""
+    """The HTTP client for ``async def`` bodies.
+
+    ::
+
+        @perf(vus=10, duration="30s", p95="2s")
+        async def test_an_order_is_found(http_client, vu):
+            response = await http_client.aio.get("http://shop.example/orders/{id}", path={"id": vu.iteration})
+            assert response.ok and response.json()["id"] == vu.iteration
+    """
 
     def __init__(self, settings: HttpSettings) -> None:
         self._sessions: PerVU[HttpSession[RequestBuilder]] = PerVU(

@@ -90,8 +90,9 @@ class PerVUSession(requests.Session):
 
     In fixtures it is a plain session, and nothing is measured.
 
-    .. code-block:: python
+    ::
 
+        @perf(vus=10, duration="30s", p95="2s")
         def test_an_order_is_found(requests_session, vu):
             requests_session.get(f"http://shop.example/orders/{vu.iteration}").raise_for_status()
     """

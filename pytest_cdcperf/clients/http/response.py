@@ -24,7 +24,15 @@ class EngineResponse(Protocol):
 
 
 class HttpHeaders(Mapping[str, str]):
-    """The headers of a response, by names in any case; where one comes several times, its first value."""
+    """The headers of a response, by names in any case; where one comes several times, its first value.
+
+    ::
+
+        def test_an_order_is_json(http_client):
+            headers = http_client.get("http://shop.example/orders/7").headers
+            assert headers["content-type"] == "application/json"
+            assert headers.getall("Set-Cookie") == []
+    """
 
     __slots__ = ("_headers", "_response")
 
@@ -76,11 +84,12 @@ class HttpHeaders(Mapping[str, str]):
 class HttpResponse:
     """A whole response.
 
-    .. code-block:: python
+    ::
 
-        response = http_client.post("http://shop.example/orders", json={"customer": 7})
-        response.raise_for_status()
-        assert response.json()["state"] == "new"
+        def test_an_order_is_new(http_client):
+            response = http_client.post("http://shop.example/orders", json={"customer": 7})
+            response.raise_for_status()
+            assert response.json()["state"] == "new"
 
     *content* is its body, empty where bodies are discarded. *duration_ms* runs from the request to the last
     byte, *elapsed* to the headers as with requests. *history* holds the redirects that led here.

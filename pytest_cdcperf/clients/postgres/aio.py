@@ -26,8 +26,9 @@ class AsyncPostgres(Protocol[Awaitable[int], Awaitable[list[Row]]]):
 
     As the sync one, with await::
 
-        async def test_order(pg):
-            await pg.aio.insert("orders", {"id": 7, "status": "new"})
+        @perf(vus=10, duration="1m")
+        async def test_order(pg, vu):
+            await pg.aio.insert("orders", {"id": f"aio-{vu.id}-{vu.iteration}", "status": "new"})
     """
 
     _drive = staticmethod(adrive)

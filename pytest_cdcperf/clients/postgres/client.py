@@ -33,9 +33,11 @@ class Postgres(Protocol[int, list[Row]]):
 
     One object serves all VUs; the current one is found through a context variable::
 
-        def test_order(pg):
-            pg.insert("orders", {"id": 7, "status": "new"})
-            assert pg.execute("SELECT status FROM orders WHERE id = %s", [7]) == [{"status": "new"}]
+        @perf(vus=10, duration="1m")
+        def test_order(pg, vu):
+            order = f"{vu.id}-{vu.iteration}"
+            pg.insert("orders", {"id": order, "status": "new"})
+            assert pg.execute("SELECT status FROM orders WHERE id = %s", [order]) == [{"status": "new"}]
     """
 
     _drive = staticmethod(drive)
@@ -71,8 +73,9 @@ class Postgres(Protocol[int, list[Row]]):
 
         What a body leaves in its session is undone at the end of the iteration::
 
-            with pg.connection() as connection:
-                connection.cursor().executemany("INSERT INTO note VALUES (%s)", rows)
+            def test_many_orders(pg):
+                with pg.connection() as connection:
+                    connection.cursor().executemany("INSERT INTO orders VALUES (%s, 'new')", [["M-1"], ["M-2"]])
         """
         with self._lent() as connection, reading_raw(connection):
             note_statement()
@@ -84,9 +87,10 @@ class Postgres(Protocol[int, list[Row]]):
 
         Blocks nest: an inner one is a savepoint. BEGIN is in ``pg_control_duration``, COMMIT in ``pg_write_duration``::
 
-            with pg.transaction():
-                pg.insert("orders", {"id": 7})
-                pg.insert("order_lines", {"order_id": 7, "position": 1})
+            def test_order_with_a_line(pg):
+                with pg.transaction():
+                    pg.insert("orders", {"id": "T-1", "status": "new"})
+                    pg.insert("order_lines", {"order_id": "T-1", "position": 1})
 
         :raises psycopg.errors.InFailedSqlTransaction: where a statement failed and the block went on: nothing of the
             transaction is written
