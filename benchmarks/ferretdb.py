@@ -16,7 +16,7 @@ from pytest_cdcperf.servers import MongoAddress
 VERSION = "v1.24.2"
 _MODULE = f"github.com/FerretDB/FerretDB@{VERSION}"
 BUILT = Path(__file__).parents[1] / "build" / f"ferretdb-{VERSION}"
-_PATIENCE_S = 30.0
+_TIMEOUT_S = 30.0
 
 
 def available() -> bool:
@@ -41,7 +41,7 @@ def serving(directory: Path) -> Iterator[MongoAddress]:
     command += ["--telemetry=disable", "--debug-addr=-", f"--state-dir={data}", "--log-level=error"]
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + _TIMEOUT_S
         while not _answers(port):
             if server.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"FerretDB did not come up: exit status {server.poll()}")
@@ -49,7 +49,7 @@ def serving(directory: Path) -> Iterator[MongoAddress]:
         yield MongoAddress(f"mongodb://127.0.0.1:{port}/cdc_materialized?directConnection=true")
     finally:
         server.terminate()
-        server.wait(_PATIENCE_S)
+        server.wait(_TIMEOUT_S)
 
 
 def _build(go: str, source: Path) -> None:

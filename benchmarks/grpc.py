@@ -1,6 +1,6 @@
 """CPU time of one unary gRPC call with a check, ten users: ours sync and async, k6, and the bare driver.
 
-The server has the first core, whoever calls it the last one; all take turns, so that a busy machine is so for all.
+The server has the first core, its caller the last one; all take turns, so that a busy machine is so for all.
 A bare protocol with a canned answer keeps the callers busy; grpcio's server is slower than they are, so that they
 wake for each reply, which costs more.
 """

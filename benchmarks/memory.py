@@ -1,6 +1,6 @@
 """Memory of a run's figures, drained and judged every second as in a run; k6's beside it.
 
-Each case runs in a process of its own, at 10,000 samples a second, for longer than the course over time has windows.
+Each case runs in a process of its own, at 10,000 samples a second, for longer than the history has windows.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ class Clock(Protocol):
 class RealTime:
     """Python's time as it is when this is imported: what a test fakes later, with freezegun say, is for its own code.
 
-    An attribute of a class: whoever fakes time replaces the attributes of modules.
+    An attribute of a class: code that fakes time replaces the attributes of modules.
     """
 
     monotonic = staticmethod(time.monotonic)

@@ -268,7 +268,7 @@ def _form(spelling: str) -> _Form:
 
 
 def _without_pieces(text: str, forms: Iterable[_Form]) -> str:
-    """Return *text* without the beginnings and the ends of *forms* that an ellipsis cut short."""
+    """Return *text* without the beginnings and the ends of *forms* that an ellipsis has truncated."""
     pieces = text.split(_ELLIPSIS)
     for form in (form.text for form in forms if len(form.text) >= _SHORTEST_ANYWHERE):
         for place in range(len(pieces) - 1):

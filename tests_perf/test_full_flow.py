@@ -7,7 +7,7 @@ import pytest
 from pytest_cdcperf import ConstantArrivalRate, HttpClient, Rate, Trend, perf, think
 from tests_perf.timing import timed
 
-# at least the 5 s of patience where the sum did not come
+# at least the 5 s of waiting where the sum did not come
 E2E_LATENCY = Trend("e2e_latency", unit="ms", group="change data capture")
 # Services that do not number their sums show no more than that the total has grown, by whomever's sum: 0 % here
 # says that the latencies are of that kind.

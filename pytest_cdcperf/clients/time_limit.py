@@ -18,7 +18,7 @@ Timeout = Duration
 
 DEFAULT_TIMEOUT_S = 60.0  # of a call: k6's, as for HTTP and gRPC
 POOL_TIMEOUT_S = 30.0  # to wait for a connection of a pool
-CONNECT_TIMEOUT_S = 4  # less than what a run waits at its end: connecting cannot be cut short
+CONNECT_TIMEOUT_S = 4  # less than what a run waits at its end: connecting cannot be interrupted
 _EVERY_S = 0.2
 
 

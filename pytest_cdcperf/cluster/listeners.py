@@ -97,7 +97,7 @@ class _Queue:
             self._take(event, then)
 
     def _start(self) -> bool:
-        """Return whether the thread runs. Where the system allows none, events are handled by whoever brings them."""
+        """Return whether the thread runs. Where it cannot, the publishing thread handles events."""
         with self._starting, contextlib.suppress(RuntimeError, MemoryError):
             if self._thread.ident is None:
                 self._thread.start()

@@ -101,7 +101,7 @@ def engine_properties(pipeline: Pipeline) -> dict[str, str]:
         "offset.storage": "org.apache.kafka.connect.storage.FileOffsetBackingStore",
         "offset.storage.file.filename": pipeline.offsets,
         "offset.flush.interval.ms": "1000",
-        # 500, the default, adds half a second to every propagation; 20 costs 7 % of a core when idle.
+        # 500, the default, adds half a second to every propagation; 20 costs 7 % of a CPU when idle.
         "poll.interval.ms": "20",
         "max.queue.size.in.bytes": str(32 * 1024 * 1024),  # 8,192 rows, the only limit by default, may be any size
         "status.update.interval.ms": "1000",
@@ -208,7 +208,7 @@ def when_a_value_is_lost(java: Any, tell: Callable[[str, str], None]) -> Any:
         requiresLocation=lambda: False,
     )
     appender = java.JProxy("org.apache.logging.log4j.core.Appender", dict=handlers)
-    # Of the class's own loader: whoever asks from outside of Java gets loggers of his own.
+    # Of the class's own loader: a caller from outside of Java gets other loggers.
     schemas = java.JClass("io.debezium.relational.TableSchemaBuilder").class_
     context = java.JClass("org.apache.logging.log4j.LogManager").getContext(schemas.getClassLoader(), False)
     context.getLogger(schemas.getName()).addAppender(appender)

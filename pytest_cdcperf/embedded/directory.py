@@ -74,7 +74,7 @@ def stack_directory() -> Iterator[Path]:
 
 
 def remove_directory(directory: Path) -> None:
-    """Remove *directory*, patient with a server that is still dying in it.
+    """Remove *directory*, again and again while a server is still dying in it.
 
     The lock goes last: what is left half removed by a kill can be found again.
     """
@@ -119,7 +119,7 @@ def _claim(place: Path) -> tuple[Path, int]:
         lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             ours = _take(lock) and (directory / LOCK).exists()
-        except OSError:  # a file system without locks: nobody can sweep there either
+        except OSError:  # a file system without locks: no other stack can remove it either
             return directory, lock
         if ours:
             return directory, lock
@@ -127,7 +127,7 @@ def _claim(place: Path) -> tuple[Path, int]:
 
 
 def _sweep(place: Path) -> None:
-    """Remove the directories in *place* that are ours and nobody's any more."""
+    """Remove the directories in *place* that are ours and no longer in use."""
     left: list[Path] = []
     with contextlib.suppress(OSError), os.scandir(place) as entries:
         left = [Path(entry.path) for entry in entries if entry.name.startswith(_PREFIX) and _is_ours(entry)]

@@ -21,7 +21,7 @@ Document = dict[str, Any]
 Write = ReplaceOne[Document] | DeleteOne | DeleteMany
 
 UNCHANGED = "__cdcperf_unchanged_toast__"
-"""What Debezium puts in place of a large value that PostgreSQL did not send, because nobody changed it."""
+"""What Debezium puts in place of a large value that PostgreSQL did not send, because it did not change."""
 
 _UNCHANGED_FORMS: tuple[object, ...] = (
     UNCHANGED,
@@ -92,7 +92,7 @@ def id_of(change: Change) -> str:
 
 
 def unsent_columns(change: Change) -> list[str]:
-    """Name the columns whose large values PostgreSQL did not send, because nobody changed them."""
+    """Name the columns whose large values PostgreSQL did not send, because they did not change."""
     return [column for column, value in (change.row or {}).items() if value in _UNCHANGED_FORMS]
 
 

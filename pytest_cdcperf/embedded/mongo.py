@@ -2,7 +2,7 @@
 
 Run as ``python -m pytest_cdcperf.embedded.mongo STACK_DIRECTORY``. It reads one line from standard input, the
 password that clients have to know. The port it got is written to the file :data:`PORT_FILE` in the directory once it
-can be connected to. It binds to port 0 and serves that very socket, so nobody can snatch the port in between.
+can be connected to. It binds to port 0 and serves that very socket, so no other process can take the port in between.
 """
 
 from __future__ import annotations

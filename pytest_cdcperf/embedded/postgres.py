@@ -38,7 +38,7 @@ _ADMIN = "cdcperf_admin"
 _DEBEZIUM = "cdcperf_debezium"
 _INSTALL = "pginstall18"
 _EXE = ".exe" if sys.platform == "win32" else ""
-_HBA = "host all all 127.0.0.1/32 scram-sha-256\n"  # without a line for "replication": nobody copies the cluster
+_HBA = "host all all 127.0.0.1/32 scram-sha-256\n"  # without a line for "replication": no one can copy the cluster
 _PORT_TRIES = 5
 _STATUS_LINE = 8  # LOCK_FILE_LINE_PM_STATUS in PostgreSQL's miscadmin.h
 _STOP_TIMEOUT_S = 5.0

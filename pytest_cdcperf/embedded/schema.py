@@ -13,7 +13,7 @@ from pytest_cdcperf.errors import StackError
 from pytest_cdcperf.servers import PostgresAddress
 
 _EXE = ".exe" if sys.platform == "win32" else ""
-# pg_dump --create and pg_dumpall change to another database, which nobody would capture.
+# pg_dump --create and pg_dumpall change to another database, which would not be captured.
 _CONNECT = re.compile(r"^\\c(?:onnect)?(?=\s).*$", re.MULTILINE)
 _COMPLAINT = re.compile(r"psql:<stdin>:(\d+): ((?:ERROR|FATAL|error):[\s\S]*)|(psql: error:[\s\S]*)")
 _LONGEST = 300

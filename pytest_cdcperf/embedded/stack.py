@@ -108,7 +108,7 @@ class EmbeddedStack:
 
     def _awaits_report(self) -> bool:
         known = self._supervisor.deaths()
-        if not self._supervisor.is_watched or "supervisor" in known:  # which nobody reports about
+        if not self._supervisor.is_watched or "supervisor" in known:  # whose death is not reported
             return False
         return any(name not in known and not _runs(pid) for name, pid in self.pids.items())
 

@@ -281,7 +281,7 @@ def main() -> int:
     if not line:
         return 1
     config = SupervisorConfig(**json.loads(line))
-    os.umask(0o077)  # also that of the servers: their files are nobody else's
+    os.umask(0o077)  # also that of the servers: no other user may read their files
     try:
         with stack_directory() as directory:
             return run(Supervisor(config, directory))

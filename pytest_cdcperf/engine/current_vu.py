@@ -43,7 +43,7 @@ def refuse_blocking(name: str, instead: str) -> None:
 
 
 def refuse_awaitable(answer: object) -> None:
-    """Refuse what a ``def`` body returned where it is something that nobody awaits: it did nothing.
+    """Refuse what a ``def`` body returned where it is something that is never awaited: it did nothing.
 
     :raises BlockingCallError: for an awaitable
     """

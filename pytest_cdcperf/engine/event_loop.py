@@ -55,7 +55,7 @@ class DaemonExecutor(ThreadPoolExecutor):
             self._work.put((future, partial(fn, *args, **kwargs)))
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002  # nobody is waited for
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002  # no thread is waited for
         """Take nothing more, and let the threads end."""
         with self._guard:
             self._closed = True

@@ -11,7 +11,7 @@ from pytest_cdcperf.engine.source_lines import user_line
 from pytest_cdcperf.errors import IterationTimeoutError, NeverAwaitedError
 from pytest_cdcperf.metrics.failure import FURTHER, MAX_KINDS, FailureKind
 
-_KNOW_WHERE = (IterationTimeoutError, NeverAwaitedError)  # which nobody has raised at the user's line
+_KNOW_WHERE = (IterationTimeoutError, NeverAwaitedError)  # which were not raised at the user's line
 
 
 class Raised(Enum):

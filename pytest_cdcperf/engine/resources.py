@@ -20,7 +20,7 @@ class _Ending:
 class Resources:
     """Things opened on the way that live as long as their owner: a connection, a cookie jar, a client.
 
-    Whoever opens one hands in how it is closed and, where it can block a thread, how that is cut short.
+    Its opener hands in how it is closed and, where it can block a thread, how that is interrupted.
     ``get(key)`` returns what is kept under *key*, or None.
     """
 

@@ -74,8 +74,8 @@ class VU:
 
 
 def _no_pause(_seconds: float) -> None:
-    """In once mode nobody thinks."""
+    """There are no pauses in once mode."""
 
 
 async def _no_pause_aio(_seconds: float) -> None:
-    """In once mode nobody thinks."""
+    """There are no pauses in once mode."""

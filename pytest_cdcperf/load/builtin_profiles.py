@@ -8,7 +8,7 @@ from __future__ import annotations
 BUILTIN: dict[str, dict[str, object]] = {
     "baseline": {"executor": "constant-vus", "vus": 10, "duration": "5m"},
     "stress": {"executor": "ramping-vus", "stages": [("2m", 50), ("5m", 100), ("2m", 150), ("5m", 100), ("2m", 0)]},
-    # Level before and after, so that the recovery can be judged; and patience beyond the 30 s that a row may take.
+    # Level before and after, so that the recovery can be judged; and a wait beyond the 30 s that a row may take.
     "spike": {
         "executor": "ramping-vus",
         "start_vus": 10,

@@ -209,7 +209,7 @@ class Interruption:
                 self._place = Place.FRAMEWORK  # once is enough
                 pytest.fail(f"interrupted by {self.reason}", pytrace=False)
             case Place.TEARDOWN if after_s > TEARDOWN_S:
-                pytest.fail(f"tear-down was cut short by another {_name_of(number)}", pytrace=False)
+                pytest.fail(f"tear-down was interrupted by another {_name_of(number)}", pytrace=False)
             case Place.HANDING_OUT if self.is_busy() and after_s < _WORKER_GRACE_S:
                 self.stop_handing_out(self.reason)
             case Place.HANDING_OUT:

@@ -64,7 +64,7 @@ class Progress:
             try:
                 self._out.write(text)
                 self._out.flush()
-            except OSError:  # the reader is gone: nobody watches any more
+            except OSError:  # the reader is gone
                 self._out = None
 
 
@@ -76,7 +76,7 @@ def _columns(out: TextIO) -> int:
 
 
 class LastingStream:
-    """A text stream that goes on when nobody reads it any more, or its disk is full: what it cannot write is lost.
+    """A text stream that goes on when its reader is gone, or its disk is full: what it cannot write is lost.
 
     pytest ends a session whose output fails in the middle of a line, with all that is not written by then.
     """
@@ -105,7 +105,7 @@ class LastingStream:
     def _redirect_to_nowhere(self, error: OSError) -> None:
         if error.errno not in {errno.EIO, errno.EPIPE}:
             return
-        # Whoever else writes there, at the latest the interpreter at its end, must not fail either.
+        # Other writers, at the latest the interpreter at its end, must not fail either.
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())

@@ -1,4 +1,4 @@
-"""A result as a piece of HTML without scripts: its summary as text and its course as SVG pictures."""
+"""A result as a piece of HTML without scripts: its summary as text and its figures over time as SVG pictures."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def rate_chart(windows: Windows) -> str:
 
 def _chart(title: str, lines: Sequence[_Line]) -> str:
     every = [point for line in lines for point in line.points]
-    if len(every) <= len(lines):  # a single window has no course
+    if len(every) <= len(lines):  # a single window has no curve
         return ""
     last_x = max(x for x, _ in every) or 1.0
     top_y = max(y for _, y in every) * 1.05 or 1.0

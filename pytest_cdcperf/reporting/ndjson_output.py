@@ -66,7 +66,7 @@ class SampleFile:
         try:
             for first in range(0, len(lines), _CHUNK_LINES):
                 chunk = "".join(lines[first : first + _CHUNK_LINES]).encode()
-                while chunk:  # a write is cut short only by a disk that is full: the next one then raises
+                while chunk:  # a write is incomplete only where the disk is full: the next one then raises
                     chunk = chunk[os.write(descriptor, chunk) :]
         finally:
             os.close(descriptor)

@@ -135,7 +135,7 @@ class RunResult:
     total: Snapshot = field(default_factory=Snapshot)
     """Each metric over the whole run, and each sub-metric that a limit is on. Failed calls are kept apart."""
     windows: Windows = field(default_factory=Windows)
-    """The course over time."""
+    """The figures over time."""
     failures: tuple[FailureKind, ...] = ()
     """Failed iterations by type of exception and line, with one traceback each."""
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The course of a run over time, column by column: the times of its windows, and an array for each figure.
+"""The figures of a run over time, column by column: the times of its windows, and an array for each figure.
 
 Columns take a fifth of the space of an object a window. Figures that are not whole are rounded to three digits: the
 history that they are made of is coarse (2.2 %).

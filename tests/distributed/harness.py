@@ -153,7 +153,7 @@ class Project(Place):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         output = (self.directory / "output.txt").read_text()
-        print(output)  # noqa: T201 - for whoever has to find out why a session ended otherwise
+        print(output)  # noqa: T201 - for a reader who has to find out why a session ended otherwise
         return Session(self.directory, code, output)
 
 

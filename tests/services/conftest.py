@@ -165,7 +165,7 @@ def run(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Session]:
             timeout=120,
             check=False,
         )
-        print(done.stdout)  # noqa: T201 - for whoever has to find out why a session ended otherwise
+        print(done.stdout)  # noqa: T201 - for a reader who has to find out why a session ended otherwise
         return Session(done.returncode, done.stdout, tmp_path)
 
     return run

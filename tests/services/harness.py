@@ -196,7 +196,7 @@ def pytest_session(cwd: Path, *arguments: str, **environment: str) -> tuple[int,
         timeout=120,
         check=False,
     )
-    print(done.stdout)  # noqa: T201 - for whoever has to find out why a session ended otherwise
+    print(done.stdout)  # noqa: T201 - for a reader who has to find out why a session ended otherwise
     return done.returncode, done.stdout
 
 

@@ -18,7 +18,7 @@ from pytest_cdcperf.load.closed import PerVUIterations
 from tests.services.harness import User, run_body, until
 from tests.services.wire_relay import NOT_IMPLEMENTED, WireRelay, through, wire_relayed
 
-PATIENCE = "30s"
+ARRIVAL_TIMEOUT = "30s"
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +130,10 @@ class TestStatementsThatFoundNoRow:
         nobody, other = str(uuid.uuid4()), str(uuid.uuid4())
 
         def body() -> None:
-            with cdc.expect("gadget", other, timeout=PATIENCE):
+            with cdc.expect("gadget", other, timeout=ARRIVAL_TIMEOUT):
                 if not source.update("gadget", {"pieces": 2}, where={"id": other}):
                     source.insert("gadget", {"id": other})
-            with cdc.expect("gadget", key, pieces=2, operation="update", timeout=PATIENCE):
+            with cdc.expect("gadget", key, pieces=2, operation="update", timeout=ARRIVAL_TIMEOUT):
                 source.update("gadget", {"pieces": 2}, where={"id": nobody})
                 with source.connection() as connection:
                     connection.execute("UPDATE gadget SET pieces = 2 WHERE id = %s", [key])
@@ -162,18 +162,20 @@ def test_a_write_that_changes_nothing_arrives_where_its_event_can_be_had(
         assert user.measured.count("cdc_e2e_latency") == 0
         return
     for _ in range(3):
-        assert user.waiting(cdc, "expect", set_pieces(source, key, 1), "gadget", key, timeout=PATIENCE, **more).seen
+        assert user.waiting(
+            cdc, "expect", set_pieces(source, key, 1), "gadget", key, timeout=ARRIVAL_TIMEOUT, **more
+        ).seen
     assert user.measured.count("cdc_e2e_latency") == 3
 
 
 def test_a_change_of_another_field_is_an_arrival(user: User, source: Postgres, cdc: Cdc, key: str) -> None:
     block = lambda: source.update("gadget", {"name": "new", "pieces": 1}, where={"id": key})  # noqa: E731
-    more = {"pieces": 1, "operation": "update", "timeout": PATIENCE}
+    more = {"pieces": 1, "operation": "update", "timeout": ARRIVAL_TIMEOUT}
     assert user.waiting(cdc, "expect", block, "gadget", key, **more).document["name"] == "new"  # type: ignore[index]
 
 
 def test_the_life_of_a_row_costs_two_reads_a_step(user: User, source: Postgres, cdc: Cdc, relay: WireRelay) -> None:
-    own, more = str(uuid.uuid4()), {"timeout": PATIENCE}
+    own, more = str(uuid.uuid4()), {"timeout": ARRIVAL_TIMEOUT}
     user.waiting(cdc, "expect", lambda: source.insert("gadget", {"id": own, "pieces": 1}), "gadget", own, **more)
     user.waiting(cdc, "expect", set_pieces(source, own, 2), "gadget", own, pieces=2, operation="update", **more)
     user.waiting(cdc, "expect_gone", lambda: source.delete("gadget", where={"id": own}), "gadget", own, **more)

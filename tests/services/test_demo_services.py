@@ -86,9 +86,7 @@ class TestTheSumFlow:
         assert refused.status_code == 400
         assert refused.json() == {"error": "sequence=mine; allowed: a row's number"}
 
-    def test_a_write_that_fails_holds_up_nobody_elses_sum(
-        self, add: Add, totalizer: Launched, source: Postgres
-    ) -> None:
+    def test_a_write_that_fails_holds_up_no_other_sum(self, add: Add, totalizer: Launched, source: Postgres) -> None:
         source.execute("SELECT nextval('sums_sequence_seq')")  # what a rolled back insert leaves behind
         _, sequence = add(1, 1)
         assert applied(totalizer, sequence)

@@ -232,12 +232,12 @@ class TestStartsThatFail:
         assert str(tmp_path) in str(caught.value)
         assert "\n" not in str(caught.value)
 
-    def test_a_postgres_that_refuses_its_settings_is_noticed_with_its_last_words(self, tmp_path: Path) -> None:
+    def test_a_postgres_that_refuses_its_settings_is_noticed_with_the_end_of_its_log(self, tmp_path: Path) -> None:
         with pytest.raises(StackError, match=r"reserved_connections.* must be less than .*postgres\.log") as caught:
             EmbeddedStack.start(StackConfig(tmp_path, max_connections=3))
         assert "\n" not in str(caught.value)
 
-    def test_a_debezium_that_dies_is_noticed_with_its_last_words(
+    def test_a_debezium_that_dies_is_noticed_with_the_end_of_its_log(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         broken = tmp_path / "jpype"
@@ -247,7 +247,7 @@ class TestStartsThatFail:
         with pytest.raises(StackError, match=r"debezium ended .* 1: ImportError: broken wheel .*debezium\.log"):
             EmbeddedStack.start(StackConfig(tmp_path / "logs"))
 
-    def test_a_mongo_that_dies_is_noticed_with_its_last_words(
+    def test_a_mongo_that_dies_is_noticed_with_the_end_of_its_log(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         broken = tmp_path / "nx_27017"

@@ -25,7 +25,7 @@ from pytest_cdcperf.servers import MongoAddress
 from tests.services.harness import Relay, User, relayed, run_body, until
 from tests.services.wire_relay import NOT_IMPLEMENTED, through, wire_relayed
 
-PATIENCE = "30s"
+ARRIVAL_TIMEOUT = "30s"
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ class TestArrivals:
             "born": date(1999, 12, 31),
         }
         block = lambda: source.insert("gadget", row)  # noqa: E731
-        arrival = user.waiting(pipeline, "expect", block, "gadget", key, row, timeout=PATIENCE)
+        arrival = user.waiting(pipeline, "expect", block, "gadget", key, row, timeout=ARRIVAL_TIMEOUT)
         assert arrival.document is not None
         assert arrival.document["_id"] == key
         assert arrival.document["price"] == "12.50"
@@ -95,10 +95,12 @@ class TestArrivals:
 
     def test_null_is_waited_for_like_a_value(self, user: User, source: Postgres, pipeline: Cdc, key: str) -> None:
         block = insert(source, key, name=None)
-        user.waiting(pipeline, "expect", block, "gadget", key, name=None, sold=None, timeout=PATIENCE)
+        user.waiting(pipeline, "expect", block, "gadget", key, name=None, sold=None, timeout=ARRIVAL_TIMEOUT)
 
     def test_an_update_waits_for_the_new_value(self, user: User, source: Postgres, pipeline: Cdc, key: str) -> None:
-        user.waiting(pipeline, "expect", insert(source, key, pieces=1), "gadget", key, pieces=1, timeout=PATIENCE)
+        user.waiting(
+            pipeline, "expect", insert(source, key, pieces=1), "gadget", key, pieces=1, timeout=ARRIVAL_TIMEOUT
+        )
         arrival = user.waiting(
             pipeline,
             "expect",
@@ -107,7 +109,7 @@ class TestArrivals:
             key,
             pieces=2,
             operation="update",
-            timeout=PATIENCE,
+            timeout=ARRIVAL_TIMEOUT,
         )
         assert arrival.document is not None
         assert arrival.document["pieces"] == 2
@@ -115,15 +117,15 @@ class TestArrivals:
     def test_a_row_that_was_there_before_is_not_taken_for_its_update(
         self, user: User, source: Postgres, pipeline: Cdc, key: str
     ) -> None:
-        user.waiting(pipeline, "expect", insert(source, key, pieces=1), "gadget", key, timeout=PATIENCE)
+        user.waiting(pipeline, "expect", insert(source, key, pieces=1), "gadget", key, timeout=ARRIVAL_TIMEOUT)
         with pytest.raises(ExpectationError, match="pieces=1 instead of 2"):
             user.waiting(pipeline, "expect", lambda: None, "gadget", key, pieces=2, timeout="100ms")
 
     def test_a_deleted_row_is_waited_for_until_it_is_gone(
         self, user: User, source: Postgres, sink_client: Mongo, pipeline: Cdc, key: str
     ) -> None:
-        user.waiting(pipeline, "expect", insert(source, key), "gadget", key, timeout=PATIENCE)
-        arrival = user.waiting(pipeline, "expect_gone", delete(source, key), "gadget", key, timeout=PATIENCE)
+        user.waiting(pipeline, "expect", insert(source, key), "gadget", key, timeout=ARRIVAL_TIMEOUT)
+        arrival = user.waiting(pipeline, "expect_gone", delete(source, key), "gadget", key, timeout=ARRIVAL_TIMEOUT)
         assert arrival.document is None
         assert sink_client.find_one("gadget", key) is None
 
@@ -162,7 +164,7 @@ class TestMetrics:
     def test_a_success_is_one_sample_one_true_and_one_of_its_operation(
         self, user: User, source: Postgres, pipeline: Cdc, key: str
     ) -> None:
-        expect = {"timeout": PATIENCE}
+        expect = {"timeout": ARRIVAL_TIMEOUT}
         made = user.waiting(pipeline, "expect", insert(source, key, pieces=1), "gadget", key, **expect)
         for pieces in (2, 3):
             more = {"pieces": pieces, "operation": "update", **expect}
@@ -217,7 +219,7 @@ class TestTimeouts:
 
     def test_other_values_there(self, user: User, source: Postgres, pipeline: Cdc, key: str) -> None:
         block = insert(source, key, pieces=1, name="a", price=Decimal("1.50"))
-        user.waiting(pipeline, "expect", block, "gadget", key, timeout=PATIENCE)
+        user.waiting(pipeline, "expect", block, "gadget", key, timeout=ARRIVAL_TIMEOUT)
         wanted = {"name": "a", "pieces": 2, "price": Decimal("1.51"), "colour": "red"}
         words = self.explained(user, pipeline, "expect", key, **wanted)
         assert "pieces=1 instead of 2" in words
@@ -226,14 +228,14 @@ class TestTimeouts:
         assert "name=" not in words
 
     def test_still_there(self, user: User, source: Postgres, pipeline: Cdc, key: str) -> None:
-        user.waiting(pipeline, "expect", insert(source, key, name="stays"), "gadget", key, timeout=PATIENCE)
+        user.waiting(pipeline, "expect", insert(source, key, name="stays"), "gadget", key, timeout=ARRIVAL_TIMEOUT)
         words = self.explained(user, pipeline, "expect_gone", key)
         assert "the sink still had" in words
         assert "'stays'" in words
 
     def test_a_boolean_is_not_taken_for_its_number(self, user: User, source: Postgres, pipeline: Cdc, key: str) -> None:
         block = insert(source, key, sold=True, pieces=1)
-        user.waiting(pipeline, "expect", block, "gadget", key, sold=True, pieces=1, timeout=PATIENCE)
+        user.waiting(pipeline, "expect", block, "gadget", key, sold=True, pieces=1, timeout=ARRIVAL_TIMEOUT)
         assert "sold=True instead of False" in self.explained(user, pipeline, "expect", key, sold=False)
 
 
@@ -273,28 +275,28 @@ class TestWatching:
         mongo.close()
 
     def test_notifications_alone_are_enough(self, user: User, source: Postgres, pipeline: Cdc, key: str) -> None:
-        user.waiting(pipeline, "expect", insert(source, key, pieces=1), "gadget", key, timeout=PATIENCE)
-        more = {"pieces": 2, "operation": "update", "timeout": PATIENCE}
+        user.waiting(pipeline, "expect", insert(source, key, pieces=1), "gadget", key, timeout=ARRIVAL_TIMEOUT)
+        more = {"pieces": 2, "operation": "update", "timeout": ARRIVAL_TIMEOUT}
         user.waiting(pipeline, "expect", update(source, key, pieces=2), "gadget", key, **more)
-        user.waiting(pipeline, "expect_gone", delete(source, key), "gadget", key, timeout=PATIENCE)
+        user.waiting(pipeline, "expect_gone", delete(source, key), "gadget", key, timeout=ARRIVAL_TIMEOUT)
 
     def test_arrivals_are_seen_without_change_streams(
         self, user: User, source: Postgres, polled: Cdc, key: str
     ) -> None:
-        user.waiting(polled, "expect", insert(source, key, pieces=1), "gadget", key, timeout=PATIENCE)
-        more = {"pieces": 2, "operation": "update", "timeout": PATIENCE}
+        user.waiting(polled, "expect", insert(source, key, pieces=1), "gadget", key, timeout=ARRIVAL_TIMEOUT)
+        more = {"pieces": 2, "operation": "update", "timeout": ARRIVAL_TIMEOUT}
         user.waiting(polled, "expect", update(source, key, pieces=2), "gadget", key, **more)
-        user.waiting(polled, "expect_gone", delete(source, key), "gadget", key, timeout=PATIENCE)
+        user.waiting(polled, "expect_gone", delete(source, key), "gadget", key, timeout=ARRIVAL_TIMEOUT)
 
     def test_arrivals_are_seen_after_the_stream_was_cut(
         self, user: User, source: Postgres, relay: Relay, relayed_pipeline: Cdc, key: str
     ) -> None:
         cdc = relayed_pipeline
-        user.waiting(cdc, "expect", insert(source, key, pieces=0), "gadget", key, timeout=PATIENCE)
+        user.waiting(cdc, "expect", insert(source, key, pieces=0), "gadget", key, timeout=ARRIVAL_TIMEOUT)
         for pieces in range(1, 4):
             before = relay.accepted
             relay.cut()
-            more = {"pieces": pieces, "operation": "update", "timeout": PATIENCE}
+            more = {"pieces": pieces, "operation": "update", "timeout": ARRIVAL_TIMEOUT}
             user.waiting(cdc, "expect", update(source, key, pieces=pieces), "gadget", key, **more)
             assert until(lambda before=before: relay.accepted > before)  # type: ignore[misc]
 
@@ -308,7 +310,7 @@ class TestWatching:
             assert until(lambda: sink_client.find_one("gadget", key))
             relay.refusing = False
 
-        user.waiting(relayed_pipeline, "expect", write_unseen, "gadget", key, timeout=PATIENCE)
+        user.waiting(relayed_pipeline, "expect", write_unseen, "gadget", key, timeout=ARRIVAL_TIMEOUT)
 
     def test_a_waiter_whose_loop_is_closed_does_not_end_the_watching(
         self,
@@ -329,7 +331,7 @@ class TestWatching:
         loop.run_until_complete(left_behind.__aenter__())
         loop.close()
         user = users("def")
-        user.waiting(cdc, "expect", insert(source, key, pieces=1), "gadget", key, timeout=PATIENCE)
+        user.waiting(cdc, "expect", insert(source, key, pieces=1), "gadget", key, timeout=ARRIVAL_TIMEOUT)
         more = {"pieces": 2, "operation": "update", "timeout": "10s"}
         user.waiting(cdc, "expect", update(source, key, pieces=2), "gadget", key, **more)
         watch.close()
@@ -343,7 +345,7 @@ class TestWatching:
         before = watching()
         watch = SinkWatch(sink_client)
         user = users("def")
-        user.waiting(Cdc(sink_client, watch), "expect", insert(source, key), "gadget", key, timeout=PATIENCE)
+        user.waiting(Cdc(sink_client, watch), "expect", insert(source, key), "gadget", key, timeout=ARRIVAL_TIMEOUT)
         own = watching() - before
         assert len(own) == 1
         watch.close()

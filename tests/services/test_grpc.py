@@ -383,7 +383,7 @@ class TestSyncAndAsync:
 class TestInterruption:
     @pytest.mark.parametrize("rpc", ["Wait", "Count"])
     @pytest.mark.parametrize("body_kind", ["def", "async def"])
-    def test_whoever_is_blocked_in_a_call_is_cut_short(self, client: GrpcClient, body_kind: str, rpc: str) -> None:
+    def test_a_vu_that_is_blocked_in_a_call_is_interrupted(self, client: GrpcClient, body_kind: str, rpc: str) -> None:
         lab = (client.aio if body_kind == "async def" else client).service("lab.Lab", proto="lab.proto")
 
         def body() -> None:

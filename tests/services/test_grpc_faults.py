@@ -99,7 +99,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Ran:
             timeout=100,
             check=False,
         )
-    print(done.stdout[-6000:], done.stderr)  # noqa: T201  # for whoever has to find out why
+    print(done.stdout[-6000:], done.stderr)  # noqa: T201  # for a reader who has to find out why
     documents = [json.loads(path.read_text()) for path in (directory / "perf-results" / "latest").glob("*.json")]
     return done, {document["test"].rpartition("::")[2]: document for document in documents if "test" in document}
 

@@ -149,7 +149,7 @@ class TestLostSlots:
         assert said.startswith(f"PostgreSQL at {server.address}: the replication slot slow is lost: the WAL that")
         admin.execute("SELECT pg_drop_replication_slot('slow')")
 
-    def test_one_that_nobody_was_seen_to_read_is_nobodys_loss(
+    def test_one_that_was_never_seen_being_read_is_not_reported_as_lost(
         self, server: PostgresServer, admin: psycopg.Connection[Any], samples: Samples
     ) -> None:
         admin.execute("SELECT pg_create_logical_replication_slot('old', 'pgoutput')")

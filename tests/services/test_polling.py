@@ -49,7 +49,7 @@ def lines() -> Queue[str]:
 def cdc(
     relay: WireRelay, shared_stack: EmbeddedStack, lines: Queue[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Cdc]:
-    """The pipeline through the relay; whoever waits reads when he is woken only."""
+    """The pipeline through the relay; a waiting VU reads only when it is woken."""
     monkeypatch.setattr("pytest_cdcperf.cdc.arrival._READ_AGAIN_S", 3600.0)
     mongo = Mongo(through(relay, shared_stack.services.mongo))
     watch = SinkWatch(mongo, lambda _collection, line: lines.put(line))

@@ -261,7 +261,7 @@ def outputs(directory: Path, environment: dict[str, str], *arguments: str) -> di
     found = {"stdout": done.stdout, "stderr": done.stderr}
     found |= {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
     texts = {name: content.decode() for name, content in found.items() if not name.endswith((".py", ".pyc"))}
-    print(texts["stdout"], texts["stderr"])  # noqa: T201 - for whoever has to find out what is shown
+    print(texts["stdout"], texts["stderr"])  # noqa: T201 - for a reader who has to find out what is shown
     return texts
 
 

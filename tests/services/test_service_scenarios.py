@@ -138,7 +138,7 @@ def test_a_total_that_does_not_number_is_waited_for_until_it_grows_and_the_resul
 
 
 @pytest.mark.parametrize("foreign", [False], indirect=True)
-def test_a_sum_that_never_comes_ends_the_patience(foreign: str) -> None:
+def test_a_sum_that_never_comes_ends_the_wait(foreign: str) -> None:
     client = HttpClient(HttpSettings(base_url=foreign))
     with pytest.raises(AssertionError, match=r"the total does not have the sum within 0\.05 s"):
         wait_for_sum(client, {"sequence": "7"}, 0, timeout_s=0.05)

@@ -21,7 +21,7 @@ LOOPBACK = "127.0.0.1"
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _BACKLOG = 1024
 _STDIN = 0
-_END_PATIENCE_S = 1.0
+_END_GRACE_S = 1.0
 
 
 def instructions() -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
 async def _serve(app: web.Application) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_END_PATIENCE_S)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_END_GRACE_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, LOOPBACK, 0, backlog=_BACKLOG).start()

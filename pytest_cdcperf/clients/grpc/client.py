@@ -143,8 +143,8 @@ class GrpcClient(_Client):
         def test_sum(lab):
             assert lab.Add(x=1, y=2).n == 3
 
-    >>> patient = GrpcClient(Path()).with_options(address="localhost:50051", timeout="2m")
-    >>> patient.settings.timeout
+    >>> slow = GrpcClient(Path()).with_options(address="localhost:50051", timeout="2m")
+    >>> slow.settings.timeout
     120.0
     """
 

@@ -54,7 +54,7 @@ def taken_over(address: PostgresAddress) -> list[str]:
 def shielded() -> Iterator[None]:
     """Inside the block the environment lacks what parameters do not keep from libpq.
 
-    A service that libpq does not find fails every connection of this process, whoever opens it. One that it finds
+    A service that libpq does not find fails every connection of this process. One that it finds
     changes nothing where all parameters are given.
     """
     names = _SENT if _service_is_found() else (*_SENT, _SERVICE)

@@ -24,7 +24,7 @@ class Channels:
     def __init__(self) -> None:
         self.nodes: dict[str, WorkerController] = {}
         self.handshakes: dict[str, Handshake] = {}
-        self._channels: dict[str, Any] = {}  # execnet closes a channel that nobody holds
+        self._channels: dict[str, Any] = {}  # execnet closes a channel without a reference
         self._inbox: queue.Queue[tuple[str, Any] | None] = queue.Queue()
         self._coordinator: Coordinator | None = None  # once there is a perf test
         self._thread: threading.Thread | None = None

@@ -16,7 +16,7 @@ from pytest_cdcperf.clients.mongo_changes import Change, StreamRefusedError
 from pytest_cdcperf.errors import ThreadLimitError
 from tests.unit.cdc.test_subscriptions import Counting
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 
 
 class Notified(Counting):
@@ -28,7 +28,7 @@ class Notified(Counting):
         self.notify = lambda: self.notifications.put(True)
 
     def notification(self):
-        return self.notifications.get(timeout=PATIENCE_S)
+        return self.notifications.get(timeout=TIMEOUT_S)
 
 
 class Sink:
@@ -89,7 +89,7 @@ def test_changes_are_told_by_the_stream(watching):
     subscription = Notified()
     with watch.subscribe(subscription):
         assert subscription.notification()  # what came before the stream was open is not in it
-        assert watch.stream_decided("orders").wait(PATIENCE_S)
+        assert watch.stream_decided("orders").wait(TIMEOUT_S)
         assert not watch.is_polled("orders")
         told.put(Change("7", "1"))
         assert subscription.notification()
@@ -116,7 +116,7 @@ def test_where_it_is_refused_the_sink_is_polled_and_that_is_said(watching):
     with watch.subscribe(subscription):
         assert subscription.notification()
         assert watch.is_polled("orders")
-        line = lines.get(timeout=PATIENCE_S)
+        line = lines.get(timeout=TIMEOUT_S)
         assert line.startswith(
             "cdcperf: the sink has no change stream for orders (NotImplemented, code 238: no): what is waited for is "
             "looked up every "
@@ -153,7 +153,7 @@ def test_a_sink_that_refuses_and_then_does_not_answer_is_asked_again(watching):
     sink.errors = [ReadError("away")]
     watch, lines = watching(sink)
     with watch.subscribe(Notified()):
-        assert lines.get(timeout=PATIENCE_S)
+        assert lines.get(timeout=TIMEOUT_S)
     assert sink.opened == 2
 
 

@@ -78,7 +78,7 @@ def test_without_a_thread_nothing_can_be_limited_and_the_next_one_tries_again(qu
     assert late.cut.wait(10)
 
 
-def test_whoever_waits_for_a_socket_is_woken_when_it_is_shut_down():
+def test_a_thread_that_waits_for_a_socket_is_woken_when_it_is_shut_down():
     mine, theirs = socket.socketpair()
     with mine, theirs:
         thread = threading.Thread(target=lambda: answers.append(mine.recv(1)))

@@ -141,7 +141,7 @@ def test_iterations_cut_off_that_tell_nothing_of_the_system_are_named(reason, wh
 
 
 def test_all_that_a_counted_load_never_started_is_a_fault():
-    """The one iteration that is cut short at the end does not hide the others."""
+    """The one iteration that is interrupted at the end does not hide the others."""
     release, through = threading.Event(), threading.Event()
 
     def body():

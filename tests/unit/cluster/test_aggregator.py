@@ -253,7 +253,7 @@ def test_workers_that_share_a_host_are_told():
     assert "2 workers share the 1 CPUs of their host" in coordinator.result().reasons[0]
 
 
-def test_phases_course_and_breaking_point_are_judged():
+def test_phases_windows_and_breaking_point_are_judged():
     phases = (Phase("hold", 0, 5), Phase("ramp-up", 5, 30))
     thresholds = {"response_time": ["p(95)<50", Limit("avg<15", phase="hold")]}
     coordinator = RunAggregator(plan(thresholds, run_rules=(Recovery(),), phases=phases))
@@ -332,7 +332,7 @@ def test_a_worker_that_is_lost_after_its_share_was_done_fails_the_run_too():
     assert coordinator.result().reasons == ("worker gw1 died after 1 s; its 7 iterations until then are counted",)
 
 
-def test_a_run_that_was_cut_short_failed_for_the_first_reason():
+def test_an_interrupted_run_failed_for_the_first_reason():
     coordinator = coordinated(window(0, 5), done())
     coordinator.interrupt("Ctrl-C")
     coordinator.interrupt("SIGTERM")
@@ -344,7 +344,7 @@ def test_faults_of_the_servers_fail_the_run():
 
 
 def test_a_server_that_was_lost_is_the_first_reason_once_whatever_the_generator_did():
-    coordinator = coordinated(window(0, 5), done(faults=("VU 1 is stuck",), weaknesses=("a full core",)))
+    coordinator = coordinated(window(0, 5), done(faults=("VU 1 is stuck",), weaknesses=("a full CPU",)))
     coordinator.fail("mongo died")
     result = coordinator.result(["mongo died", "postgres died"])
     assert result.verdict is Verdict.FAILED

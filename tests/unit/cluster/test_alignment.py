@@ -71,8 +71,8 @@ def test_what_several_workers_have_at_one_time_adds_up():
 def test_a_worker_that_is_behind_holds_up_the_others_for_so_long_only():
     alignment = Alignment(["gw0", "gw1"])
     given_out = [len(alignment.add("gw0", part)) for part in seconds(0, 10)]
-    patience = int(LAG_ALLOWED_S)
-    assert given_out == [0] * patience + [1] * (10 - patience)
+    allowed = int(LAG_ALLOWED_S)
+    assert given_out == [0] * allowed + [1] * (10 - allowed)
 
 
 def test_what_comes_late_is_counted_in_a_second_to_come_and_does_not_stretch_it():
@@ -134,7 +134,7 @@ def test_whatever_the_order_nothing_is_lost_and_time_goes_on(sendings):
 
 
 @given(st.integers(1, 60), st.integers(0, 60))
-def test_no_second_waits_longer_than_patience_has_it(seconds_of_first, seconds_of_other):
+def test_no_second_waits_longer_than_the_allowed_lag(seconds_of_first, seconds_of_other):
     alignment = Alignment(["gw0", "gw1"])
     out = [part for sent in seconds(0, seconds_of_other) for part in alignment.add("gw1", sent)]
     out += [part for sent in seconds(0, seconds_of_first) for part in alignment.add("gw0", sent)]

@@ -1,4 +1,4 @@
-"""The course of a test over all its workers."""
+"""The states of a test over all its workers."""
 
 from __future__ import annotations
 

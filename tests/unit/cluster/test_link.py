@@ -93,7 +93,7 @@ def test_a_run_that_is_refused_does_not_begin(skips):
 def test_who_waits_is_told_when_the_controller_is_gone(wait):
     link, channel = linked(Plan=[], Arrived=[])
     channel.end()
-    for _ in range(2):  # also whoever waits next
+    for _ in range(2):  # also the one that waits next
         with pytest.raises(CoordinatorLostError, match="the coordinator is gone"):
             wait(link)
 

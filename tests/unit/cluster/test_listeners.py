@@ -155,7 +155,7 @@ def test_what_one_of_ours_raises_is_the_fault_of_the_run(error, fault):
     listeners.close()
 
 
-def test_where_no_thread_can_be_started_events_are_handled_by_whoever_brings_them(monkeypatch):
+def test_where_no_thread_can_be_started_events_are_handled_by_the_publishing_thread(monkeypatch):
     def refuse(_thread):
         raise RuntimeError("can't start new thread")
 

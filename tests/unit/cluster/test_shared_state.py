@@ -51,7 +51,7 @@ def test_what_one_worker_puts_another_takes(workers):
     assert workers["gw0"].pool("ids").take() is None
 
 
-def test_a_leased_thing_is_nobody_elses_until_it_is_given_back(workers):
+def test_a_leased_value_is_lent_to_no_other_until_it_is_given_back(workers):
     mine, theirs = workers["gw0"].pool("ids"), workers["gw1"].pool("ids")
     mine.put(1)
     mine.put(2)

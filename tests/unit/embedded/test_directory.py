@@ -32,7 +32,7 @@ def left_behind(path: Path) -> Path:
     return path
 
 
-def test_it_is_nobody_elses_and_gone_in_the_end() -> None:
+def test_it_is_private_and_removed_in_the_end() -> None:
     with stack_directory() as directory:
         mode = stat.S_IMODE(directory.stat().st_mode)
         assert mode & 0o007 == 0

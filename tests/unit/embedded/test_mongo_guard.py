@@ -58,7 +58,7 @@ def test_a_stranger_gets_to_nothing(guard: GuardedHandler, inner: FakeInner) -> 
     assert inner.asked == []
 
 
-def test_a_stranger_may_say_hello_and_nothing_beside(guard: GuardedHandler, inner: FakeInner) -> None:
+def test_a_client_without_password_may_send_hello_only(guard: GuardedHandler, inner: FakeInner) -> None:
     drop = ("body", {"dropDatabase": 1, "$db": "shop"})
     guard.handle_command(message("a", drop, hello=1, find="orders", **{"$db": "shop"}))
     guard.handle_query(message(ismaster=1, **{"$query": {"find": "orders"}}))

@@ -13,7 +13,7 @@ from pytest_cdcperf.load.closed import ConstantVUs
 from pytest_cdcperf.metrics.recorder import Recorder
 from tests.unit.harness import Subject
 
-PATIENCE_S = 30
+TIMEOUT_S = 30
 
 
 class FakeLoop:
@@ -160,10 +160,10 @@ def test_the_line_in_which_an_event_loop_is_blocked_is_named(recorder, clock):
     with Heartbeat(recorder, clock) as heart:
         heart.beat_on(FakeLoop())
         clock.advance(0.08)
-        patience = threading.Event()
-        for _ in range(PATIENCE_S * 100):
+        pause = threading.Event()
+        for _ in range(TIMEOUT_S * 100):
             if not heart._seen.blocked:
-                patience.wait(0.01)
+                pause.wait(0.01)
         heart.loop_ends()
         evidence = heart.take(1.0)
     (line,) = evidence.blocked

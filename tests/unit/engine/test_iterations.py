@@ -70,7 +70,7 @@ def test_the_response_time_counts_from_the_intended_start(subject):
 
 
 @pytest.mark.parametrize("error", [None, ValueError("x"), Skip("x"), Exit("x")])
-def test_an_iteration_cut_short_is_written_down_nowhere_and_the_next_one_is(subject, error):
+def test_an_interrupted_iteration_is_not_recorded_and_the_next_one_is(subject, error):
     subject.iterations.start_iteration()
     assert not subject.iterations.is_interrupted
     assert subject.iterations.interrupt()
@@ -86,7 +86,7 @@ def test_an_iteration_cut_short_is_written_down_nowhere_and_the_next_one_is(subj
     assert not subject.iterations.is_interrupted
 
 
-def test_an_iteration_cut_short_that_failed_took_at_least_the_time_until_then(subject):
+def test_an_interrupted_iteration_that_failed_took_at_least_the_time_until_then(subject):
     intended_ns = subject.clock.now_ns()
     subject.clock.advance(1)
     subject.iterations.start_iteration(intended_ns)
@@ -236,7 +236,7 @@ def test_a_start_belongs_to_the_phase_in_which_it_was_intended(phased):
     assert by_phase(phased) == {2: 1}
 
 
-def test_the_next_iteration_after_one_that_was_cut_short_is_in_its_phase(phased):
+def test_the_next_iteration_after_an_interrupted_one_is_in_its_phase(phased):
     phased.clock.advance(9)
     phased.iterations.start_iteration()
     assert phased.iterations.interrupt()
@@ -250,7 +250,7 @@ def test_the_next_iteration_after_one_that_was_cut_short_is_in_its_phase(phased)
     assert by_phase(phased) == {2: 2}
 
 
-def test_what_is_recorded_after_an_iteration_that_was_cut_short_counts_again(phased):
+def test_what_is_recorded_after_an_interrupted_iteration_counts_again(phased):
     for checked in (False, True):
         phased.iterations.start_iteration()
         phased.vu.scope.appends[builtin.CHECKS](True)

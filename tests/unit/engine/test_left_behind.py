@@ -38,7 +38,7 @@ def wait_for(release):
 
 
 def end_at_once(subject, body):
-    """Run *body*, and end the run without any patience once *subject* has *started*."""
+    """Run *body*, and end the run without a grace period once *subject* has *started*."""
 
     def end():
         subject.run.interrupt("Ctrl-C", KeyboardInterrupt())

@@ -58,7 +58,7 @@ def test_what_was_not_observed_has_a_limit_all_the_same():
     assert observed(absent) == ""
 
 
-def test_a_rule_about_the_course_of_a_run_has_words_of_its_own():
+def test_a_rule_about_the_whole_run_has_words_of_its_own():
     rule = "response_time rises at most 10% an hour"
     failed = ThresholdResult(Drift(), Outcome.FAILED, 0.2, "12 ms in the first 5m", (0.1, 0.3))
     assert reason(failed) == f"{rule}: +20.0% an hour [+10.0% to +30.0%] (12 ms in the first 5m)"

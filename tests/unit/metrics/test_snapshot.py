@@ -291,7 +291,7 @@ def readings(*readings, merging=LAST):
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_the_last_reading_in_time_is_the_value_whoever_took_it(order):
+def test_the_last_reading_in_time_is_the_value_of_whichever_worker(order):
     pair = [GaugeState(LAST, 100, 100, 100, 3.0), GaugeState(LAST, 5, 5, 5, 2.0)]
     first, second = (pair[at] for at in order)
     first.merge(second)

@@ -76,12 +76,12 @@ def test_in_any_other_test_ctrl_c_is_pythons_own_and_what_would_kill_is_an_exit(
     assert subject.finish() == 143
 
 
-def test_tear_down_is_cut_short_by_who_has_waited_for_it_and_not_by_who_presses_twice(subject):
+def test_tear_down_is_interrupted_by_a_later_signal_and_not_by_pressing_twice(subject):
     subject.take()
     for subject.now_s in (1.0, 2.0, 1.0 + TEARDOWN_S):
         subject.at(Place.TEARDOWN)
     subject.now_s += 0.1
-    with pytest.raises(pytest.fail.Exception, match="tear-down was cut short by another Ctrl-C"):
+    with pytest.raises(pytest.fail.Exception, match="tear-down was interrupted by another Ctrl-C"):
         subject.at(Place.TEARDOWN)
 
 

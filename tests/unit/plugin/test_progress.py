@@ -11,7 +11,7 @@ from pytest_cdcperf.plugin.progress import LastingStream
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes and /dev/full are POSIX")
 
 
-def test_who_writes_to_a_pipe_that_nobody_reads_goes_on_as_does_whoever_else_writes_there():
+def test_writing_to_a_pipe_without_a_reader_goes_on_for_every_writer():
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:

@@ -84,7 +84,7 @@ def test_windows_of_any_value_are_drawn(values):
     assert len(points_of(latency_chart(windows_of([window(0, *values), window(1, *values)]), NASTY))) == 3
 
 
-def test_a_single_window_has_no_course():
+def test_a_single_window_has_no_curve():
     assert latency_chart(windows_of([window(0, 1.0)]), NASTY) == ""
     assert rate_chart(windows_of([Window(0.0, 1.0, Snapshot())])) == ""
 
