@@ -102,9 +102,8 @@ class TestStatementsThatFoundNoRow:
                 cdc.expect("gadget", key, pieces=2, operation="update"),
             ):
                 source.update("gadget", {"pieces": 2}, where={"id": nobody})
-            source.delete("gadget", where={"id": key})
             with pytest.raises(ExpectationError, match=self.WORDS), cdc.expect_gone("gadget", key):
-                source.execute("DELETE FROM gadget WHERE id = %s", [key])
+                source.execute("DELETE FROM gadget WHERE id = %s", [nobody])
 
         outcome, total = run_body(PerVUIterations(), body)
         assert outcome.failures == []
