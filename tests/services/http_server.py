@@ -45,8 +45,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path))
         if action == "status":
             self._answer({"status": int(arguments[0])}, int(arguments[0]))
-        elif action == "orders":
-            self._answer({"id": int(arguments[0]) if arguments else 7, "state": "new"})
         elif action == "redirect":
             self._answer({}, int(arguments[0]), Location="/" + "/".join(arguments[1:]))
         elif action == "away":
@@ -95,6 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
                     "cookies": cookies,
                     "body": body.decode(),
                     "connection": self.client_address[1],
+                    "id": int(arguments[0]) if arguments and arguments[0].isdigit() else 7,  # of an order
+                    "state": "new",
                 }
             )
 
