@@ -262,7 +262,7 @@ class TestUnderLoad:
             async def async_body() -> None:
                 await client.aio.get(f"{server.url}/hang")
 
-            load = ConstantVUs(vus=2, duration="300ms", graceful_stop="0s")
+            load = ConstantVUs(vus=2, duration="1s", graceful_stop="0s")
             outcome, total = run_body(load, async_body if body_kind == "async def" else body)
         client.close()
         session.close()
