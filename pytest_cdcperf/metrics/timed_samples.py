@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,12 @@ class TimedList(list[Any]):
         """Append *value*. Its time comes first, so that no value is ever without one."""
         self._times_ns.append(time.time_ns())
         super().append(value)
+
+    def extend(self, values: Iterable[Any]) -> None:
+        """Append *values*, all with the time of now."""
+        taken = list(values)
+        self._times_ns.extend([time.time_ns()] * len(taken))
+        super().extend(taken)
 
     def take_times(self, count: int) -> list[int]:
         """Return the times of the first *count* values, which the caller has taken."""

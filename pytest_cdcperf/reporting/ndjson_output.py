@@ -54,12 +54,12 @@ class SampleFile:
         """Write *samples*, in the thread that calls."""
         if self._is_broken:
             return
-        lines = [line for series in samples for line in self._lines(series)]
         try:
-            self._append(lines)
-        except OSError as error:
+            self._append([line for series in samples for line in self._lines(series)])
+        except Exception as error:  # noqa: BLE001  # an output never ends a load
             self._is_broken = True
-            self._say(f"ndjson={self._path}: cannot be written: {error.strerror}; further samples are left out of it")
+            fault = (error.strerror if isinstance(error, OSError) else "") or f"{type(error).__name__}: {error}"
+            self._say(f"ndjson={self._path}: cannot be written: {fault}; further samples are left out of it")
 
     def _append(self, lines: Sequence[str]) -> None:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

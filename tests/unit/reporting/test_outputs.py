@@ -174,3 +174,25 @@ def test_a_full_disk_is_said_and_fails_nothing():
     said = []
     assert recorded(Path("/dev/full"), said.append).count("orders") == 3
     assert said == ["ndjson=/dev/full: cannot be written: No space left on device; further samples are left out of it"]
+
+
+def test_samples_that_come_together_each_have_a_time():
+    taken = []
+    recorder = Recorder(tap=taken.extend)
+    pending = recorder.pending(Trend("t_outputs_together"))
+    pending.append(1.0)
+    pending.extend(number / 2 for number in range(2))
+    recorder.drain()
+    (samples,) = taken
+    assert list(samples.values) == [1.0, 0.0, 0.5]
+    assert len(samples.times_ns) == 3
+
+
+def test_samples_that_cannot_be_written_fail_nothing(tmp_path):
+    said = []
+    file = SampleFile(tmp_path / "a.json", {}, said.append)
+    unmatched = [TimedSamples(Trend("t_outputs_unmatched"), (), [1.0, 2.0], [1])]
+    file.take(unmatched)
+    file.take(unmatched)
+    (line,) = said
+    assert line.startswith(f"ndjson={tmp_path / 'a.json'}: cannot be written: ValueError: ")
