@@ -42,6 +42,7 @@ class TestExternalServers:
             "-m",
             "health or baseline",
             "--perf-duration=3s",
+            "--perf-thresholds=.ci/thresholds.json",  # a busy machine's latencies are not what is tested
             "--perf-stack=external",
             cwd=ROOT,
             **external,
