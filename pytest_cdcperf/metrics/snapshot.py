@@ -259,8 +259,12 @@ class Snapshot:
                 state.limit(buckets)
 
     def frozen(self) -> Snapshot:
-        """Return a copy that nothing can be added to: its mapping and its histograms can only be read."""
-        series = {k: v.packed() if isinstance(v, Histogram) else replace(v) for k, v in self.series.items()}
+        """Return a copy that nothing can be added to: its mapping and its histograms can only be read.
+
+        Its series are sorted, as in a file: of gauges that were set at the same time the last one counts.
+        """
+        ordered = sorted(self.series.items(), key=lambda item: item[0])
+        series = {k: v.packed() if isinstance(v, Histogram) else replace(v) for k, v in ordered}
         return Snapshot(MappingProxyType(series))  # type: ignore[arg-type]
 
     def packed(self) -> Snapshot:
