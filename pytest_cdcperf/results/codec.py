@@ -51,7 +51,7 @@ def encode(value: Any) -> Any:
         case float():
             return _number(value)
         case Snapshot():
-            return [encode_series(key, state) for key, state in sorted(value.series.items(), key=lambda pair: pair[0])]
+            return [encode_series(key, state) for key, state in value.series.items()]
         case PackedCounts() | Counter():
             return encode(PackedCounts.of(value).buckets)
         case Mapping():
@@ -177,7 +177,7 @@ def _decode_snapshot(plain: Any, where: str) -> Snapshot:
         document = _expect(dict, entry, at)
         key = decode(SeriesKey, {**document, "name": document.get("metric")}, at)
         series[key] = decode(_STATES[key.kind], document.get("state"), f"{at}.state")
-    return Snapshot(series).frozen()
+    return Snapshot(series)
 
 
 def _decode_rule(plain: Any, where: str) -> Rule:

@@ -53,7 +53,7 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
         },
         "series": [
             encode_series(key, state) | {"values": encode(figures_of(state, result.elapsed_s))}
-            for key, state in sorted(result.series.series.items(), key=lambda pair: pair[0])
+            for key, state in result.series.series.items()
         ],
     }
 

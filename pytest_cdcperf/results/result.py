@@ -158,6 +158,10 @@ class RunResult:
     environment: Environment | None = None
     """Where the run was judged, of what code and by which versions."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "total", self.total.frozen())
+        object.__setattr__(self, "series", self.series.frozen())
+
     def __getitem__(self, metric: str) -> MetricView:
         """Return the figures of *metric*.
 

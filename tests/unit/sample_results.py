@@ -89,8 +89,7 @@ def unmeasurable(empty):
     with recording(Scope(recorder)):
         Trend("t_reporting_nan").add(math.nan)
         Gauge("t_reporting_nan_gauge").add(math.nan)
-    empty.total.extend(recorder.drain())
-    return empty
+    return replace(empty, total=recorder.drain())
 
 
 @pytest.fixture

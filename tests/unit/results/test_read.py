@@ -147,6 +147,13 @@ def test_a_result_is_read_as_it_was_written(run):
     assert json.dumps(result_to_json(read)) == text
 
 
+def test_of_gauges_set_at_the_same_time_the_same_one_counts_when_it_is_read(result):
+    keys = [SeriesKey("t_read_gauge", Kind.GAUGE, (("worker", name),)) for name in ("b", "a")]
+    states = [GaugeState(GaugeMerge.LAST, value, value, value, 1.0) for value in (7.0, 8.0)]
+    run = replace(result, total=Snapshot(dict(zip(keys, states, strict=True))))
+    assert run["t_read_gauge"].value == result_from_json(result_to_json(run))["t_read_gauge"].value
+
+
 def test_a_file_is_read_plain_or_compressed(result, tmp_path):
     path = write_result(result, tmp_path)
     assert read_result(path) == result

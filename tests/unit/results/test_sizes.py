@@ -48,8 +48,8 @@ def test_the_file_of_a_run_stays_small_and_has_all_windows(tmp_path, seconds, mo
         facts,
         float(seconds),
         Verdict.PASSED,
-        total=timeline.total.frozen(),
-        series=timeline.series.frozen(),
+        total=timeline.total,
+        series=timeline.series,
         windows=windows_of(timeline.history, JUDGED),
     )
     path = write_result(result, tmp_path)
