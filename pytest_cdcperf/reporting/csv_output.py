@@ -13,6 +13,7 @@ from pytest_cdcperf.judging.evaluation import aggregate_of
 from pytest_cdcperf.metrics.metric import Kind
 from pytest_cdcperf.metrics.snapshot import SeriesKey, State
 from pytest_cdcperf.metrics.timeline import Window
+from pytest_cdcperf.printable import one_line, short_name
 from pytest_cdcperf.results.result import RunFacts
 
 # The columns of figures by the aggregate of thresholds that each holds; empty where a kind of metric has none such.
@@ -63,17 +64,8 @@ def _rows(facts: RunFacts, window: Window, started_at: datetime) -> Iterator[lis
     span = [f"{window.start_s:.3f}", f"{window.end_s:.3f}"]
     for key, state in sorted(window.snapshot.over_phases().series.items()):
         tags = " ".join(f"{name}={value}" for name, value in key.tags)
-        yield [
-            time,
-            *span,
-            facts.session_id,
-            facts.test,
-            facts.load,
-            key.name,
-            key.kind.value,
-            tags,
-            *_figures(key, state, window),
-        ]
+        of_users = [short_name(facts.test), one_line(facts.load), short_name(key.name), key.kind.value, one_line(tags)]
+        yield [time, *span, facts.session_id, *of_users, *_figures(key, state, window)]
 
 
 def _figures(key: SeriesKey, state: State, window: Window) -> Iterator[str]:

@@ -17,6 +17,7 @@ from typing import Any
 from pytest_cdcperf.events import Event
 from pytest_cdcperf.metrics.metric import Kind, Metric
 from pytest_cdcperf.metrics.timed_samples import TimedSamples
+from pytest_cdcperf.printable import one_line, short_name
 
 _CONTAINS = {"ms": "time", "bytes": "data"}
 _CHUNK_LINES = 4_000  # about a megabyte
@@ -45,7 +46,7 @@ class SampleFile:
 
     def __init__(self, path: Path, tags: Mapping[str, str], say: Callable[[str], object]) -> None:
         self._path = path
-        self._tags = tags
+        self._tags = dict(tags)
         self._say = say
         self._declared: set[str] = set()
         self._is_broken = False
@@ -76,8 +77,8 @@ class SampleFile:
         if metric.name not in self._declared:
             self._declared.add(metric.name)
             yield _declaration(metric)
-        tags = json.dumps({**self._tags, **dict(series.tags)})
-        name = json.dumps(metric.name)
+        tags = json.dumps({short_name(tag): one_line(text) for tag, text in (self._tags | dict(series.tags)).items()})
+        name = json.dumps(short_name(metric.name))
         for value, time_ns in zip(series.values, series.times_ns, strict=True):
             figure = _figure(metric, value)
             if figure is not None:
@@ -86,14 +87,15 @@ class SampleFile:
 
 
 def _declaration(metric: Metric) -> str:
+    name = short_name(metric.name)
     data: dict[str, object] = {
-        "name": metric.name,
+        "name": name,
         "type": metric.kind.value,
         "contains": _CONTAINS.get(metric.unit, "default"),
         "thresholds": [],
         "submetrics": None,
     }
-    return json.dumps({"type": "Metric", "data": data, "metric": metric.name}) + "\n"
+    return json.dumps({"type": "Metric", "data": data, "metric": name}) + "\n"
 
 
 def _figure(metric: Metric, value: Any) -> float | None:

@@ -17,6 +17,7 @@ from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope, recording
 from pytest_cdcperf.metrics.timed_samples import TimedSamples
 from pytest_cdcperf.metrics.timeline import Window
+from pytest_cdcperf.redaction import hide
 from pytest_cdcperf.reporting.csv_output import COLUMNS, CsvOutput
 from pytest_cdcperf.reporting.ndjson_output import SampleFile
 from pytest_cdcperf.reporting.outputs import KINDS, Output, parse_outputs
@@ -196,3 +197,18 @@ def test_samples_that_cannot_be_written_fail_nothing(tmp_path):
     file.take(unmatched)
     (line,) = said
     assert line.startswith(f"ndjson={tmp_path / 'a.json'}: cannot be written: ValueError: ")
+
+
+def test_no_file_shows_a_secret(tmp_path):
+    hide("pass-it-on")
+    recorder = Recorder(tap=SampleFile(tmp_path / "a.json", {}, print).take)
+    with recording(Scope(recorder)):
+        Counter("t_outputs_secret").add(1, {"url": "http://h/?q=pass-it-on"})
+    snapshot = recorder.drain()
+    output = CsvOutput(tmp_path / "a.csv")
+    output.handle(WindowMerged(FACTS, Window(0.0, 1.0, snapshot), Live(1.0, 1.0, 1, 1, 1.0, 1.0, 0)))
+    output.close()
+    for name in ("a.json", "a.csv"):
+        text = (tmp_path / name).read_text()
+        assert "t_outputs_secret" in text
+        assert "pass-it-on" not in text
