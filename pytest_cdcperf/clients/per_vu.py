@@ -33,7 +33,7 @@ def sync_vu(client: str, instead: str) -> VU | None:
 def async_vu(client: str) -> VU:
     """Return the VU that calls the async client of *client*.
 
-    :raises BlockingCallError: outside of an async body, where there is no loop that the client could live on
+    :raises BlockingCallError: outside of an async body, where no event loop runs
     """
     vu = current_vu()
     if vu is None or not vu.is_async:

@@ -65,7 +65,7 @@ class JointTest:
         """Return why the run that its workers wait for cannot start, None where it can, or may later."""
         for worker, outcome in self.lost.items():
             return Refused(f"worker {worker} {outcome}; no load was started without it")
-        # How a worker ended that was not refused itself tells more.
+        # A worker that ended by itself gives a better reason than one that was refused because of it.
         for worker, outcome in sorted(self.ended.items(), key=lambda ended: ended[0] in self._refused):
             if outcome == "passed":
                 return _diverged(f"{worker} has ended the test, {next(iter(self.plans))} begins another run")

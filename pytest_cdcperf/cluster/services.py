@@ -15,7 +15,7 @@ class CoordinatorServices(Protocol):
         """Whether no further test is to begin, as after ``-x``."""
 
     def faults(self) -> Sequence[str]:
-        """What is wrong with the servers that the session started."""
+        """The faults of the servers that the session started, in a line each."""
 
     def serve(self) -> Serving:
         """Return the servers of the session, started if need be.

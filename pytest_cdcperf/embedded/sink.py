@@ -17,7 +17,7 @@ from pytest_cdcperf.servers import SET_ASIDE
 
 _RETRY_S = 0.2
 _LONGEST_WORDS = 300
-# What a table's own rows can bring about; a sink that does not answer is not their fault.
+# What a table's own rows can bring about; a sink that does not answer is not caused by them.
 _FAULTS_OF_ROWS = (ValueError, OverflowError, InvalidDocument, PyMongoError)
 
 _log = logging.getLogger("cdcperf.sink")

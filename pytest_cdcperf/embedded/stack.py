@@ -193,7 +193,7 @@ class _SupervisorProcess:
         return not self._stopped and os.getpid() == self._owner
 
     def deaths(self) -> dict[str, str]:
-        """How the servers ended that were not asked to stop, by name, in the order of their end."""
+        """The exit reasons, by name, of the servers that ended without having been asked to, in that order."""
         return dict(self._deaths) if self.is_watched else {}
 
     def stop(self) -> bool:

@@ -40,7 +40,7 @@ class ClosedLoop(Loop):
 
     @property
     def planned_vus(self) -> int:
-        """How many VUs have anything to do."""
+        """The number of VUs that have work left."""
         return sum(bool(spans) for spans in self._spans.values())
 
     def vu_joined(self, recorder: IterationRecorder) -> None:
@@ -73,13 +73,13 @@ class ClosedLoop(Loop):
         return min(pause_s, self._spans[recorder][-1][1] - self._context.elapsed_s()) if pause_s > 0 else 0.0
 
     def missing(self) -> int:
-        """How many iterations of a load that counts them were never started."""
+        """The number of iterations that were never started, of a load that counts iterations."""
         if not self.load.counts_iterations:
             return 0
         return self.load.planned_iterations(self._share) - sum(recorder.started for recorder in self.recorders)
 
     def active(self, elapsed_s: float) -> int:
-        """How many of the VUs that the plan has at a time are there."""
+        """The number of VUs that are running of those that the plan has at this time."""
         return sum(
             recorder.is_there and any(begin <= elapsed_s < end for begin, end in spans)
             for recorder, spans in self._spans.items()

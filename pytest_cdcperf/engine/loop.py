@@ -29,11 +29,11 @@ class Loop:
 
     @property
     def vus_there(self) -> int:
-        """How many VUs have their thread or task."""
+        """The number of VUs whose thread or task was started."""
         return sum(recorder.is_there for recorder in self.recorders)
 
     def active(self, _elapsed_s: float) -> int:
-        """How many of the VUs that the plan has at a time are there."""
+        """The number of VUs that are running of those that the plan has at this time."""
         return self.vus_there
 
     def under_way(self, _elapsed_s: float) -> Iterator[tuple[IterationRecorder, Deadline]]:
@@ -54,7 +54,7 @@ class Loop:
         self._stop_deadline = self.load.deadline(elapsed_s)
 
     def missing(self) -> int:
-        """How many iterations of a load that counts them were never started."""
+        """The number of iterations that were never started, of a load that counts iterations."""
         return 0
 
     def take_dropped(self) -> int:

@@ -227,7 +227,7 @@ class RampingVUs(ClosedLoad):
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """A phase a stage, neighbours of one kind joined where there is no step between them."""
+        """One phase for each stage; neighbours of one kind are one phase where the ramp does not jump between them."""
         return ramp_phases(self.ramp, self.start_s)
 
     def spans(self, number: int) -> list[tuple[float, float]]:

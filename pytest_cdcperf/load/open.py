@@ -106,7 +106,7 @@ class OpenLoad(Load):
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """A phase a stage, neighbours of one kind joined."""
+        """One phase for each stage; neighbours of one kind are one phase."""
         return ramp_phases(self.ramp, self.start_s)
 
     def with_vus(self, vus: int) -> Self:

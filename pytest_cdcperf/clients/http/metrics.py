@@ -1,6 +1,6 @@
 """Records HTTP calls in the metrics that k6 has for them, for ``http_client`` and ``requests_session``.
 
-A client gives the phases of a call that it knows, in milliseconds; of the others there is no sample.
+A client passes the parts of a call that it can measure, in milliseconds; the other metrics get no sample.
 """
 
 from __future__ import annotations
