@@ -22,6 +22,12 @@ class FailureKind:
     where: str
     count: int
     sample: str
+    first_s: float | None = None
+    """When the first of them ended, in seconds from the start of the run."""
+    last_s: float | None = None
+    """When the last of them ended."""
+    iteration: str = ""
+    """The iteration of the sample, as ``--perf-replay`` takes it: seed, load, VU and iteration."""
 
     @property
     def error(self) -> str:
@@ -35,11 +41,21 @@ def merge_kinds(kinds: Iterable[FailureKind]) -> tuple[FailureKind, ...]:
     merged: dict[tuple[str, str], FailureKind] = {}
     for kind in kinds:
         key = (kind.type, kind.where)
-        merged[key] = replace(known, count=known.count + kind.count) if (known := merged.get(key)) else kind
+        merged[key] = _together(known, kind) if (known := merged.get(key)) else kind
     further = merged.pop(FURTHER, FailureKind(*FURTHER, 0, ""))
     by_count = sorted(merged.values(), key=lambda kind: -kind.count)
     beyond = further.count + sum(kind.count for kind in by_count[MAX_KINDS:])
     return (*by_count[:MAX_KINDS], *([replace(further, count=beyond)] if beyond else []))
+
+
+def _together(known: FailureKind, other: FailureKind) -> FailureKind:
+    times_s = [at_s for kind in (known, other) for at_s in (kind.first_s, kind.last_s) if at_s is not None]
+    return replace(
+        known,
+        count=known.count + other.count,
+        first_s=min(times_s, default=None),
+        last_s=max(times_s, default=None),
+    )
 
 
 def most_frequent(kinds: Sequence[FailureKind]) -> str:

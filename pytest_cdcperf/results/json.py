@@ -29,7 +29,7 @@ from pytest_cdcperf.results.codec import DecodeError, decode, encode, encode_ser
 from pytest_cdcperf.results.figures import figures_of, kind_of
 from pytest_cdcperf.results.result import RunResult
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DERIVED = ("iterations", "failed_iterations", "failed_checks", "peak_vus", "achieved_rate", "saturated")
 RESERVED = ("scenarios", "audit", "stages", "faults", "trials")
 _LONGEST_STEM = 150

@@ -41,6 +41,12 @@ class RunFacts:
     """The profile whose load lies below the marker's."""
     title: str = ""
     """The first line of the test's docstring."""
+    location: str = ""
+    """Where the test is defined: its file, from the root directory, and the line, such as "tests/test_shop.py:12"."""
+    seed: str = ""
+    """What the random numbers of its VUs are made of, as ``--perf-seed`` takes it."""
+    command: str = ""
+    """The command line of the session, without secrets."""
     started_at: str = ""
     """The wall clock, ISO 8601 in UTC."""
     shortened: bool = False

@@ -28,7 +28,7 @@ def test_each_test_has_a_json_file_of_a_stable_name_whatever_the_verdict(pyteste
     pytester.runpytest("-m", "baseline").assert_outcomes(passed=1, failed=1)
     first, second = result_of("test_it-test_first"), result_of("test_it-test_second")
     assert (first["verdict"], second["verdict"]) == ("PASSED", "FAILED")
-    assert first["schema_version"] == 2
+    assert first["schema_version"] == 3
     assert first["title"] == "The first of two."
     assert first["session_id"] == second["session_id"]
     assert first["iterations"] == first["metrics"]["iterations"]["values"]["count"]

@@ -19,7 +19,7 @@ def test_the_file_is_strict_json_and_holds_what_the_result_holds(result, tmp_pat
 
     document = json.loads(text, parse_constant=refuse)
     assert document == json.loads(json.dumps(result_to_json(result)))
-    assert document["schema_version"] == SCHEMA_VERSION == 2
+    assert document["schema_version"] == SCHEMA_VERSION == 3
     assert (document["session_id"], document["verdict"], document["title"]) == ("r1", "FAILED", NASTY)
     assert document["tags"] == {"team": NASTY}
     assert (document["iterations"], document["failed_iterations"], document["failed_checks"]) == (300, 6, 3)

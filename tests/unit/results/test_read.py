@@ -199,18 +199,18 @@ def test_fields_that_a_later_version_added_are_passed_over(result):
     ("text", "fault"),
     [
         (b"", "is cut off: the JSON in it does not end"),
-        (b'{"schema_version": 2, "te', "is not JSON: line 1, column 23: Unterminated string starting at"),
-        (b'{"schema_version": 2,', "is cut off: the JSON in it does not end"),
+        (b'{"schema_version": 3, "te', "is not JSON: line 1, column 23: Unterminated string starting at"),
+        (b'{"schema_version": 3,', "is cut off: the JSON in it does not end"),
         (b"{]", "is not JSON: line 1, column 2: Expecting property name enclosed in double quotes"),
         (b"\xff", "is not JSON: byte 0 is not UTF-8"),
         (b"[1]", "is not a result of pytest-cdcperf: it has no schema_version"),
         (b'{"verdict": "PASSED"}', "is not a result of pytest-cdcperf: it has no schema_version"),
-        (b'{"schema_version": 1}', "has schema version 1; only 2 can be read: run the test again"),
-        (b'{"schema_version": 3}', "has schema version 3, newer than 2: read it with a newer pytest-cdcperf"),
-        (b'{"schema_version": 2}', "is not a whole result: session_id is missing"),
+        (b'{"schema_version": 2}', "has schema version 2; only 3 can be read: run the test again"),
+        (b'{"schema_version": 4}', "has schema version 4, newer than 3: read it with a newer pytest-cdcperf"),
+        (b'{"schema_version": 3}', "is not a whole result: session_id is missing"),
         (b"[" * 100_000, "is not a result of pytest-cdcperf: it is nested too deeply"),
         pytest.param(
-            gzip.compress(b'{"schema_version": 2}')[:-9], "is cut off, or not compressed as a whole", id="half a gzip"
+            gzip.compress(b'{"schema_version": 3}')[:-9], "is cut off, or not compressed as a whole", id="half a gzip"
         ),
     ],
 )
