@@ -7,13 +7,13 @@ history that they are made of is coarse (2.2 %).
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from pytest_cdcperf.metrics.histogram import Buckets, Histogram, PackedCounts
-from pytest_cdcperf.metrics.metric import Kind, Tags
-from pytest_cdcperf.metrics.snapshot import BY_TIME, CounterState, RateState, SeriesKey, State
+from pytest_cdcperf.metrics.metric import ALIASES, GaugeMerge, Kind, Tags, definition
+from pytest_cdcperf.metrics.snapshot import BY_TIME, CounterState, GaugeState, RateState, SeriesKey, Snapshot, State
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.results.figures import kind_of, labelled
 
@@ -48,10 +48,41 @@ class Column:
     def __post_init__(self) -> None:
         object.__setattr__(self, "figures", MappingProxyType({**self.figures}))
 
+    @property
+    def key(self) -> SeriesKey:
+        """The series that the figures are of."""
+        return SeriesKey(self.metric, self.kind, self.tags, BY_TIME if self.phase is None else self.phase)
+
     def at(self, figure: str, window: int) -> float | None:
         """Return *figure* in *window*, None where there is no sample."""
         values = self.figures.get(figure, ())
         return values[window - self.first] if self.first <= window < self.first + len(values) else None
+
+    def state(self, window: int) -> State | None:
+        """Return what was measured in *window* as a state that merges, None where there is no sample.
+
+        Of a trend that has no buckets there is none: percentiles do not merge.
+        """
+        match self.kind:
+            case Kind.TREND:
+                return self.histogram(window)
+            case Kind.COUNTER:
+                count = self.at("count", window)
+                return None if count is None else CounterState(count)
+            case Kind.RATE:
+                hits, total = self.at("hits", window), self.at("total", window)
+                return None if hits is None or total is None else RateState(int(hits), int(total))
+            case Kind.GAUGE:
+                return self._reading(window)
+
+    def _reading(self, window: int) -> GaugeState | None:
+        value = self.at("value", window)
+        if value is None:
+            return None
+        known = definition(self.metric)
+        merging = GaugeMerge.LAST if known is None else known.merging
+        lowest, highest = (self.at(name, window) for name in ("min", "max"))
+        return GaugeState(merging, value, value if lowest is None else lowest, value if highest is None else highest)
 
     def histogram(self, window: int) -> Histogram | None:
         """Return what was measured in *window*, None where the column has no buckets or the window no sample."""
@@ -81,6 +112,14 @@ class Windows:
     series: tuple[Column, ...] = ()
     """The metrics that are judged, by the tags of the limits and by phase; trends with their buckets."""
 
+    def judged(self, metric: str) -> list[Window]:
+        """Return the windows with the series of *metric*, as a limit on it takes them: empty where it is not judged."""
+        columns = [column for column in self.series if column.metric == ALIASES.get(metric, metric)]
+        return [
+            Window(start_s, end_s, _snapshot(columns, number))
+            for number, (start_s, end_s) in enumerate(zip(self.start_s, self.end_s, strict=True))
+        ]
+
     def points(self, metric: str, figure: str) -> list[tuple[float, float]]:
         """Return (end of the window in seconds, value) for each window in which *metric* has that figure."""
         column = next((c for c in self.metrics if c.metric == metric and not c.tags), None)
@@ -96,6 +135,11 @@ class Windows:
         return [
             (end_s, counts.get(end_s, 0.0) / (end_s - start_s) if end_s > start_s else 0.0) for start_s, end_s in spans
         ]
+
+
+def _snapshot(columns: Iterable[Column], window: int) -> Snapshot:
+    states = ((column.key, column.state(window)) for column in columns)
+    return Snapshot({key: state for key, state in states if state is not None})
 
 
 def windows_of(history: Sequence[Window], judged: Collection[str] = ()) -> Windows:

@@ -1,0 +1,198 @@
+"""What is shown of a result, in which order and in which words: the one source of every output that people read.
+
+A view holds text and plain numbers. Terminal, JUnit, Markdown and the page lay it out, and work out nothing themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_cdcperf.judging.own_delay import own_delay_ms
+from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
+from pytest_cdcperf.judging.verdict import Verdict
+from pytest_cdcperf.judging.words import reason
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.metrics.failure import FailureKind
+from pytest_cdcperf.printable import one_line, printable, short_name
+from pytest_cdcperf.results.over_time import Crossing, crossings
+from pytest_cdcperf.results.result import RunResult
+from pytest_cdcperf.units import clock_time, figure, figures_apart, format_duration
+
+_ARRIVED = "cdc_success_rate"
+_MOST_CROSSINGS = 3  # that are named
+
+
+@dataclass(frozen=True)
+class LimitView:
+    """A limit, and what became of it.
+
+    *share* is the observed figure as a share of the limit, for a bar; None where there is none, as of a limit of 0.
+    """
+
+    outcome: Outcome
+    subject: str
+    """What is judged: "cdc_e2e_latency p(95) in hold"."""
+    bound: str
+    """The limit with its unit: "< 2,000 ms"."""
+    value: str = ""
+    """What was observed, with its unit; "" where nothing was."""
+    margin: str = ""
+    """How far that is from the limit: "6 % over"."""
+    interval: str = ""
+    """Its 95 % confidence interval: "204 to 226 ms"."""
+    note: str = ""
+    crossed: tuple[Crossing, ...] = ()
+    share: float | None = None
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether it fails the run."""
+        return self.outcome in {Outcome.FAILED, Outcome.NO_SAMPLES}
+
+
+@dataclass(frozen=True)
+class FailureView:
+    """A kind of failed iterations: *error* at *where*, *count* times."""
+
+    count: int
+    error: str
+    where: str
+    span: str
+    """When: "first 0:43, last 0:52"; "" where it is not known."""
+    sample: tuple[str, ...]
+    """The lines of the traceback of one of them."""
+    iteration: str
+    """The iteration of the sample, as ``--perf-replay`` takes it."""
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as it is shown, the most important first."""
+
+    test: str
+    """The name of the test, without its file."""
+    title: str
+    load: str
+    """Profile, load, time and workers: "baseline · 50 VUs for 90s · 2 workers"."""
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    """Why it is not PASSED, the first one first."""
+    warnings: tuple[str, ...]
+    limits: tuple[LimitView, ...]
+    failed: str
+    """How many iterations failed: "54 of 14,220 iterations (0.38%, tolerated 1%)"; "" where none did."""
+    failures: tuple[FailureView, ...]
+    rows: str
+    """How many rows arrived in the sink; "" where none was expected."""
+    generator: str
+    """Whether the load generator was fit, with the figures that say so; "" where it had no heartbeat."""
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, result: RunResult) -> RunView:
+        """Return the view of *result*: every text in it is on one line and harmless."""
+        limits = tuple(limit_view(result, judged) for judged in result.thresholds)
+        return cls(
+            test=short_name(result.facts.test.partition("::")[2] or result.facts.test),
+            title=one_line(result.facts.title),
+            load=one_line(" · ".join(_load(result))),
+            verdict=result.verdict,
+            reasons=tuple(map(one_line, _reasons(result, limits))),
+            warnings=tuple(map(one_line, result.warnings)),
+            limits=limits,
+            failed=_failed(result),
+            failures=tuple(map(_failure_view, result.failures)),
+            rows=_rows(result),
+            generator=_generator(result),
+            notes=tuple(map(one_line, result.notes)),
+        )
+
+
+def limit_view(result: RunResult, judged: ThresholdResult) -> LimitView:
+    """Return what *judged* says of *result*."""
+    limit = judged.threshold
+    if not isinstance(limit, Threshold):
+        seen = "" if judged.observed is None else one_line(limit.in_words(judged.observed, None))
+        return LimitView(judged.outcome, short_name(limit.selector), limit.expression, seen, note=one_line(judged.note))
+    value, bound = ("", figure(limit.limit, limit.unit))
+    if judged.observed is not None:
+        value, bound = figures_apart(judged.observed, limit.limit, limit.unit)
+    return LimitView(
+        judged.outcome,
+        short_name(f"{limit.selector} {limit.aggregate}{limit.scope}"),
+        f"{limit.operator} {bound}",
+        value,
+        _margin(limit, judged.observed),
+        "" if judged.interval is None else " to ".join(figures_apart(*judged.interval, limit.unit)),
+        one_line(judged.note),
+        tuple(crossings(result, limit)) if limit.over_s is None else (),
+        _share(limit, judged.observed),
+    )
+
+
+def _load(result: RunResult) -> list[str]:
+    facts = result.facts
+    parts = [facts.profile or "", facts.load, f"ran {format_duration(result.elapsed_s)}"]
+    parts += [f"{len(result.workers)} workers"] if len(result.workers) > 1 else []
+    return [part for part in parts if part]
+
+
+def _reasons(result: RunResult, limits: Sequence[LimitView]) -> list[str]:
+    """Return the reasons, those that are of a limit with when it was crossed."""
+    spans = {reason(judged): limit.crossed for judged, limit in zip(result.thresholds, limits, strict=True)}
+    return [f"{said}{_when(spans.get(said, ()))}" for said in result.reasons]
+
+
+def _when(crossed: Sequence[Crossing]) -> str:
+    if not crossed or len(crossed) > _MOST_CROSSINGS:
+        return ""
+    return "; crossed " + ", ".join(f"{clock_time(span.start_s)} to {clock_time(span.end_s)}" for span in crossed)
+
+
+def _margin(limit: Threshold, observed: float | None) -> str:
+    share = _share(limit, observed)
+    if share is None or limit.operator not in {"<", "<=", ">", ">="}:
+        return ""
+    if share == 1:
+        return "at the limit"
+    return f"{figure(abs(share - 1), '%', 2)} {'over' if share > 1 else 'under'}"
+
+
+def _share(limit: Threshold, observed: float | None) -> float | None:
+    return None if observed is None or limit.limit <= 0 or observed < 0 else observed / limit.limit
+
+
+def _failed(result: RunResult) -> str:
+    failed = result.total.rate(builtin.ITERATION_FAILED.name)
+    if not failed.hits:
+        return ""
+    share, tolerated = figures_apart(failed.rate, result.facts.error_rate, "%")
+    return f"{failed.hits:,} of {failed.total:,} iterations ({share}, tolerated {tolerated})"
+
+
+def _failure_view(kind: FailureKind) -> FailureView:
+    span = ""
+    if kind.first_s is not None and kind.last_s is not None:
+        span = f"first {clock_time(kind.first_s)}, last {clock_time(kind.last_s)}"
+    sample = tuple(map(one_line, printable(kind.sample.rstrip()).split("\n")))
+    return FailureView(kind.count, one_line(kind.error), one_line(kind.where), span, sample, one_line(kind.iteration))
+
+
+def _rows(result: RunResult) -> str:
+    arrived = result.total.rate(_ARRIVED)
+    if not arrived.total:
+        return ""
+    if arrived.hits == arrived.total:
+        return f"all {arrived.total:,} arrived in time"
+    return f"{arrived.hits:,} of {arrived.total:,} arrived in time, {arrived.total - arrived.hits:,} did not"
+
+
+def _generator(result: RunResult) -> str:
+    if result.total.select(builtin.GENERATOR_DELAY.name) is None:
+        return ""
+    p95, p99, worst = (figure(own_delay_ms(result.total, at), "ms", 2) for at in ("p(95)", "p(99)", "max"))
+    lost = figure(max((part.lost for part in result.workers), default=0.0), "%", 2)
+    cpus = sum(part.cpu for part in result.workers)
+    fit = "fit" if result.generator_fit else "UNFIT"
+    return f"{fit}: own delay p95 {p95}, p99 {p99}, worst {worst}; lost {lost}; {cpus:.2f} CPUs"
