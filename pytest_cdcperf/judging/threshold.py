@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from pytest_cdcperf.judging.intervals import Precision
-from pytest_cdcperf.metrics.metric import Kind, Tags, definition
+from pytest_cdcperf.metrics.metric import Kind, Tags, definition, selector
 from pytest_cdcperf.units import figures_apart, format_duration, percentile
 
 AGGREGATES: Mapping[Kind, tuple[str, ...]] = {
@@ -76,8 +76,7 @@ class Threshold:
     @property
     def selector(self) -> str:
         """The metric as the user writes it: ``pg_write_duration{table:customer}``."""
-        tags = ",".join(f"{name}:{value}" for name, value in self.tags)
-        return f"{self.metric}{{{tags}}}" if tags else self.metric
+        return selector(self.metric, self.tags)
 
     @property
     def expression(self) -> str:

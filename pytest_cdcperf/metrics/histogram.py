@@ -203,6 +203,15 @@ class Histogram:
         """The exact mean; NaN without samples."""
         return self.sum / self.count if self.count else math.nan
 
+    @property
+    def relative_error(self) -> float:
+        """The share by which a percentile may be off: half a bucket.
+
+        >>> f"{Histogram(schema=4).relative_error:.1%}"
+        '2.2%'
+        """
+        return float(2.0 ** (2.0**-self.schema) - 1.0) / 2.0
+
     def quantile(self, q: float) -> float:
         """Return the nearest-rank quantile *q* (0 to 1): the middle of its bucket, or the exact extreme.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
@@ -112,6 +112,16 @@ class Metric:
         sink = current_sink.get(None)
         if sink is not None:
             (sink.appends[self] if tags is None else sink.tagged(self, tags))(value)
+
+
+def selector(metric: str, tags: Iterable[tuple[str, str]]) -> str:
+    """Return how a limit names the samples of *metric* that carry *tags*.
+
+    >>> selector("pg_write_duration", (("op", "insert"), ("table", "orders")))
+    'pg_write_duration{op:insert,table:orders}'
+    """
+    pairs = ",".join(f"{name}:{value}" for name, value in tags)
+    return f"{metric}{{{pairs}}}" if pairs else metric
 
 
 def definition(name: str) -> Metric | None:

@@ -13,6 +13,7 @@ from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.failure import FailureKind
+from pytest_cdcperf.metrics.metric import selector
 from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.snapshot import Snapshot, State
 from pytest_cdcperf.results.environment import Environment
@@ -181,8 +182,7 @@ class RunResult:
     def shown_metrics(self) -> Iterator[tuple[str, str, State]]:
         """Yield (label, metric, state) of each metric, and of the failed calls where it is of calls."""
         for name, tags, state in labelled(self.total):
-            label = f"{name}{{{','.join(map(':'.join, tags))}}}" if tags else name
-            yield label, name, state
+            yield selector(name, tags), name, state
 
     @property
     def headline(self) -> str:
