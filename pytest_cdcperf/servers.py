@@ -101,11 +101,14 @@ def services_from_environment(environ: Mapping[str, str]) -> Services:
     """
     hide(environ.get("POSTGRES_PASSWORD"))
     hide_url(environ.get("MONGODB_URI", ""))
-    faults = [
-        f"--perf-stack=external: {name} is not set; set all of {', '.join(_POSTGRES_NAMES)}, MONGODB_URI"
+    unset = [
+        name
         for name in (*_POSTGRES_NAMES, "MONGODB_URI")
         if not environ.get(name) and (name != "POSTGRES_PASSWORD" or name not in environ)
     ]
+    faults = []
+    if unset:
+        faults.append(f"--perf-stack=external: not set: {', '.join(unset)}; these variables name your servers")
     port = environ.get("POSTGRES_PORT", "5432")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         faults.append(f"--perf-stack=external: POSTGRES_PORT is {port!r}; allowed: 1 to 65535")

@@ -34,6 +34,9 @@ class _Expectations(Generic[Block]):
         self._clock = clock
         self.audit = audit
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: arrivals in {self._mongo!r}>"
+
     def expect(
         self,
         collection: str,

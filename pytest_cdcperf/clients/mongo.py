@@ -168,6 +168,9 @@ class Mongo:
         except (InvalidURI, ConfigurationError, ValueError, OSError) as error:  # OSError: a file of certificates
             raise ConfigError(f"MONGODB_URI {address}: {redact(str(error))}") from None
 
+    def __repr__(self) -> str:
+        return f"<Mongo {self.address}, database {self.address.database}>"
+
     @property
     def database(self) -> Database[Document]:
         """The raw pymongo database of the address. What is done with it is not measured."""
@@ -254,6 +257,9 @@ class AsyncMongo:
 
     def __init__(self, address: MongoAddress) -> None:
         self._address = address
+
+    def __repr__(self) -> str:
+        return f"<AsyncMongo {self._address}, database {self._address.database}>"
 
     @property
     def database(self) -> AsyncDatabase[Document]:

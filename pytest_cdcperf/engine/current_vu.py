@@ -65,3 +65,7 @@ class CurrentVU:
         if vu is None:
             raise AttributeError(f"vu.{name} is known inside the body of a perf test only, not in its fixtures")
         return getattr(vu, name)
+
+    def __repr__(self) -> str:
+        vu = _current.get(None)
+        return "<the current VU, known inside the body of a perf test only>" if vu is None else repr(vu)

@@ -57,6 +57,9 @@ class VU:
         self.pause: Callable[[float], object] = _no_pause
         self.pause_aio: Callable[[float], Awaitable[object]] = _no_pause_aio
 
+    def __repr__(self) -> str:
+        return f"<VU {self.id}, iteration {self.iteration}>"
+
     def add_think_time(self, spent_ns: int) -> None:
         """Note a pause of the iteration that is under way."""
         self.think_ns += spent_ns

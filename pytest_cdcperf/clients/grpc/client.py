@@ -54,6 +54,9 @@ class _Client:
         self._channels = channels
         self._made: dict[Hashable, Any] = {}
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.settings.address}".rstrip() + ">"
+
     def with_options(self, **options: Unpack[GrpcOptions]) -> Self:
         """Return the client with *options* over its own; the same options make the same client.
 

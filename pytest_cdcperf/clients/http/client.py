@@ -21,6 +21,7 @@ from pytest_cdcperf.clients.http.engine import build_async, build_sync
 from pytest_cdcperf.clients.http.response import HttpResponse
 from pytest_cdcperf.clients.http.session import HttpSession
 from pytest_cdcperf.clients.http.settings import HttpOptions, HttpSettings
+from pytest_cdcperf.clients.http.urls import shown_url
 from pytest_cdcperf.clients.per_vu import PerVU, async_vu, sync_vu
 from pytest_cdcperf.clock import real_time as time
 
@@ -29,6 +30,11 @@ Answer = TypeVar("Answer")
 
 class _Methods(Generic[Answer]):
     """The methods of both clients, which return a response or, in the async client, what is awaited for one."""
+
+    settings: HttpSettings
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {shown_url(self.settings.base_url)}".rstrip() + ">"
 
     def get(self, url: str, **options: Unpack[CallOptions]) -> Answer:
         """GET *url*."""
@@ -157,6 +163,7 @@ class AsyncHttpClient(_Methods[Awaitable[HttpResponse]]):
     """
 
     def __init__(self, settings: HttpSettings) -> None:
+        self.settings = settings
         self._sessions: PerVU[HttpSession[RequestBuilder]] = PerVU(
             partial(HttpSession, build_async, settings), HttpSession.close_aio, vu=partial(async_vu, "http_client")
         )

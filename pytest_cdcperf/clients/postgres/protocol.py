@@ -50,6 +50,9 @@ class Protocol(Calls[Count, Rows]):
     def __init__(self, server: Server) -> None:
         self.server = server
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.server.address}>"
+
     def _vu(self) -> VU | None:
         """Return the VU that calls, or refuse the call."""
         raise NotImplementedError

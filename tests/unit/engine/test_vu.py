@@ -28,6 +28,14 @@ def pauses_of(vu):
     return pauses
 
 
+def test_a_vu_is_shown_with_its_number_and_iteration():
+    vu, current = make_vu(7), CurrentVU()
+    vu.iteration = 12
+    with acting_as(vu):
+        assert repr(current) == repr(vu) == "<VU 7, iteration 12>"
+    assert repr(current) == "<the current VU, known inside the body of a perf test only>"
+
+
 def test_a_vu_is_current_inside_its_block_only():
     vu = make_vu(7)
     current = CurrentVU()
