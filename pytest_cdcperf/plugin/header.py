@@ -42,10 +42,7 @@ class Header:
     def _of_the_session(self, tests: Sequence[PerfFunction], loads: Sequence[PerfFunction]) -> Iterator[str]:
         mode = "load" if self._settings.runs_load else "once"
         yield f"{_tests(len(tests), 'perf ')}, mode {mode} ({self._settings.mode_reason})"
-        stack = (
-            "external servers of the environment" if self._settings.external else "embedded stack, at the first need"
-        )
-        yield f"{stack}; session {self._session.session_id}"
+        yield f"{self._servers(tests)}session {self._session.session_id}"
         if heeded := self._session.surroundings({name for item in tests for name in item.fixturenames}):
             yield f"of the environment: {', '.join(heeded)}"
         if loads:
@@ -54,6 +51,13 @@ class Header:
                 yield "-n 0: the load runs in this process alone"
         if not self._settings.runs_load and self._settings.overrides != Overrides():
             yield "--perf-duration, --perf-vus and --perf-rate change nothing without --perf-run or -m"
+
+    def _servers(self, tests: Sequence[PerfFunction]) -> str:
+        if self._settings.external:
+            return "external servers of the environment; "
+        # "pg", "mongo", "cdc" and what a project makes of them all rest on this private fixture.
+        needed = any("_cdcperf_services" in item.fixturenames for item in tests)
+        return "embedded stack, at the first need; " if needed else ""
 
     def _of_the_loads(self, loads: Sequence[PerfFunction]) -> Iterator[str]:
         yield from hints(loads, self._settings.overrides)

@@ -59,6 +59,16 @@ def test_the_command_line_decides_on_load(pytester, counting, arguments, mode, e
     assert calls(pytester) == expected
 
 
+@pytest.mark.parametrize(
+    ("fixtures", "said"),
+    [("http_client, vu", "session *"), ("http_client, rows", "embedded stack, at the first need; *")],
+)
+def test_the_embedded_stack_is_named_where_a_test_needs_it(pytester, write, fixtures, said):
+    write(f"@pytest.fixture\ndef rows(cdc): pass\n@perf\ndef test_it({fixtures}): pass\n")
+    result = pytester.runpytest("--collect-only")
+    result.stdout.fnmatch_lines(["cdcperf: 1 perf test, mode once *", f"cdcperf: {said}"], consecutive=True)
+
+
 def test_pdb_debugs_one_iteration(pytester, counting):
     result = pytester.runpytest("--perf-run", "--pdb", "-k", "marked")
     result.stdout.fnmatch_lines(["*mode once (--pdb and --trace debug one iteration)"])

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
 
 
 def session_id_of(output: str) -> str:
-    found = re.search(r"; session ([0-9a-f]{8})$", output, re.MULTILINE)
+    found = re.search(r"^cdcperf: (?:.*; )?session ([0-9a-f]{8})$", output, re.MULTILINE)
     return found.group(1) if found else ""
 
 

@@ -112,7 +112,7 @@ def test_each_runs_under_load_by_its_own_marker_and_leaves_nothing(
     assert results["test_full_flow"]["metrics"]["e2e_own_sum"]["values"]["rate"] == 1
     asked = {series["tags"]["name"] for series in results["test_api_load"]["series"] if series["metric"] == "http_reqs"}
     assert asked == set(SERVICES)
-    (session_id,) = re.findall(r"; session ([0-9a-f]{8})$", output, re.MULTILINE)
+    (session_id,) = re.findall(r"^cdcperf: (?:.*; )?session ([0-9a-f]{8})$", output, re.MULTILINE)
     assert source.execute("SELECT count(*) AS n FROM sums WHERE session_id = %s", (session_id,)) == [{"n": 0}]
     assert until(lambda: sink_client.count("sums", {"session_id": session_id}) == 0)
 
