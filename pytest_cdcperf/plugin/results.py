@@ -48,7 +48,7 @@ class ResultsDirectory:
         :raises pytest.UsageError: when they cannot
         """
         try:
-            self._parent.mkdir(parents=True, exist_ok=True)
+            self._make_parent()
             if not os.access(self._parent, os.W_OK):
                 raise PermissionError(13, "Permission denied")
         except OSError as error:
@@ -63,7 +63,8 @@ class ResultsDirectory:
         :raises ConfigError: when it cannot be made
         """
         try:
-            self.planned.mkdir(parents=True, exist_ok=True)  # again each time: somebody may have removed it
+            self._make_parent()  # again each time: somebody may have removed it
+            self.planned.mkdir(exist_ok=True)
         except OSError as error:
             why = error.strerror or error
             raise ConfigError(f"{self.planned}: cannot be written: {why}; {REMEDY}") from None
@@ -71,6 +72,13 @@ class ResultsDirectory:
             self._point_latest_at(self.planned)
             self._pointed_at = True
         return self.planned
+
+    def _make_parent(self) -> None:
+        """Make the directory that holds those of all sessions; git ignores what is in one that we have made."""
+        if not self._parent.is_dir():
+            self._parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):  # as with "latest": a convenience
+                (self._parent / ".gitignore").write_text("# Made by pytest-cdcperf.\n*\n", encoding="utf-8")
 
     def _point_latest_at(self, path: Path) -> None:
         latest, fresh = self._parent / "latest", self._parent / f".latest-{path.name}"

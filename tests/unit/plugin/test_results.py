@@ -28,6 +28,21 @@ def made(tmp_path):
 RUNS = ["20260101-120000-0a1b2c3d", "20260102-120000-00000001"]
 
 
+def test_git_ignores_the_results(tmp_path):
+    directory = ResultsDirectory(tmp_path / "a" / "perf-results", RUN)
+    directory.check()
+    assert directory.path.is_dir()
+    assert (tmp_path / "a" / "perf-results" / ".gitignore").read_text().splitlines()[-1] == "*"
+    assert names(tmp_path / "a") == ["perf-results"]
+
+
+def test_git_ignores_nothing_in_a_directory_that_was_there_before(tmp_path):
+    directory = ResultsDirectory(tmp_path, RUN)
+    directory.check()
+    assert directory.path.is_dir()
+    assert ".gitignore" not in names(tmp_path)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
 def test_latest_is_a_link_to_the_last_run(tmp_path, made):
     assert made() == [*RUNS, "latest"]
