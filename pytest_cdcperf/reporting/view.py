@@ -15,6 +15,7 @@ from pytest_cdcperf.judging.words import reason
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.printable import one_line, printable, short_name
+from pytest_cdcperf.reporting.table_views import TablesView
 from pytest_cdcperf.results.over_time import Crossing, crossings
 from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.units import clock_time, figure, figures_apart, format_duration
@@ -80,6 +81,8 @@ class RunView:
     """Why it is not PASSED, the first one first."""
     warnings: tuple[str, ...]
     limits: tuple[LimitView, ...]
+    tables: TablesView
+    """By operation, group, tag, check and error of calls."""
     failed: str
     """How many iterations failed: "54 of 14,220 iterations (0.38%, tolerated 1%)"; "" where none did."""
     failures: tuple[FailureView, ...]
@@ -101,6 +104,7 @@ class RunView:
             reasons=tuple(map(one_line, _reasons(result, limits))),
             warnings=tuple(map(one_line, result.warnings)),
             limits=limits,
+            tables=TablesView.of(result),
             failed=_failed(result),
             failures=tuple(map(_failure_view, result.failures)),
             rows=_rows(result),
