@@ -14,19 +14,11 @@ from pytest_cdcperf.metrics.groups import in_order
 from pytest_cdcperf.metrics.metric import group_of, unit_of
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
 from pytest_cdcperf.printable import one_line, printable, short_name
+from pytest_cdcperf.reporting.view import MARKS
 from pytest_cdcperf.results.figures import figures_of
 from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.units import figure, format_duration
 
-MARKS = {
-    Outcome.PASSED: "✓",
-    Outcome.FAILED: "✗",
-    Outcome.NO_SAMPLES: "✗",
-    Outcome.TOO_FEW: "?",
-    Outcome.INCONCLUSIVE: "?",
-    Outcome.NOT_JUDGED: "-",
-    Outcome.UNFIT: "?",
-}
 _SAMPLE_LINES = 12
 _WIDEST = 60  # the widest that a column may be
 

@@ -5,7 +5,7 @@ A view holds text and plain numbers. Terminal, JUnit, Markdown and the page lay 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_cdcperf.judging.own_delay import own_delay_ms
@@ -16,10 +16,20 @@ from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.printable import one_line, printable, short_name
 from pytest_cdcperf.reporting.table_views import TablesView
+from pytest_cdcperf.results.environment import Environment
 from pytest_cdcperf.results.over_time import Crossing, crossings
 from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.units import clock_time, figure, figures_apart, format_duration
 
+MARKS = {
+    Outcome.PASSED: "✓",
+    Outcome.FAILED: "✗",
+    Outcome.NO_SAMPLES: "✗",
+    Outcome.TOO_FEW: "?",
+    Outcome.INCONCLUSIVE: "?",
+    Outcome.NOT_JUDGED: "-",
+    Outcome.UNFIT: "?",
+}
 _ARRIVED = "cdc_success_rate"
 _MOST_CROSSINGS = 3  # that are named
 
@@ -45,6 +55,11 @@ class LimitView:
     note: str = ""
     crossed: tuple[Crossing, ...] = ()
     share: float | None = None
+
+    @property
+    def mark(self) -> str:
+        """The outcome as one character."""
+        return MARKS[self.outcome]
 
     @property
     def is_crossed(self) -> bool:
@@ -79,6 +94,12 @@ class RunView:
     verdict: Verdict
     reasons: tuple[str, ...]
     """Why it is not PASSED, the first one first."""
+    rate: str
+    """Iterations a second: "158/s"."""
+    p95: str
+    """The 95th percentile of the response time: "214 ms"."""
+    errors: str
+    """The share of failed iterations: "0.38%"."""
     warnings: tuple[str, ...]
     limits: tuple[LimitView, ...]
     tables: TablesView
@@ -91,6 +112,10 @@ class RunView:
     generator: str
     """Whether the load generator was fit, with the figures that say so; "" where it had no heartbeat."""
     notes: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    """What was measured, where and by what: ("commit", "1f2e3d4c5b6a of main")."""
+    ci_url: str
+    """The page of the CI run; "" outside of CI."""
 
     @classmethod
     def of(cls, result: RunResult) -> RunView:
@@ -102,6 +127,9 @@ class RunView:
             load=one_line(" · ".join(_load(result))),
             verdict=result.verdict,
             reasons=tuple(map(one_line, _reasons(result, limits))),
+            rate=figure(result.achieved_rate, "/s"),
+            p95=_p95(result),
+            errors=figure(result.total.rate(builtin.ITERATION_FAILED.name).rate, "%"),
             warnings=tuple(map(one_line, result.warnings)),
             limits=limits,
             tables=TablesView.of(result),
@@ -110,6 +138,8 @@ class RunView:
             rows=_rows(result),
             generator=_generator(result),
             notes=tuple(map(one_line, result.notes)),
+            environment=tuple((name, one_line(said)) for name, said in _environment(result) if said),
+            ci_url=one_line((result.environment and result.environment.ci_url) or ""),
         )
 
 
@@ -165,6 +195,32 @@ def _margin(limit: Threshold, observed: float | None) -> str:
 
 def _share(limit: Threshold, observed: float | None) -> float | None:
     return None if observed is None or limit.limit <= 0 or observed < 0 else observed / limit.limit
+
+
+def _p95(result: RunResult) -> str:
+    times = result.total.select(builtin.RESPONSE_TIME.name)
+    return "-" if times is None else figure(result[builtin.RESPONSE_TIME.name].p95, "ms")
+
+
+def _environment(result: RunResult) -> Iterator[tuple[str, str]]:
+    facts, where = result.facts, result.environment
+    yield "started", facts.started_at
+    if where is not None:
+        yield "commit", _commit(where)
+        memory = f"{where.memory_mb / 1024:.0f} GB" if where.memory_mb else ""
+        yield "machine", ", ".join(part for part in (f"{where.cpus} CPUs", where.cpu, memory, where.os) if part)
+        yield "versions", ", ".join([where.python, *(f"{name} {number}" for name, number in where.versions.items())])
+    for name, said in facts.services.items():
+        yield one_line(name), said
+    yield "command", facts.command
+    yield "session", facts.session_id
+    yield "seed", facts.seed
+
+
+def _commit(where: Environment) -> str:
+    if where.commit is None:
+        return ""
+    return f"{where.commit[:12]}{f' of {where.branch}' if where.branch else ''}{', changed since' * bool(where.dirty)}"
 
 
 def _failed(result: RunResult) -> str:

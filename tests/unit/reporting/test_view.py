@@ -9,6 +9,7 @@ from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.metrics.snapshot import Kind, RateState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.reporting.view import RunView, limit_view
+from pytest_cdcperf.results.environment import Environment
 from pytest_cdcperf.results.windows import windows_of
 from tests.unit.sample_results import NASTY
 
@@ -68,6 +69,22 @@ def test_a_failure_says_when_it_came_first_and_last(result):
 def test_rows_that_arrived_are_counted(result, arrived, said):
     total = Snapshot({SeriesKey("cdc_success_rate", Kind.RATE): arrived})
     assert RunView.of(replace(result, total=total)).rows == said
+
+
+def test_a_run_in_three_figures(result):
+    view = RunView.of(result)
+    assert (view.rate, view.p95, view.errors) == ("100/s", "95.81 ms", "2%")
+
+
+def test_the_environment_says_of_which_commit_the_figures_are(result):
+    where = Environment(
+        "EPYC", 4, 16384, "CPython 3.13.1", "Linux", {"pytest": "9.0"}, "1f2e3d4c5b6a7988", "main", True
+    )
+    shown = dict(RunView.of(replace(result, environment=where)).environment)
+    assert shown["commit"] == "1f2e3d4c5b6a of main, changed since"
+    assert shown["machine"] == "4 CPUs, EPYC, 16 GB, Linux"
+    assert shown["postgres"] == "postgresql://u@h:1/d"
+    assert "seed" not in shown
 
 
 def test_a_run_without_anything_has_a_view(empty, unmeasurable):
