@@ -21,8 +21,14 @@ from tests_perf.services.targets import targets_of, variable_of
 from tests_perf.shop.writes import Shop, remove_run
 
 
+@pytest.fixture(scope="session")
+def shop_tables(pg: Postgres) -> None:
+    """Refuse a source without the tables of the shop."""
+    _require_tables(pg, "customer", "address", "orders")
+
+
 @pytest.fixture
-def shop(pg: Postgres, mongo: Mongo, perf_session_id: str) -> Iterator[Shop]:
+def shop(pg: Postgres, mongo: Mongo, perf_session_id: str, shop_tables: None) -> Iterator[Shop]:
     """The shop's writes to the source; every row carries the id of the run.
 
     What is left of them is removed at the end of the test, and has half a minute to go from the sink as well, as
@@ -73,6 +79,7 @@ def adder_address(
         yield elsewhere
         return
     pg: Postgres = request.getfixturevalue("pg")
+    _require_tables(pg, "sums")
     yield elsewhere or launch("adder", **asdict(pg.address))
     remove_sums(pg, perf_session_id)
 
@@ -117,6 +124,17 @@ def services(launch: Callable[..., str], perf_stack: str) -> Mapping[str, str]:
         pytest.fail("\n".join(targets.faults), pytrace=False)
     elsewhere = {name: _elsewhere(perf_stack, variable_of(name)) for name in targets.services}
     return {name: url or launch("health", name=name) for name, url in elsewhere.items()}
+
+
+def _require_tables(pg: Postgres, *names: str) -> None:
+    found = pg.execute("SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL", [[*names]])
+    if found:
+        missing = ", ".join(row["name"] for row in found)
+        pytest.fail(
+            f"{pg.address} has no table {missing}: run tests_perf/shop/schema.sql there; what else a pipeline of your "
+            "own needs: docs/external-servers.md",
+            pytrace=False,
+        )
 
 
 def _elsewhere(stack: str, variable: str) -> str:

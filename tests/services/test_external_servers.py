@@ -139,6 +139,16 @@ class TestExternalServers:
         assert wrong not in session.output
         assert wrong not in "".join(path.read_text() for path in tmp_files(session))
 
+    def test_a_source_without_the_tables_is_one_line(
+        self, run: Callable[..., Session], external: dict[str, str]
+    ) -> None:
+        bare = {**external, "POSTGRES_DB": "postgres"}
+        session = run("tests_perf/test_health.py", "--perf-stack=external", "-p", "no:cacheprovider", cwd=ROOT, **bare)
+        assert session.code == 1
+        (said,) = [line for line in session.output.splitlines() if "has no table" in line and line.startswith("post")]
+        assert "has no table customer, address, orders: run tests_perf/shop/schema.sql there; " in said
+        assert "Traceback" not in session.output
+
     def test_a_half_named_set_of_servers_is_refused_in_full(
         self, run: Callable[..., Session], external: dict[str, str]
     ) -> None:
