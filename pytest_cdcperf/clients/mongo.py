@@ -184,7 +184,7 @@ class Mongo:
         """
         try:
             self.database.command("ping")
-            return str(self._client.server_info().get("version", "unknown"))
+            return str(self._client.server_info().get("version", "of unknown version"))
         except PyMongoError as error:
             words = redact(str(error).partition(", Timeout:")[0])
             raise UnreachableError(f"MongoDB at {self.address} cannot be used: {words}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -113,11 +114,18 @@ class PerfFunction(pytest.Function):
         run_once(body, self.perf_session.session_id, is_async=self.is_async)
 
     def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Traceback:
-        # Called by pytest for a failure report. What we raise on purpose says it all in its message: the user's line
-        # is what else is of interest, unless --full-trace asks for more.
+        # Called by pytest for a failure report. What we raise on purpose, and what a driver says of a call through our
+        # clients, stands in its message: the user's line is what else is of interest, unless --full-trace asks for more.
         shown = super()._traceback_filter(excinfo)
-        if not isinstance(excinfo.value, CdcperfError) or self.config.getoption("fulltrace", False):
+        if self.config.getoption("fulltrace", False):
             return shown
-        from pytest_cdcperf.engine.source_lines import is_ours  # noqa: PLC0415
+        from pytest_cdcperf.engine.source_lines import is_library, is_ours  # noqa: PLC0415
 
-        return shown.filter(lambda entry: not is_ours(str(entry.path))) or shown
+        paths = [str(entry.path) for entry in excinfo.traceback]
+        if is_ours(paths[-1]) and not isinstance(excinfo.value, CdcperfError):
+            return shown  # a mistake of ours
+        calls = [*takewhile(is_library, reversed(paths))]  # below the user's innermost line
+        shown = shown.filter(lambda entry: not is_ours(str(entry.path))) or shown
+        while any(map(is_ours, calls)) and len(shown) > 1 and is_library(str(shown[-1].path)):
+            shown = shown[:-1]
+        return shown

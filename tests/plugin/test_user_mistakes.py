@@ -304,3 +304,18 @@ def test_a_wrong_call_in_once_mode_shows_the_line_of_the_user_and_none_of_ours(p
     result.stdout.fnmatch_lines([f">*{call}", "E*ConfigError: *"])
     assert "pytest_cdcperf/" not in result.stdout.str()
     assert "pytest_cdcperf/" in pytester.runpytest("--full-trace").stdout.str()
+
+
+def test_an_error_of_a_driver_is_shown_at_the_line_of_the_user(pytester, write):
+    write(
+        "@perf(vus=1, iterations=1)\ndef test_it(requests_session):\n    requests_session.get('http://127.0.0.1:1/')\n"
+    )
+    result = pytester.runpytest()
+    result.stdout.fnmatch_lines([">*requests_session.get(*", "E*exceptions.ConnectionError: *"], consecutive=True)
+    assert "requests/adapters.py" in pytester.runpytest("--full-trace").stdout.str()
+
+
+def test_an_error_of_a_library_that_the_user_calls_is_shown_with_its_own_lines(pytester, write):
+    write("import json\n@perf(vus=1, iterations=1)\ndef test_it(http_client):\n    json.loads('x')\n")
+    result = pytester.runpytest()
+    result.stdout.fnmatch_lines(["*json.loads('x')", "*decoder.py:*: JSONDecodeError"])

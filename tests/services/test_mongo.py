@@ -100,7 +100,7 @@ class TestMetrics:
 
 class TestPing:
     def test_it_returns_the_version(self, sink_client: Mongo) -> None:
-        assert sink_client.ping() == sink_client.database.client.server_info().get("version", "unknown")
+        assert sink_client.ping() == sink_client.database.client.server_info().get("version", "of unknown version")
 
     def test_a_refused_port_is_said_in_one_line_without_the_password(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "CONNECT_TIMEOUT_MS", 100)

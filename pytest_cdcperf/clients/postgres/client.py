@@ -60,7 +60,7 @@ class Postgres(Protocol[int, list[Row]]):
         """
         try:
             with self.connection() as connection:
-                version = connection.info.parameter_status("server_version") or "unknown"
+                version = connection.info.parameter_status("server_version") or "of unknown version"
             return f"{version} {self.server.usage}".rstrip()
         except UnreachableError:
             raise
