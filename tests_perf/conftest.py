@@ -21,19 +21,14 @@ from tests_perf.services.targets import targets_of, variable_of
 from tests_perf.shop.writes import Shop, remove_run
 
 
-@pytest.fixture(scope="session")
-def shop_tables(pg: Postgres) -> None:
-    """Refuse a source without the tables of the shop."""
-    _require_tables(pg, "customer", "address", "orders")
-
-
 @pytest.fixture
-def shop(pg: Postgres, mongo: Mongo, perf_session_id: str, shop_tables: None) -> Iterator[Shop]:
+def shop(pg: Postgres, mongo: Mongo, perf_session_id: str) -> Iterator[Shop]:
     """The shop's writes to the source; every row carries the id of the run.
 
     What is left of them is removed at the end of the test, and has half a minute to go from the sink as well, as
     long as it gets less there: the next test is to find a quiet pipeline.
     """
+    _require_tables(pg, "customer", "address", "orders")
     part = f"{perf_session_id}-{secrets.token_hex(2)}"  # this worker's: the others may be at work still
     yield Shop(pg, part)
     if remove_run(pg, part):

@@ -115,7 +115,7 @@ class PerfFunction(pytest.Function):
 
     def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Traceback:
         # Called by pytest for a failure report. What we raise on purpose, and what a driver says of a call through our
-        # clients, stands in its message: the user's line is what else is of interest, unless --full-trace asks for more.
+        # clients, stands in its message: the line of the user is what else matters, unless --full-trace asks for more.
         shown = super()._traceback_filter(excinfo)
         if self.config.getoption("fulltrace", False):
             return shown
