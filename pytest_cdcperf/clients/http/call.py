@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from pytest_cdcperf.clients.http.option_checks import CALL_OPTIONS, TEXT, call_faults
 from pytest_cdcperf.clients.http.settings import HttpSettings
-from pytest_cdcperf.clients.http.urls import Params, absolute, filled, shown_url, template_of, with_params
+from pytest_cdcperf.clients.http.urls import Endpoint, Params, absolute, endpoint_of, filled, shown_url, with_params
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.redaction import hide_named, hide_url
 from pytest_cdcperf.units import Duration
@@ -36,12 +36,12 @@ class CallOptions(TypedDict, total=False):
 class Call:
     """A request as it is about to be sent.
 
-    *name* is what it is called in the figures; one that the user chose (*named*) stays over redirects.
+    *endpoint* is what the figures call it; where the user chose the name (*named*) it stays over redirects.
     """
 
     method: str
     url: str
-    name: str
+    endpoint: Endpoint
     headers: dict[str, str] | None = None
     body: bytes | None = None
     named: bool = False
@@ -88,7 +88,8 @@ def prepare(settings: HttpSettings, method: str, url: str, options: CallOptions)
         words = f"cannot be sent: {error}; {CALL_OPTIONS[option].allowed}"
         raise ConfigError(f"{method} {shown_url(url)}: {option}= {words}") from None
     name = options.get("name")
-    return Call(method, target, name or template_of(template), headers, body, named=bool(name))
+    endpoint = Endpoint(name, name) if name else endpoint_of(template)  # as in k6 the name replaces the URL too
+    return Call(method, target, endpoint, headers, body, named=bool(name))
 
 
 @lru_cache(maxsize=4096)
@@ -96,7 +97,7 @@ def _plain_call(method: str, url: str) -> Call:
     if fault := TEXT.fault("method", method):
         raise ConfigError(f"{shown_url(url)}: {fault}")
     hide_url(url)
-    return Call(method, url, template_of(url))
+    return Call(method, url, endpoint_of(url))
 
 
 def _body(method: str, url: str, options: CallOptions, headers: dict[str, str]) -> bytes | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pytest_cdcperf.clients.http.urls import Endpoint
 from pytest_cdcperf.metrics.groups import HTTP
 from pytest_cdcperf.metrics.metric import Append, Counter, Metric, Rate, Tags, Trend
 from pytest_cdcperf.metrics.recorder import Lookups
@@ -42,8 +43,8 @@ class HttpSeries:
 
     __slots__ = ("_called",)
 
-    def __init__(self, method: str, name: str, tags: Tags) -> None:
-        self._called = (method, name, tags)
+    def __init__(self, method: str, endpoint: Endpoint, tags: Tags) -> None:
+        self._called = (method, endpoint, tags)
 
     def add(
         self,
@@ -75,8 +76,8 @@ class HttpSeries:
             sinks.sink(HTTP_REQ_TLS_HANDSHAKING)(tls_handshaking_ms)
 
     def _resolve(self, lookups: Lookups, status: int, error: str) -> _Sinks:
-        method, name, tags = self._called
-        marks = {"method": method, "name": name, "status": str(status), "url": name} | dict(tags)
+        method, endpoint, tags = self._called
+        marks = {"method": method, **endpoint._asdict(), "status": str(status)} | dict(tags)
         marks["expected_response"] = str(_is_expected(status)).lower()
         if error:
             marks["error"] = error
@@ -105,11 +106,11 @@ class HttpRecording:
     """Records the calls of one VU."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str, Tags], HttpSeries] = {}
+        self._known: dict[tuple[str, Endpoint, Tags], HttpSeries] = {}
 
-    def series(self, method: str, name: str, tags: Tags = ()) -> HttpSeries:
-        """Return where calls of *name* are recorded."""
-        key = (method, name, tags)
+    def series(self, method: str, endpoint: Endpoint, tags: Tags = ()) -> HttpSeries:
+        """Return where calls of *endpoint* are recorded."""
+        key = (method, endpoint, tags)
         series = self._known.get(key)
         if series is None:
             series = HttpSeries(*key)

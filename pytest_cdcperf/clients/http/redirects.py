@@ -6,7 +6,7 @@ from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 from pytest_cdcperf.clients.http.call import Call
-from pytest_cdcperf.clients.http.urls import is_http, shown_url, template_of, with_lower_scheme
+from pytest_cdcperf.clients.http.urls import endpoint_of, is_http, shown_url, with_lower_scheme
 from pytest_cdcperf.errors import HttpProtocolError
 
 MAX_REDIRECTS = 10
@@ -19,7 +19,8 @@ _HEADERS_OF_THE_HOST = frozenset({"authorization", "cookie", "host"})
 def redirected(call: Call, status: int, location: str) -> Call:
     """Return the call that *status* and *location*, the answer to *call*, ask for.
 
-    >>> redirected(Call("POST", "http://shop.example/orders", "orders"), 303, "/orders/17").describe()
+    >>> call = Call("POST", "http://shop.example/orders", endpoint_of("http://shop.example/orders"))
+    >>> redirected(call, 303, "/orders/17").describe()
     'GET http://shop.example/orders/17'
 
     :raises HttpProtocolError: when it is one redirect too many, or leads out of HTTP
@@ -36,5 +37,6 @@ def redirected(call: Call, status: int, location: str) -> Call:
     if urlsplit(target)[:2] != urlsplit(call.url)[:2]:
         left_out |= _HEADERS_OF_THE_HOST
     headers = {name: value for name, value in (call.headers or {}).items() if name.lower() not in left_out}
-    name = call.name if call.named else template_of(target)
-    return replace(call, method=method, url=target, name=name, headers=headers, body=body, redirects=call.redirects + 1)
+    endpoint = call.endpoint if call.named else endpoint_of(target)
+    done = call.redirects + 1
+    return replace(call, method=method, url=target, endpoint=endpoint, headers=headers, body=body, redirects=done)

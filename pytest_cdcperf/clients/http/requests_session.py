@@ -27,7 +27,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from pytest_cdcperf.clients.http.metrics import NO_RESPONSE, HttpRecording
 from pytest_cdcperf.clients.http.settings import DEFAULT_TIMEOUT_S
-from pytest_cdcperf.clients.http.urls import template_of
+from pytest_cdcperf.clients.http.urls import endpoint_of
 from pytest_cdcperf.clients.per_vu import PerVU, sync_vu
 from pytest_cdcperf.clients.proxies import is_loopback
 from pytest_cdcperf.clients.time_limit import CONNECT_TIMEOUT_S
@@ -194,7 +194,7 @@ class _Measured(BaseAdapter):
         end = time.perf_counter()
         connections = self._session.connections
         opening_s = (connections.connecting_s or 0.0) + (connections.handshaking_s or 0.0)
-        self._session.recording.series(request.method or "", template_of(request.url or "")).add(
+        self._session.recording.series(request.method or "", endpoint_of(request.url or "")).add(
             status,
             error,
             (end - begin - opening_s) * 1e3,

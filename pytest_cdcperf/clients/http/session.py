@@ -82,7 +82,7 @@ class HttpSession(Generic[AnyBuilder]):
 
     def series(self, call: Call, tags: Tags) -> HttpSeries:
         """Return where *call* is recorded."""
-        return self._recording.series(call.method, call.name, tags)
+        return self._recording.series(call.method, call.endpoint, tags)
 
     def cancel(self) -> list[Any]:
         """Close the clients, which also ends what waits for them; return what is left to await."""

@@ -1,11 +1,11 @@
-"""URLs of requests: made whole, filled in, shown without secrets, and turned into tags that are few."""
+"""URLs of requests: made whole, filled in, shown without secrets, and turned into the names of endpoints."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from pytest_cdcperf.errors import ConfigError
@@ -19,18 +19,28 @@ _FIELDS = re.compile(r"\{(\w+)\}")
 _IDS = re.compile(r"(?<=/)(?:\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,})(?=/|$)", re.IGNORECASE)
 
 
-@lru_cache(maxsize=4096)
-def template_of(url: str) -> str:
-    """Return *url* as a tag: no query, no password, and ``{id}`` for numbers, UUIDs and long hex numbers.
+class Endpoint(NamedTuple):
+    """The target of a request, as the figures name it: two tags of few values."""
 
-    >>> template_of("http://ada:secret@shop.example/orders/17?full=1")
-    'http://shop.example/orders/{id}'
+    name: str
+    """The path. Without the host a limit can name it, and two runs, though the server's port was a free one."""
+    url: str
+    """The same with scheme and host, which distinguish the endpoints of several hosts."""
+
+
+@lru_cache(maxsize=4096)
+def endpoint_of(url: str) -> Endpoint:
+    """Return what *url* asks: no query, no password, and ``{id}`` for numbers, UUIDs and long hex numbers.
+
+    >>> endpoint_of("http://ada:secret@shop.example/orders/17?full=1")
+    Endpoint(name='/orders/{id}', url='http://shop.example/orders/{id}')
     """
     scheme, slashes, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     path = path.partition("?")[0].partition("#")[0]
     host = host.rpartition("@")[2].partition("?")[0].partition("#")[0]
-    return f"{scheme}{slashes}{host}{_IDS.sub('{id}', slash + path)}"
+    name = _IDS.sub("{id}", slash + path)
+    return Endpoint(name or "/", f"{scheme}{slashes}{host}{name}")
 
 
 def shown_url(url: str) -> str:

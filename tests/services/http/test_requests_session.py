@@ -31,8 +31,8 @@ class TestRequestsSession:
             assert session.get(f"{server.url}/redirect/302/echo").history[0].status_code == 302
         measured = user.measured
         assert measured.count("http_reqs") == 4
-        template = f"{server.url}/orders/{{id}}"
-        assert measured.count("http_req_duration", name=template, url=template, method="GET", status="200") == 1
+        endpoint = {"name": "/orders/{id}", "url": f"{server.url}/orders/{{id}}"}
+        assert measured.count("http_req_duration", **endpoint, method="GET", status="200") == 1
         assert measured.hits("http_req_failed") == (1, 4)
         assert measured.count("http_req_connecting") == 1
         for outcome, count in (("true", 3), ("false", 1)):

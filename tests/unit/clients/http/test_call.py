@@ -17,12 +17,12 @@ def call(url, settings=SETTINGS, method="GET", **options):
 def test_path_fills_the_fields_and_the_figures_keep_the_template():
     made = call(f"{BASE}/o/{{key}}/lines/{{n}}", path={"key": "a b/c?d", "n": 3})
     assert made.url == f"{BASE}/o/a%20b%2Fc%3Fd/lines/3"
-    assert made.name == f"{BASE}/o/{{key}}/lines/{{n}}"
+    assert made.endpoint == ("/o/{key}/lines/{n}", f"{BASE}/o/{{key}}/lines/{{n}}")
 
 
 def test_name_is_the_last_word():
-    assert call(f"{BASE}/o/alice", name="customer").name == "customer"
-    assert call(f"{BASE}/o/{{n}}", path={"n": 1}, name="customer").name == "customer"
+    assert call(f"{BASE}/o/alice", name="customer").endpoint == ("customer", "customer")
+    assert call(f"{BASE}/o/{{n}}", path={"n": 1}, name="customer").endpoint == ("customer", "customer")
 
 
 @pytest.mark.parametrize("path", [{}, {"m": 1}, {"n": 1, "m": 2}])
