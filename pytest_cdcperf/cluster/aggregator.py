@@ -20,7 +20,7 @@ from pytest_cdcperf.judging.words import reason
 from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
-from pytest_cdcperf.metrics.failure import merge_kinds, most_frequent
+from pytest_cdcperf.metrics.failure import kinds_in_words, merge_kinds
 from pytest_cdcperf.metrics.metric import define
 from pytest_cdcperf.metrics.phases import phases_at
 from pytest_cdcperf.metrics.timeline import Window
@@ -147,7 +147,7 @@ class RunAggregator:
             ],
             saturation=saturated,
             error_rate=self._facts.error_rate,
-            error=most_frequent(failures),
+            error=kinds_in_words(failures),
             shortened=self._facts.shortened,
             broken=tuple({**self._broken, **dict.fromkeys(faults)}),
             faults=[*self._lost(), *self._ended_early(), *self._said(lambda share: share.faults)],

@@ -53,7 +53,7 @@ def judge(
 
     :param saturation: that not all of the load came
     :param error_rate: the highest share of failed iterations that is tolerated, 0 to 1
-    :param error: what most of the failed iterations failed by
+    :param error: the kinds of failures, the most frequent first
     :param shortened: the user asked for a shorter run than the test states: what that run cannot show is then not
         judged, instead of making the run INVALID
     :param broken: what the run needed and lost, such as a server: it is FAILED, whatever the generator did
@@ -92,6 +92,6 @@ def _too_many_failures(snapshot: Snapshot, error_rate: float, error: str) -> lis
         return ["no iteration was completed"]
     if failed.rate > error_rate:
         share, tolerated = figures_apart(failed.rate, error_rate, "%")
-        count = f"{failed.hits:,} of {failed.total:,} iterations failed ({share})"
-        return [f"{count}, tolerated {tolerated} (error_rate={error_rate:g}){f': {error}' if error else ''}"]
+        count = f"{failed.hits:,} of {failed.total:,} iterations failed"
+        return [f"{count} ({share}, tolerated {tolerated}){f': {error}' if error else ''}"]
     return []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 MAX_KINDS = 50
 _LONGEST_ERROR = 300
+_MOST_IN_WORDS = 3
 FURTHER = ("further kinds", f"beyond the {MAX_KINDS} shown")
 
 
@@ -58,6 +59,12 @@ def _together(known: FailureKind, other: FailureKind) -> FailureKind:
     )
 
 
-def most_frequent(kinds: Sequence[FailureKind]) -> str:
-    """Return the first of *kinds* in a line: where, what and how often; "" without any."""
-    return next((f"{kind.where}: {kind.error} ({kind.count:,} of them)" for kind in kinds), "")
+def kinds_in_words(kinds: Sequence[FailureKind]) -> str:
+    """Return the first of *kinds* on one line, each with where and how often it came; "" without any.
+
+    >>> kinds_in_words([FailureKind("KeyError", "test_orders.py:12", 1702, "KeyError: 'price'")])
+    "KeyError: 'price' at test_orders.py:12 (1,702)"
+    """
+    said = ", ".join(f"{kind.error} at {kind.where} ({kind.count:,})" for kind in kinds[:_MOST_IN_WORDS])
+    more = len(kinds) - _MOST_IN_WORDS
+    return f"{said} and {more} more kind{'s' * (more > 1)}" if more > 0 else said

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from _pytest._code import Traceback
+from _pytest._code.code import TerminalRepr
 from _pytest.nodes import Node
 
 from pytest_cdcperf.cluster.messages import LoadTest
 from pytest_cdcperf.errors import CdcperfError
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture
+from pytest_cdcperf.plugin.not_passed import not_passed, representation
 from pytest_cdcperf.plugin.session import PerfSession
 from pytest_cdcperf.spec import MarkerSpec, PerfSpec
 
@@ -112,6 +114,13 @@ class PerfFunction(pytest.Function):
         # A plain body by the hook, of which other plugins may want to know.
         body = self._body if self.is_async else lambda: self.ihook.pytest_pyfunc_call(pyfuncitem=self)
         run_once(body, self.perf_session.session_id, is_async=self.is_async)
+
+    def repr_failure(  # type: ignore[override]  # as pytest.Function does: pytest gives it no style
+        self, excinfo: pytest.ExceptionInfo[BaseException]
+    ) -> str | TerminalRepr:
+        """Return what reporters show of the exception that ended the test."""
+        error = not_passed(excinfo)
+        return super().repr_failure(excinfo) if error is None else representation(self, error)
 
     def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Traceback:
         # Called by pytest for a failure report. What we raise on purpose, and what a driver says of a call through our

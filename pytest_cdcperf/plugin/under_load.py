@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NoReturn
 
 import pytest
@@ -18,14 +19,17 @@ from pytest_cdcperf.load.phases import plan_phases
 from pytest_cdcperf.metrics.metric import definitions
 from pytest_cdcperf.plugin.exceptions import RULES
 from pytest_cdcperf.plugin.interruption import Place
+from pytest_cdcperf.plugin.invocation import command_line, location_of
 from pytest_cdcperf.plugin.junit import belongs_to_case
 from pytest_cdcperf.plugin.keys import results_key
 from pytest_cdcperf.plugin.load_guards import restrained
+from pytest_cdcperf.plugin.not_passed import NotPassed
 from pytest_cdcperf.plugin.outputs import samples_to_files
 from pytest_cdcperf.plugin.session import PerfSession
 from pytest_cdcperf.printable import one_line, printable
+from pytest_cdcperf.reporting.failure import FailureText
 from pytest_cdcperf.reporting.properties import properties
-from pytest_cdcperf.reporting.terminal import verdict_lines
+from pytest_cdcperf.reporting.view import RunView
 from pytest_cdcperf.results.result import RunFacts, RunResult
 from pytest_cdcperf.spec import PerfSpec
 
@@ -101,6 +105,8 @@ def _plan(item: pytest.Function, session: PerfSession, spec: PerfSpec, name: str
         test=f"{item.nodeid}::{name}" if name else item.nodeid,
         title=(item.obj.__doc__ or "").strip().partition("\n")[0],
         profile=spec.profile,
+        location=location_of(item),
+        command=command_line(item.config),
         load=spec.load_in_words,
         planned_s=spec.planned_s,
         shortened=spec.shortened,
@@ -161,7 +167,7 @@ def _take_effect(session: PerfSession, concluded: Concluded, outcome: RunOutcome
 
 
 def _fail(session: PerfSession, result: RunResult) -> NoReturn:
-    lines = verdict_lines(result)
+    text = FailureText.of(RunView.of(result))
     if any(part.outcome for part in result.workers) and (left := session.left_behind()):
-        lines.append(f"    {left}")
-    pytest.fail("\n".join(lines).strip(), pytrace=False)
+        text = replace(text, details=(*text.details, left))
+    raise NotPassed(text)

@@ -175,7 +175,8 @@ def _load(result: RunResult) -> list[str]:
 def _reasons(result: RunResult, limits: Sequence[LimitView]) -> list[str]:
     """Return the reasons, those that are of a limit with when it was crossed."""
     spans = {reason(judged): limit.crossed for judged, limit in zip(result.thresholds, limits, strict=True)}
-    return [f"{said}{_when(spans.get(said, ()))}" for said in result.reasons]
+    when = _when if result.elapsed_s >= 1 else lambda _crossed: ""
+    return [f"{said}{when(spans.get(said, ()))}" for said in result.reasons]
 
 
 def _when(crossed: Sequence[Crossing]) -> str:

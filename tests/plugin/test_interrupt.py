@@ -127,7 +127,7 @@ def test_a_signal_ends_the_session_in_order_whatever_it_hits(pytester, write, mo
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
     if part == "load":
         name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}[number]
-        result.stdout.fnmatch_lines([f"FAILED test_it.py::test_it - Failed: FAILED: stopped early: {name}"])
+        result.stdout.fnmatch_lines([f"FAILED test_it.py::test_it - stopped early: {name}"])
     if part == "set-up":
         result.stdout.fnmatch_lines(["ERROR test_it.py::test_it - Failed: interrupted by *"])
 

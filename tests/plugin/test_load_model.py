@@ -99,7 +99,7 @@ def test_it():
 """)
     result = run(pytester)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*FAILED: ended before its time: avg of response_time * ms, limit 1 ms (avg<1)"])
+    result.stdout.fnmatch_lines(["E   ended before its time: avg of response_time * ms, limit 1 ms (avg<1)"])
     assert result_of("test_it-test_it")["elapsed_s"] < 30
 
 
@@ -206,7 +206,7 @@ def test_it(load):
 """)
     result = run(pytester)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*FAILED: 10 of 10 iterations failed*"])
+    result.stdout.fnmatch_lines(["E   10 of 10 iterations failed*"])
     result.stdout.no_fnmatch_line("*went on")
 
 

@@ -260,8 +260,8 @@ def test_next():
     result = pytester.runpytest_subprocess("--perf-run", timeout=30)
     result.assert_outcomes(failed=2, passed=1)
     lines = [
-        "FAILED: stopped early: the run could not go on",
-        "*and: VU * could not be started: *; * of 2000 VUs were there; this process has * threads; limits: "
+        "E   stopped early: the run could not go on",
+        "E   VU * could not be started: *; * of 2000 VUs were there; this process has * threads; limits: "
         "*MB of memory (ulimit -v)*; use fewer VUs, an async def body, or more workers",
     ]
     result.stdout.fnmatch_lines([*lines, *lines])

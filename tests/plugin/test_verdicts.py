@@ -20,8 +20,8 @@ def test_it():
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "FAILED: count of mine 20, limit 20 (count<20)",
-            "    and: avg of response_time * ms, limit 0.001 ms (avg<0.001)",
+            "E   count of mine 20, limit 20 (count<20)",
+            "E   avg of response_time * ms, limit 0.001 ms (avg<0.001)",
         ]
     )
     assert "Traceback" not in result.stdout.str()
@@ -101,7 +101,7 @@ def test_too_few_samples_for_a_percentile_make_it_invalid(pytester, write):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "INVALID: p(99) of response_time * ms, limit 10,000 ms (p(99)<10000): 20 samples; p(99) needs 299, "
+            "E   INVALID: p(99) of response_time * ms, limit 10,000 ms (p(99)<10000): 20 samples; p(99) needs 299, "
             "which *; run longer"
         ]
     )

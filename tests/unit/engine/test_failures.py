@@ -7,7 +7,7 @@ import pytest
 
 from pytest_cdcperf.engine.failures import Failures
 from pytest_cdcperf.engine.source_lines import user_line
-from pytest_cdcperf.metrics.failure import MAX_KINDS, FailureKind, merge_kinds, most_frequent
+from pytest_cdcperf.metrics.failure import MAX_KINDS, FailureKind, kinds_in_words, merge_kinds
 from tests.unit.harness import RULES
 
 
@@ -166,7 +166,11 @@ def test_a_kind_says_in_a_line_what_was_raised(type_, sample, error):
     assert FailureKind(type_, "test_it.py:7", 1, sample).error == error
 
 
-def test_the_most_frequent_kind_is_said_in_a_line():
+def test_the_most_frequent_kinds_are_said_in_a_line():
     kinds = merge_kinds([FailureKind("A", "a.py:1", 2, "A: first"), FailureKind("B", "b.py:2", 1200, "B: second")])
-    assert most_frequent(kinds) == "b.py:2: B: second (1,200 of them)"
-    assert most_frequent(()) == ""
+    assert kinds_in_words(kinds) == "B: second at b.py:2 (1,200), A: first at a.py:1 (2)"
+    more = [FailureKind(name, "c.py:3", 1, "") for name in "CDEF"]
+    assert kinds_in_words(more[:3]) == "C at c.py:3 (1), D at c.py:3 (1), E at c.py:3 (1)"
+    assert kinds_in_words(more) == "C at c.py:3 (1), D at c.py:3 (1), E at c.py:3 (1) and 1 more kind"
+    assert kinds_in_words([*kinds, *more]).endswith(", C at c.py:3 (1) and 3 more kinds")
+    assert kinds_in_words(()) == ""

@@ -1,0 +1,50 @@
+"""The text of a run that did not pass."""
+
+from dataclasses import replace
+
+from pytest_cdcperf.judging.verdict import Verdict
+from pytest_cdcperf.metrics.failure import FailureKind
+from pytest_cdcperf.reporting.failure import FailureText
+from pytest_cdcperf.reporting.view import RunView
+from tests.unit.sample_results import NASTY
+
+
+def text_of(result, **changed):
+    return FailureText.of(RunView.of(replace(result, **changed)))
+
+
+def test_the_reasons_come_first_then_the_failures_with_the_commonest_traceback(result):
+    assert str(text_of(result)).splitlines() == [
+        "max of response_time 102 ms, limit 50 ms (max<50); crossed 0:00 to 0:03",
+        NASTY,
+        "ValueError at test_shop.py:7: 6 times",
+        "    Traceback",
+        f"    {NASTY}",
+    ]
+
+
+def test_that_a_run_is_invalid_is_said(result, empty):
+    assert text_of(result, verdict=Verdict.INVALID).reasons[0].startswith("INVALID: max of response_time 102 ms")
+    assert text_of(empty).reasons == ("INVALID: no reason was given",)
+
+
+def test_an_unfit_generator_that_is_tolerated_is_named(result):
+    assert text_of(result, warnings=("it was late",)).reasons[-1] == "WARNING, the generator was unfit: it was late"
+
+
+def test_all_kinds_are_counted_and_ten_are_named(result):
+    first = FailureKind("E", "f.py:1", 1702, "E: lost\n", first_s=3.0, last_s=63.0)
+    kinds = [first, *(FailureKind(f"E{number}", "f.py:2", 2, "") for number in range(12))]
+    details = text_of(result, failures=tuple(kinds)).details
+    assert details[:3] == (
+        "E: lost at f.py:1: 1,702 times, first 0:03, last 1:03",
+        "    E: lost",
+        "E0 at f.py:2: 2 times",
+    )
+    assert details[-2:] == ("E8 at f.py:2: 2 times", "and 3 more kinds: 6 times")
+    assert text_of(result, failures=tuple(kinds[:11])).details[-1] == "and 1 more kind: 2 times"
+
+
+def test_of_a_long_traceback_the_end_is_shown(result):
+    long = FailureKind("E", "f.py:1", 1, "\n".join(f"line {number}" for number in range(100)))
+    assert text_of(result, failures=(long,)).details[1:] == tuple(f"    line {number}" for number in range(80, 100))
