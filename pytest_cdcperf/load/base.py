@@ -97,6 +97,10 @@ class Load:
         """The most starts a second that it plans, 0 where VUs start as they can."""
         return 0.0
 
+    def most_between(self, begin_s: float, end_s: float) -> float:
+        """Return the most VUs, or starts a second where it plans those, between two times from the common start."""
+        return self.most_vus if begin_s < self.planned_s and self.start_s < end_s else 0
+
     @property
     def phases(self) -> tuple[Phase, ...]:
         """How the load rises, holds and falls over time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -23,6 +24,8 @@ from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.units import Duration, format_duration
 
 MOST_ITERATIONS = 10**12
+
+_DIGITS = 6  # of a number of VUs that is the sum of other floats
 
 # (seconds since the common start, iterations this VU has started) -> seconds to wait, None to stop.
 # Asked for an answer of 0 exactly once per start.
@@ -230,6 +233,11 @@ class RampingVUs(ClosedLoad):
         """One phase for each stage; neighbours of one kind are one phase where the ramp does not jump between them."""
         return ramp_phases(self.ramp, self.start_s)
 
+    def most_between(self, begin_s: float, end_s: float) -> int:
+        """Return the most VUs between two times: going up one comes as the ramp reaches it, going down it stays."""
+        pieces = self.ramp.pieces(begin_s - self.start_s, end_s - self.start_s)
+        return max((_most_vus_of_piece(*piece) for piece in pieces), default=0)
+
     def spans(self, number: int) -> list[tuple[float, float]]:
         """Return the spans in which the ramp is high enough for VU *number* (from 0)."""
         return [(self.start_s + begin, self.start_s + end) for begin, end in self.ramp.spans_at_least(number + 1)]
@@ -270,3 +278,8 @@ class RampingVUs(ClosedLoad):
     def describe(self) -> str:
         """Return "VUs 0, to 50 in 2m, to 0 in 1m"."""
         return f"VUs {self.start_vus}, {stages_in_words(self.stages)}"
+
+
+def _most_vus_of_piece(first: float, last: float) -> int:
+    first, last = round(first, _DIGITS), round(last, _DIGITS)
+    return math.floor(last) if last > first else math.ceil(first)

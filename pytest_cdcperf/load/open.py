@@ -104,6 +104,11 @@ class OpenLoad(Load):
         """The most starts a second."""
         return self.ramp.peak
 
+    def most_between(self, begin_s: float, end_s: float) -> float:
+        """Return the most starts a second between two times from the common start."""
+        pieces = self.ramp.pieces(begin_s - self.start_s, end_s - self.start_s)
+        return max(map(max, pieces), default=0.0)
+
     @property
     def phases(self) -> tuple[Phase, ...]:
         """One phase for each stage; neighbours of one kind are one phase."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -33,6 +33,10 @@ class Segment:
     def slope(self) -> float:
         """The change of the value per second."""
         return (self.end_value - self.start_value) / self.length_s
+
+    def value(self, at_s: float) -> float:
+        """Return the value at a time within the piece."""
+        return self.start_value + self.slope * (at_s - self.start_s)
 
     def time_of(self, value: float) -> float:
         """Return when the piece, which must not be level, has *value*."""
@@ -92,8 +96,15 @@ class Ramp:
         """Return the value at a time, the last one beyond the end."""
         for segment in self.segments:
             if at_s < segment.end_s:
-                return segment.start_value + segment.slope * (at_s - segment.start_s)
+                return segment.value(at_s)
         return self.segments[-1].end_value
+
+    def pieces(self, begin_s: float, end_s: float) -> Iterator[tuple[float, float]]:
+        """Yield the first and the last value of each straight piece between two times."""
+        for segment in self.segments:
+            first_s, last_s = max(begin_s, segment.start_s), min(end_s, segment.end_s)
+            if first_s < last_s:
+                yield segment.value(first_s), segment.value(last_s)
 
     def time_of_area(self, area: float) -> float:
         """Return when the integral from the start reaches *area*, which is at most all of it."""

@@ -82,6 +82,32 @@ def test_waiting_for_the_start_takes_no_iteration():
     assert [pace(5.0, 0), pace(5.0, 1), pace(5.0, 2)] == [0.0, 0.0, None]
 
 
+RAMP = RampingVUs(start_vus=1, stages=[("4s", 6), ("3s", 6), ("0s", 2), ("3s", 0)], start_at="1s")
+
+
+@pytest.mark.parametrize("tenths", range(3, 125, 4))
+def test_the_most_vus_of_a_moment_are_those_whose_spans_cover_it(tenths):
+    at_s = tenths / 10
+    there = sum(begin <= at_s < end for vu in range(RAMP.most_vus) for begin, end in RAMP.spans(vu))
+    assert RAMP.most_between(at_s, at_s + 1e-3) == there
+
+
+@pytest.mark.parametrize(
+    ("load", "begin_s", "end_s", "most"),
+    [
+        (RAMP, 0, 1, 0),
+        (RAMP, 0, 20, 6),
+        (RAMP, 8, 9, 2),  # the step down is at 8 s
+        (RAMP, 11, 12, 0),
+        (ConstantVUs(vus=3, duration="5s", start_at="2s"), 0, 2, 0),
+        (ConstantVUs(vus=3, duration="5s", start_at="2s"), 1.9, 2.1, 3),
+        (ConstantVUs(vus=3, duration="5s", start_at="2s"), 7, 8, 0),
+    ],
+)
+def test_the_most_vus_between_two_times(load, begin_s, end_s, most):
+    assert load.most_between(begin_s, end_s) == most
+
+
 def test_the_spans_of_a_vu_count_from_the_common_start():
     assert HILL.spans(1) == [(15.0, 30.0)]
     assert LATE.spans(3) == [(5.0, 15.0)]

@@ -68,6 +68,14 @@ def test_a_late_load_still_counts_from_its_own_start():
     assert list(ConstantArrivalRate(start_at="1m", rate=2, duration="1s").starts()) == [60, 60.5]
 
 
+@pytest.mark.parametrize(
+    ("begin_s", "end_s", "most"), [(0, 60, 0), (60, 61, 11), (60, 200, 500), (120, 125, 10), (130, 131, 0)]
+)
+def test_the_most_starts_a_second_between_two_times(begin_s, end_s, most):
+    load = RampingArrivalRate(start_rate=10, stages=[("10s", 20), ("40s", 500), ("0s", 10), ("20s", 10)], start_at="1m")
+    assert load.most_between(begin_s, end_s) == pytest.approx(most)
+
+
 def area_until(load, until_s):
     return math.fsum(
         (s.start_value + s.start_value + s.slope * (min(until_s, s.end_s) - s.start_s))
