@@ -78,6 +78,11 @@ class PerfSpec:
         return max(load.planned_s for load in self.loads.values())
 
     @property
+    def latest_s(self) -> float:
+        """The seconds from the start to the latest end: graceful stop and drain included."""
+        return max(load.last_s for load in self.loads.values()) + self.drain_s
+
+    @property
     def asked_rate(self) -> float | None:
         """The planned starts a second, the mean until the planned end; None unless all loads start by the clock."""
         ramps = [load.ramp for load in self.loads.values() if isinstance(load, OpenLoad)]
@@ -86,12 +91,17 @@ class PerfSpec:
     @property
     def load_in_words(self) -> str:
         """The loads, each with its name where it has one."""
-        return "; ".join(f"{name}: {load.describe()}" if name else load.describe() for name, load in self.loads.items())
+        return loads_in_words(self.loads)
 
     @property
     def counts_iterations(self) -> bool:
         """Whether it ends by count, so that its planned length is only an upper bound."""
         return all(load.counts_iterations for load in self.loads.values())
+
+
+def loads_in_words(loads: Loads) -> str:
+    """Return *loads* in words, each with its name where it has one."""
+    return "; ".join(f"{name}: {load.describe()}" if name else load.describe() for name, load in loads.items())
 
 
 def parse_marker(keys: Mapping[str, object]) -> MarkerSpec:

@@ -63,15 +63,25 @@ class Overrides:
 
         One that asks for what a load states anyway has its effect.
         """
-        counted = all(load.counts_iterations for load in loads.values())
-        has_rate = any(load.peak_rate for load in loads.values())
-        idle = {"vus": counted, "rate": not has_rate, "duration": counted}
-        reason = _COUNTED if counted else _CLOSED
-        return tuple(f"{option} changes nothing where {reason}" for name, option in self.options.items() if idle[name])
+        reason = _COUNTED if _all_count(loads) else _CLOSED
+        return tuple(f"{option} changes nothing where {reason}" for option in self._acting(loads, act=False))
+
+    def with_effect(self, loads: Loads) -> tuple[str, ...]:
+        """Return those that *loads* have something for, as they are written."""
+        return self._acting(loads, act=True)
+
+    def _acting(self, loads: Loads, *, act: bool) -> tuple[str, ...]:
+        timed = not _all_count(loads)
+        acts = {"vus": timed, "rate": any(load.peak_rate for load in loads.values()), "duration": timed}
+        return tuple(option for name, option in self.options.items() if acts[name] is act)
 
     def _time_scale(self, loads: Loads) -> float:
         timed = [load.planned_s for load in loads.values() if not load.counts_iterations]
         return duration_s(self.duration) / max(timed) if self.duration is not None and timed else 1.0
+
+
+def _all_count(loads: Loads) -> bool:
+    return all(load.counts_iterations for load in loads.values())
 
 
 def are_smaller(applied: Loads, stated: Loads) -> bool:

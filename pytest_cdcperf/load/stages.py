@@ -62,8 +62,12 @@ def ramp_through(start: float, stages: Iterable[tuple[Duration, float]], per_s: 
 
 
 def stages_in_words(stages: Iterable[tuple[Duration, float]]) -> str:
-    """Return "to 50 in 2m, to 0 in 1m"."""
-    return ", ".join(f"to {target:g} in {format_duration(float(duration))}" for duration, target in stages)
+    """Return "to 50 in 2m, to 0 at once"."""
+    return ", ".join(f"to {target:g} {_in_time(float(duration))}" for duration, target in stages)
+
+
+def _in_time(seconds: float) -> str:
+    return f"in {format_duration(seconds)}" if seconds else "at once"
 
 
 def ramp_phases(ramp: Ramp, start_s: float) -> tuple[Phase, ...]:

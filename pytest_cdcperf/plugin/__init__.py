@@ -38,6 +38,10 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks; where an option of ours is given, check all: a mistake ends the session with exit code 4."""
     options.register_markers(config)
+    if config.getoption("perf_plan"):
+        from pytest_cdcperf.plugin.plan import keep_workers_away  # noqa: PLC0415
+
+        keep_workers_away(config)
     config.stash[stdout_key] = None if hasattr(config, "workerinput") else _duplicate_stdout()
     if config.getoption("dist", "no") != "no":
         _fan_out(config)
@@ -63,6 +67,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Run ``--perf-clean`` instead of tests where it was asked for."""
     if config.getoption("perf_clean") is None:
         return None
+    if config.getoption("perf_plan"):
+        raise pytest.UsageError("--perf-plan and --perf-clean both say what to do instead of tests; allowed: one")
     from pytest_cdcperf.plugin.clean import clean  # noqa: PLC0415
 
     code: int = clean(config)

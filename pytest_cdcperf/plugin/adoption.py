@@ -90,7 +90,7 @@ def _resolve(item: pytest.Function, marker: MarkerSpec, settings: Settings) -> P
     profile = own[0] if own else None
     if profile is None and not marker.states_a_load:
         profile = next(iter(settings.asked)) if settings.exclusive else DEFAULT_PROFILE
-    stated = marker.loads_over(settings.profiles[profile or DEFAULT_PROFILE])
+    stated = marker.loads_over(settings.profile_of(profile))
     loads = settings.overrides.apply(stated)
     return PerfSpec(
         loads={name: replace(load, tags={**marker.tags, **load.tags}) for name, load in loads.items()},

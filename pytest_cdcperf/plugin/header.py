@@ -42,10 +42,11 @@ class Header:
     def _of_the_session(self, tests: Sequence[PerfFunction], loads: Sequence[PerfFunction]) -> Iterator[str]:
         mode = "load" if self._settings.runs_load else "once"
         yield f"{_tests(len(tests), 'perf ')}, mode {mode} ({self._settings.mode_reason})"
-        yield f"{self._servers(tests)}session {self._session.session_id}"
+        plans = self._config.getoption("perf_plan")
+        yield self._servers(tests) + ("--perf-plan starts nothing" if plans else f"session {self._session.session_id}")
         if heeded := self._session.surroundings({name for item in tests for name in item.fixturenames}):
             yield f"of the environment: {', '.join(heeded)}"
-        if loads:
+        if loads and not plans:
             yield f"{len(loads)} under load; results in {self._session.directory.planned}"
             if self._config.getoption("numprocesses", None) == 0:
                 yield "-n 0: the load runs in this process alone"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # Of a session: config.stash
 stdout_key: pytest.StashKey[int | None] = pytest.StashKey()  # the standard output as it is before pytest captures it
+workers_key: pytest.StashKey[int] = pytest.StashKey()  # how many there would be, of a session that only plans
 session_key: pytest.StashKey[PerfSession] = pytest.StashKey()
 
 # Of a test: item.stash

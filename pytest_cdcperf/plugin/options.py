@@ -19,6 +19,7 @@ _ASKING = (
     "perf_stack",
     "perf_on_unfit",
     "perf_out",
+    "perf_plan",
     "perf_clean",
 )
 
@@ -29,6 +30,9 @@ def add_options(parser: pytest.Parser) -> None:
     add = group.addoption
     add("--perf-run", action="store_true", default=None, help="run perf tests under load, each with its own profile")
     add("--perf-once", action="store_true", default=None, help="run perf tests once, whatever else asks for load")
+    add(
+        "--perf-plan", action="store_true", default=None, help="show loads, limits and times of perf tests, run nothing"
+    )
     add("--perf-profile", metavar="NAME", default=None, help="run the perf tests of this profile under load")
     add("--perf-duration", metavar="TIME", default=None, help="override the duration of every load, such as 30s")
     add("--perf-vus", metavar="N", type=str, default=None, help="override the virtual users of every load")
@@ -51,6 +55,11 @@ def register_markers(config: pytest.Config) -> None:
 def given(config: pytest.Config) -> bool:
     """Whether any ``--perf-*`` option was given, so that all of them and the configuration must be checked now."""
     return any(config.getoption(name, None) for name in _ASKING)
+
+
+def runs_nothing(config: pytest.Config) -> bool:
+    """Whether the session ends with the collection of its tests."""
+    return bool(config.getoption("collectonly") or config.getoption("perf_plan"))
 
 
 def may_name_a_profile(config: pytest.Config) -> bool:

@@ -11,6 +11,7 @@ from pytest_cdcperf.load.builtin_profiles import canonical
 from pytest_cdcperf.plugin.health import HealthFiles
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.load_tests import runs_under_load
+from pytest_cdcperf.plugin.options import runs_nothing
 from pytest_cdcperf.plugin.session import PerfSession
 
 
@@ -62,7 +63,7 @@ class Selection:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Let nothing be lost from now on, where there is load to run. Called once all tests are chosen."""
-        if self.load_tests and not self._config.getoption("collectonly"):
+        if self.load_tests and not runs_nothing(self._config):
             self._session.protect(session)
 
     @pytest.hookimpl(tryfirst=True)

@@ -16,6 +16,7 @@ from pytest_cdcperf.cluster.shared_state import Shared
 from pytest_cdcperf.plugin.coordinator_services import NoOtherProcesses, PluginServices, WorkerProcesses
 from pytest_cdcperf.plugin.interruption import Interruption
 from pytest_cdcperf.plugin.listeners import ProjectListeners, ResultCollector, ResultWriter
+from pytest_cdcperf.plugin.options import runs_nothing
 from pytest_cdcperf.plugin.progress import LastingStream, Progress
 from pytest_cdcperf.plugin.results import ResultsDirectory, SessionName
 from pytest_cdcperf.plugin.services import SessionServices
@@ -96,7 +97,7 @@ class PerfSession:
         :raises pytest.UsageError: when they cannot
         """
         self._expects_load = True
-        if self.context is None and not self.config.getoption("collectonly"):
+        if self.context is None and not runs_nothing(self.config):
             self.directory.check()
             current_environment()  # which asks git: now, not when a run is judged and its workers wait
 

@@ -24,7 +24,7 @@ from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.builtin_profiles import canonical
 from pytest_cdcperf.load.overrides import Overrides
-from pytest_cdcperf.load.profiles import profiles_from_config
+from pytest_cdcperf.load.profiles import DEFAULT_PROFILE, profiles_from_config
 from pytest_cdcperf.printable import one_line
 from pytest_cdcperf.reporting.outputs import Output, parse_outputs
 from pytest_cdcperf.servers import AUTO, NEVER, PostgresOptions
@@ -70,6 +70,10 @@ class Settings:
     def runs_load(self) -> bool:
         """Whether perf tests run under load in this session."""
         return self.mode is Mode.LOAD
+
+    def profile_of(self, name: str | None) -> Load:
+        """Return the load of the profile *name*, without one that of the default."""
+        return self.profiles[name or DEFAULT_PROFILE]
 
 
 def resolve(config: pytest.Config) -> Settings:
@@ -290,6 +294,8 @@ def _mode(
         return Mode.LOAD, f"-m {option('markexpr')!r} names {', '.join(sorted(asked))}", asked, False
     if option("perf_run"):
         return Mode.LOAD, "--perf-run", frozenset(), False
+    if option("perf_plan"):
+        return Mode.LOAD, "what --perf-run would run", frozenset(), False
     return Mode.ONCE, "one iteration per perf test; --perf-run or -m PROFILE runs the load", frozenset(), False
 
 

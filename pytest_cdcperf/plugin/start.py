@@ -7,6 +7,7 @@ import pytest
 from pytest_cdcperf.plugin.header import Header
 from pytest_cdcperf.plugin.keys import session_key, stdout_key
 from pytest_cdcperf.plugin.outputs import Outputs
+from pytest_cdcperf.plugin.plan import PlanOnly
 from pytest_cdcperf.plugin.report_additions import ReportAdditions
 from pytest_cdcperf.plugin.reports import clean_reports
 from pytest_cdcperf.plugin.selection import Selection
@@ -42,6 +43,8 @@ def begin_session(config: pytest.Config) -> PerfSession:
     }
     if session.settings.outputs and context is None:
         plugins["outputs"] = Outputs(session.settings.outputs)
+    if config.getoption("perf_plan"):
+        plugins["plan"] = PlanOnly(session, selection)
     if context is not None:
         plugins["worker"] = Worker(session, context, header.lines)
     for role, plugin in plugins.items():

@@ -192,3 +192,10 @@ def test_what_changes_nothing_says_so_and_what_would(overrides, loads, said):
 
 def test_options_are_told_as_they_are_written():
     assert Overrides(vus=7, duration="1s").options == {"vus": "--perf-vus=7", "duration": "--perf-duration=1s"}
+
+
+def test_the_options_that_a_load_has_something_for():
+    options = Overrides(vus=5, rate=50, duration="1m")
+    assert options.with_effect({"": ConstantVUs(duration="5m")}) == ("--perf-vus=5", "--perf-duration=1m")
+    assert options.with_effect({"": PerVUIterations()}) == ()
+    assert len(options.with_effect({"a": PerVUIterations(), "b": ConstantArrivalRate(rate=1, duration="1m")})) == 3
