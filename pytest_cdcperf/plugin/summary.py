@@ -39,8 +39,8 @@ class Summary:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
         """Print the summary of each run, and the table of all where there are several."""
         self._print()
-        if self._session.logs is not None and exitstatus:
-            terminalreporter.write_line(f"cdcperf: logs of the embedded servers: {self._session.logs}")
+        if exitstatus and (logs := self._session.logs) is not None and any(logs.iterdir()):
+            terminalreporter.write_line(f"cdcperf: logs of the embedded servers: {logs}")
 
     @property
     def _reporter(self) -> Any:
