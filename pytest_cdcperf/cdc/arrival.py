@@ -27,7 +27,8 @@ from pytest_cdcperf.engine.body import check
 from pytest_cdcperf.engine.current_vu import current_vu, refuse_blocking
 from pytest_cdcperf.errors import ExpectationError
 from pytest_cdcperf.metrics.groups import CDC
-from pytest_cdcperf.metrics.metric import Counter, Rate, Trend
+from pytest_cdcperf.metrics.metric import Counter, Metric, Rate, Trend
+from pytest_cdcperf.metrics.scope import current_scope
 from pytest_cdcperf.units import format_duration
 
 CDC_E2E_LATENCY = Trend("cdc_e2e_latency", unit="ms", group=CDC)
@@ -94,6 +95,7 @@ class _ArrivalBlock:
         self._knows_before = False
         self._differed = False
         self._effects = Effects()
+        self._tags = (("collection", expected.collection),)
 
     def _until_stream_decided(self) -> Any:
         """Wait until it is known whether the collection has a change stream."""
@@ -237,9 +239,14 @@ class _ArrivalBlock:
         self._take(document)
         return self._expected.is_met_by(document) and (self._differed or self._subscription.changed)
 
+    def _record(self, metric: Metric, value: float) -> None:
+        scope = current_scope()
+        if scope is not None:
+            scope.sink(metric, self._tags)(value)
+
     def _judge(self, seen: bool) -> None:
-        CDC_SUCCESS_RATE.add(seen)
-        CDC_REPLICATION_SUCCESS.add(seen)
+        self._record(CDC_SUCCESS_RATE, seen)
+        self._record(CDC_REPLICATION_SUCCESS, seen)
         check(f"{self._expected.operation} in {self._expected.collection} seen in the sink", seen)
 
     def _conclude(self, left_ns: int, now_ns: int, *, seen: bool, ambiguous: bool = False) -> None:
@@ -250,11 +257,11 @@ class _ArrivalBlock:
         if ambiguous:
             self._audit.record_ambiguous(self._expected)
             return
-        CDC_E2E_LATENCY.add(self._arrival.e2e_ms)
-        CDC_PROPAGATION.add(self._arrival.propagation_ms)
+        self._record(CDC_E2E_LATENCY, self._arrival.e2e_ms)
+        self._record(CDC_PROPAGATION, self._arrival.propagation_ms)
         if seen:
             self._audit.record_arrival(self._expected)
-            OPERATIONS[self._expected.operation].add(1)
+            self._record(OPERATIONS[self._expected.operation], 1)
 
     def _timed_out(self, waited_ns: int, document: Document | None) -> str:
         waited = format_duration(waited_ns * 1e-9)

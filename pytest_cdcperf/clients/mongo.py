@@ -54,12 +54,12 @@ class _Collections(Protocol[Collection_co]):
 
 
 @lru_cache(maxsize=256)
-def _reads_of(collection: str) -> CallRecorder:
-    return CallRecorder(MONGO_READ_DURATION, MONGO_READ_ERRORS, (("collection", collection),))
+def _reads_of(collection: str, op: str) -> CallRecorder:
+    return CallRecorder(MONGO_READ_DURATION, MONGO_READ_ERRORS, (("collection", collection), ("op", op)))
 
 
-def _measured(collection: str) -> RecordedCall:
-    return _reads_of(collection).call(_timed_out)
+def _measured(collection: str, op: str) -> RecordedCall:
+    return _reads_of(collection, op).call(_timed_out)
 
 
 def _timed_out(error: BaseException) -> bool:
@@ -196,7 +196,7 @@ class Mongo:
         """
         __tracebackhide__ = True
         target = _collection(self.database, collection)
-        with _within("mongo.find_one", timeout), _measured(collection):
+        with _within("mongo.find_one", timeout), _measured(collection, "find"):
             document = target.find_one(_filter(query))
         return _count_found(document)
 
@@ -204,7 +204,7 @@ class Mongo:
         """Return how many documents of *collection* fit *query*."""
         __tracebackhide__ = True
         target, wanted = _collection(self.database, collection), _counted(query)
-        with _within("mongo.count", timeout), _measured(collection):
+        with _within("mongo.count", timeout), _measured(collection, "count"):
             return target.count_documents(wanted)
 
     def find_many_unmeasured(
@@ -280,7 +280,7 @@ class AsyncMongo:
         """As :meth:`Mongo.find_one`."""
         __tracebackhide__ = True
         target = _collection(self.database, collection)
-        with _within("mongo.find_one", timeout), _measured(collection):
+        with _within("mongo.find_one", timeout), _measured(collection, "find"):
             document = await target.find_one(_filter(query))
         return _count_found(document)
 
@@ -294,7 +294,7 @@ class AsyncMongo:
         """As :meth:`Mongo.count`."""
         __tracebackhide__ = True
         target, wanted = _collection(self.database, collection), _counted(query)
-        with _within("mongo.count", timeout), _measured(collection):
+        with _within("mongo.count", timeout), _measured(collection, "count"):
             return await target.count_documents(wanted)
 
     async def place_now(self, collection: str, *, timeout_s: float) -> str:

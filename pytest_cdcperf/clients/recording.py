@@ -36,13 +36,17 @@ class CallRecorder:
         if scope is not None:
             scope.sink(self._duration, self._successful)(elapsed_ms)
 
-    def failed(self, begin_ns: int, *, timed_out: bool = False) -> None:
-        """Record a call that failed, or could not even be sent; *timed_out*: at a time limit, ours or the server's."""
+    def failed(self, begin_ns: int, *, timed_out: bool = False, error: BaseException | None = None) -> None:
+        """Record a call that failed, or could not even be sent; *timed_out*: at a time limit, ours or the server's.
+
+        The counter has the class of *error* as the tag ``error``, or "timeout"; without it none.
+        """
         elapsed_ms = (time.perf_counter_ns() - begin_ns) * 1e-6
         scope = current_scope()
         if scope is not None:
             scope.sink(self._duration, self._timed_out if timed_out else self._failed)(elapsed_ms)
-            scope.sink(self._errors, self._tags)(1)
+            kind = "timeout" if timed_out else type(error).__name__
+            scope.sink(self._errors, self._tags if error is None else (*self._tags, ("error", kind)))(1)
 
     def call(self, timed_out: Callable[[BaseException], bool]) -> RecordedCall:
         """Return a block that is recorded as a call, which failed where it raises.
@@ -70,4 +74,4 @@ class RecordedCall:
         if error is None:
             self._calls.succeeded(self._begin_ns)
         else:
-            self._calls.failed(self._begin_ns, timed_out=self._timed_out(error))
+            self._calls.failed(self._begin_ns, timed_out=self._timed_out(error), error=error)

@@ -61,7 +61,8 @@ class TestMetrics:
         user.call(sink_client, "find_one", books, {"read": True})
         user.call(sink_client, "count", books)
         measured = user.measured
-        assert measured.count("mongo_read_duration", collection=books) == 4
+        assert measured.count("mongo_read_duration", collection=books, op="find") == 3
+        assert measured.count("mongo_read_duration", collection=books, op="count") == 1
         assert measured.count("mongo_read_duration") == 4
         assert measured.of("mongo_read_duration").min > 0
         assert measured.count("mongo_documents_found") == 2
@@ -76,7 +77,7 @@ class TestMetrics:
                 user.call(sink_client, method, books, {"read": {"$noSuchOperator": 1}})
         assert user.measured.count("mongo_read_duration", collection=books, ok="false") == 2
         assert user.measured.count("mongo_read_duration") == 0
-        assert user.measured.count("mongo_read_errors", collection=books) == 2
+        assert user.measured.count("mongo_read_errors", collection=books, error="OperationFailure") == 2
         assert user.measured.count("mongo_documents_found") == 0
         assert user.measured.count("mongo_documents_not_found") == 0
 

@@ -176,7 +176,7 @@ class TestMetrics:
             user.call(source, "execute", "SELECT * FROM lab.nowhere")
         measured = user.measured
         assert measured.count("pg_write_duration", op="insert", table=thing, ok="false") == 1
-        assert measured.count("pg_write_errors", op="insert", table=thing) == 1
+        assert measured.count("pg_write_errors", op="insert", table=thing, error="UniqueViolation") == 1
         assert measured.count("pg_read_duration", op="select", ok="false") == 1
         assert measured.count("pg_read_errors", op="select") == 1
         assert measured.count("pg_write_duration") == measured.count("pg_read_duration") == 0
@@ -197,6 +197,7 @@ class TestMetrics:
             user.call(source, "execute", query.format(thing))
         assert user.measured.of("pg_read_duration", op="select").min >= 90
         assert user.measured.count("pg_read_duration", ok="false", error="timeout") == 1
+        assert user.measured.count("pg_read_errors", error="timeout") == 1
         with pytest.raises(psycopg.errors.LockNotAvailable):
             user.call(source, "execute", f"SELECT * FROM {thing} FOR UPDATE NOWAIT")
         assert user.measured.count("pg_read_duration") == 1

@@ -66,7 +66,7 @@ class Statement:
 
         :raises ConfigError: where *error* says that a value cannot be sent
         """
-        self._calls.failed(since_ns, timed_out=timed_out or _is_time_limit(error))
+        self._calls.failed(since_ns, timed_out=timed_out or _is_time_limit(error), error=error)
         if isinstance(error, TypeError | UnicodeEncodeError):
             words = "allowed: values that psycopg can send, in a sequence or a mapping"
             raise ConfigError(f"pg, {self.op}: {error}; {words}") from None

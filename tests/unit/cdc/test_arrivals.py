@@ -30,6 +30,16 @@ def test_a_document_that_is_there_at_the_first_read_after_the_block_has_arrived(
     )
 
 
+def test_an_arrival_carries_its_collection(client, sink, recorder):
+    sink.answers = [None, {"_id": "7"}]
+    client.expect("expect", "customers", 7)
+    tags = {key.name: dict(key.tags).get("collection") for key in recorder.drain().series if key.name != "checks"}
+    assert tags == dict.fromkeys(
+        ("cdc_e2e_latency", "cdc_propagation", "cdc_success_rate", "cdc_replication_success", "cdc_creates"),
+        "customers",
+    )
+
+
 def test_it_reads_again_after_a_notification_until_the_fields_fit(client, sink, recorder):
     sink.answers = [None, None, {"status": "old"}, {"status": "new", "more": 1}]
     arrival = client.expect("expect", "customers", 7, {"status": "new"}, operation="update")

@@ -59,5 +59,7 @@ def test_how_a_call_ended_stands_apart(recorder):
         with suppress(OSError), call():
             if error is not None:
                 raise error
-    ends = [key.tags for key in recorder.drain().series if key.name == DURATION.name]
+    drained = recorder.drain()
+    ends = [key.tags for key in drained.series if key.name == DURATION.name]
     assert ends == [(("ok", "true"),), (("ok", "false"),), (("error", "timeout"), ("ok", "false"))]
+    assert {kind: state.total for kind, state in drained.by_tag(ERRORS.name, "error")} == {"OSError": 1, "timeout": 1}
