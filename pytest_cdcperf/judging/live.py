@@ -11,10 +11,10 @@ from pytest_cdcperf.judging.evaluation import evaluate
 from pytest_cdcperf.judging.intervals import PhaseWindows, Precision, quantile_precision
 from pytest_cdcperf.judging.names import absence
 from pytest_cdcperf.judging.own_delay import TELLING, only_delays
+from pytest_cdcperf.judging.phase_windows import phase_windows
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
-from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import ALIASES
-from pytest_cdcperf.metrics.phases import Phase, PhaseOf, Span, seconds_in, spans_of
+from pytest_cdcperf.metrics.phases import Phase, PhaseOf, seconds_in
 from pytest_cdcperf.metrics.snapshot import BY_TIME, Snapshot
 from pytest_cdcperf.metrics.timeline import Timeline, Window, join
 
@@ -43,7 +43,6 @@ class Judging:
         self.metrics = frozenset(apart)  # that are judged
         self._thresholds = thresholds
         self._phases = phases
-        self._spans = spans_of(phases)
         self._delays = {t.phase: _Delays(PhaseOf(t.phase, phases)) for t in thresholds if t.phase is not None}
         self._sliding = {t: _WorstWindow(t, t.over_s) for t in thresholds if t.over_s is not None}
 
@@ -101,30 +100,7 @@ class Judging:
     def _precision(self, threshold: Threshold) -> Precision | None:
         if threshold.quantile is None or threshold in self._sliding:
             return None
-        tags = dict(threshold.tags)
-        by_span: dict[Span | None, list[Histogram]] = {}
-        for window in self.timeline.history:
-            for span, numbers in self._by_span(window, threshold).items():
-                if (samples := window.snapshot.trend(threshold.metric, tags, numbers)).count:
-                    by_span.setdefault(span, []).append(samples)
-        phases = [
-            PhaseWindows(tuple(windows), ramp=span is not None and span.is_ramp) for span, windows in by_span.items()
-        ]
-        return quantile_precision(phases, threshold.quantile)
-
-    def _by_span(self, window: Window, threshold: Threshold) -> dict[Span | None, set[int]]:
-        """Return the phases of the samples of *window* by which *threshold* is judged, by the span that they are in.
-
-        So what several loads measured in the same seconds is one cluster: it depends on the same system.
-        """
-        found = window.snapshot.phases(threshold.metric)
-        if threshold.phase is not None:
-            found &= PhaseOf(threshold.phase, self._phases).belonging(window)
-        by_span: dict[Span | None, set[int]] = {}
-        for number in found:
-            in_it = (s for s in self._spans if (s.covers(window) if number == BY_TIME else number in s.numbers))
-            by_span.setdefault(next(in_it, None), set()).add(number)
-        return by_span
+        return quantile_precision(phase_windows(self.timeline.history, self._phases, threshold), threshold.quantile)
 
 
 class _Delays:

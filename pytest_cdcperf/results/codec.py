@@ -203,7 +203,15 @@ def _decode_interval(plain: Any, where: str) -> tuple[float, float]:
 
 
 def _decode_float(plain: Any, where: str) -> float:
-    return math.nan if plain is None else float(_expect(int | float, plain, where))
+    if plain is None:
+        return math.nan
+    try:
+        value = float(_expect(int | float, plain, where))
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise DecodeError(f"{where}: the number is too large")
+    return value
 
 
 def _expect(kind: Any, plain: Any, where: str) -> Any:

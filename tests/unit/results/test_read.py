@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import os
 import re
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.printable import printable, short_name
+from pytest_cdcperf.results import json as json_module
 from pytest_cdcperf.results.environment import Environment
 from pytest_cdcperf.results.json import read_result, result_from_json, result_to_json, write_result
 from pytest_cdcperf.results.result import EventKind, RunEvent, RunFacts, RunResult, WorkerPart
@@ -209,6 +211,11 @@ def test_fields_that_a_later_version_added_are_passed_over(result):
         (b'{"schema_version": 4}', "has schema version 4, newer than 3: read it with a newer pytest-cdcperf"),
         (b'{"schema_version": 3}', "is not a whole result: session_id is missing"),
         (b"[" * 100_000, "is not a result of pytest-cdcperf: it is nested too deeply"),
+        (b'{"elapsed_s": NaN}', "is not JSON: NaN is not a number of it"),
+        pytest.param(
+            b"1" * 5000, "is not a result of pytest-cdcperf: it has a number of thousands of digits", id="a long number"
+        ),
+        (b'<?xml version="1.0"?><testsuites/>', "is not JSON: line 1, column 1: Expecting value"),
         pytest.param(
             gzip.compress(b'{"schema_version": 3}')[:-9], "is cut off, or not compressed as a whole", id="half a gzip"
         ),
@@ -222,6 +229,29 @@ def test_what_is_not_a_result_is_said_in_one_line(tmp_path, text, fault):
     assert [*caught.value.faults] == [f"{path}: {fault}"]
 
 
+def test_what_is_no_file_is_said_in_one_line(tmp_path):
+    (tmp_path / "latest").symlink_to("20260101-000000-0a1b2c3d")
+    os.mkfifo(tmp_path / "pipe")
+    for name, fault in {
+        "latest": "is a link to 20260101-000000-0a1b2c3d, which is not there",
+        "pipe": "is not a file",
+        ".": "is a directory",
+    }.items():
+        with pytest.raises(ConfigError) as caught:
+            read_result(tmp_path / name)
+        assert [*caught.value.faults] == [f"{tmp_path / name}: {fault}"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_larger_than_any_result_is_not_read_to_its_end(tmp_path, monkeypatch, packed):
+    monkeypatch.setattr(json_module, "_LARGEST", 2**20)
+    content = b" " * (2**20 + 1)
+    path = tmp_path / "large.json"
+    path.write_bytes(gzip.compress(content) if packed else content)
+    with pytest.raises(ConfigError, match=r"large\.json: is not a result of pytest-cdcperf: it has more than 1 MiB"):
+        read_result(path)
+
+
 def test_a_file_that_is_not_there_is_said_in_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.json: cannot be read: No such file or directory"):
         read_result(tmp_path / "none.json")
@@ -232,6 +262,8 @@ def test_a_file_that_is_not_there_is_said_in_one_line(tmp_path):
     [
         ({"verdict": "GOOD"}, "verdict: 'GOOD' is not valid; allowed: PASSED, FAILED, INVALID"),
         ({"elapsed_s": "long"}, "elapsed_s: 'long' is not a number"),
+        ({"elapsed_s": 1e999}, "elapsed_s: the number is too large"),
+        ({"elapsed_s": 10**400}, "elapsed_s: the number is too large"),
         ({"reasons": "x"}, "reasons: 'x' is not an array"),
         ({"total": [{"metric": "x", "kind": "trend", "tags": {}}]}, "total[0].state: None is not an object"),
         ({"workers": [{"name": "gw0"}]}, "workers[0].share is missing"),
