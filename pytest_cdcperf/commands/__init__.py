@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import NoReturn
 
 from pytest_cdcperf.commands.clean import CLEAN
+from pytest_cdcperf.commands.results import RESULTS
+from pytest_cdcperf.commands.show import SHOW
 from pytest_cdcperf.errors import CdcperfError, shown
 from pytest_cdcperf.printable import one_line
 
-COMMANDS = {command.name: command for command in (CLEAN,)}
+COMMANDS = {command.name: command for command in (SHOW, RESULTS, CLEAN)}
 _USAGE_ERROR = 2
+_INTERRUPTED = 130  # as a shell says it
 
 
 class _Parser(ArgumentParser):
@@ -32,8 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in COMMANDS.values():
         command.add_arguments(parsers.add_parser(command.name, help=command.summary, description=command.summary))
     chosen = parser.parse_args(words)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # of a terminal that is not UTF-8
     try:
-        return COMMANDS[chosen.command].run(chosen)
+        code = COMMANDS[chosen.command].run(chosen)
+        sys.stdout.flush()
+    except BrokenPipeError:  # head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     except CdcperfError as error:
         sys.stderr.write(one_line(f"cdcperf {chosen.command}: {error}") + "\n")
         return _USAGE_ERROR
+    return code

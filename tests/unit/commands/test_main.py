@@ -10,6 +10,8 @@ from pytest_cdcperf import ConfigError, commands
 from pytest_cdcperf.commands import main
 from pytest_cdcperf.commands.command import Command
 
+ALLOWED = ", ".join(commands.COMMANDS)
+
 
 def told(capsys, *arguments):
     """Return the exit code and the lines on standard error."""
@@ -23,11 +25,11 @@ def told(capsys, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["cleen"], "cdcperf: 'cleen' is not a command; allowed: clean; see cdcperf --help"),
+        (["cleen"], f"cdcperf: 'cleen' is not a command; allowed: {ALLOWED}; see cdcperf --help"),
         ([], "cdcperf: the following arguments are required: COMMAND; see cdcperf --help"),
         (["--clean"], "cdcperf: the following arguments are required: COMMAND; see cdcperf --help"),
         (["clean"], "cdcperf clean: the following arguments are required: SESSION_ID; see cdcperf clean --help"),
-        (["a\nb"], "cdcperf: 'a\\nb' is not a command; allowed: clean; see cdcperf --help"),
+        (["a\nb"], f"cdcperf: 'a\\nb' is not a command; allowed: {ALLOWED}; see cdcperf --help"),
     ],
 )
 def test_a_wrong_command_is_one_line_and_exit_code_2(arguments, line, capsys):

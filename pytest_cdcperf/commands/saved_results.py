@@ -1,0 +1,37 @@
+"""The results that a command is given, by the paths of files and of sessions' directories."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_cdcperf.printable import one_line
+from pytest_cdcperf.results.result import RunResult
+from pytest_cdcperf.results.saved import PARENT, read_saved
+
+
+def parent_directory() -> Path:
+    """Return the directory of results: RESULTS_DIR, that of ./pyproject.toml, or perf-results, as sessions take it."""
+    return Path(os.environ.get("RESULTS_DIR") or _configured() or PARENT)
+
+
+def read_all(paths: Sequence[Path]) -> list[Sequence[RunResult]]:
+    """Return the results at each of *paths*, by default those of the latest session; name the files that hold none.
+
+    :raises ConfigError: where a path has no result
+    """
+    found = [read_saved(path) for path in paths or [parent_directory() / "latest"]]
+    for fault in (fault for saved in found for fault in saved.faults):
+        sys.stderr.write(one_line(f"left out: {fault}") + "\n")
+    return [saved.results for saved in found]
+
+
+def _configured() -> str:
+    try:
+        name = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["tool"]["cdcperf"]["results"]
+    except (OSError, ValueError, LookupError, TypeError):  # pytest says what is wrong with it
+        return ""
+    return name if isinstance(name, str) else ""

@@ -1,0 +1,37 @@
+"""``cdcperf show [PATH...]``: the summary of saved results, as the terminal had it; two paths are compared.
+
+The exit code says nothing of the verdict: the session that made the result has said it.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from pytest_cdcperf.commands.command import Command
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        type=Path,
+        help="a result, or the directory of a session, by default the latest; of two the results of each test are "
+        "shown side by side",
+    )
+
+
+def _run(arguments: Namespace) -> int:
+    from pytest_cdcperf.commands.saved_results import read_all  # noqa: PLC0415  # 150 ms for no other command
+    from pytest_cdcperf.commands.summaries import comparisons, summaries, wants_colours  # noqa: PLC0415  # the same
+
+    found, colours = read_all(arguments.paths), wants_colours(sys.stdout)
+    every = [result for results in found for result in results]
+    lines = comparisons(*found, colours=colours) if len(found) == 2 else summaries(every, colours=colours)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 0
+
+
+SHOW = Command("show", "show saved results, or two side by side", _add_arguments, _run)

@@ -1,0 +1,49 @@
+"""Saved results as text for the terminal: the summary of each, or the results of each test side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TextIO
+
+from pytest_cdcperf.printable import short_name
+from pytest_cdcperf.reporting.comparison import ComparisonView
+from pytest_cdcperf.reporting.comparison_text import comparison_lines
+from pytest_cdcperf.reporting.terminal import summary, verdict_colour, verdict_lines
+from pytest_cdcperf.results.compare import compare_sessions
+from pytest_cdcperf.results.result import RunResult
+
+_CODES = {"bold": "1", "red": "31", "green": "32", "yellow": "33"}
+
+
+def summaries(results: Sequence[RunResult], *, colours: bool) -> Iterator[str]:
+    """Yield the lines of the summary of each of *results*."""
+    for number, result in enumerate(results):
+        yield from [""] * bool(number)
+        yield _styled(short_name(result.facts.test), "bold", on=colours)
+        yield from summary(result)
+        for line in verdict_lines(result):
+            yield _styled(line, "bold", verdict_colour(result.verdict), on=colours)
+
+
+def comparisons(first: Sequence[RunResult], second: Sequence[RunResult], *, colours: bool) -> Iterator[str]:
+    """Yield the lines of the tests that are in both, then the summaries of those that are in one."""
+    both, others = compare_sessions(first, second)
+    for number, comparison in enumerate(both):
+        yield from [""] * bool(number)
+        view = ComparisonView.of(comparison)
+        yield _styled(view.test, "bold", on=colours)
+        yield from comparison_lines(view)
+    yield from [""] * bool(both and others)
+    yield from summaries(others, colours=colours)
+
+
+def wants_colours(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether text for *stream* has colours, as pytest's: NO_COLOR and FORCE_COLOR decide, else it is a terminal."""
+    if environment.get("NO_COLOR"):
+        return False
+    return bool(environment.get("FORCE_COLOR")) or (stream.isatty() and environment.get("TERM") != "dumb")
+
+
+def _styled(text: str, *styles: str, on: bool) -> str:
+    return f"\x1b[{';'.join(_CODES[style] for style in styles)}m{text}\x1b[0m" if on else text
