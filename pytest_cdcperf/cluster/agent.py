@@ -12,6 +12,7 @@ from typing import Protocol
 from pytest_cdcperf.clock import real_time as time
 from pytest_cdcperf.cluster.messages import Checking, ShareDone, Stop, ToCoordinator, WindowDone
 from pytest_cdcperf.engine.failures import DEFAULT_RULES, ExceptionRules
+from pytest_cdcperf.engine.iteration_id import UNSEEDED, RandomSource
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
 from pytest_cdcperf.engine.stacks import Busy
 from pytest_cdcperf.load.base import Load
@@ -50,6 +51,7 @@ def run_share(
     body: Body,
     *,
     session_id: str,
+    source: RandomSource = UNSEEDED,
     rules: ExceptionRules = DEFAULT_RULES,
     link: Reporting,
     share: Share = WHOLE,
@@ -82,7 +84,15 @@ def run_share(
 
     interrupted = threading.Event()
     run = Run(
-        loads, body, session_id=session_id, rules=rules, on_window=on_window, share=share, samplers=samplers, tap=tap
+        loads,
+        body,
+        session_id=session_id,
+        source=source,
+        rules=rules,
+        on_window=on_window,
+        share=share,
+        samplers=samplers,
+        tap=tap,
     )
     spent_s = time.process_time()
     with link.stopping(on_stop):

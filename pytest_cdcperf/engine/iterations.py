@@ -129,7 +129,7 @@ class IterationRecorder:
             appends[builtin.ITERATION_DURATION]((now_ns - self._begin_ns) * 1e-6)
             appends[builtin.RESPONSE_TIME]((now_ns - self._intended_ns - self.vu.think_ns) * 1e-6)
             appends[builtin.ITERATION_FAILED](1)
-            self._failures.add(failure)
+            self._failures.add(failure, self.vu, self._context.elapsed_s())
         return True
 
     def _is_interrupted_by_now(self) -> bool:
@@ -157,7 +157,7 @@ class IterationRecorder:
             self._stop.fail(f"VU {self.vu.id} could not start a thread: {error}")
         raised = self._classify(error)
         if raised is Raised.FAILED:
-            self._failures.add(error)
+            self._failures.add(error, self.vu, self._context.elapsed_s())
             return True
         if raised is Raised.SKIPPED:
             self.vu.scope.appends[builtin.ITERATIONS_SKIPPED](1)

@@ -21,6 +21,7 @@ from pytest_cdcperf.engine.closed_loop import ClosedLoop
 from pytest_cdcperf.engine.context import RunContext, StopSignal
 from pytest_cdcperf.engine.failures import DEFAULT_RULES, ExceptionRules, Failures
 from pytest_cdcperf.engine.heartbeat import Heartbeat
+from pytest_cdcperf.engine.iteration_id import UNSEEDED, RandomSource
 from pytest_cdcperf.engine.late_vus import LateVUs
 from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.loop import Loop, NewVU
@@ -34,7 +35,7 @@ from pytest_cdcperf.engine.thread_start import thread_limits
 from pytest_cdcperf.engine.threads import ThreadRuntime
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import ThreadLimitError
-from pytest_cdcperf.load.base import Load
+from pytest_cdcperf.load.base import Load, tags_of
 from pytest_cdcperf.load.closed import ClosedLoad
 from pytest_cdcperf.load.open import OpenLoad
 from pytest_cdcperf.load.phases import plan_phases
@@ -97,6 +98,7 @@ class Run:
         body: Body,
         *,
         session_id: str,
+        source: RandomSource = UNSEEDED,
         rules: ExceptionRules = DEFAULT_RULES,
         on_window: Callable[[Window], None],
         share: Share = WHOLE,
@@ -107,6 +109,7 @@ class Run:
         self._loads = loads
         self._body = body
         self._session_id = session_id
+        self._source = source
         self._rules = rules
         self._on_window = on_window
         self._share = share
@@ -121,7 +124,7 @@ class Run:
         self._window_start_s = 0.0
         self._deadline_s = max(load.last_s for load in loads.values())
         self._deadline_is_final = False
-        self._interrupted_before = self._ended_before = False
+        self._interrupted_before = self._ended_before = self._any_passed = False
         self.stop = StopSignal()
         self.heartbeat = Heartbeat(self._recorder, self._clock)
         self._context = RunContext(self._clock, self._clock.now_ns(), self.stop, self._failures, self._rules)
@@ -167,6 +170,11 @@ class Run:
             still_running=runtime.alive,
         )
 
+    @property
+    def only_failure(self) -> FailureKind | None:
+        """The failure of all iterations until the window that was handed on last; None where they ended otherwise."""
+        return None if self._any_passed else self._failures.only_kind()
+
     def interrupt(self, reason: str, request: BaseException | None = None) -> None:
         """End the run within seconds; *request*, where there is one, takes effect once its results are written.
 
@@ -196,8 +204,7 @@ class Run:
         return ThreadRuntime(self._body.call, self._context)
 
     def _new_vu(self, name: str, load: Load, first: int) -> NewVU:
-        tags = {**load.tags, "scenario": name} if name else dict(load.tags)
-        shared_tags = tuple(sorted(tags.items()))
+        shared_tags = tags_of(load, name)
         phases = LoadPhases.of(name, self._phases)
         most = sum(self._share.part(other.most_vus) for other in self._loads.values())
 
@@ -210,6 +217,8 @@ class Run:
                 shared=self._shared,
                 is_async=self._body.is_async,
                 phases=phases,
+                source=self._source,
+                load=self._source.load_name(name),
             )
 
         return new_vu
@@ -306,6 +315,8 @@ class Run:
         end_s = self._context.elapsed_s()
         snapshot = self._recorder.drain()
         took = snapshot.trend(builtin.ITERATION_DURATION.name)
+        ended = snapshot.rate(builtin.ITERATION_FAILED.name)
+        self._any_passed = self._any_passed or ended.hits < ended.total
         self._overdue.longest_ms = max(self._overdue.longest_ms, took.max)
         self._on_window(Window(self._window_start_s, end_s, snapshot))
         self._window_start_s = end_s

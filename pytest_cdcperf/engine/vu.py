@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
+from pytest_cdcperf.engine.iteration_id import UNSEEDED, IterationId, RandomSource
 from pytest_cdcperf.engine.load_phases import LoadPhases
 from pytest_cdcperf.engine.resources import Resources
 from pytest_cdcperf.metrics.scope import Scope
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 class VU:
     """One virtual user.
 
-    *id* counts from 1 over all workers, *iteration* from 0. *random* is seeded by run and id. *state* is
-    the body's own, kept from one iteration to the next.
+    *id* counts from 1 over all workers, *iteration* from 0. *random* draws numbers that depend on the seed of the
+    session, the test, the load, the VU and the iteration alone. *state* is the body's own, kept from one iteration to
+    the next.
 
     >>> def test_orders(vu, http):
     ...     customer = vu.state.setdefault("customer", f"customer-{vu.id}")
@@ -35,11 +37,12 @@ class VU:
         shared: Resources | None = None,
         is_async: bool = False,
         phases: LoadPhases | None = None,
+        source: RandomSource = UNSEEDED,
+        load: str = "",
     ) -> None:
         self.id = number
         self.iteration = 0
         self.session_id = session_id
-        self.random = random.Random(f"{session_id}:{number}")  # noqa: S311  # load, not secrets
         self.state: dict[str, Any] = {}
         self.vus = vus
         self.is_async = is_async
@@ -54,11 +57,28 @@ class VU:
         self.task: asyncio.Task[None] | None = None
         self.thread = 0  # its own; a body may start others
         self.is_thinking = False  # in a pause of its own: it waits for no server
+        self._source = source
+        self._load = load
+        self._random = random.Random(0)  # noqa: S311  # load, not secrets
+        self._random_of = -1  # the iteration whose numbers these are
         self.pause: Callable[[float], object] = _no_pause
         self.pause_aio: Callable[[float], Awaitable[object]] = _no_pause_aio
 
     def __repr__(self) -> str:
         return f"<VU {self.id}, iteration {self.iteration}>"
+
+    @property
+    def random(self) -> random.Random:
+        """The random numbers of the iteration: the same for the same seed, test, load, VU and iteration."""
+        if self._random_of != self.iteration:  # not at the start of each: most never ask
+            self._random_of = self.iteration
+            self._random.seed(self._source.state_of(self.iteration_id))
+        return self._random
+
+    @property
+    def iteration_id(self) -> IterationId:
+        """The iteration that is under way, as ``--perf-replay`` takes it."""
+        return IterationId(self._source.seed, self._load, self.id, self.iteration)
 
     def add_think_time(self, spent_ns: int) -> None:
         """Note a pause of the iteration that is under way."""

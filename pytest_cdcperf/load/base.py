@@ -123,6 +123,12 @@ class Load:
         raise NotImplementedError
 
 
+def tags_of(load: Load, name: str) -> tuple[tuple[str, str], ...]:
+    """Return the tags of what the VUs of *load* measure where its test calls it *name*, "" without a name."""
+    tags = {**load.tags, "scenario": name} if name else load.tags
+    return tuple(sorted(tags.items()))
+
+
 def vus_fault(value: object, *, at_least: int = 1) -> str:
     """Say what is wrong with a value that must be a number of VUs."""
     return whole_number_fault(value, at_least=at_least, at_most=MOST_VUS)

@@ -45,8 +45,9 @@ def merge_kinds(kinds: Iterable[FailureKind]) -> tuple[FailureKind, ...]:
         merged[key] = _together(known, kind) if (known := merged.get(key)) else kind
     further = merged.pop(FURTHER, FailureKind(*FURTHER, 0, ""))
     by_count = sorted(merged.values(), key=lambda kind: -kind.count)
-    beyond = further.count + sum(kind.count for kind in by_count[MAX_KINDS:])
-    return (*by_count[:MAX_KINDS], *([replace(further, count=beyond)] if beyond else []))
+    for kind in by_count[MAX_KINDS:]:
+        further = _together(further, kind)
+    return (*by_count[:MAX_KINDS], *([further] if further.count else []))
 
 
 def _together(known: FailureKind, other: FailureKind) -> FailureKind:

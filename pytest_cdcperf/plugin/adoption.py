@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -61,10 +62,10 @@ def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
 
 def _left_to_others(item: pytest.Function, session: PerfSession) -> pytest.Function:
     """Return *item* as it is, its body being one iteration: its plugin runs it on the loop of its fixtures."""
-    from pytest_cdcperf.plugin.once import as_iteration  # noqa: PLC0415
+    from pytest_cdcperf.plugin.once import as_iteration, only_vu  # noqa: PLC0415
 
     item.perf_session = session  # type: ignore[attr-defined]  # it is seen to
-    item.obj = as_iteration(item.obj, session.session_id)
+    item.obj = as_iteration(item.obj, partial(only_vu, session, item.nodeid, is_async=True))
     return item
 
 

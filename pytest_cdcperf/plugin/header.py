@@ -43,7 +43,8 @@ class Header:
         mode = "load" if self._settings.runs_load else "once"
         yield f"{_tests(len(tests), 'perf ')}, mode {mode} ({self._settings.mode_reason})"
         plans = self._config.getoption("perf_plan")
-        yield self._servers(tests) + ("--perf-plan starts nothing" if plans else f"session {self._session.session_id}")
+        session = f"seed {self._session.seed}; session {self._session.session_id}"
+        yield self._servers(tests) + ("--perf-plan starts nothing" if plans else session)
         if heeded := self._session.surroundings({name for item in tests for name in item.fixturenames}):
             yield f"of the environment: {', '.join(heeded)}"
         if loads and not plans:

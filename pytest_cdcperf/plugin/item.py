@@ -61,7 +61,9 @@ class PerfFunction(pytest.Function):
         limits = ", ".join(map(str, self.spec.thresholds))
         # The body of a test that drives the load itself is run by every worker: its loads are not known yet.
         vus = 0 if uses_load_fixture(self) else max(load.most_vus for load in self.spec.loads.values())
+        seed = self.perf_session.settings.seed  # where none is given it is the session's id, which all have
         spec = f"{self.spec.load_in_words}; limits: {limits or 'none'}; error_rate {self.spec.error_rate:g}"
+        spec += f"; seed {seed}" if seed else ""
         return LoadTest(index, self.nodeid, spec, vus, self.marker.gate)
 
     def iter_markers_with_node(self, name: str | None = None) -> Iterator[tuple[Node, pytest.Mark]]:
@@ -109,11 +111,11 @@ class PerfFunction(pytest.Function):
         measure(self, self.perf_session, self.spec, Body(self._body, self.is_async))
 
     def _run_once(self) -> None:
-        from pytest_cdcperf.plugin.once import run_once  # noqa: PLC0415
+        from pytest_cdcperf.plugin.once import only_vu, run_once  # noqa: PLC0415
 
         # A plain body by the hook, of which other plugins may want to know.
         body = self._body if self.is_async else lambda: self.ihook.pytest_pyfunc_call(pyfuncitem=self)
-        run_once(body, self.perf_session.session_id, is_async=self.is_async)
+        run_once(body, only_vu(self.perf_session, self.nodeid, is_async=self.is_async))
 
     def repr_failure(  # type: ignore[override]  # as pytest.Function does: pytest gives it no style
         self, excinfo: pytest.ExceptionInfo[BaseException]

@@ -17,7 +17,7 @@ from pytest_cdcperf.load.builtin_profiles import canonical
 from pytest_cdcperf.load.overrides import Overrides, are_smaller
 from pytest_cdcperf.metrics.scope import current_scope
 from pytest_cdcperf.plugin.item import PerfFunction
-from pytest_cdcperf.plugin.once import run_once
+from pytest_cdcperf.plugin.once import only_vu, run_once
 from pytest_cdcperf.plugin.suitability import load_faults
 from pytest_cdcperf.plugin.under_load import measure
 from pytest_cdcperf.results.result import RunResult
@@ -38,7 +38,7 @@ class LoadRunner:
     def __init__(self, item: PerfFunction) -> None:
         self._item = item
         self._session = item.perf_session
-        self._names: set[str] = set()
+        self._names: list[str] = []
 
     def run(
         self,
@@ -69,8 +69,9 @@ class LoadRunner:
             raise ConfigError(f"load.run: body={shown(body)}; allowed: a function without arguments")
         if fault := share_fault(error_rate, "the tolerated share of failed iterations, 0 to 1"):
             raise ConfigError(f"load.run: error_rate={fault}")
+        name = self._new_name(name)
         if not self._item.runs_under_load:
-            self._run_once(body)
+            self._run_once(body, name)
         loads, profile = self._stated(load)
         overrides = self._session.settings.overrides if profile else Overrides()
         applied = overrides.apply(loads)
@@ -86,19 +87,22 @@ class LoadRunner:
         )
         if faults := load_faults(self._item, spec):
             raise ConfigError(*(f"load.run: {fault}" for fault in faults))
+        work = Body(body, _is_async(body))
+        return measure(self._item, self._session, spec, work, name=name, call=len(self._names), check=check)
+
+    def _new_name(self, name: str) -> str:
         name = name or f"run-{len(self._names) + 1}"
         if name in self._names:
             raise ConfigError(
                 f"load.run: name={shown(name)} was used in this test already; allowed: another name for each run"
             )
-        self._names.add(name)
-        work = Body(body, _is_async(body))
-        return measure(self._item, self._session, spec, work, name=name, call=len(self._names), check=check)
+        self._names.append(name)
+        return name
 
     def _idle_options(self) -> tuple[str, ...]:
         """Return a note on the options that change no executor, with the first run of the test."""
         options = ", ".join(self._session.settings.overrides.options.values())
-        if not options or self._names:
+        if not options or len(self._names) > 1:
             return ()
         return (f"{options}: load.run changes profiles only, not executors; give it the name of a profile",)
 
@@ -117,9 +121,9 @@ class LoadRunner:
             )
         return loads, None
 
-    def _run_once(self, body: Callable[[], Any]) -> NoReturn:
+    def _run_once(self, body: Callable[[], Any], name: str) -> NoReturn:
         __tracebackhide__ = True
-        run_once(body, self._session.session_id, is_async=_is_async(body))
+        run_once(body, only_vu(self._session, self._item.nodeid, name, is_async=_is_async(body)))
         pytest.skip("its body ran once; the load needs --perf-run")
 
 

@@ -17,15 +17,15 @@ from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope
 from pytest_cdcperf.metrics.snapshot import RateState
+from pytest_cdcperf.plugin.session import PerfSession
 from pytest_cdcperf.printable import short_name
 
 
-def run_once(body: Callable[[], Any], session_id: str, *, is_async: bool) -> None:
-    """Run *body* in this thread, as debuggable as any test. A false check fails the test."""
+def run_once(body: Callable[[], Any], vu: VU) -> None:
+    """Run *body* in this thread as an iteration of *vu*, as debuggable as any test. A false check fails the test."""
     __tracebackhide__ = True
-    vu = _new_vu(session_id, is_async=is_async)
     with failing_unawaited():
-        if is_async:
+        if vu.is_async:
             _await_once(body, vu)
         else:
             try:
@@ -37,13 +37,13 @@ def run_once(body: Callable[[], Any], session_id: str, *, is_async: bool) -> Non
     _fail_where_faulty(vu)
 
 
-def as_iteration(body: Callable[..., Awaitable[Any]], session_id: str) -> Callable[..., Awaitable[None]]:
-    """Return *body* as the only iteration of the only VU, to be awaited on whichever loop of asyncio."""
+def as_iteration(body: Callable[..., Awaitable[Any]], new_vu: Callable[[], VU]) -> Callable[..., Awaitable[None]]:
+    """Return *body* as the only iteration of a new VU, to be awaited on whichever loop of asyncio."""
 
     @wraps(body)
     async def once(*arguments: Any, **named: Any) -> None:
         __tracebackhide__ = True
-        vu = _new_vu(session_id, is_async=True)
+        vu = new_vu()
         with failing_unawaited():
             await _iterate(lambda: body(*arguments, **named), vu)
         _fail_where_faulty(vu)
@@ -51,8 +51,17 @@ def as_iteration(body: Callable[..., Awaitable[Any]], session_id: str) -> Callab
     return once
 
 
-def _new_vu(session_id: str, *, is_async: bool) -> VU:
-    return VU(1, session_id=session_id, scope=Scope(Recorder()), is_async=is_async)
+def only_vu(session: PerfSession, test: str, run: str = "", *, is_async: bool) -> VU:
+    """Return the VU of once mode, in its first iteration: of *test*, and of its *run* where it has several."""
+    source = session.random_source(test, run)
+    return VU(
+        1,
+        session_id=session.session_id,
+        scope=Scope(Recorder()),
+        is_async=is_async,
+        source=source,
+        load=source.load_name(""),
+    )
 
 
 def _fail_where_faulty(vu: VU) -> None:

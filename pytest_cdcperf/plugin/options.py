@@ -21,6 +21,7 @@ _ASKING = (
     "perf_out",
     "perf_plan",
     "perf_clean",
+    "perf_seed",
 )
 
 
@@ -39,6 +40,7 @@ def add_options(parser: pytest.Parser) -> None:
     add("--perf-rate", metavar="N", type=str, default=None, help="override the rate of every open-loop load")
     add("--perf-thresholds", metavar="FILE", default=None, help="TOML or JSON with limits by profile and metric")
     add("--perf-on-unfit", metavar="WHAT", default=None, help="an unfit load generator: fail (default) or warn")
+    add("--perf-seed", metavar="TEXT", default=None, help="what vu.random draws from; without it the session's id")
     add("--perf-stack", metavar="WHICH", default=None, help="embedded (default) or external: the environment's servers")
     out = "write runs to a file as well: csv=FILE (windows), ndjson=FILE (samples); repeatable"
     add("--perf-out", metavar="KIND=FILE", action="append", default=None, help=out)

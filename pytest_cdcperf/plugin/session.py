@@ -13,6 +13,7 @@ from pytest_cdcperf.cluster.link import link_in_process, link_over
 from pytest_cdcperf.cluster.listeners import Listeners
 from pytest_cdcperf.cluster.messages import Interrupted, ServicesWanted
 from pytest_cdcperf.cluster.shared_state import Shared
+from pytest_cdcperf.engine.iteration_id import RandomSource
 from pytest_cdcperf.plugin.coordinator_services import NoOtherProcesses, PluginServices, WorkerProcesses
 from pytest_cdcperf.plugin.interruption import Interruption
 from pytest_cdcperf.plugin.listeners import ProjectListeners, ResultCollector, ResultWriter
@@ -51,6 +52,7 @@ class PerfSession:
         self.context = context
         name = name or (SessionName.new() if context is None else context.name)
         self.session_id = name.session_id
+        self.seed = settings.seed or self.session_id
         self.directory = ResultsDirectory(settings.results, name)
         self.progress = Progress(stdout)
         self.results: list[RunResult] = []
@@ -100,6 +102,10 @@ class PerfSession:
         if self.context is None and not runs_nothing(self.config):
             self.directory.check()
             current_environment()  # which asks git: now, not when a run is judged and its workers wait
+
+    def random_source(self, test: str, run: str = "") -> RandomSource:
+        """Return the source of the random numbers of *test*, and of its *run* where it has several."""
+        return RandomSource(self.seed, test, run)
 
     def surroundings(self, fixtures: Collection[str]) -> list[str]:
         """Return what tests that use *fixtures* take over from the environment, without secrets."""

@@ -19,6 +19,7 @@ import pytest
 from _pytest.mark.expression import Expression
 
 from pytest_cdcperf.checks import is_whole_number
+from pytest_cdcperf.engine.iteration_id import SEED_ALLOWED, is_seed
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.load.base import Load
@@ -31,7 +32,7 @@ from pytest_cdcperf.servers import AUTO, NEVER, PostgresOptions
 from pytest_cdcperf.text_file import read_text
 from pytest_cdcperf.threshold_file import read_thresholds
 
-_KEYS = ("stack", "on_unfit", "results", "out", "health", "profiles", "embedded", "postgres")
+_KEYS = ("stack", "on_unfit", "results", "out", "health", "seed", "profiles", "embedded", "postgres")
 _EMBEDDED_KEYS = ("schema", "collections")
 _POSTGRES_KEYS = ("prepare_threshold", "pool_mode")
 _POOL_MODES = ("transaction", "session")
@@ -54,6 +55,7 @@ class Settings:
     mode_reason: str
     asked: frozenset[str]
     exclusive: bool
+    seed: str
     overrides: Overrides
     profiles: Mapping[str, Load]
     external: bool
@@ -106,6 +108,7 @@ def resolve(config: pytest.Config) -> Settings:
         mode_reason=reason,
         asked=asked,
         exclusive=exclusive,
+        seed=_seed(config, table, faults),
         overrides=overrides,
         profiles=profiles,
         external=_stack(config, table, faults) == "external",
@@ -179,6 +182,23 @@ def _stack(config: pytest.Config, table: Mapping[str, Any], faults: list[str]) -
         ("[tool.cdcperf] stack", table.get("stack")),
     )
     return _choice(sources, ("embedded", "external"), faults)
+
+
+def _seed(config: pytest.Config, table: Mapping[str, Any], faults: list[str]) -> str:
+    """Return the seed that is given, "" without one."""
+    stated = table.get("seed")
+    sources = (
+        ("--perf-seed", config.getoption("perf_seed")),
+        ("CDCPERF_SEED", os.environ.get("CDCPERF_SEED") or None),
+        ("[tool.cdcperf] seed", str(stated) if is_whole_number(stated) else stated),
+    )
+    given = [(where, value) for where, value in sources if value is not None]
+    faults += [
+        f"{where}={shown(value)} is not a valid seed; allowed: {SEED_ALLOWED}"
+        for where, value in given
+        if not isinstance(value, str) or not is_seed(value)
+    ]
+    return str(given[0][1]) if given else ""
 
 
 def _on_unfit(config: pytest.Config, table: Mapping[str, Any], faults: list[str]) -> str:

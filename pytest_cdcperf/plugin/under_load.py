@@ -55,7 +55,7 @@ def measure(
     if session.load_refused:
         pytest.skip(session.load_refused)
     with session.interruption.at(Place.FRAMEWORK):  # from the first call to the written result
-        outcome, concluded = _measure(item.nodeid, session, spec, body, _plan(item, session, spec, name, call))
+        outcome, concluded = _measure(item.nodeid, session, spec, body, name, _plan(item, session, spec, name, call))
         _keep(item, session, concluded, outcome, name)
         _take_effect(session, concluded, outcome)
         if check and concluded.result.verdict is not Verdict.PASSED:
@@ -63,7 +63,9 @@ def measure(
     return concluded.result
 
 
-def _measure(test: str, session: PerfSession, spec: PerfSpec, body: Body, plan: Plan) -> tuple[RunOutcome, Concluded]:
+def _measure(
+    test: str, session: PerfSession, spec: PerfSpec, body: Body, name: str, plan: Plan
+) -> tuple[RunOutcome, Concluded]:
     start = _begin(session, plan)
     # All workers see the same servers: the first tells of their memory.
     pids = session.services.server_pids() if start.share.index == 0 else ()
@@ -73,6 +75,7 @@ def _measure(test: str, session: PerfSession, spec: PerfSpec, body: Body, plan: 
             spec.loads,
             body,
             session_id=session.session_id,
+            source=session.random_source(test, name),
             rules=RULES,
             link=session.link,
             share=start.share,
@@ -104,6 +107,7 @@ def _plan(item: pytest.Function, session: PerfSession, spec: PerfSpec, name: str
         session_id=session.session_id,
         test=f"{item.nodeid}::{name}" if name else item.nodeid,
         title=(item.obj.__doc__ or "").strip().partition("\n")[0],
+        seed=session.seed,
         profile=spec.profile,
         location=location_of(item),
         command=command_line(item.config),

@@ -61,7 +61,7 @@ def test_the_command_line_decides_on_load(pytester, counting, arguments, mode, e
 
 @pytest.mark.parametrize(
     ("fixtures", "said"),
-    [("http_client, vu", "session *"), ("http_client, rows", "embedded stack, at the first need; *")],
+    [("http_client, vu", "seed *; session *"), ("http_client, rows", "embedded stack, at the first need; *")],
 )
 def test_the_embedded_stack_is_named_where_a_test_needs_it(pytester, write, fixtures, said):
     write(f"@pytest.fixture\ndef rows(cdc): pass\n@perf\ndef test_it({fixtures}): pass\n")

@@ -116,6 +116,7 @@ def test_a_mistake_in_a_module_that_a_test_imports_is_told_by_its_own_line(pytes
             "ERROR: --perf-clean=*is not a valid session id; allowed: eight hexadecimal digits*",
         ),
         ("--perf-on-unfit=ignore", "ERROR: --perf-on-unfit='ignore'; allowed: fail, warn"),
+        ("--perf-seed=a:b", "ERROR: --perf-seed='a:b' is not a valid seed; allowed: 1 to 64 printable characters *"),
         ("--perf-clean=12345678", "ERROR: --perf-clean needs --perf-stack=external*"),
     ],
 )
@@ -132,6 +133,7 @@ def test_a_wrong_option_ends_the_session_with_exit_code_4(pytester, write, optio
     [
         ("[tool.cdcperf]\nstak = 'x'", "*[[]tool.cdcperf]: unknown key 'stak'; allowed: stack, *"),
         ("[tool.cdcperf]\non_unfit = false", "*[[]tool.cdcperf] on_unfit=False; allowed: fail, warn"),
+        ("[tool.cdcperf]\nseed = 1.5", "*[[]tool.cdcperf] seed=1.5 is not a valid seed; allowed: 1 to 64 *"),
         ("[tool.cdcperf]\nstack = 'x'", "*[[]tool.cdcperf] stack='x'; allowed: embedded, external"),
         ("[tool.cdcperf]\nhealth = 'nope.py'", "*[[]tool.cdcperf]: health='nope.py': there is no such file*"),
         ("[tool.cdcperf.profiles.skip]\nvus = 1", "*profiles.skip]: a profile cannot be called 'skip'*"),

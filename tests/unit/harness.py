@@ -8,9 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pytest_cdcperf.engine.failures import ExceptionRules, Raised
+from pytest_cdcperf.engine.iteration_id import RandomSource
 from pytest_cdcperf.engine.run import Body, Run, RunOutcome
+from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.closed import PerVUIterations
+from pytest_cdcperf.metrics.recorder import Recorder
+from pytest_cdcperf.metrics.scope import Scope
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.timeline import Timeline
 
@@ -30,6 +34,12 @@ def classify(error: BaseException) -> Raised:
 
 
 RULES = ExceptionRules(classify, lambda error: f"sample of {error}")
+
+
+def new_vu(number: int = 1, iteration: int = 0) -> VU:
+    vu = VU(number, session_id="r1", scope=Scope(Recorder()), source=RandomSource("8c41f0aa"), load="readers")
+    vu.iteration = iteration
+    return vu
 
 
 @dataclass

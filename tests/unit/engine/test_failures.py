@@ -8,7 +8,7 @@ import pytest
 from pytest_cdcperf.engine.failures import Failures
 from pytest_cdcperf.engine.source_lines import user_line
 from pytest_cdcperf.metrics.failure import MAX_KINDS, FailureKind, kinds_in_words, merge_kinds
-from tests.unit.harness import RULES
+from tests.unit.harness import RULES, new_vu
 
 
 def caught(function, *arguments):
@@ -17,6 +17,10 @@ def caught(function, *arguments):
     except BaseException as error:  # noqa: BLE001
         return error
     raise AssertionError("nothing was raised")
+
+
+def add(failures, error, at_s=1.0, vu=None):
+    failures.add(error, vu or new_vu(), at_s)
 
 
 def fail(message="x"):
@@ -34,9 +38,9 @@ def line_of(function):
 def test_a_kind_is_a_type_and_a_line_and_never_a_message():
     failures = Failures(RULES.describe)
     for number in range(5):
-        failures.add(caught(fail, f"message {number}"))
-    failures.add(caught(fail_elsewhere))
-    failures.add(caught(int, "x"))
+        add(failures, caught(fail, f"message {number}"))
+    add(failures, caught(fail_elsewhere))
+    add(failures, caught(int, "x"))
     kinds = failures.kinds()
     assert [(kind.type, kind.where, kind.count) for kind in kinds[:2]] == [
         ("ValueError", line_of(fail), 5),
@@ -49,7 +53,7 @@ def test_only_the_first_of_a_kind_is_formatted():
     formatted = []
     failures = Failures(lambda error: formatted.append(str(error)) or f"sample of {error}")
     for number in range(3):
-        failures.add(caught(fail, f"message {number}"))
+        add(failures, caught(fail, f"message {number}"))
     assert formatted == ["message 0"]
     assert failures.kinds()[0].sample == "sample of message 0"
 
@@ -57,8 +61,8 @@ def test_only_the_first_of_a_kind_is_formatted():
 def test_kinds_beyond_the_cap_are_counted_together():
     failures = Failures(RULES.describe)
     for number in range(MAX_KINDS + 7):
-        failures.add(type(f"Error{number}", (Exception,), {})())
-    failures.add(type("Error3", (Exception,), {})())
+        add(failures, type(f"Error{number}", (Exception,), {})())
+    add(failures, type("Error3", (Exception,), {})())
     kinds = failures.kinds()
     assert len(kinds) == MAX_KINDS + 1
     assert (kinds[0].type, kinds[0].where, kinds[0].count) == ("further kinds", "beyond the 50 shown", 7)
@@ -67,21 +71,41 @@ def test_kinds_beyond_the_cap_are_counted_together():
 
 def test_the_most_frequent_comes_first():
     failures = Failures(RULES.describe)
-    failures.add(caught(fail))
+    add(failures, caught(fail))
     for _ in range(2):
-        failures.add(caught(fail_elsewhere))
+        add(failures, caught(fail_elsewhere))
     assert [kind.count for kind in failures.kinds()] == [2, 1]
 
 
 def test_nothing_is_lost_between_threads():
     failures = Failures(RULES.describe)
     error = caught(fail)
-    threads = [threading.Thread(target=lambda: [failures.add(error) for _ in range(2000)]) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: [add(failures, error) for _ in range(2000)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert [kind.count for kind in failures.kinds()] == [8000]
+
+
+def test_a_kind_knows_its_first_and_last_time_and_the_iteration_of_its_sample():
+    failures = Failures(lambda error: f"ValueError: {error}")
+    for at_s, vu, iteration in [(2.5, 17, 203), (7.0, 3, 9), (4.0, 4, 12)]:
+        add(failures, caught(fail, f"of VU {vu}"), at_s, new_vu(vu, iteration))
+    (kind,) = failures.kinds()
+    assert (kind.first_s, kind.last_s) == (2.5, 7.0)
+    assert (kind.iteration, kind.error) == ("8c41f0aa:readers:17:203", "ValueError: of VU 17")
+
+
+def test_the_only_kind_is_known_without_its_traceback_until_there_is_another():
+    failures = Failures(lambda error: f"a traceback\nValueError: {error}\n")
+    assert failures.only_kind() is None
+    for number in range(2):
+        add(failures, caught(fail, f"number {number}"))
+    only = failures.only_kind()
+    assert (only.type, only.where, only.count, only.sample) == ("ValueError", line_of(fail), 2, "ValueError: number 0")
+    add(failures, caught(fail_elsewhere))
+    assert failures.only_kind() is None
 
 
 def test_the_first_reason_to_skip_is_kept():
@@ -149,6 +173,11 @@ def test_the_kinds_of_several_workers_are_no_more_than_those_of_one():
     assert merged[-1].type == "further kinds"
     assert sum(kind.count for kind in merged) == 4 * MAX_KINDS + 10
     assert merge_kinds([]) == ()
+
+
+def test_kinds_that_are_counted_together_keep_the_first_and_the_last_time():
+    kinds = [FailureKind("E", f"a.py:{line}", 60 - line, "", 10.0 + line, 20.0 + line) for line in range(MAX_KINDS + 2)]
+    assert (merge_kinds(kinds)[-1].first_s, merge_kinds(kinds)[-1].last_s) == (60.0, 71.0)
 
 
 @pytest.mark.parametrize(

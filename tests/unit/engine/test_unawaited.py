@@ -12,7 +12,7 @@ from pytest_cdcperf.engine.failures import Failures
 from pytest_cdcperf.engine.unawaited import failing_unawaited
 from pytest_cdcperf.errors import NeverAwaitedError
 from pytest_cdcperf.load.closed import PerVUIterations
-from tests.unit.harness import Ran, Subject
+from tests.unit.harness import Ran, Subject, new_vu
 
 VU = CurrentVU()
 LOAD = PerVUIterations(vus=1, iterations=3)
@@ -92,5 +92,5 @@ def test_outside_an_iteration_it_stays_a_warning():
 def test_the_lines_of_several_are_kept_apart():
     failures = Failures(str)
     for where in ("a.py:1", "b.py:2", "a.py:1"):
-        failures.add(NeverAwaitedError("coroutine 'f' was never awaited", where))
+        failures.add(NeverAwaitedError("coroutine 'f' was never awaited", where), new_vu(), 0.0)
     assert [(kind.where, kind.count) for kind in failures.kinds()] == [("a.py:1", 2), ("b.py:2", 1)]

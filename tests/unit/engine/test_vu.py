@@ -8,6 +8,7 @@ import pytest
 
 from pytest_cdcperf.engine.body import check, group, think
 from pytest_cdcperf.engine.current_vu import CurrentVU, acting_as, current_vu, refuse_blocking
+from pytest_cdcperf.engine.iteration_id import RandomSource
 from pytest_cdcperf.engine.resources import Resources
 from pytest_cdcperf.engine.vu import VU
 from pytest_cdcperf.errors import BlockingCallError, ConfigError
@@ -18,8 +19,8 @@ from pytest_cdcperf.metrics.scope import Scope, current_scope
 COUNT = Counter("t_vu_count")
 
 
-def make_vu(number=1, *, is_async=False, session_id="r1"):
-    return VU(number, session_id=session_id, scope=Scope(Recorder(), (("run", "r1"),)), is_async=is_async)
+def make_vu(number=1, *, is_async=False, **more):
+    return VU(number, session_id="r1", scope=Scope(Recorder(), (("run", "r1"),)), is_async=is_async, **more)
 
 
 def pauses_of(vu):
@@ -66,12 +67,41 @@ def test_an_attribute_set_by_one_vu_is_not_seen_by_another():
         assert not hasattr(current, "customer")
 
 
-def test_random_is_seeded_by_run_and_id():
-    def drawn(*arguments, **more):
-        return make_vu(*arguments, **more).random.random()
+def drawn(number=1, iteration=0, load="", **source):
+    vu = make_vu(number, load=load, source=RandomSource(**source))
+    vu.iteration = iteration
+    return [vu.random.random(), vu.random.gauss()]
 
-    assert drawn(1) == drawn(1)
-    assert len({drawn(1), drawn(2), drawn(1, session_id="r2")}) == 3
+
+def test_random_numbers_depend_on_seed_test_load_vu_and_iteration():
+    assert drawn() == drawn()
+    others = [drawn(2), drawn(iteration=1), drawn(load="readers"), drawn(seed="s"), drawn(test="t")]
+    assert len({*map(tuple, [drawn(), *others])}) == 6
+
+
+def test_each_iteration_has_random_numbers_of_its_own_whatever_those_before_it_drew():
+    vu = make_vu()
+    for number, draws in enumerate([3, 0, 1, 2]):
+        vu.iteration = number
+        for _ in range(draws):
+            vu.random.gauss()
+    vu.iteration = 4
+    assert [vu.random.random(), vu.random.gauss()] == drawn(iteration=4)
+
+
+def test_random_numbers_are_the_same_in_other_releases():
+    """The numbers of a failure that was reported must come again after an update."""
+    assert drawn(17, 203, "readers", seed="8c41f0aa", test="test_x.py::test_y")[0] == 0.027906701427028335
+
+
+def test_names_that_cannot_be_encoded_have_random_numbers_too():
+    assert drawn(load="\ud800") != drawn(load="\ud801")
+
+
+def test_the_iteration_under_way_is_named_as_replays_take_it():
+    vu = make_vu(17, load="readers", source=RandomSource("8c41f0aa"))
+    vu.iteration = 203
+    assert str(vu.iteration_id) == "8c41f0aa:readers:17:203"
 
 
 def test_thinking_pauses_and_is_kept_apart():
