@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_cdcperf.plugin.github import GitHubActions
 from pytest_cdcperf.plugin.header import Header
 from pytest_cdcperf.plugin.keys import session_key, stdout_key
 from pytest_cdcperf.plugin.outputs import Outputs
@@ -12,6 +13,7 @@ from pytest_cdcperf.plugin.report_additions import ReportAdditions
 from pytest_cdcperf.plugin.reports import clean_reports
 from pytest_cdcperf.plugin.selection import Selection
 from pytest_cdcperf.plugin.session import PerfSession
+from pytest_cdcperf.plugin.session_files import SessionFiles
 from pytest_cdcperf.plugin.settings import resolve
 from pytest_cdcperf.plugin.summary import Summary
 from pytest_cdcperf.plugin.xdist.controller import fan_out_key
@@ -38,7 +40,9 @@ def begin_session(config: pytest.Config) -> PerfSession:
         "selection": selection,
         "header": header,
         "report-additions": ReportAdditions(session),
+        "session-files": SessionFiles(session),
         "summary": Summary(session),
+        "github": GitHubActions(session),
         "interruption": session.interruption,
     }
     if session.settings.outputs and context is None:

@@ -1,0 +1,144 @@
+"""Results as Markdown for GitHub: the summary of a job, and the comment on a pull request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from pytest_cdcperf.judging.verdict import Verdict
+from pytest_cdcperf.reporting.view import FailureView, RunView
+from pytest_cdcperf.results.result import RunResult
+
+COMMENT_BYTES = 60_000  # GitHub takes 65,536 characters
+SUMMARY_BYTES = 1_000_000  # GitHub takes 1 MiB from all of a step
+_WORST_FIRST = (Verdict.FAILED, Verdict.INVALID, Verdict.PASSED)
+_MOST_OPERATIONS = 20
+
+# What Markdown, HTML or GitHub's mathematics give a meaning to. An underscore within a word has none.
+_SPECIAL = re.compile(r"[\\`*\[\]|~$&<>\"]|(?<![^\W_])_|_(?![^\W_])")
+# What GitHub makes a link to a user, an issue or a page: @name, #12, https://
+_LINKED = re.compile(r"[@#](?=\w)|:(?=//)")
+_FENCE = re.compile("`{3,}")
+
+
+def markdown(results: Sequence[RunResult], budget: int = COMMENT_BYTES) -> str:
+    """Return *results* in at most *budget* bytes: the verdict, the limits, and the rest folded.
+
+    What is longer loses the tracebacks first, then its end, and says so. *results* are not empty.
+    """
+    views = [RunView.of(result) for result in results]
+    for samples in (True, False):
+        text = "\n\n".join(_blocks(views, samples=samples)) + "\n"
+        if len(text.encode()) <= budget:
+            return text
+    return _cut(text, budget)
+
+
+def prose(text: str) -> str:
+    """Return a text of users or servers as plain words: no markup, no table cell's end, no mention, no link."""
+    return _SPECIAL.sub(_entity, _LINKED.sub("\\g<0>\u200b", text))  # a space without width
+
+
+def code(text: str) -> str:
+    """Return a name of users or servers in the type of code, in which GitHub links nothing."""
+    return f"<code>{_SPECIAL.sub(_entity, text)}</code>"
+
+
+def _entity(found: re.Match[str]) -> str:
+    return f"&#{ord(found[0])};"
+
+
+def _blocks(views: Sequence[RunView], *, samples: bool) -> Iterator[str]:
+    yield _first_sentence(views)
+    if len(views) > 1:
+        head = ("test", "rate", "p95", "errors", "verdict")
+        yield _table(head, ([code(v.test), v.rate, v.p95, v.errors, str(v.verdict)] for v in views))
+    for view in sorted(views, key=lambda view: _WORST_FIRST.index(view.verdict)):
+        yield from _run(view, view.reasons if len(views) > 1 else view.reasons[1:], samples=samples)
+    yield from _environment(views)
+
+
+def _first_sentence(views: Sequence[RunView]) -> str:
+    worst = min((view.verdict for view in views), key=_WORST_FIRST.index)
+    first, *others = (view for view in views if view.verdict is worst)
+    if worst is Verdict.PASSED:
+        what = code(first.test) if not others else f"{len(views)} perf tests"
+        return f"**{worst}**: {what}"
+    why = prose(first.reasons[0]) if first.reasons else ""
+    where = "" if len(views) == 1 else f"{1 + len(others)} of {len(views)} perf tests; {code(first.test)}: "
+    return f"**{worst}**: {where}{why}"
+
+
+def _run(view: RunView, reasons: Sequence[str], *, samples: bool) -> Iterator[str]:
+    yield f"### {view.verdict} {code(view.test)}"
+    yield prose(" · ".join(part for part in (view.load, view.rate, f"p95 {view.p95}") if part))
+    said = [*reasons, *view.warnings]
+    said += [f"rows: {view.rows}"] if view.rows else []
+    said += [f"generator {view.generator}"] if view.generator and view.verdict is Verdict.INVALID else []
+    if said:
+        yield "\n".join(f"- {prose(line)}" for line in said)
+    if view.limits:
+        head = ("limit", "value", "margin", "95 % interval", "")
+        rows = (
+            map(prose, (f"{x.mark} {x.subject} {x.bound}", x.value, x.margin, x.interval, x.note)) for x in view.limits
+        )
+        yield _table(head, rows)
+    yield from _failures(view, samples=samples)
+    yield from _operations(view)
+
+
+def _failures(view: RunView, *, samples: bool) -> Iterator[str]:
+    if view.failed:
+        yield from _folded(f"Failed: {prose(view.failed)}", *(_failure(kind, samples) for kind in view.failures))
+    if view.tables.errors:
+        rows = ((prose(row.operation), prose(row.error), f"{row.count:,}") for row in view.tables.errors)
+        yield from _folded("Failed calls", _table(("operation", "error", "calls"), rows))
+
+
+def _failure(kind: FailureView, samples: bool) -> str:
+    parts = [f"{kind.count:,} x {code(kind.error)}", f"at {code(kind.where)}" if kind.where else "", prose(kind.span)]
+    said = [", ".join(part for part in parts if part)]
+    if samples and kind.sample:
+        text = "\n".join(kind.sample)
+        fence = max(["``", *_FENCE.findall(text)], key=len) + "`"  # longer than any in the text
+        said += [f"{fence}text\n{text}\n{fence}"]
+    return "\n\n".join(said)
+
+
+def _operations(view: RunView) -> Iterator[str]:
+    shown = view.tables.operations[:_MOST_OPERATIONS]
+    if not shown:
+        return
+    head = ("operation", "calls", "per s", "failed", "p50", "p95", "p99", "max ms")
+    rows = ((prose(row.name), row.calls, row.per_s, row.failed, row.p50, row.p95, row.p99, row.max) for row in shown)
+    left_out = len(view.tables.operations) - len(shown)
+    more = [f"{left_out:,} more are in the report."] if left_out else []
+    yield from _folded("Operations", _table(head, rows), *map(prose, view.tables.notes), *more)
+
+
+def _environment(views: Sequence[RunView]) -> Iterator[str]:
+    """Yield where the first run was measured, which is where all of a session are."""
+    first = views[0]
+    if first.environment:
+        yield from _folded("Environment", _table(("", ""), (map(prose, row) for row in first.environment)))
+    if re.fullmatch(r"https?://[^\s()<>\"'`|\\]+", first.ci_url):
+        yield f"[This run, with its reports]({first.ci_url})"
+
+
+def _folded(title: str, *blocks: str) -> Iterator[str]:
+    yield f"<details><summary>{title}</summary>"
+    yield from blocks
+    yield "</details>"
+
+
+def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    right = ["---", *["---:"] * (len(head) - 1)] if head[-1] else ["---"] * len(head)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, right, *rows))
+
+
+def _cut(text: str, budget: int) -> str:
+    """Cut *text* between two blocks, and close what is folded."""
+    end = "\n\n**The rest was left out, as it is too long here: the report has it.**\n"
+    room = budget - len(end.encode()) - len("\n\n</details>")
+    kept = text.encode()[:room].decode(errors="ignore").rpartition("\n\n")[0]
+    return kept + "\n\n</details>" * (kept.count("<details>") - kept.count("</details>")) + end

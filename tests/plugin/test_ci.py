@@ -1,0 +1,62 @@
+"""What a session leaves for GitHub: the summary of the job, annotations, and the comment for a pull request."""
+
+import pytest
+
+TWO_TESTS = """
+@perf(vus=1, iterations=5)
+def test_passes():
+    pass
+
+@perf(vus=1, iterations=5, max=0.0001)
+def test_fails():
+    time.sleep(0.001)
+"""
+SENTENCE = "**FAILED**: 1 of 2 perf tests; <code>test_fails</code>: max of response_time "
+
+
+@pytest.fixture
+def github(pytester, monkeypatch):
+    """The variables of GitHub's runner, where the root directory of the session lies in the repository."""
+    summary = pytester.path / "summary"
+    summary.write_text("of a step before\n")
+    for name, value in {"ACTIONS": "true", "WORKSPACE": pytester.path.parent, "STEP_SUMMARY": summary}.items():
+        monkeypatch.setenv(f"GITHUB_{name}", str(value))
+    return summary
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2", "-p", "xdist")], ids=["one", "two"])
+def test_the_job_has_a_summary_and_an_annotation_at_each_failed_test(pytester, write, github, workers):
+    write(TWO_TESTS)
+    result = pytester.runpytest("--perf-run", *workers)
+    result.assert_outcomes(passed=1, failed=1)
+    before, _, summary = github.read_text().partition("\n")
+    assert before == "of a step before"
+    assert summary.startswith(SENTENCE)
+    assert (pytester.path / "perf-results" / "latest" / "comment.md").read_text().startswith(SENTENCE)
+    (line,) = (line for line in result.outlines if line.startswith("::"))
+    where = f"file={pytester.path.name}/test_it.py,line=9,title=FAILED test_fails"
+    assert line.startswith(f"::error {where}::max of response_time ")
+
+
+def test_a_summary_that_cannot_be_written_costs_nothing_else(pytester, write, github, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "none" / "summary"))
+    write(TWO_TESTS)
+    result = pytester.runpytest("--perf-run")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["cdcperf: GITHUB_STEP_SUMMARY: *summary: cannot be written: No such file or directory"]
+    )
+    assert (pytester.path / "perf-results" / "latest" / "comment.md").exists()
+
+
+def test_a_full_summary_is_left_as_it_is(pytester, write, github):
+    github.write_text("x" * 999_500)
+    write(TWO_TESTS)
+    pytester.runpytest("--perf-run")
+    assert len(github.read_text()) == 999_500
+
+
+def test_elsewhere_nothing_is_annotated(pytester, write, monkeypatch):
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    write(TWO_TESTS)
+    assert [line for line in pytester.runpytest("--perf-run").outlines if line.startswith("::")] == []
