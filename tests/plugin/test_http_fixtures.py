@@ -1,8 +1,12 @@
 """The HTTP fixtures in whole sessions: no server of ours is started for them."""
 
 import os
+import re
+from pathlib import Path
 
 import pytest
+
+from tests.services.http_server import http_server
 
 SERVER = """
 from tests.services.http_server import http_server
@@ -38,6 +42,15 @@ async def test_async(shop):
     failed = result_of("test_it-test_async")
     assert failed["failed_iterations"] == 6
     assert failed["failures"][0]["type"] == "HttpStatusError"
+
+
+def test_the_example_of_the_readme(pytester: pytest.Pytester, result_of):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (example,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "http_client" in code]
+    with http_server() as shop:
+        pytester.makepyfile(test_it=example.replace("http://localhost:8000", shop.url))
+        pytester.runpytest("--perf-run", "--perf-duration=200ms")  # a busy machine may cross the limit
+    assert result_of("test_it-test_an_item_is_found")["failed_iterations"] == 0
 
 
 def test_once_a_fault_is_one_line_of_the_test(pytester: pytest.Pytester, write):

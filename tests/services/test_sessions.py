@@ -68,12 +68,12 @@ def project(tmp_path: Path) -> Callable[[str], None]:
 
 
 class TestTheReadme:
-    """The scenario in README.md, word for word."""
+    """The scenario of the pipeline in README.md, word for word."""
 
     @pytest.fixture(autouse=True)
     def notes(self, tmp_path: Path) -> None:
         readme = (ROOT / "README.md").read_text()
-        (source,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "def test_" in code]
+        (source,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "cdc.expect" in code]
         (tmp_path / "test_notes.py").write_text(source)
         (tmp_path / "accomplice.py").write_text(ACCOMPLICE)
         (tmp_path / "conftest.py").write_text(
@@ -94,14 +94,13 @@ class TestTheReadme:
         self, run: Callable[..., Session], external: dict[str, str], source: Postgres
     ) -> None:
         source.execute("DROP TABLE IF EXISTS note")
-        written = 0
         for _ in range(2):
             options = ("--perf-run", "--perf-duration=2s", "--perf-stack=external", "-n", "4")
             session = run("test_notes.py", *options, **external)
             result = session.result("test_notes-test_a_note_arrives")
             assert result["failed_iterations"] == 0
-            written += result["iterations"]
-            assert source.execute("SELECT count(*) AS n FROM note") == [{"n": written}]
+            assert result["iterations"] > 0
+            assert source.execute("SELECT count(*) AS n FROM note") == [{"n": 0}]
         source.execute("DROP TABLE note")
 
     def test_under_load_it_has_a_verdict_and_a_result(self, run: Callable[..., Session]) -> None:
