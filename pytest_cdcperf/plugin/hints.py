@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
 from typing import NamedTuple
 
 from pytest_cdcperf.errors import shown
@@ -17,11 +18,12 @@ _MOST_HINTS, _MOST_TESTS = 10, 3
 
 
 class Client(NamedTuple):
-    """The metrics that a client records: its fixture, the private ones behind it, and their names."""
+    """The metrics that a client records: its fixture, the private ones behind it, their names, and where they are."""
 
     fixture: str
     private: tuple[str, ...]
     metrics: tuple[str, ...]
+    modules: tuple[str, ...]
 
 
 # By name: the modules that define them import drivers, which collection does without.
@@ -33,11 +35,13 @@ CLIENTS = (
             *("pg_write_duration", "pg_read_duration", "pg_write_errors", "pg_read_errors", "pg_records_inserted"),
             *("pg_control_duration", "pg_control_errors", "pg_pool_wait"),
         ),
+        ("clients.postgres",),
     ),
     Client(
         "mongo",
         ("_cdcperf_mongo",),
         ("mongo_read_duration", "mongo_read_errors", "mongo_documents_found", "mongo_documents_not_found"),
+        ("clients.mongo",),
     ),
     Client(
         "cdc",
@@ -46,6 +50,7 @@ CLIENTS = (
             *("cdc_e2e_latency", "cdc_propagation", "cdc_success_rate", "cdc_replication_success"),
             *("cdc_creates", "cdc_updates", "cdc_deletes", "cdc_pipeline_active", "cdc_consumer_lag_estimate"),
         ),
+        ("cdc.expect", "cdc.lag"),
     ),
     Client(
         "grpc_client",
@@ -54,6 +59,7 @@ CLIENTS = (
             *("grpc_req_duration", "grpc_stream_duration", "grpc_errors", "grpc_streams"),
             *("grpc_streams_msgs_sent", "grpc_streams_msgs_received"),
         ),
+        ("clients.grpc.client",),
     ),
     Client(
         "http_client",
@@ -62,6 +68,7 @@ CLIENTS = (
             *("http_reqs", "http_req_failed", "http_req_duration", "http_req_connecting"),
             *("http_req_tls_handshaking", "http_req_waiting", "http_req_receiving"),
         ),
+        ("clients.http.client", "clients.http.requests_session"),
     ),
 )
 
@@ -77,6 +84,14 @@ def hints(items: Sequence[PerfFunction], overrides: Overrides) -> list[str]:
     lines = [f"{hint}: {_few(tests)}" for hint, tests in about.items()]
     more = [f"and {len(lines) - _MOST_HINTS} further lines of this kind"] if len(lines) > _MOST_HINTS else []
     return lines[:_MOST_HINTS] + more
+
+
+def define(metrics: Iterable[str]) -> None:
+    """Let those of *metrics* that a client records be known, with their kinds and units. This imports drivers."""
+    for name in metrics:
+        if definition(name) is None and (client := _client_of(name)) is not None:
+            for module in client.modules:
+                import_module(f"pytest_cdcperf.{module}")
 
 
 def _few(tests: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from _pytest.skipping import evaluate_skip_marks
 
+from pytest_cdcperf.plugin.hints import define
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.keys import workers_key
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture
@@ -79,6 +80,7 @@ class PlanOnly:
         return "once", self._settings.mode_reason
 
     def _planned(self, item: PerfFunction) -> PlannedTest:
+        define(limit.metric for limit in item.spec.thresholds)
         stated = item.marker.loads_over(self._settings.profile_of(item.spec.profile))
         named = item.spec.profile in self._settings.thresholds
         return PlannedTest(

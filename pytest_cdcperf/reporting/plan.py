@@ -21,7 +21,7 @@ from pytest_cdcperf.units import figure, format_duration
 _ROWS = 4  # of a chart, of which a level one needs one alone
 _WIDEST = 100
 _LABEL = 12  # the columns left of what is said
-_SOURCE = 26  # the least columns for where a limit comes from
+_SOURCE = 24  # the least columns for where a limit comes from
 MARKER = "@perf"
 
 
