@@ -79,6 +79,11 @@ class Threshold:
         return selector(self.metric, self.tags)
 
     @property
+    def subject(self) -> str:
+        """The figure that is bounded, and in which part of the run: ``pg_write_duration p(95) in hold``."""
+        return f"{self.selector} {self.aggregate}{self.scope}"
+
+    @property
     def expression(self) -> str:
         """The bound as the user writes it: ``p(95)<2000``."""
         return f"{self.aggregate}{self.operator}{self.limit:.15g}"

@@ -146,9 +146,11 @@ def _peak(load: Load) -> str:
 
 def _limit_lines(test: PlannedTest, width: int) -> Iterator[Line]:
     limits = [*_limits(test), *((str(rule), MARKER) for rule in test.spec.run_rules), _tolerated(test.spec)]
-    column = min(max(len(words) for words, _ in limits), width - _LABEL - _SOURCE)
+    most = width - _LABEL - _SOURCE
+    column = max((len(words) for words, _ in limits if len(words) <= most), default=most)
+    room = width - _LABEL - column - 2
     for number, (words, source) in enumerate(limits):
-        first, *more = textwrap.wrap(one_line(source), _SOURCE - 2, break_on_hyphens=False) or [""]
+        first, *more = textwrap.wrap(one_line(source), room, break_on_hyphens=False) or [""]
         if len(words) > column:
             first, more = "", [first, *more]
         yield Line(f"{_label('limits' if number == 0 else '')}{one_line(words):<{column}}  {first}".rstrip())
@@ -157,15 +159,14 @@ def _limit_lines(test: PlannedTest, width: int) -> Iterator[Line]:
 
 def _limits(test: PlannedTest) -> Iterator[tuple[str, str]]:
     """Yield each limit with where it comes from, and what it replaces there."""
-    own = {(limit.selector, limit.aggregate, limit.scope): limit for limit in test.own_limits}
+    own = {limit.subject: limit for limit in test.own_limits}
     for limit in test.spec.thresholds:
-        source, replaced = MARKER, own.get((limit.selector, limit.aggregate, limit.scope))
+        source, replaced = MARKER, own.get(limit.subject)
         if test.file and limit not in test.own_limits:
             source = test.file + (f", instead of {replaced.expression}" if replaced is not None else "")
         if limit.abort_on_fail:
             source += "; ends the run" + (f" from {format_duration(limit.delay_s)} on" if limit.delay_s else "")
-        subject = f"{limit.selector} {limit.aggregate}{limit.scope}"
-        yield f"{subject} {limit.operator} {figure(limit.limit, limit.unit)}", source
+        yield f"{limit.subject} {limit.operator} {figure(limit.limit, limit.unit)}", source
 
 
 def _tolerated(spec: PerfSpec) -> tuple[str, str]:

@@ -154,7 +154,7 @@ def limit_view(result: RunResult, judged: ThresholdResult) -> LimitView:
         value, bound = figures_apart(judged.observed, limit.limit, limit.unit)
     return LimitView(
         judged.outcome,
-        short_name(f"{limit.selector} {limit.aggregate}{limit.scope}"),
+        short_name(limit.subject),
         f"{limit.operator} {bound}",
         value,
         _margin(limit, judged.observed),

@@ -59,7 +59,7 @@ def test_the_plan_names_all_tests_and_starts_nothing(pytester, shop):
             "  load      10 VUs for 30s",
             "    10 VUs │███*",
             "  changed   by --perf-duration=30s; the test states 10 VUs for 5m",
-            "  limits    pg_write_duration p(95) < 50 ms  staging.json, instead of",
+            "  limits    pg_write_duration p(95) < 50 ms  staging.json, instead of p(95)<100",
             "            response_time p(95) < 2,000 ms   @perf",
             "  time      30s, at most 1m (graceful stop 30s)",
             "  3 workers 4 VUs on 1, 3 VUs on 2",

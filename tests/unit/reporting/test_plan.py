@@ -101,9 +101,9 @@ def test_limits_with_what_they_come_from():
     assert lines[begin : begin + 5] == [
         "  limits    checks rate > 99%               @perf",
         "            iterations count > 5            @perf",
-        "            response_time p(95) < 1,000 ms  staging.json, instead of",
-        "                                            p(95)<2000",
+        "            response_time p(95) < 1,000 ms  staging.json, instead of p(95)<2000",
         "            failed iterations: at most 5%   @perf",
+        "  time      5m, at most 5m30s (graceful stop 30s)",
     ]
     assert said("limits", planned(STEADY)) == ["failed iterations: none"]
 
