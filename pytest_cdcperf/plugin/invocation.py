@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import shlex
 from pathlib import Path
@@ -19,6 +20,16 @@ def command_line(config: pytest.Config) -> str:
     given = getattr(config, "workerinput", {}).get("mainargv")  # of the process that started the workers
     arguments = config.invocation_params.args if given is None else given[1:]
     return one_line(shlex.join(["pytest", *map(str, arguments)]))
+
+
+def replay_command(item: pytest.Function) -> str:
+    """Return the command that runs an iteration of *item* again, alone and in the debugger, without the iteration."""
+    config = item.config
+    stack = ["--perf-stack=external"] if config.getoption("perf_stack") == "external" else []
+    directory, (path, _, name) = config.invocation_params.dir, item.nodeid.partition("::")
+    if directory != config.rootpath:
+        path = Path(os.path.relpath(item.path, directory)).as_posix()
+    return one_line(shlex.join(["pytest", f"{path}::{name}", *stack, "--pdb", "--perf-replay="]))
 
 
 def location_of(item: pytest.Function) -> str:

@@ -19,7 +19,7 @@ from pytest_cdcperf.load.phases import plan_phases
 from pytest_cdcperf.metrics.metric import definitions
 from pytest_cdcperf.plugin.exceptions import RULES
 from pytest_cdcperf.plugin.interruption import Place
-from pytest_cdcperf.plugin.invocation import command_line, location_of
+from pytest_cdcperf.plugin.invocation import command_line, location_of, replay_command
 from pytest_cdcperf.plugin.junit import belongs_to_case
 from pytest_cdcperf.plugin.keys import results_key
 from pytest_cdcperf.plugin.load_guards import restrained
@@ -111,6 +111,7 @@ def _plan(item: pytest.Function, session: PerfSession, spec: PerfSpec, name: str
         profile=spec.profile,
         location=location_of(item),
         command=command_line(item.config),
+        replay=replay_command(item),
         load=spec.load_in_words,
         planned_s=spec.planned_s,
         shortened=spec.shortened,

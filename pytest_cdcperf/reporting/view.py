@@ -80,6 +80,8 @@ class FailureView:
     """The lines of the traceback of one of them."""
     iteration: str
     """The iteration of the sample, as ``--perf-replay`` takes it."""
+    again: str
+    """The command that runs that iteration again, in the debugger; "" where that is not possible."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class RunView:
             limits=limits,
             tables=TablesView.of(result),
             failed=_failed(result),
-            failures=tuple(map(_failure_view, result.failures)),
+            failures=tuple(_failure_view(kind, result.replay_command(kind)) for kind in result.failures),
             rows=_rows(result),
             generator=_generator(result),
             notes=tuple(map(one_line, result.notes)),
@@ -232,12 +234,13 @@ def _failed(result: RunResult) -> str:
     return f"{failed.hits:,} of {failed.total:,} iterations ({share}, tolerated {tolerated})"
 
 
-def _failure_view(kind: FailureKind) -> FailureView:
+def _failure_view(kind: FailureKind, again: str) -> FailureView:
     span = ""
     if kind.first_s is not None and kind.last_s is not None:
         span = f"first {clock_time(kind.first_s)}, last {clock_time(kind.last_s)}"
     sample = tuple(map(one_line, printable(kind.sample.rstrip()).split("\n")))
-    return FailureView(kind.count, one_line(kind.error), one_line(kind.where), span, sample, one_line(kind.iteration))
+    iteration = one_line(kind.iteration)
+    return FailureView(kind.count, one_line(kind.error), one_line(kind.where), span, sample, iteration, one_line(again))
 
 
 def _rows(result: RunResult) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -48,6 +49,8 @@ class RunFacts:
     """What the random numbers of its VUs are made of, as ``--perf-seed`` takes it."""
     command: str = ""
     """The command line of the session, without secrets."""
+    replay: str = ""
+    """The command that runs one of its iterations again, without that iteration at its end."""
     started_at: str = ""
     """The wall clock, ISO 8601 in UTC."""
     shortened: bool = False
@@ -178,6 +181,10 @@ class RunResult:
         if state is None:
             raise KeyError(f"{metric!r} has no samples; recorded were: {', '.join(self.total.names())}")
         return MetricView(metric, state, self.elapsed_s)
+
+    def replay_command(self, kind: FailureKind) -> str:
+        """Return the command that runs the iteration of the sample of *kind* again; "" where that is not known."""
+        return f"{self.facts.replay}{shlex.quote(kind.iteration)}" if self.facts.replay and kind.iteration else ""
 
     def shown_metrics(self) -> Iterator[tuple[str, str, State]]:
         """Yield (label, metric, state) of each metric, and of the failed calls where it is of calls."""

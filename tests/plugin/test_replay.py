@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from pytest_cdcperf.results.json import file_stem
+
 FAILING = """
 def note(vu, **more):
     drawn = [vu.random.random(), vu.random.random()]
@@ -45,3 +47,20 @@ def test_a_run_with_the_same_seed_has_the_same_random_numbers(pytester, failing,
     (failed,) = [line for line in runs[2] if (line["id"], line["iteration"]) == (int(vu), int(iteration))]
     assert (seed, load) == (facts["seed"], "readers" if failed["id"] < 3 else "writers")
     assert f"drew {failed['drawn'][0]}" in kind["sample"]
+
+
+def test_a_failure_says_the_command_that_runs_its_iteration_again(pytester, write, result_of):
+    source = write("""
+@pytest.mark.parametrize("kind", ["a b"])
+class TestIt:
+    def test_it(self, load, kind):
+        body = lambda: 1 / 0
+        load.run(body, PerVUIterations(vus=1), name="first", check=False)
+""")
+    below = pytester.mkdir("below")
+    for directory, path in ((pytester.path, source.name), (below, f"../{source.name}")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(directory)
+            pytester.runpytest("--perf-run", f"--rootdir={pytester.path}", "--perf-seed=s", path)
+        replay = result_of(file_stem("test_it.py::TestIt::test_it[a b]::first"))["replay"]
+        assert replay == f"pytest '{path}::TestIt::test_it[a b]' --pdb --perf-replay="

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_cdcperf.judging.verdict import Verdict
@@ -48,3 +50,14 @@ def test_only_passed_has_passed(result, verdict):
 def test_units_are_the_definitions():
     assert unit_of("response_time") == "ms"
     assert unit_of("iterations") == unit_of("t_reporting_nobody") == ""
+
+
+def test_a_failure_has_the_command_that_runs_its_iteration_again(result):
+    facts = replace(result.facts, replay="pytest 'test_it.py::test_it[a b]' --pdb --perf-replay=")
+    result, kind = replace(result, facts=facts), result.failures[0]
+    assert result.replay_command(kind) == ""
+    assert result.replay_command(replace(kind, iteration="8c41f0aa:two loads:17:203")) == (
+        "pytest 'test_it.py::test_it[a b]' --pdb --perf-replay='8c41f0aa:two loads:17:203'"
+    )
+    unknown = replace(result, facts=replace(facts, replay=""))
+    assert unknown.replay_command(replace(kind, iteration="8c41f0aa::17:203")) == ""
