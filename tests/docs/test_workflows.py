@@ -2,11 +2,15 @@
 
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
 
+from pytest_cdcperf.judging.verdict import Verdict
+from pytest_cdcperf.results.json import write_result
+from pytest_cdcperf.results.result import RunFacts, RunResult
 from tests.docs.workflows import DIRECTORY, Runner, step, workflow
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the steps run on Linux")
@@ -90,6 +94,114 @@ def test_results_are_kept_for_a_month_and_logs_for_a_week(tmp_path, name, job, w
         path.relative_to(tmp_path).as_posix() for pattern in kept["path"].split() for path in tmp_path.glob(pattern)
     }
     assert found == {path for path, wanted in LEFT_BEHIND.items() if wanted == what}
+
+
+CHOSEN = '["baseline", "e2e-latency"]'
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Save the result of a scenario as the jobs before have left it."""
+
+    def save(scenario: str) -> None:
+        directory = tmp_path / "results" / f"20260101-020000-{scenario}"
+        directory.mkdir(parents=True)
+        facts = RunFacts("1a2b3c4d", f"tests_perf/test_{scenario}.py::test_it", "1 VU for 1s", 1.0)
+        write_result(RunResult(facts, 1.0, Verdict.FAILED, ("too slow",)), directory)
+
+    return save
+
+
+@pytest.fixture
+def commenting(runner):
+    """Run the step that writes the comment, by the real command; return what it has written."""
+    runner.command("cdcperf", f"exec '{sys.executable}' -m pytest_cdcperf \"$@\"")
+
+    def run() -> str:
+        done = runner.run(step("perf.yml", "comment", "Write the comment"), NUMBER="7", SCENARIOS=CHOSEN)
+        assert done.returncode == 0, done.stderr
+        assert (runner.directory / "comment" / "number").read_text() == "7\n"
+        return (runner.directory / "comment" / "comment.md").read_text()
+
+    return run
+
+
+def test_the_comment_is_one_of_all_scenarios(saved, commenting):
+    saved("baseline")
+    saved("e2e_latency")
+    assert commenting().startswith("**FAILED**: 2 of 2 perf tests; <code>test_it</code>: too slow")
+
+
+def test_the_comment_names_a_scenario_that_left_no_result_first(saved, commenting):
+    saved("baseline")
+    assert commenting().startswith("**e2e-latency ended without a result.**\n\n**FAILED**: ")
+
+
+def test_the_comment_says_so_where_no_scenario_left_a_result(commenting):
+    ended = "**{} ended without a result.**\n\n".format
+    assert commenting() == ended("baseline") + ended("e2e-latency")
+
+
+COMMIT = "1f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c"
+ASKED = f"""case "$*" in
+  *pulls/7*) echo {COMMIT} ;;
+  *--paginate*) printf '%s' "$COMMENTS" ;;
+  *body=@body.md) cat body.md ;;
+esac"""
+
+
+@pytest.fixture
+def posting(runner):
+    """Run the step that posts the comment, with a ``gh`` that answers as GitHub would; return what was sent."""
+    comment = runner.directory / "comment"
+    comment.mkdir()
+    (comment / "comment.md").write_text("**PASSED**: `test_it`\n")
+
+    def run(number: str = "7", commit: str = COMMIT, comments: str = ""):
+        (comment / "number").write_text(number)
+        runner.command("gh", f"COMMENTS={shlex.quote(comments)}\n{ASKED}")
+        ran = step("perf-comment.yml", "comment", "Post or update the comment")
+        return runner.run(ran, GH_TOKEN="", REPOSITORY="shop/web", COMMIT=commit)
+
+    return run
+
+
+def test_the_first_comment_is_made(runner, posting):
+    assert posting().stdout == "<!-- cdcperf -->\n**PASSED**: `test_it`\n"
+    assert runner.calls.read_text().splitlines()[-1] == (
+        "gh [api] [--silent] [repos/shop/web/issues/7/comments] [--field] [body=@body.md]"
+    )
+
+
+def test_later_ones_update_it(runner, posting):
+    assert posting(comments="41\n42\n").returncode == 0
+    assert runner.calls.read_text().splitlines()[-1] == (
+        "gh [api] [--silent] [--method] [PATCH] [repos/shop/web/issues/comments/41] [--field] [body=@body.md]"
+    )
+
+
+@pytest.mark.parametrize("number", ["", "7; rm -rf /", "$(id)", "../8", "-1", "9" * 30, "7\n8"])
+def test_nothing_but_a_number_names_a_pull_request(runner, posting, number):
+    assert posting(number).returncode == 1
+    assert not runner.calls.exists()
+
+
+def test_no_comment_goes_to_a_pull_request_of_another_commit(runner, posting):
+    done = posting(commit="0" * 40)
+    assert (done.returncode, "no comment" in done.stdout) == (0, True)
+    assert "body=@body.md" not in runner.calls.read_text()
+
+
+def test_a_comment_is_no_longer_than_github_takes(runner, posting):
+    (runner.directory / "comment" / "comment.md").write_text("x" * 200_000)
+    assert len(posting().stdout) < 65_536
+
+
+def test_who_may_write_runs_nothing_of_the_pull_request():
+    loaded = workflow("perf-comment.yml")
+    assert loaded["on"]["workflow_run"]["workflows"] == [workflow("perf.yml")["name"]]
+    uses = [step["uses"].partition("@")[0] for step in loaded["jobs"]["comment"]["steps"] if "uses" in step]
+    assert uses == ["actions/download-artifact"]
 
 
 def test_soak_has_more_time_than_its_two_hours():
