@@ -1,13 +1,19 @@
-"""Adds to the reports of tests what pytest does not know: pictures of their runs, and servers that died."""
+"""Adds to the reports of tests what pytest does not know: the verdicts of their runs, and servers that died."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from html import escape
+from os import path
+from pathlib import Path
 
 import pytest
 
 from pytest_cdcperf.plugin.keys import results_key
 from pytest_cdcperf.plugin.session import PerfSession
+from pytest_cdcperf.reporting.html.page import PAGE, anchor_of
+from pytest_cdcperf.reporting.html.row import link_text, row
+from pytest_cdcperf.reporting.view import RunView
 
 
 class ReportAdditions:
@@ -18,7 +24,7 @@ class ReportAdditions:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Put the pictures of a run into its row of the pytest-html report, and the dead servers into a failure."""
+        """Put the verdict of a run into its row of the pytest-html report, and the dead servers into a failure."""
         report = yield
         if report.failed:
             _add_lines(report, self._session.services.deaths())
@@ -27,11 +33,24 @@ class ReportAdditions:
             # Only where such a report is asked for.
             from pytest_html import extras  # noqa: PLC0415
 
-            from pytest_cdcperf.reporting.html import fragment  # noqa: PLC0415
-
-            shown = [*getattr(report, "extras", []), *(extras.html(fragment(result)) for result in results)]
+            shown = [*getattr(report, "extras", [])]
+            for result in results:
+                view = RunView.of(result)
+                # The link stands in the row itself, which pytest-html folds; it escapes neither of its parts.
+                address = escape(self._link(result.facts.test))
+                shown += [extras.url(address, escape(link_text(view))), extras.html(row(view))]
             report.extras = shown  # type: ignore[attr-defined]  # pytest-html's own attribute
         return report
+
+    def _link(self, test: str) -> str:
+        """Return the address of the section of *test* in the session's page, as pytest-html's file can name it."""
+        page = (self._session.directory.planned / PAGE).absolute()
+        beside = Path(self._session.config.getoption("htmlpath")).absolute().parent
+        try:
+            address = Path(path.relpath(page, beside)).as_posix()
+        except ValueError:  # another drive of Windows
+            address = page.as_uri()
+        return f"{address}#{anchor_of(test)}"
 
 
 def _add_lines(report: pytest.TestReport, lines: Sequence[str]) -> None:

@@ -227,8 +227,11 @@ def test_each_report_shows_one_test_with_its_workers(session):
     rows = json.loads(html.unescape(page[start : page.index('"', start)]))["tests"]
     assert len(rows) == 21
     assert all(len(row) == 1 for row in rows.values())
-    (extra,) = [extra for extra in rows["test_it.py::test_pooled"][0]["extras"] if extra["format_type"] == "html"]
-    assert "gw1" in extra["content"]
+    (link,) = [extra for extra in rows["test_it.py::test_pooled"][0]["extras"] if extra["format_type"] == "url"]
+    assert link["name"].startswith("PASSED: ")
+    page, _, anchor = link["content"].partition("#")
+    section = (session.directory / page).read_text(encoding="utf-8").partition(f'id="{anchor}"')[2]
+    assert "gw1" in section.partition("</section>")[0]
 
 
 def test_the_terminal_says_it_once_and_names_the_workers(session):

@@ -73,7 +73,7 @@ def test_the_junit_file_carries_the_figures_where_its_family_has_a_place_for_the
     assert bool(in_cases) is not prefix.startswith("test_it")
 
 
-def test_the_html_report_shows_table_and_pictures_and_escapes_names(pytester, write):
+def test_the_html_report_shows_the_verdict_leads_to_the_page_and_escapes_names(pytester, write):
     write("""
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>"])
 @perf(vus=1, duration='2s', error_rate=1)
@@ -83,12 +83,16 @@ def test_it(name):
 """)
     pytester.runpytest("--perf-run", "--html=report.html", "--self-contained-html")
     rows = _data_blob(pytester)["tests"].values()
-    extra = next(extra for row in rows for extra in row[0]["extras"] if extra["format_type"] == "html")
-    assert "<svg" in extra["content"]
-    assert "p99" in extra["content"]
-    assert "<script>" not in extra["content"]
-    assert "<img" not in extra["content"]
-    assert "&lt;img src=x&gt;" in extra["content"]
+    (row,) = [row[0] for row in rows]
+    extras = {extra["format_type"]: extra for extra in row["extras"]}
+    content = extras["html"]["content"]
+    assert "<script>" not in content
+    assert "<img" not in content
+    assert "&lt;img src=x&gt;" in content
+    assert "INVALID: " in extras["url"]["name"] or "PASSED: " in extras["url"]["name"]
+    page, _, anchor = extras["url"]["content"].partition("#")
+    assert f'<section id="{anchor}"' in (pytester.path / page).read_text(encoding="utf-8")
+    assert "<script>alert" not in (pytester.path / page).read_text(encoding="utf-8")
 
 
 def test_the_reasons_are_the_same_text_wherever_they_stand(pytester, write, result_of):

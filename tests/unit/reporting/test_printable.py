@@ -17,9 +17,12 @@ from pytest_cdcperf.metrics.metric import Rate, Trend
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope, recording
 from pytest_cdcperf.printable import one_line, printable, printable_report, short_name
-from pytest_cdcperf.reporting.html import fragment
+from pytest_cdcperf.reporting.html.assets import SCRIPTS, STYLES, asset
+from pytest_cdcperf.reporting.html.page import page
+from pytest_cdcperf.reporting.html.row import link_text, row
 from pytest_cdcperf.reporting.properties import properties
 from pytest_cdcperf.reporting.terminal import progress_line, session_table, summary, verdict_lines
+from pytest_cdcperf.reporting.view import RunView
 from pytest_cdcperf.results.json import file_stem, write_result
 
 LONE = "x\ud800y"
@@ -55,7 +58,10 @@ OUTPUTS = {
     "verdict": lambda result: "\n".join(verdict_lines(result)),
     "table": lambda result: "\n".join(session_table([result])),
     "properties": lambda result: "\n".join(f"{name} {value}" for name, value in properties(result, f"{LONE}.")),
-    "html": fragment,
+    "page": lambda result: (
+        page([result]).replace(asset(*SCRIPTS), "").replace(asset(*STYLES), "").replace("><", ">\n<")
+    ),
+    "row": lambda result: f"{link_text(RunView.of(result))}\n{row(RunView.of(result))}",
 }
 outputs = pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
 

@@ -1,0 +1,123 @@
+"""The page of a session, or of results that were saved: one file, from which no request goes out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pytest_cdcperf.judging.verdict import Verdict
+from pytest_cdcperf.metrics import builtin
+from pytest_cdcperf.printable import one_line, short_name
+from pytest_cdcperf.reporting.html.assets import SCRIPTS, STYLES, asset, policy
+from pytest_cdcperf.reporting.html.markup import Html, element, joined
+from pytest_cdcperf.reporting.html.section import section
+from pytest_cdcperf.reporting.html.surroundings import commit_of
+from pytest_cdcperf.reporting.html.tables import table
+from pytest_cdcperf.reporting.html.verdict import badge
+from pytest_cdcperf.reporting.view import RunView
+from pytest_cdcperf.results.result import RunResult
+from pytest_cdcperf.units import figure
+
+PAGE = "report.html"  # the name of the file in the directory of a session
+_WORST_FIRST = (Verdict.FAILED, Verdict.INVALID, Verdict.PASSED)
+
+
+def page(results: Sequence[RunResult]) -> str:
+    """Return the page of *results*, a section each: it is read without scripts, and can be explored with them."""
+    views = [RunView.of(result) for result in results]
+    anchors = anchors_of([result.facts.test for result in results])
+    alone = len(results) == 1
+    sections = [section(*one, alone=alone) for one in zip(results, views, anchors, strict=True)]
+    title = _title(views)
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy()),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title),
+        element("style", Html(asset(*STYLES))),
+    )
+    body = element(
+        "body",
+        element("header", element("p", *_session(results)), class_="top"),
+        element(
+            "main",
+            None if alone else element("h1", title),
+            _index(results, views, anchors),
+            *(one.html for one in sections),
+        ),
+        element("script", _json([one.data for one in sections]), type="application/json", id="data"),
+        element("script", Html(asset(*SCRIPTS))),
+    )
+    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+
+
+def anchors_of(tests: Sequence[str]) -> list[str]:
+    """Return the ids of the sections: a test that ran twice has two."""
+    found: list[str] = []
+    for test in tests:
+        plain = anchor_of(test)
+        number = sum(known == plain or known.startswith(f"{plain}--") for known in found) + 1
+        found.append(plain if number == 1 else f"{plain}--{number}")
+    return found
+
+
+def anchor_of(test: str) -> str:
+    """Return the id of the section of *test*, from its node id.
+
+    >>> anchor_of("tests/test_shop.py::test_order[a b]")
+    'tests-test_shop-py-test_order-a-b'
+    """
+    return re.sub(r"[^A-Za-z0-9_]+", "-", short_name(test)).strip("-") or "run"
+
+
+def _title(views: Sequence[RunView]) -> str:
+    if len(views) == 1:
+        return f"{views[0].verdict}: {views[0].test}"
+    counts = [(sum(view.verdict is verdict for view in views), verdict) for verdict in _WORST_FIRST]
+    said = ", ".join(f"{count} {verdict}" for count, verdict in counts if count)
+    return f"{said or 'no'} of {len(views)} perf tests"
+
+
+def _session(results: Sequence[RunResult]) -> list[str]:
+    first = results[0] if results else None
+    if first is None:
+        return ["pytest-cdcperf"]
+    where, facts = first.environment, first.facts
+    parts = [
+        "pytest-cdcperf",
+        f"session {facts.session_id}",
+        re.sub(r"T(\d\d:\d\d:\d\d).*", r" \1 UTC", facts.started_at),
+        commit_of(where) if where is not None else "",
+    ]
+    return [one_line(" · ".join(part for part in parts if part))]
+
+
+def _index(results: Sequence[RunResult], views: Sequence[RunView], anchors: Sequence[str]) -> Html | None:
+    if len(results) < 2:
+        return None
+    rows = []
+    for result, view, anchor in zip(results, views, anchors, strict=True):
+        trend = result.total.trend(result.headline)
+        failed = result.total.rate(builtin.ITERATION_FAILED.name)
+        rows.append(
+            (
+                element("a", view.test, href=f"#{anchor}"),
+                badge(view.verdict),
+                joined(view.reasons[0]) if view.reasons else "",
+                f"{result.iterations:,}",
+                f"{figure(result.achieved_rate, digits=3)}/s",
+                figure(trend.quantile(0.95), "ms", 3) if trend.count else "-",
+                figure(failed.rate, "%", 2) if failed.total else "-",
+            )
+        )
+    heads = ("test", "verdict", "because", "iterations", "rate", "p95", "failed")
+    return element("nav", table("Tests of this session", heads, rows, texts=3), aria_label="Tests")
+
+
+def _json(data: Any) -> Html:
+    """Return *data* as it can stand in a script element: nothing in it ends that."""
+    return Html(json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))

@@ -1,0 +1,187 @@
+"""The static picture of a chart, for readers without scripts and for print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pytest_cdcperf.reporting.html.chart import Band, Chart, Line, Timeline, Values
+from pytest_cdcperf.reporting.html.markup import Child, Html, element, joined
+from pytest_cdcperf.reporting.html.scales import time_ticks
+from pytest_cdcperf.units import clock_time, figure
+
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1120, 64, 48, 22, 22
+_LOWEST_LABEL_GAP = 150  # between the texts of two marks, or they would cover each other
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The place of figures in a picture: from a time and a value to its pixels."""
+
+    end_s: float
+    low: float
+    high: float
+    height: int
+
+    @property
+    def bottom(self) -> int:
+        """The lower end of the plot."""
+        return self.height - BOTTOM
+
+    def x(self, at_s: float) -> float:
+        """Return the place of a time: one before the start or after the end lies there."""
+        share = min(max(at_s / self.end_s, 0.0), 1.0) if self.end_s > 0 else 0.0
+        return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+    def y(self, value: float) -> float:
+        """Return the place of a value."""
+        return TOP + (self.high - value) / (self.high - self.low) * (self.bottom - TOP)
+
+
+def picture(title: str, height: int, *content: Child, **more: str) -> Html:
+    """Return an image that scales, with a title for those who do not see it."""
+    box = f"0 0 {WIDTH} {height}"
+    return element("svg", element("title", title), *content, viewBox=box, role="img", class_="static", **more)
+
+
+def chart_svg(chart: Chart, timeline: Timeline, height: int = 170) -> Html:
+    """Return the picture of *chart*."""
+    left, right = chart.axis(), chart.axis(right=True)
+    frame = Frame(timeline.end_s, left[0], left[-1], height)
+    beside = Frame(timeline.end_s, right[0], right[-1], height)
+    has_right = any(line.right for line in chart.lines)
+    return picture(
+        f"{chart.title} over time, {chart.unit}",
+        height,
+        *background(timeline, frame, chart),
+        *(y_tick(frame, value) for value in left),
+        *((y_tick(beside, value, right=True) for value in right) if has_right else ()),
+        *([_band(chart.band, timeline, frame)] if chart.band is not None else []),
+        *(_line(line, timeline, beside if line.right else frame) for line in chart.lines),
+        *_bounds(chart, frame),
+        *marks(timeline, frame),
+        *x_axis(frame),
+    )
+
+
+def background(timeline: Timeline, frame: Frame, chart: Chart | None = None) -> Iterator[Html]:
+    """Yield the phases of the load, and the spans in which a limit was crossed."""
+    for ramp in timeline.ramps:
+        if ramp.shaded:
+            yield _span(frame, ramp.start_s, ramp.end_s, "ramp")
+        if frame.x(ramp.end_s) - frame.x(ramp.start_s) > 60:
+            yield element("text", ramp.name, x=round(frame.x(ramp.start_s) + 4), y=TOP - 7, class_="phase")
+    for span in chart.crossed if chart is not None else ():
+        yield _span(frame, span.start_s, span.end_s, "crossed")
+
+
+def _span(frame: Frame, start_s: float, end_s: float, name: str) -> Html:
+    x = frame.x(start_s)
+    width = round(max(frame.x(end_s) - x, 1.0), 1)
+    return element("rect", x=round(x, 1), y=TOP, width=width, height=frame.bottom - TOP, class_=name, opacity=0.12)
+
+
+def y_tick(frame: Frame, value: float, text: str = "", *, right: bool = False) -> Html:
+    """Return a value on an axis, with its line across where it is the left one."""
+    y = round(frame.y(value), 1)
+    label = text or figure(value, digits=3)
+    if right:
+        return element("text", label, x=WIDTH - RIGHT + 8, y=round(y + 4, 1), class_="tick")
+    across = element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid", stroke="currentColor", opacity=0.15)
+    return joined(across, element("text", label, x=LEFT - 8, y=round(y + 4, 1), class_="tick", text_anchor="end"))
+
+
+def x_axis(frame: Frame) -> Iterator[Html]:
+    """Yield the times below a picture."""
+    for at_s in time_ticks(frame.end_s):
+        yield element(
+            "text",
+            clock_time(at_s),
+            x=round(frame.x(at_s), 1),
+            y=frame.height - 6,
+            class_="tick",
+            text_anchor="middle",
+        )
+
+
+def _line(line: Line, timeline: Timeline, frame: Frame) -> Html:
+    path = "".join(_path(points) for points in _runs(line.values, timeline, frame))
+    return element("path", d=path, class_=f"line {line.style}", fill="none", stroke="currentColor")
+
+
+def _band(band: Band, timeline: Timeline, frame: Frame) -> Html:
+    low, high = (list(_runs(values, timeline, frame)) for values in (band.low, band.high))
+    path = "".join(f"{_path([*up, *reversed(down)])}z" for up, down in zip(high, low, strict=True))
+    return element("path", d=path, class_="band", opacity=0.2)
+
+
+def _runs(values: Values, timeline: Timeline, frame: Frame) -> Iterator[list[tuple[float, float]]]:
+    """Yield the points of *values* that follow each other without a gap."""
+    run: list[tuple[float, float]] = []
+    for at_s, value in zip(timeline.at_s, values, strict=False):
+        if value is not None:
+            run.append((frame.x(at_s), frame.y(value)))
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    """Return *points* as a path of steps, in tenths of a pixel: half as long as with places."""
+    at = [(round(x * 10), round(y * 10)) for x, y in points]
+    text = f"M{at[0][0] / 10:g} {at[0][1] / 10:g}"
+    if len(at) == 1:
+        return f"{text}h1"
+    steps = ((x - x0, y - y0) for (x0, y0), (x, y) in pairwise(at))
+    return text + "l" + "".join(_pair(dx / 10, dy / 10) for dx, dy in steps).lstrip()
+
+
+def _pair(dx: float, dy: float) -> str:
+    return f" {dx:g}{'' if dy < 0 else ' '}{dy:g}"
+
+
+def _bounds(chart: Chart, frame: Frame) -> Iterator[Html]:
+    near = [bound for bound in chart.bounds if frame.low <= bound.value <= frame.high]
+    for bound in near:
+        yield bound_line(frame.y(bound.value), bound.text)
+    far = ", ".join(bound.text for bound in chart.bounds if bound not in near)
+    if far:
+        yield element("text", f"above: {far}", x=WIDTH - RIGHT, y=TOP - 7, class_="limit-text", text_anchor="end")
+
+
+def bound_line(y: float, text: str) -> Html:
+    """Return a limit as a line across, with its text above it, or below where there is no room."""
+    y = round(y, 1)
+    across = element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="limit", stroke="currentColor")
+    text_y = round(y - 5 if y > TOP + 12 else y + 13, 1)
+    return joined(across, element("text", text, x=WIDTH - RIGHT - 4, y=text_y, class_="limit-text", text_anchor="end"))
+
+
+def marks(timeline: Timeline, frame: Frame) -> Iterator[Html]:
+    """Yield what happened: a line across each, its text where there is room for it."""
+    free_from = 0.0
+    for mark in timeline.marks:
+        x = round(frame.x(mark.at_s), 1)
+        line = element(
+            "line",
+            element("title", mark.text),
+            x1=x,
+            x2=x,
+            y1=TOP,
+            y2=frame.bottom,
+            class_=f"mark {mark.style}",
+            stroke="currentColor",
+        )
+        yield line
+        if x >= free_from:
+            anchor, place = ("end", x - 4) if x > WIDTH - 200 else ("start", x + 4)
+            yield element("text", mark.text, x=place, y=TOP + 12, class_="mark-text", text_anchor=anchor)
+            free_from = x + _LOWEST_LABEL_GAP
+
+
+def path_of_cells(cells: Iterable[tuple[float, float, float, float]]) -> str:
+    """Return rectangles, each x, y, width and height, as one path."""
+    return "".join(f"M{x:g} {y:g}h{width:g}v{height:g}h-{width:g}z" for x, y, width, height in cells)
