@@ -111,11 +111,17 @@ class PerfFunction(pytest.Function):
         measure(self, self.perf_session, self.spec, Body(self._body, self.is_async))
 
     def _run_once(self) -> None:
-        from pytest_cdcperf.plugin.once import only_vu, run_once  # noqa: PLC0415
+        from pytest_cdcperf.plugin.once import only_vu, run_once, with_vu  # noqa: PLC0415
 
+        vu = only_vu(self.perf_session, self.nodeid, is_async=self.is_async)
+        given = dict(self.funcargs)
+        self.funcargs.update(with_vu(given, vu))
         # A plain body by the hook, of which other plugins may want to know.
         body = self._body if self.is_async else lambda: self.ihook.pytest_pyfunc_call(pyfuncitem=self)
-        run_once(body, only_vu(self.perf_session, self.nodeid, is_async=self.is_async))
+        try:
+            run_once(body, vu)
+        finally:
+            self.funcargs.update(given)
 
     def repr_failure(  # type: ignore[override]  # as pytest.Function does: pytest gives it no style
         self, excinfo: pytest.ExceptionInfo[BaseException]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import Any
 
 import pytest
 
-from pytest_cdcperf.engine.current_vu import acting_as, refuse_awaitable
+from pytest_cdcperf.engine.current_vu import CurrentVU, acting_as, refuse_awaitable
 from pytest_cdcperf.engine.event_loop import new_event_loop
 from pytest_cdcperf.engine.unawaited import failing_unawaited
 from pytest_cdcperf.engine.vu import VU
@@ -45,7 +45,7 @@ def as_iteration(body: Callable[..., Awaitable[Any]], new_vu: Callable[[], VU]) 
         __tracebackhide__ = True
         vu = new_vu()
         with failing_unawaited():
-            await _iterate(lambda: body(*arguments, **named), vu)
+            await _iterate(lambda: body(*arguments, **with_vu(named, vu)), vu)
         _fail_where_faulty(vu)
 
     return once
@@ -62,6 +62,11 @@ def only_vu(session: PerfSession, test: str, run: str = "", *, is_async: bool) -
         source=source,
         load=source.load_name(""),
     )
+
+
+def with_vu(arguments: Mapping[str, Any], vu: VU) -> dict[str, Any]:
+    """Return *arguments* with *vu* for the fixture of that name, so that a debugger shows it after the iteration."""
+    return {name: vu if isinstance(value, CurrentVU) else value for name, value in arguments.items()}
 
 
 def _fail_where_faulty(vu: VU) -> None:

@@ -75,6 +75,13 @@ def test_pdb_debugs_one_iteration(pytester, counting):
     assert calls(pytester) == {"marked": 1}
 
 
+@pytest.mark.parametrize("kind", ["def", "async def", "@pytest.mark.asyncio\nasync def"])
+def test_the_vu_of_a_failed_iteration_can_be_looked_at(pytester, write, kind):
+    write(f"@perf\n{kind} test_it(vu):\n    vu.state['x'] = 1\n    assert False\n")
+    result = pytester.runpytest()
+    result.stdout.fnmatch_lines(["vu = <VU 1, iteration 0>"])
+
+
 def test_a_test_without_load_or_profile_takes_the_profile_asked_for(pytester, write, result_of):
     write("@perf\ndef test_neutral():\n    time.sleep(0.01)\n")
     pytester.runpytest("--perf-profile=soak", "--perf-duration=1s", "--perf-vus=2").assert_outcomes(passed=1)
@@ -125,7 +132,9 @@ from pytest_cdcperf.plugin.keys import session_key
 
 @pytest.fixture
 def logs(request):
-    return request.config.stash[session_key].services._log_dir()
+    made = request.config.stash[session_key].services._log_dir()
+    (made / "mongo.log").touch()
+    return made
 """)
     write("@perf\ndef test_it(logs):\n    assert not logs.is_relative_to(logs.cwd())\n")
     quiet = pytester.runpytest()
