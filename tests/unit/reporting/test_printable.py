@@ -61,7 +61,7 @@ OUTPUTS = {
     "page": lambda result: (
         page([result]).replace(asset(*SCRIPTS), "").replace(asset(*STYLES), "").replace("><", ">\n<")
     ),
-    "row": lambda result: f"{link_text(RunView.of(result))}\n{row(RunView.of(result))}",
+    "row": lambda result: f"{link_text(RunView.of(result))}\n{row(RunView.of(result))}".replace("><", ">\n<"),
 }
 outputs = pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
 
