@@ -107,18 +107,31 @@ def figures_apart(value: float, other: float, unit: str = "") -> tuple[str, str]
     return next((pair for pair in shown if pair[0] != pair[1]), shown[0])
 
 
+def whole(count: float) -> int:
+    """Return *count* as a whole number; 0 where it is not finite, as of a sum beyond all floats.
+
+    >>> whole(3.0), whole(math.inf)
+    (3, 0)
+    """
+    return round(count) if math.isfinite(count) else 0
+
+
 def clock_time(seconds: float) -> str:
     """Return a time since the start of a run as a clock shows it.
 
     >>> clock_time(43.2), clock_time(3725)
     ('0:43', '1:02:05')
     """
+    if not math.isfinite(seconds):
+        return "-"
     minutes, whole = divmod(math.floor(seconds), 60)
     return f"{minutes}:{whole:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{whole:02}"
 
 
 def format_duration(seconds: float) -> str:
     """Return *seconds* as people write it: "850ms", "30s", "1h30m"."""
+    if not math.isfinite(seconds):
+        return "-"
     if seconds < 0.9995:
         return f"{seconds * 1000:.3g}ms"
     if seconds < 60:

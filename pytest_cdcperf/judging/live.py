@@ -61,14 +61,9 @@ class Judging:
         return [self._with_names(result) for result in found]
 
     def _with_names(self, result: ThresholdResult) -> ThresholdResult:
-        threshold = result.threshold
-        if not isinstance(threshold, Threshold) or result.observed is not None:
+        if result.outcome is not Outcome.NO_SAMPLES or not isinstance(result.threshold, Threshold):
             return result
-        if result.outcome is Outcome.NO_SAMPLES:
-            return replace(result, note=result.note or absence(threshold, self.timeline.series))
-        if result.outcome is Outcome.PASSED and threshold.tags:  # a rate: its tags may be misspelt all the same
-            return replace(result, note=f"{result.note}: {absence(threshold, self.timeline.series)}")
-        return result
+        return replace(result, note=result.note or absence(result.threshold, self.timeline.series))
 
     def delays(self, threshold: Threshold) -> tuple[Snapshot, float]:
         """Return the figures of the windows by which *threshold* is judged, and their seconds, for its own delay.

@@ -149,8 +149,10 @@ def limit_view(result: RunResult, judged: ThresholdResult) -> LimitView:
     """Return what *judged* says of *result*."""
     limit = judged.threshold
     if not isinstance(limit, Threshold):
-        seen = "" if judged.observed is None else one_line(limit.in_words(judged.observed, None))
-        return LimitView(judged.outcome, short_name(limit.selector), limit.expression, seen, note=one_line(judged.note))
+        seen = "" if judged.observed is None else one_line(limit.in_words(judged.observed, judged.interval))
+        value, _, interval = seen.removesuffix("]").partition(" [")
+        note = one_line(judged.note)
+        return LimitView(judged.outcome, short_name(limit.selector), limit.expression, value, "", interval, note)
     value, bound = ("", figure(limit.limit, limit.unit))
     if judged.observed is not None:
         value, bound = figures_apart(judged.observed, limit.limit, limit.unit)
@@ -259,4 +261,4 @@ def _generator(result: RunResult) -> str:
     lost = figure(max((part.lost for part in result.workers), default=0.0), "%", 2)
     cpus = sum(part.cpu for part in result.workers)
     fit = "fit" if result.generator_fit else "UNFIT"
-    return f"{fit}: own delay p95 {p95}, p99 {p99}, worst {worst}; lost {lost}; {cpus:.2f} CPUs"
+    return f"{fit}: own delay p95 {p95}, p99 {p99}, worst {worst}; lost {lost}; {figure(cpus, 'CPUs', 3)}"

@@ -18,6 +18,7 @@ from pytest_cdcperf.judging.threshold import Threshold, ThresholdResult
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.results.tables import Operation, operations
+from pytest_cdcperf.units import figure
 
 Interval = tuple[float, float]
 QUANTILES: Mapping[str, float] = {"p50_ms": 0.50, "p95_ms": 0.95, "p99_ms": 0.99}
@@ -145,7 +146,7 @@ def limit_name(judged: ThresholdResult) -> str:
     """Return what a limit is on: "response_time p(95) in hold"."""
     rule = judged.threshold
     if isinstance(rule, Threshold):
-        return f"{rule.selector} {rule.aggregate}{rule.scope}"
+        return rule.subject
     return f"{rule.selector} {type(rule).__name__.lower()}"
 
 
@@ -185,7 +186,7 @@ def _circumstances(result: RunResult) -> Iterator[tuple[str, str]]:
     yield "load", facts.load
     yield "profile", facts.profile or ""
     yield "shortened", "yes" if facts.shortened else "no"
-    yield "tolerated failures", f"{facts.error_rate:.6g}"
+    yield "tolerated failures", figure(facts.error_rate, "%")
     yield "workers", str(max(1, len(result.workers)))
     yield "seed", facts.seed
     yield "generator", "fit" if result.generator_fit else "unfit"

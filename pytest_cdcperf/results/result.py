@@ -20,6 +20,7 @@ from pytest_cdcperf.metrics.snapshot import Snapshot, State
 from pytest_cdcperf.results.environment import Environment
 from pytest_cdcperf.results.figures import MetricView, labelled
 from pytest_cdcperf.results.windows import Windows
+from pytest_cdcperf.units import whole
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ class RunResult:
     @property
     def iterations(self) -> int:
         """Completed iterations, failed ones among them."""
-        return int(self.total.count(builtin.ITERATIONS.name))
+        return whole(self.total.count(builtin.ITERATIONS.name))
 
     @property
     def failed_iterations(self) -> int:
@@ -221,7 +222,7 @@ class RunResult:
     def peak_vus(self) -> int:
         """The most VUs seen at once."""
         vus = self.total.gauge(builtin.VUS.name)
-        return 0 if vus.is_empty else int(vus.max)
+        return 0 if vus.is_empty else whole(vus.max)
 
     @property
     def achieved_rate(self) -> float:

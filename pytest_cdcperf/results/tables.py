@@ -16,6 +16,7 @@ from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Kind, Tags, group_of, selector, unit_of
 from pytest_cdcperf.metrics.snapshot import CounterState, RateState, SeriesKey, Snapshot, merge_states
 from pytest_cdcperf.results.result import RunResult
+from pytest_cdcperf.units import whole
 
 _REQUEST, _ARRIVAL = "http_req_duration", "cdc_e2e_latency"
 _PG, _GRPC, _MONGO = ("op", "table"), ("method", "service"), ("collection", "op")
@@ -189,7 +190,7 @@ def call_errors(result: RunResult) -> tuple[CallError, ...]:
         if key.name in _ERRORS and isinstance(state, CounterState) and tags.get("expected_response") != "true":
             error = tags.get("error") or tags.get("status") or "failed"
             kind = (group_of(key.name), error, _name(key.name, _operation(key, several)))
-            counts[kind] = counts.get(kind, 0) + round(state.total)
+            counts[kind] = counts.get(kind, 0) + whole(state.total)
     rows = [CallError(*kind, count) for kind, count in counts.items()]
     return tuple(sorted(rows, key=lambda row: (-row.count, row.group, row.operation, row.error)))
 

@@ -99,9 +99,10 @@ class BreakingPoint:
         limit = limit_in_words(self.limit)
         if self.outcome is Breaking.UNCERTAIN:
             return f"it may break from {self.vus} VUs on, by {limit}; needs a longer ramp to decide"
+        when = figure(self.at_s or 0.0, "s", 1)
         share, allowed = figure(self.observed or 0.0, "%", 3), figure(self.allowed or 0.0, "%", 3)
         return (
-            f"breaking point at {self.at_s:.0f} s, {self.vus} VUs, {figure(self.rate or 0.0)} iterations/s: {limit} is "
+            f"breaking point at {when}, {self.vus} VUs, {figure(self.rate or 0.0)} iterations/s: {limit} is "
             f"crossed and stays above to the end of the ramp ({share} of the samples, {allowed} allowed)"
             f"{self._return_in_words()}"
         )
@@ -111,7 +112,7 @@ class BreakingPoint:
             return ""
         if self.recovered_at_s is None:
             return "; it did not recover"
-        return f"; within the limit again from {self.recovered_at_s:.0f} s on, {self.recovered_vus} VUs"
+        return f"; within the limit again from {figure(self.recovered_at_s, 's', 1)} on, {self.recovered_vus} VUs"
 
 
 class Break(NamedTuple):

@@ -85,7 +85,7 @@ class Drift(RunRule):
 
     def in_words(self, observed: float, interval: tuple[float, float] | None) -> str:
         """Return the rise: "+3.0% an hour [+1.2% to +4.8%]"."""
-        return str(Rise(observed, *(interval or (observed, observed))))
+        return _rise_in_words(observed) if interval is None else str(Rise(observed, *interval))
 
     def _checkpoints(self, windows: Sequence[Window]) -> list[Checkpoint]:
         readings = [
@@ -124,7 +124,11 @@ class Rise(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.per_hour:+.1%} an hour [{self.low:+.1%} to {self.high:+.1%}]"
+        return f"{_rise_in_words(self.per_hour)} [{self.low:+.1%} to {self.high:+.1%}]"
+
+
+def _rise_in_words(share: float) -> str:
+    return f"{share:+.1%} an hour" if math.isfinite(share) else "-"
 
 
 class DriftFinding(NamedTuple):

@@ -25,7 +25,7 @@ from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Kind, with_unit
 from pytest_cdcperf.metrics.phases import RAMP_DOWN, Phase, spans_of
 from pytest_cdcperf.metrics.timeline import Window
-from pytest_cdcperf.units import Duration, format_duration
+from pytest_cdcperf.units import Duration, figure, format_duration
 
 _SIXTHS = 6
 _SHOWN = 0.95  # two-sided: both ends of the interval that is shown, the upper one of which a recovery must keep
@@ -93,7 +93,7 @@ class Recovery(RunRule):
 
     def in_words(self, observed: float, interval: tuple[float, float] | None) -> str:
         """Return the ratio: "1.7 times [1.2 to 2.4]"."""
-        return str(Ratio(observed, *(interval or (observed, observed))))
+        return _times_in_words(observed) if interval is None else str(Ratio(observed, *interval))
 
 
 class Ratio(NamedTuple):
@@ -105,7 +105,7 @@ class Ratio(NamedTuple):
 
     def __str__(self) -> str:
         high = f"{self.high:.3g}" if math.isfinite(self.high) else "?"
-        return f"{self.point:.3g} times [{self.low:.3g} to {high}]"
+        return f"{_times_in_words(self.point)} [{self.low:.3g} to {high}]"
 
 
 class RecoveryFinding(NamedTuple):
@@ -268,6 +268,10 @@ def _needs(before: _Part, after: _Part, tolerance: float) -> str:
     if times is None:
         return f"it lies too near {1 + tolerance:.3g} times to be distinguished from it"
     return f"needs about {times} times the rate or longer holds"
+
+
+def _times_in_words(ratio: float) -> str:
+    return f"{figure(ratio, digits=3)} times"
 
 
 def _times(width: float, room: float) -> int | None:

@@ -38,11 +38,16 @@ def timeline(result: RunResult) -> Timeline:
     """Return the common axis of time of *result*, with its phases and what happened."""
     windows = result.windows
     at_s = tuple((start_s + end_s) / 2 for start_s, end_s in zip(windows.start_s, windows.end_s, strict=True))
-    end_s = max([result.elapsed_s, *windows.end_s[-1:]])
+    end_s = max(filter(math.isfinite, [result.elapsed_s, *windows.end_s[-1:]]), default=0.0)
     spans = spans_of(result.phases)
     ramps = [Ramp(span.name, span.start_s, min(span.end_s, end_s), span.is_ramp) for span in spans]
-    marks = sorted(_marks(result), key=lambda mark: mark.at_s)[:_MOST_MARKS]
-    return Timeline(at_s, end_s, tuple(ramp for ramp in ramps if len(ramps) > 1 and ramp.start_s < end_s), tuple(marks))
+    marks = sorted((mark for mark in _marks(result) if math.isfinite(mark.at_s)), key=lambda mark: mark.at_s)
+    return Timeline(
+        at_s,
+        end_s,
+        tuple(ramp for ramp in ramps if len(ramps) > 1 and ramp.start_s < end_s),
+        tuple(marks[:_MOST_MARKS]),
+    )
 
 
 def _marks(result: RunResult) -> Iterable[Mark]:

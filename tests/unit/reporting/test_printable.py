@@ -7,9 +7,6 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from xml.sax.saxutils import quoteattr
 
-import pytest
-
-from pytest_cdcperf.events import Live
 from pytest_cdcperf.judging.evaluation import evaluate
 from pytest_cdcperf.judging.parser import parse_threshold
 from pytest_cdcperf.metrics.failure import FailureKind
@@ -17,12 +14,8 @@ from pytest_cdcperf.metrics.metric import Rate, Trend
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope, recording
 from pytest_cdcperf.printable import one_line, printable, printable_report, short_name
-from pytest_cdcperf.reporting.html.assets import SCRIPTS, STYLES, asset
-from pytest_cdcperf.reporting.html.page import page
-from pytest_cdcperf.reporting.html.row import link_text, row
 from pytest_cdcperf.reporting.properties import properties
-from pytest_cdcperf.reporting.terminal import progress_line, session_table, summary, verdict_lines
-from pytest_cdcperf.reporting.view import RunView
+from pytest_cdcperf.reporting.terminal import summary
 from pytest_cdcperf.results.json import file_stem, write_result
 
 LONE = "x\ud800y"
@@ -50,20 +43,6 @@ def of(result, text):
         failures=(FailureKind(text, text, 6, f"Traceback\nValueError: {text}\n"),),
         notes=(text,),
     )
-
-
-OUTPUTS = {
-    "live": lambda result: progress_line(result.facts.test, Live(1.0, 1.0, 1, 1, 1.0, 1.0, 0)),
-    "summary": lambda result: "\n".join(summary(result)),
-    "verdict": lambda result: "\n".join(verdict_lines(result)),
-    "table": lambda result: "\n".join(session_table([result])),
-    "properties": lambda result: "\n".join(f"{name} {value}" for name, value in properties(result, f"{LONE}.")),
-    "page": lambda result: (
-        page([result]).replace(asset(*SCRIPTS), "").replace(asset(*STYLES), "").replace("><", ">\n<")
-    ),
-    "row": lambda result: f"{link_text(RunView.of(result))}\n{row(RunView.of(result))}".replace("><", ">\n<"),
-}
-outputs = pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
 
 
 def test_only_what_is_no_text_is_escaped():
@@ -96,26 +75,6 @@ def test_a_report_of_pytest_keeps_its_length_and_its_colours():
     assert printable_report(f"\x1b[31mred\x1b[0m {LONG}") == f"\x1b[31mred\x1b[0m {LONG}"
     assert printable_report("\x1b]0;title\x07") == r"\x1b]0;title\x07"
     assert printable_report("password='\x1b[31mpass\x1b[0m-it-on'") == "password=***"
-
-
-@outputs
-def test_every_output_shows_it_escaped(empty, output):
-    text = output(of(empty, ODD)).encode().decode()
-    assert SEEN in text
-    assert not any(line.lstrip().startswith(("::", "##[")) or line == "  PASSED" for line in text.splitlines())
-    assert not any(character in text for character in CONTROLS if not character.isprintable() and character != "m")
-
-
-@outputs
-def test_no_output_shows_a_secret(empty, output):
-    assert "pass-it" not in output(of(empty, f"a {PASSWORD}"))
-
-
-@outputs
-def test_a_long_text_makes_no_output_long(empty, output):
-    text = output(of(empty, LONG))
-    assert len(text) < 40_000
-    assert max(map(len, text.splitlines())) < 10_000
 
 
 def test_a_long_name_does_not_widen_the_lines_of_others(result):

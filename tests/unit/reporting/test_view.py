@@ -1,10 +1,12 @@
 """What is shown of a result."""
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from pytest_cdcperf.judging.parser import parse_thresholds
+from pytest_cdcperf.judging.rules.recovery import Recovery
 from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
 from pytest_cdcperf.metrics.snapshot import Kind, RateState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
@@ -118,3 +120,11 @@ def test_windows_say_when_a_limit_was_crossed(result):
     windows = windows_of([Window(0.0, 1.0, result.total)], {"response_time"})
     view = limit_view(replace(result, windows=windows), judged(102.0, "max<50"))
     assert [(span.start_s, span.end_s) for span in view.crossed] == [(0.0, 1.0)]
+
+
+def test_a_rule_about_the_run_has_its_interval_apart(result):
+    judged = ThresholdResult(Recovery(), Outcome.FAILED, 1.7, interval=(1.2, math.inf))
+    (limit,) = RunView.of(replace(result, thresholds=(judged,))).limits
+    assert (limit.value, limit.interval) == ("1.7 times", "1.2 to ?")
+    (limit,) = RunView.of(replace(result, thresholds=(replace(judged, interval=None),))).limits
+    assert (limit.value, limit.interval) == ("1.7 times", "")
