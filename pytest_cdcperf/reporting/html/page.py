@@ -87,13 +87,20 @@ def _session(results: Sequence[RunResult]) -> list[str]:
     if first is None:
         return ["pytest-cdcperf"]
     where, facts = first.environment, first.facts
+    targets = [one_line(f"{name} {host}") for name, url in facts.services.items() if (host := _host(url))]
     parts = [
         "pytest-cdcperf",
         f"session {facts.session_id}",
         re.sub(r"T(\d\d:\d\d:\d\d).*", r" \1 UTC", facts.started_at),
         commit_of(where) if where is not None else "",
+        ", ".join(targets),
     ]
     return [one_line(" · ".join(part for part in parts if part))]
+
+
+def _host(url: str) -> str:
+    """Return host and port of *url*, "" of what is none."""
+    return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
 
 
 def _index(results: Sequence[RunResult], views: Sequence[RunView], anchors: Sequence[str]) -> Html | None:

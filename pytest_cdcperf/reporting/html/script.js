@@ -33,7 +33,13 @@
   };
 
   // ---- charts: each picture drawn by Python is replaced by one of uPlot, of the same figures.
-  const LEFT = 64, RIGHT = 48, TOP = 22, BOTTOM = 22;
+  const LEFT = 64, RIGHT = 48, TOP = 22, BOTTOM = 22, FONT = "px system-ui, sans-serif";
+  const ready = ctx => {
+    ctx.font = 11 * devicePixelRatio + FONT; ctx.lineWidth = 1.3 * devicePixelRatio;
+    ctx.textAlign = "left"; ctx.textBaseline = "alphabetic";
+  };
+
+  const unseen = () => ({ stroke: null, width: 0, points: { show: false } });
 
   class Run {
     constructor(section, data, number) {
@@ -74,12 +80,11 @@
       const values = [xs, ...chart.lines.map(line => line.values)];
       const bands = [];
       if (chart.band) {
-        const none = { stroke: null, width: 0, points: { show: false } };
-        series.push({ ...none }, { ...none });
+        series.push(unseen(), unseen());
         values.push(chart.band[0], chart.band[1]);
         bands.push({ series: [series.length - 1, series.length - 2], fill: () => `${style("p95")}33` });
       }
-      if (heat) { series.push({ stroke: null, points: { show: false } }); values.push(xs.map(() => null)); }
+      if (heat) { series.push(unseen()); values.push(xs.map(() => null)); }
       const hasRight = chart.lines.some(line => line.right);
       const bounds = chart.bounds || [];
       const range = (u, low, high) => {
@@ -101,7 +106,7 @@
         for (let n = Math.round(low / step); n * step <= high + step * 1e-6; n++) found.push(n * step);
         return found;
       };
-      const axis = { stroke: () => style("dim"), font: "11px system-ui, sans-serif", grid: { stroke: () => style("grid"), width: 1 }, ticks: { show: false }, gap: 6 };
+      const axis = { stroke: () => style("dim"), font: 11 + FONT, grid: { stroke: () => style("grid"), width: 1 }, ticks: { show: false }, gap: 6 };
       const width = Math.max(280, shown.clientWidth);
       const plot = new uPlot({
         width, height, series, bands,
@@ -122,7 +127,7 @@
           {
             ...axis, size: BOTTOM, grid: { show: false },
             splits: (u, at, low, high) => {
-              const most = Math.max(2, Math.floor(u.bbox.width / devicePixelRatio / 90));
+              const most = Math.max(2, Math.floor((u.width - LEFT - RIGHT) / 90));
               const step = TIME_STEPS.find(one => (high - low) / one <= most) || TIME_STEPS.at(-1), found = [];
               for (let n = Math.ceil(low / step - 1e-9); n * step <= high + 1e-9; n++) found.push(n * step);
               return found;
@@ -172,7 +177,7 @@
       const { ctx } = u, ratio = devicePixelRatio, { left, top, width, height } = u.bbox;
       ctx.save();
       ctx.beginPath(); ctx.rect(left, top - TOP * ratio, width, height + TOP * ratio); ctx.clip();
-      ctx.font = `${11 * ratio}px system-ui, sans-serif`; ctx.textAlign = "left";
+      ready(ctx);
       const span = (from, to, colour, alpha) => {
         const x = u.valToPos(from, "x", true);
         ctx.globalAlpha = alpha; ctx.fillStyle = colour;
@@ -209,7 +214,7 @@
     foreground(u, bounds) {
       const { ctx } = u, ratio = devicePixelRatio, { left, top, width, height } = u.bbox, far = [];
       ctx.save();
-      ctx.lineWidth = 1.3 * ratio; ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+      ready(ctx);
       for (const [value, text] of bounds) {
         const y = u.valToPos(value, "y", true);
         if (y < top - 1 || y > top + height + 1) { if (value > u.scales.y.max) far.push(text); continue; }
@@ -231,10 +236,10 @@
         ctx.setLineDash([2 * ratio, 2 * ratio]);
         ctx.beginPath(); ctx.moveTo(x, top); ctx.lineTo(x, top + height); ctx.stroke();
         if (x < freeFrom) continue;
-        const atEnd = x > left + width - 150 * ratio;
+        const room = ctx.measureText(text).width + 8 * ratio, atEnd = x + room > left + width;
         ctx.textAlign = atEnd ? "right" : "left";
         ctx.fillText(text, x + (atEnd ? -4 : 4) * ratio, top + 12 * ratio);
-        freeFrom = x + 150 * ratio;
+        freeFrom = x + room;
       }
       ctx.restore();
     }

@@ -12,6 +12,8 @@ import pytest
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.reporting.html.page import anchors_of, page
+from pytest_cdcperf.reporting.html.row import row
+from pytest_cdcperf.reporting.view import RunView
 from pytest_cdcperf.results.result import WorkerPart
 from pytest_cdcperf.results.windows import windows_of
 from tests.unit.reporting.html.reading import read
@@ -21,7 +23,7 @@ ODD = "</script><script>alert(1)</script>\x00\x1b[31m\ud800<!--"
 
 
 def titles_of(tree, tag="h3"):
-    return [element.text.split(" ")[0] for element in tree.all(tag)]
+    return [element.children[0].split(" ")[0] for element in tree.all(tag)]
 
 
 def named(result, text):
@@ -105,7 +107,7 @@ def test_a_run_of_one_window_has_no_charts_over_time(result):
 def test_several_runs_have_an_index_that_leads_to_each(result, empty):
     tree = read(page([result, empty, result]))
     ids = [section.attributes["id"] for section in tree.all("section", class_="run")]
-    links = [link.attributes["href"].removeprefix("#") for link in tree.one("nav").all("a")]
+    links = [link.attributes["href"].removeprefix("#") for link in tree.one("nav", aria_label="Tests").all("a")]
     assert links == ids
     assert len({*ids}) == 3
     assert tree.one("h1").text == "2 FAILED, 1 INVALID of 3 perf tests"
@@ -156,3 +158,9 @@ def test_pictures_have_titles_and_tables_heads(by_three):
         assert table.one("caption").text
         assert all(head.attributes["scope"] for head in table.all("th"))
     assert tree.one("html").attributes["lang"] == "en"
+
+
+def test_the_row_of_pytest_html_is_plain_text_which_a_worker_can_send(result):
+    shown = row(RunView.of(result))
+    assert type(shown) is str
+    assert read(shown).one("li").text.startswith("max of response_time 102 ms")
