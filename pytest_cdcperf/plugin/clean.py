@@ -43,7 +43,8 @@ def clean(config: pytest.Config) -> int:
         raise pytest.UsageError(printable(str(error))) from None
     if not removed:
         raise pytest.UsageError(
-            "--perf-clean: no conftest.py implements pytest_cdcperf_clean; name the tests' directory"
+            "--perf-clean: no conftest.py implements pytest_cdcperf_clean; name the tests' directory, or "
+            "write that hook: docs/external-servers.md"
         )
     count = sum(count or 0 for count in removed)
     print(one_line(f"cdcperf: removed {count} rows of session {session_id} at {pg.address}"))  # noqa: T201

@@ -37,20 +37,25 @@ def test_a_test_runs_again_and_again_on_servers_that_live_on(
         assert notes(source) == []
 
 
+def clean(project: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest_cdcperf", "clean", "5f86894c"]
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+
 def test_what_a_killed_session_left_is_removed_and_nothing_else(
     project: Path, environment: dict[str, str], external: dict[str, str], source: Postgres
 ) -> None:
     source.execute("CREATE TABLE IF NOT EXISTS note (id text PRIMARY KEY, text text)")
     for key in ("5f86894c-1-0", "5f86894c-2-0", "00000000-1-0"):
         source.insert("note", {"id": key})
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest_cdcperf", "clean", "5f86894c"],
-        cwd=project,
-        env={**environment, **external},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "removed 2 rows of session 5f86894c" in done.stdout
+    assert "removed 2 rows of session 5f86894c" in clean(project, {**environment, **external}).stdout
     assert notes(source) == ["00000000-1-0"]
     source.execute("DROP TABLE note")
+
+
+def test_without_a_hook_nothing_is_removed_and_the_page_is_named(
+    tmp_path: Path, environment: dict[str, str], external: dict[str, str]
+) -> None:
+    done = clean(tmp_path, {**environment, **external})
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "name the tests' directory, or write that hook: docs/external-servers.md" in done.stderr
