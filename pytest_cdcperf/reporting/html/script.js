@@ -32,6 +32,11 @@
     return [1, 2, 5, 10].map(factor => factor * power).find(step => step >= raw * (1 - 1e-9));
   };
 
+  const rounded = (low, high) => {
+    const step = roundStep((high - low) / 4);
+    return [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step];
+  };
+
   // ---- charts: each picture drawn by Python is replaced by one of uPlot, of the same figures.
   const LEFT = 64, RIGHT = 48, TOP = 22, BOTTOM = 22, FONT = "px system-ui, sans-serif";
   const ready = ctx => {
@@ -92,13 +97,7 @@
         if (chart.unit === "%") return [0, 100];
         low = Math.min(0, low ?? 0); high = Math.max(high ?? 0, low);
         for (const [value] of bounds) if (value <= 2.5 * high || !high) high = Math.max(high, value);
-        const step = roundStep(((high > low ? high * 1.02 : low + 1) - low) / 4);
-        return [Math.floor(low / step + 1e-9) * step, Math.ceil(high * 1.02 / step - 1e-9) * step || step];
-      };
-      const plainRange = (u, low, high) => {
-        high = Math.max(high ?? 0, 1e-9);
-        const step = roundStep(high * 1.02 / 4);
-        return [0, Math.ceil(high * 1.02 / step - 1e-9) * step];
+        return rounded(low, high > low ? high * 1.02 : low + 1);
       };
       const splits = (u, axis, low, high) => {
         if (heat) return heat.ticks.map(Math.log2);
@@ -121,7 +120,7 @@
         scales: {
           x: { time: false, min: 0, max: this.time.end },
           y: { range },
-          right: { range: plainRange },
+          right: { range: (u, low, high) => rounded(0, high > 0 ? high * 1.02 : 1) },
         },
         axes: [
           {
