@@ -61,9 +61,14 @@ class Judging:
         return [self._with_names(result) for result in found]
 
     def _with_names(self, result: ThresholdResult) -> ThresholdResult:
-        if result.outcome is not Outcome.NO_SAMPLES or not isinstance(result.threshold, Threshold):
+        threshold = result.threshold
+        if not isinstance(threshold, Threshold) or result.observed is not None:
             return result
-        return replace(result, note=result.note or absence(result.threshold, self.timeline.series))
+        if result.outcome is Outcome.NO_SAMPLES:
+            return replace(result, note=result.note or absence(threshold, self.timeline.series))
+        if result.outcome is Outcome.PASSED and threshold.tags:  # a rate: its tags may be misspelt all the same
+            return replace(result, note=f"{result.note}: {absence(threshold, self.timeline.series)}")
+        return result
 
     def delays(self, threshold: Threshold) -> tuple[Snapshot, float]:
         """Return the figures of the windows by which *threshold* is judged, and their seconds, for its own delay.

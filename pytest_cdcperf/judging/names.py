@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from pytest_cdcperf.judging.threshold import Threshold, kinds_of
@@ -35,9 +35,26 @@ def absence(threshold: Threshold, run: Snapshot) -> str:
         kinds = kinds_of(threshold.aggregate)
         fitting = {key.name for key in run.series if key.kind in kinds}
         return f"the run recorded no {threshold.metric}; it has {names_for(name, fitting)}"
-    wanted = dict(threshold.tags)
-    if not any(key.carries(wanted) for key in keys):
-        tags = {f"{tag}:{value}" for key in keys for tag, value in key.tags}
-        asked = ",".join(f"{tag}:{value}" for tag, value in threshold.tags)
-        return f"the run recorded {threshold.metric} with the tags {names_for(asked, tags)}"
+    if not any(key.carries(dict(threshold.tags)) for key in keys):
+        return _tags_instead(threshold, keys)
     return f"it has samples, but none{threshold.scope}" if threshold.scope else ""
+
+
+def _tags_instead(threshold: Threshold, keys: Sequence[SeriesKey]) -> str:
+    """Return which tags, or which values of one of them, the series *keys* have in place of those asked for."""
+    present: dict[str, set[str]] = {}
+    for key in keys:
+        for tag, value in key.tags:
+            present.setdefault(tag, set()).add(value)
+    if unknown := next((tag for tag, _ in threshold.tags if tag not in present), ""):
+        tags = names_for(unknown, present)
+        return f"the run recorded no {threshold.metric} with a tag {unknown}; its tags are {tags}"
+    has = f"the run recorded no {threshold.selector}; "
+    # First the values that no sample has, then those without which there are samples: what these have instead.
+    for tag, value in sorted(threshold.tags, key=lambda pair: pair[1] in present[pair[0]]):
+        others = [pair for pair in threshold.tags if pair[0] != tag]
+        values = {dict(key.tags).get(tag, "") for key in keys if key.carries(dict(others))} - {""}
+        if values:
+            given = f"with {','.join(map(':'.join, others))} " if others else ""
+            return f"{has}{given}it has {names_for(f'{tag}:{value}', {f'{tag}:{other}' for other in values})}"
+    return f"{has}its tags are {names_for('', {f'{tag}:{value}' for tag in present for value in present[tag]})}"

@@ -102,7 +102,11 @@ def _parse_tags(selector: str, text: str) -> Tags:
     pairs = [part.partition(":") for part in text.split(",") if part.strip()]
     if any(not (name.strip() and colon and value.strip()) for name, colon, value in pairs):
         raise ConfigError(f"{shown(selector)} has a tag without a value; allowed: 'name{{tag:value,tag:value}}'")
-    return tuple(sorted((name.strip(), value.strip()) for name, _, value in pairs))
+    return tuple(sorted((name.strip(), _tag_value(name.strip(), value.strip())) for name, _, value in pairs))
+
+
+def _tag_value(name: str, value: str) -> str:
+    return (value.removeprefix("::") or value) if name == "group" else value  # k6 begins the names of groups so
 
 
 def _check_aggregate(name: str, aggregate: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_cdcperf.plugin.session import PerfSession
-from pytest_cdcperf.printable import one_line
+from pytest_cdcperf.plugin.session_files import attempt
 from pytest_cdcperf.reporting.annotations import annotation_lines
 from pytest_cdcperf.reporting.markdown import SUMMARY_BYTES, markdown
 
@@ -29,17 +29,14 @@ class GitHubActions:
     def pytest_sessionfinish(self) -> None:
         """Add to the summary of the job, as far as the step has room for it."""
         file = self._variables.get(_SUMMARY)
-        if not file or not self._session.results:
-            return
-        try:
-            with Path(file).open("a", encoding="utf-8") as summary:
-                room = SUMMARY_BYTES - summary.tell()
-                if room > _SMALLEST_SUMMARY:
-                    summary.write(markdown(self._session.results, room - 1) + "\n")
-        except OSError as error:
-            if self._reporter is not None:
-                said = f"cdcperf: {_SUMMARY}: {file}: cannot be written: {error.strerror or error}"
-                self._reporter.write_line(one_line(said), red=True)
+        if file and self._session.results:
+            attempt(self._session, f"{_SUMMARY}: {file}", lambda: self._add_to(Path(file)))
+
+    def _add_to(self, file: Path) -> None:
+        with file.open("a", encoding="utf-8") as summary:
+            room = SUMMARY_BYTES - summary.tell()
+            if room > _SMALLEST_SUMMARY:
+                summary.write(markdown(self._session.results, room - 1) + "\n")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -49,10 +46,6 @@ class GitHubActions:
             return
         for line in annotation_lines(self._session.results, self._in_workspace):
             terminalreporter.write_line(line)
-
-    @property
-    def _reporter(self) -> Any:
-        return self._session.config.pluginmanager.getplugin("terminalreporter")
 
     def _in_workspace(self, file: str) -> str:
         """Return the path of *file* from the root of the repository, as annotations name it."""

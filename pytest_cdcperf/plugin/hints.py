@@ -1,15 +1,18 @@
-"""Names options and limits that will have no effect on the tests under load, before they begin."""
+"""Names options and limits that will have no effect on the tests under load, before they begin.
+
+A body or a fixture may record what it likes under any name, so that none of it is an error yet.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from importlib import import_module
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
 from pytest_cdcperf.errors import shown
-from pytest_cdcperf.judging.names import alike
+from pytest_cdcperf.judging.names import alike, names_for
 from pytest_cdcperf.load.overrides import Overrides
 from pytest_cdcperf.metrics.metric import definition, definitions
+from pytest_cdcperf.plugin.client_metrics import CLIENTS, client_of, tags_of
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture
 from pytest_cdcperf.printable import short_name
@@ -17,81 +20,17 @@ from pytest_cdcperf.printable import short_name
 _MOST_HINTS, _MOST_TESTS = 10, 3
 
 
-class Client(NamedTuple):
-    """The metrics that a client records: its fixture, the private ones behind it, their names, and where they are."""
-
-    fixture: str
-    private: tuple[str, ...]
-    metrics: tuple[str, ...]
-    modules: tuple[str, ...]
-
-
-# By name: the modules that define them import drivers, which collection does without.
-CLIENTS = (
-    Client(
-        "pg",
-        ("_cdcperf_pg",),
-        (
-            *("pg_write_duration", "pg_read_duration", "pg_write_errors", "pg_read_errors", "pg_records_inserted"),
-            *("pg_control_duration", "pg_control_errors", "pg_pool_wait"),
-        ),
-        ("clients.postgres",),
-    ),
-    Client(
-        "mongo",
-        ("_cdcperf_mongo",),
-        ("mongo_read_duration", "mongo_read_errors", "mongo_documents_found", "mongo_documents_not_found"),
-        ("clients.mongo",),
-    ),
-    Client(
-        "cdc",
-        ("_cdcperf_cdc",),
-        (
-            *("cdc_e2e_latency", "cdc_propagation", "cdc_success_rate", "cdc_replication_success"),
-            *("cdc_creates", "cdc_updates", "cdc_deletes", "cdc_pipeline_active", "cdc_consumer_lag_estimate"),
-        ),
-        ("cdc.expect", "cdc.lag"),
-    ),
-    Client(
-        "grpc_client",
-        ("_cdcperf_grpc",),
-        (
-            *("grpc_req_duration", "grpc_stream_duration", "grpc_errors", "grpc_streams"),
-            *("grpc_streams_msgs_sent", "grpc_streams_msgs_received"),
-        ),
-        ("clients.grpc.client",),
-    ),
-    Client(
-        "http_client",
-        ("_cdcperf_http", "_cdcperf_requests"),
-        (
-            *("http_reqs", "http_req_failed", "http_req_duration", "http_req_connecting"),
-            *("http_req_tls_handshaking", "http_req_waiting", "http_req_receiving"),
-        ),
-        ("clients.http.client", "clients.http.requests_session"),
-    ),
-)
-
-
 def hints(items: Sequence[PerfFunction], overrides: Overrides) -> list[str]:
-    """Return a line for each option that changes nothing and each limit on an unknown metric, with the tests."""
+    """Return a line for each option that changes nothing and each limit on what nothing records, with the tests."""
     about: dict[str, list[str]] = {}
     for item in items:
         if not uses_load_fixture(item):  # else its loads and limits are not known yet
             idle = () if item.marker.gate else overrides.without_effect(item.spec.loads)
-            for hint in (*idle, *_unknown_metrics(item)):
+            for hint in (*idle, *_unknown_metrics(item), *_unknown_tags(item)):
                 about.setdefault(hint, []).append(item.name)
     lines = [f"{hint}: {_few(tests)}" for hint, tests in about.items()]
     more = [f"and {len(lines) - _MOST_HINTS} further lines of this kind"] if len(lines) > _MOST_HINTS else []
     return lines[:_MOST_HINTS] + more
-
-
-def define(metrics: Iterable[str]) -> None:
-    """Let those of *metrics* that a client records be known, with their kinds and units. This imports drivers."""
-    for name in metrics:
-        if definition(name) is None and (client := _client_of(name)) is not None:
-            for module in client.modules:
-                import_module(f"pytest_cdcperf.{module}")
 
 
 def _few(tests: Sequence[str]) -> str:
@@ -100,28 +39,38 @@ def _few(tests: Sequence[str]) -> str:
 
 
 def _unknown_metrics(item: PerfFunction) -> Iterator[str]:
-    """Yield a line for each limit on a metric that no client of the test records, and that nothing else defines.
-
-    A body or a fixture may still record it, so that this is not an error yet.
-    """
+    """Yield a line for each limit on a metric that no client of the test records, and that nothing else defines."""
     recorded = _recorded_by_clients(item)
     judged = [*(t.metric for t in item.spec.thresholds), *(rule.metric for rule in item.spec.run_rules)]
     for name in dict.fromkeys(judged):
         # The metrics of a client are defined once its module is imported, by whichever test.
-        if name not in recorded and (definition(name) is None or _client_of(name) is not None):
+        if name not in recorded and (definition(name) is None or client_of(name) is not None):
             yield f"{_unknown(name, recorded)}; unless the test records it, its limit fails"
 
 
 def _unknown(name: str, recorded: set[str]) -> str:
-    client = _client_of(name)
+    client = client_of(name)
     if client is not None:
         return f"metric {name} is recorded by {client.fixture}, which no fixture of the test uses"
     close = alike(name, {*recorded, *(known.name for known in definitions())})
     return f"metric {shown(name)} is not known{f' (did you mean {close[0]}?)' if close else ''}"
 
 
-def _client_of(metric: str) -> Client | None:
-    return next((client for client in CLIENTS if metric in client.metrics), None)
+def _unknown_tags(item: PerfFunction) -> Iterator[str]:
+    """Yield a line for each limit with a tag, or a value of a tag, that samples of its metric do not have."""
+    loads = item.spec.loads
+    named = [name for name in loads if name]
+    of_loads = {tag for load in loads.values() for tag in load.tags} | ({"scenario"} if named else set())
+    for threshold in item.spec.thresholds:
+        metric, tags = threshold.metric, tags_of(threshold.metric)
+        for tag, value in threshold.tags:
+            if tags is not None and tag not in {*tags, *of_loads}:
+                yield f"no sample of {metric} has the tag {shown(tag)}; it has {names_for(tag, {*tags, *of_loads})}"
+            elif tag == "scenario" and named and value not in named:
+                yield f"{threshold.selector}: no load is called {shown(value)}; there are {names_for(value, named)}"
+            elif tag == "name" and metric.startswith("http_req") and "://" in value:
+                path = urlsplit(value).path or "/"
+                yield f"the tag name of {metric} is a path; write name:{path}, or url:{value} for one host"
 
 
 def _recorded_by_clients(item: PerfFunction) -> set[str]:

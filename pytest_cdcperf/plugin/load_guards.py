@@ -6,6 +6,7 @@ Most of it patches pytest, for the time of one load: ARCHITECTURE.md lists all.
 from __future__ import annotations
 
 import logging
+import pdb  # noqa: T100  # what is refused
 import sys
 import threading
 import warnings
@@ -36,6 +37,7 @@ def restrained(test: str) -> Iterator[None]:
         failing_unawaited(),
         _output_bounded(),
         _fixtures_refused(test),
+        _breakpoints_refused(),
         _subtests_counted(),
     ):
         yield
@@ -108,6 +110,22 @@ def _fixtures_refused(test: str) -> Iterator[None]:
         patch.setattr(request, "getfixturevalue", here_only(request.getfixturevalue, _late_fixture))
         for name in _PATCHING:
             patch.setattr(pytest.MonkeyPatch, name, here_only(getattr(pytest.MonkeyPatch, name), _late_patch))
+        yield
+
+
+@contextmanager
+def _breakpoints_refused() -> Iterator[None]:
+    """Refuse pdb, to which ``breakpoint()`` leads, to VUs: they would all ask at one terminal, under the live line."""
+    begin = pdb.set_trace
+
+    @wraps(begin)
+    def outside_of_vus(*arguments: Any, **options: Any) -> Any:
+        if current_vu() is not None:
+            raise ConfigError("a breakpoint under load; debug one iteration instead: --pdb or --perf-once")
+        return begin(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pdb, "set_trace", outside_of_vus)
         yield
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from _pytest.skipping import evaluate_skip_marks
 
-from pytest_cdcperf.plugin.hints import define
+from pytest_cdcperf.plugin.client_metrics import define
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.keys import workers_key
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture

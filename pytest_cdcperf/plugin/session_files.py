@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,18 +27,25 @@ class SessionFiles:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """Write the files, also after Ctrl-C. One that cannot be written costs no other."""
-        if not self._session.results:
-            return
-        for name, make in _FILES.items():
-            try:
-                text = make(self._session.results)
-                (self._session.directory.path / name).write_text(text, encoding="utf-8", errors="backslashreplace")
-            except (ConfigError, OSError) as error:
-                self._say(f"{self._session.directory.planned / name}: cannot be written: {error}")
-            except Exception as error:  # noqa: BLE001  # a fault of ours: the results are in files of their own
-                self._say(f"{name} could not be made: {type(error).__name__}: {error}; the results are complete")
+        if self._session.results:
+            for name in _FILES:
+                attempt(self._session, str(self._session.directory.planned / name), partial(self._write, name))
 
-    def _say(self, line: str) -> None:
-        reporter: Any = self._session.config.pluginmanager.getplugin("terminalreporter")
-        if reporter is not None:
-            reporter.write_line(one_line(f"cdcperf: {line}"), red=True)
+    def _write(self, name: str) -> None:
+        text = _FILES[name](self._session.results)
+        (self._session.directory.path / name).write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def attempt(session: PerfSession, what: str, write: Callable[[], object]) -> None:
+    """Call *write*, which writes *what*. Where it fails, that is one line: the results are in files of their own."""
+    try:
+        write()
+    except (ConfigError, OSError) as error:
+        said = f"{what}: cannot be written: {getattr(error, 'strerror', None) or error}"
+    except Exception as error:  # noqa: BLE001  # a fault of ours
+        said = f"{what}: could not be made: {type(error).__name__}: {error}; the results are complete"
+    else:
+        return
+    reporter: Any = session.config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line(one_line(f"cdcperf: {said}"), red=True)

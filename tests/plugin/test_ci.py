@@ -1,6 +1,9 @@
-"""What a session leaves for GitHub: the summary of the job, annotations, and the comment for a pull request."""
+"""What a session leaves for CI: the summary of a job, annotations, the comment for a pull request, the JUnit file."""
+
+from pathlib import Path
 
 import pytest
+from lxml import etree
 
 TWO_TESTS = """
 @perf(vus=1, iterations=5)
@@ -60,3 +63,17 @@ def test_elsewhere_nothing_is_annotated(pytester, write, monkeypatch):
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     write(TWO_TESTS)
     assert [line for line in pytester.runpytest("--perf-run").outlines if line.startswith("::")] == []
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2", "-p", "xdist")], ids=["one", "two"])
+def test_the_junit_file_is_valid_for_jenkins_and_says_why_a_test_failed(pytester, write, workers):
+    write(TWO_TESTS + "\n@perf(vus=1, iterations=5)\ndef test_breaks():\n    raise KeyError('\\x1b ]]> <b> \\x00')\n")
+    pytester.runpytest("--perf-run", "--junitxml=junit.xml", *workers)
+    schema = etree.XMLSchema(etree.parse(Path(__file__).with_name("junit-10.xsd")))  # of Jenkins' plugin xunit
+    document = etree.parse(pytester.path / "junit.xml")
+    assert (schema.validate(document), list(schema.error_log)) == (True, [])
+    failures = {case.get("name"): case.find("failure") for case in document.iter("testcase")}
+    assert failures["test_passes"] is None
+    for name, reason in {"test_fails": "max of response_time ", "test_breaks": "5 of 5 iterations failed "}.items():
+        assert failures[name].get("message").startswith(reason)
+        assert reason in failures[name].text  # which GitLab shows

@@ -334,6 +334,31 @@ def test_any(request):
     assert said(pytester.runpytest_subprocess("-p", "no:xdist"), ": metric ") == []
 
 
+def test_a_limit_on_a_tag_that_no_sample_has_is_said_before_the_load(pytester, write):
+    write("""
+@perf(load={"browse": PerVUIterations(tags={"team": "a"})}, thresholds={
+    "response_time{scenario:browze}": "avg<5",
+    "response_time{scenario:browse,team:a}": "avg<5",
+    "response_time{group:a}": "avg<5",
+    "checks{check:a,group:::b}": "rate>0",
+    "pg_write_duration{tabel:orders}": "avg<5",
+    "http_req_duration{name:http://127.0.0.1:8080/items/{id}}": "avg<5",
+    "http_req_duration{kind:read,expected_response:true}": "avg<5",
+})
+def test_it(pg, http_client):
+    pass
+""")
+    result = pytester.runpytest("--perf-run", "--collect-only")
+    assert said(result, ": test_it") == [
+        "cdcperf: response_time{scenario:browze}: no load is called 'browze'; there are browse: test_it",
+        "cdcperf: no sample of response_time has the tag 'group'; it has scenario, team: test_it",
+        "cdcperf: no sample of pg_write_duration has the tag 'tabel'; "
+        "it has table, error, group, ok, op, scenario, team: test_it",
+        "cdcperf: the tag name of http_req_duration is a path; "
+        "write name:/items/{id}, or url:http://127.0.0.1:8080/items/{id} for one host: test_it",
+    ]
+
+
 def test_many_hints_are_cut(pytester, write):
     limits = {f"unknown_{number}": "avg<5" for number in range(14)}
     write(f"@perf(load=PerVUIterations(), thresholds={limits})\ndef test_it():\n    pass\n")

@@ -58,6 +58,15 @@ def test_a_vu_patches_nothing(pytester, write, head, use):
     )
 
 
+@pytest.mark.parametrize("head", ["def", "async def"])
+@pytest.mark.parametrize("stop", ["breakpoint()", "__import__('pdb').set_trace()"])
+def test_a_vu_stops_at_no_breakpoint(pytester, write, head, stop):
+    write(f"@perf(load={LOAD})\n{head} test_it():\n    {stop}\n    pass\n")
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*: a breakpoint under load; debug one iteration instead: --pdb or --perf-once*"])
+
+
 def test_the_test_itself_sets_up_and_patches_before_and_after_its_loads(pytester, write):
     write(f"""
 import os

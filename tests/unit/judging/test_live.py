@@ -10,7 +10,7 @@ from pytest_cdcperf.judging.parser import Limit, parse_thresholds
 from pytest_cdcperf.judging.threshold import Outcome
 from pytest_cdcperf.metrics.metric import Kind
 from pytest_cdcperf.metrics.phases import Phase
-from pytest_cdcperf.metrics.snapshot import CounterState, SeriesKey, Snapshot
+from pytest_cdcperf.metrics.snapshot import CounterState, RateState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from tests.unit.metrics.windows import window
 
@@ -184,6 +184,13 @@ def test_a_metric_without_samples_ends_nothing():
     judging = judging_of({"t_judging_none": Limit("avg<5", abort_on_fail=True)}, levels(1))
     assert judging.reason_to_abort() is None
     assert only(judging).outcome is Outcome.NO_SAMPLES
+
+
+def test_a_rate_that_passes_since_no_sample_has_its_tags_says_which_tags_there_are():
+    seen = Window(0, 1, Snapshot({SeriesKey("checks", Kind.RATE, (("check", "a"),)): RateState(1, 2)}))
+    result = only(judging_of({"checks{check:b}": "rate<0.1"}, [seen]))
+    assert result.outcome is Outcome.PASSED
+    assert result.note == ("no samples, so nothing exceeded it: the run recorded no checks{check:b}; it has check:a")
 
 
 def test_live_and_at_the_end_the_same_is_said():

@@ -16,7 +16,7 @@ RUN = Snapshot(
             ("checks", Kind.RATE, ()),
             ("vus", Kind.GAUGE, ()),
             ("pg_write_duration", Kind.TREND, (("group", "g"), ("table", "customer"))),
-            ("pg_write_duration", Kind.TREND, (("table", "orders"),)),
+            ("pg_write_duration", Kind.TREND, (("group", "h"), ("table", "orders"))),
         )
     }
 )
@@ -50,12 +50,28 @@ def test_names_that_are_alike_come_first_and_there_are_few(name, names, words):
         (
             "pg_write_duration{table:custmer}",
             "p(95)<5",
-            "the run recorded pg_write_duration with the tags table:customer, table:orders, group:g",
+            "the run recorded no pg_write_duration{table:custmer}; it has table:customer, table:orders",
         ),
         (
             "pg_write_duration{group:g,table:orders}",
             "p(95)<5",
-            "the run recorded pg_write_duration with the tags table:orders, group:g, table:customer",
+            "the run recorded no pg_write_duration{group:g,table:orders}; with table:orders it has group:h",
+        ),
+        (
+            "pg_write_duration{group:x,table:customer}",
+            "p(95)<5",
+            "the run recorded no pg_write_duration{group:x,table:customer}; with table:customer it has group:g",
+        ),
+        (
+            "pg_write_duration{group:x,table:y}",
+            "p(95)<5",
+            "the run recorded no pg_write_duration{group:x,table:y}; "
+            "its tags are group:g, group:h, table:customer, table:orders",
+        ),
+        (
+            "pg_write_duration{group:g,tabel:orders}",
+            "p(95)<5",
+            "the run recorded no pg_write_duration with a tag tabel; its tags are table, group",
         ),
         ("cdc_e2e_latency", Limit("p(95)<5", phase="hold"), "it has samples, but none in hold"),
         ("cdc_e2e_latency", "p(95)<5", ""),

@@ -41,6 +41,9 @@ def snapshot_of(metric, values, tags=(), kind=None):
         ("x{table:orders}", "p(95)<1", Threshold("x", "p(95)", "<", 1, (("table", "orders"),))),
         ("x{ b:2 , a:1:2 }", "p(95)<1", Threshold("x", "p(95)", "<", 1, (("a", "1:2"), ("b", "2")))),
         ("x{name:/o/{id}/{n}}", "p(95)<1", Threshold("x", "p(95)", "<", 1, (("name", "/o/{id}/{n}"),))),
+        ("x{group:::a}", "p(95)<1", Threshold("x", "p(95)", "<", 1, (("group", "a"),))),  # as in k6
+        ("x{group:::a::b}", "p(95)<1", Threshold("x", "p(95)", "<", 1, (("group", "a::b"),))),
+        ("x{check:::a}", "p(95)<1", Threshold("x", "p(95)", "<", 1, (("check", "::a"),))),
         ("x{}", "p(95)<1", Threshold("x", "p(95)", "<", 1)),
         ("x{a:1,}", "p(95)<1", Threshold("x", "p(95)", "<", 1, (("a", "1"),))),
     ],

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pytest_cdcperf.plugin.hints import CLIENTS
+from pytest_cdcperf.plugin.client_metrics import CLIENTS
 
 DEFINED = """
 import sys
