@@ -49,6 +49,6 @@ class GitHubActions:
 
     def _in_workspace(self, file: str) -> str:
         """Return the path of *file* from the root of the repository, as annotations name it."""
-        workspace = self._variables.get(_WORKSPACE)
-        path = (self._session.config.rootpath / file).absolute()
-        return (path.relative_to(workspace) if workspace and path.is_relative_to(workspace) else path).as_posix()
+        path = (self._session.config.rootpath / file).resolve()
+        root = Path(self._variables.get(_WORKSPACE) or self._session.config.rootpath).resolve()
+        return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()

@@ -78,11 +78,16 @@ def _run(view: RunView, reasons: Sequence[str], *, samples: bool) -> Iterator[st
     if said:
         yield "\n".join(f"- {prose(line)}" for line in said)
     if view.limits:
-        head = ("limit", "value", "margin", "95 % interval", "")
+        head = ("limit", "value", "margin", "95 % interval", "note")
         rows = (
-            map(prose, (f"{x.mark} {x.subject} {x.bound}", x.value, x.margin, x.interval, x.note)) for x in view.limits
+            (
+                prose(f"{limit.mark} {limit.subject} {_unbroken(limit.bound)}"),
+                *(prose(_unbroken(text)) for text in (limit.value, limit.margin, limit.interval)),
+                prose(limit.note),
+            )
+            for limit in view.limits
         )
-        yield _table(head, rows)
+        yield _table(head, rows, right=0)
     yield from _failures(view, samples=samples)
     yield from _operations(view)
 
@@ -120,7 +125,9 @@ def _environment(views: Sequence[RunView]) -> Iterator[str]:
     """Yield where the first run was measured, which is where all of a session are."""
     first = views[0]
     if first.environment:
-        yield from _folded("Environment", _table(("", ""), (map(prose, row) for row in first.environment)))
+        yield from _folded(
+            "Environment", _table(("", ""), [[prose(text) for text in row] for row in first.environment], right=0)
+        )
     if re.fullmatch(r"https?://[^\s()<>\"'`|\\]+", first.ci_url):
         yield f"[This run, with its reports]({first.ci_url})"
 
@@ -131,9 +138,18 @@ def _folded(title: str, *blocks: str) -> Iterator[str]:
     yield "</details>"
 
 
-def _table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
-    right = ["---", *["---:"] * (len(head) - 1)] if head[-1] else ["---"] * len(head)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, right, *rows))
+def _unbroken(figure: str) -> str:
+    """Return *figure* with spaces at which no line ends."""
+    return figure.replace(" ", "\u00a0")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], right: int | None = None) -> str:
+    """Return a table without its empty columns. The last *right* ones, by default all but one, are figures."""
+    cells = list(rows)
+    left = len(head) - (len(head) - 1 if right is None else right)
+    rule = ["---" if column < left else "---:" for column in range(len(head))]
+    used = [column for column in range(len(head)) if any(row[column] for row in cells)]
+    return "\n".join(f"| {' | '.join(row[column] for column in used)} |" for row in (head, rule, *cells))
 
 
 def _cut(text: str, budget: int) -> str:

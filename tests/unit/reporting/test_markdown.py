@@ -101,8 +101,14 @@ def test_a_passed_session_says_so(result):
 
 
 def test_each_limit_has_its_figure_and_its_margin(result):
-    rows = [row for row in markdown([result]).splitlines() if row.startswith("| ✗ response_time max")]
-    assert [row.split(" | ")[:3] for row in rows] == [["| ✗ response_time max &#60; 50 ms", "102 ms", "104% over"]]
+    text = markdown([result]).replace("\u00a0", "~")
+    rows = [row for row in text.splitlines() if row.startswith("| ✗ response_time max")]
+    assert [row.split(" | ")[:3] for row in rows] == [["| ✗ response_time max &#60;~50~ms", "102~ms", "104%~over"]]
+
+
+def test_a_column_without_a_figure_is_left_out(result):
+    only = replace(result, thresholds=result.thresholds[1:2])
+    assert "| limit | value | margin |\n| --- | --- | --- |\n" in markdown([only])
 
 
 def test_failures_operations_and_environment_are_folded(result):
