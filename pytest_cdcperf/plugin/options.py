@@ -42,7 +42,7 @@ def add_options(parser: pytest.Parser) -> None:
     add("--perf-on-unfit", metavar="WHAT", default=None, help="an unfit load generator: fail (default) or warn")
     add("--perf-seed", metavar="TEXT", default=None, help="what vu.random draws from; without it the session's id")
     add("--perf-stack", metavar="WHICH", default=None, help="embedded (default) or external: the environment's servers")
-    out = "write runs to a file as well: csv=FILE (windows), ndjson=FILE (samples); repeatable"
+    out = "write runs to a file as well: csv=FILE (windows), ndjson=FILE (samples), benchmark=FILE; repeatable"
     add("--perf-out", metavar="KIND=FILE", action="append", default=None, help=out)
     add("--perf-clean", metavar="SESSION_ID", default=None, help="remove the rows that a killed run left, and end")
 

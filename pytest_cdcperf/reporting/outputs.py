@@ -8,11 +8,16 @@ from pathlib import Path
 
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.events import Listener
+from pytest_cdcperf.reporting.benchmark_output import BenchmarkOutput
 from pytest_cdcperf.reporting.csv_output import CsvOutput
 from pytest_cdcperf.reporting.ndjson_output import NdjsonOutput
 
 # Each makes the listener that writes to a file, and raises OSError where that cannot be written.
-KINDS: Mapping[str, Callable[[Path], Listener]] = {"csv": CsvOutput, "ndjson": NdjsonOutput}
+KINDS: Mapping[str, Callable[[Path], Listener]] = {
+    "csv": CsvOutput,
+    "ndjson": NdjsonOutput,
+    "benchmark": BenchmarkOutput,
+}
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def test_a_session_without_load_writes_no_file(pytester, write):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["xml=a"], "ERROR: --perf-out: 'xml' is not a valid kind of output; allowed: csv, ndjson"),
+        (["xml=a"], "ERROR: --perf-out: 'xml' is not a valid kind of output; allowed: csv, ndjson, benchmark"),
         (["csv"], "ERROR: --perf-out: 'csv' names no file; allowed: csv=FILE"),
         (["csv=a", "ndjson=a"], "ERROR: --perf-out: 'ndjson=a': another output is written to this file; *"),
         (["csv=no/a"], "*--perf-out: csv=*no/a: cannot be written: No such file or directory*"),

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import pytest
 
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.events import Live, RunFinished, RunStarted, WindowMerged
+from pytest_cdcperf.judging.evaluation import evaluate
+from pytest_cdcperf.judging.intervals import Precision
+from pytest_cdcperf.judging.parser import parse_thresholds
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics import timed_samples
 from pytest_cdcperf.metrics.metric import Counter, Gauge, Rate, Trend
 from pytest_cdcperf.metrics.recorder import Recorder
@@ -18,6 +23,7 @@ from pytest_cdcperf.metrics.scope import Scope, recording
 from pytest_cdcperf.metrics.timed_samples import TimedSamples
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.redaction import hide
+from pytest_cdcperf.reporting.benchmark_output import BenchmarkOutput
 from pytest_cdcperf.reporting.csv_output import COLUMNS, CsvOutput
 from pytest_cdcperf.reporting.ndjson_output import SampleFile
 from pytest_cdcperf.reporting.outputs import KINDS, Output, parse_outputs
@@ -212,3 +218,33 @@ def test_no_file_shows_a_secret(tmp_path):
         text = (tmp_path / name).read_text()
         assert "t_outputs_secret" in text
         assert "pass-it-on" not in text
+
+
+def test_benchmark_has_the_figure_of_each_upper_limit_after_each_run(tmp_path, result):  # noqa: F811
+    path = tmp_path / "benchmark.json"
+    output = BenchmarkOutput(path)
+    assert json.loads(path.read_text()) == []
+    limits = parse_thresholds({"response_time": ["p(95)<200", "max<50", "min>0", "p(99.9)<1000"], "checks": "rate<1"})
+    judged = tuple(evaluate(limit, result.total, 3.0, Precision(300, 1.0, 2.0, 3)) for limit in limits)
+    facts = replace(FACTS, test="t.py::test_a")
+    output.handle(RunFinished(replace(result, facts=facts, thresholds=judged)))
+    output.handle(RunFinished(replace(result, verdict=Verdict.INVALID)))
+    p95, slowest, checks = json.loads(path.read_text())
+    assert (p95["name"], p95["unit"], p95["extra"]) == ("t.py::test_a: response_time p(95)", "ms", "limit < 200 ms")
+    assert p95["value"] == pytest.approx(97, rel=0.05)
+    assert p95["range"] == "90.51 ms to 102 ms"
+    assert slowest == {
+        "name": "t.py::test_a: response_time max",
+        "unit": "ms",
+        "value": 102.0,
+        "range": "",
+        "extra": "limit < 50 ms",
+    }
+    assert (checks["unit"], checks["value"]) == ("%", 99.0)
+
+
+def test_benchmark_takes_every_name(tmp_path, result):  # noqa: F811
+    path = tmp_path / "benchmark.json"
+    facts = replace(FACTS, test=f"t.py::{NASTY}\x00\ud800\n")
+    BenchmarkOutput(path).handle(RunFinished(replace(result, facts=facts)))
+    assert all(figure["name"].isprintable() for figure in json.loads(path.read_text()))
