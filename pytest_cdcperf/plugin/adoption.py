@@ -80,12 +80,13 @@ def _lines(item: pytest.Function, faults: Sequence[str]) -> str:
     return "\n".join(f"{item.nodeid}: @perf: {fault}" for fault in faults)
 
 
-def _profiles_of(item: pytest.Function, profiles: Mapping[str, Load]) -> list[str]:
+def profiles_of(item: pytest.Function, profiles: Mapping[str, Load]) -> list[str]:
+    """Return which of *profiles* the marks of *item* name."""
     return sorted({canonical(mark.name) for mark in item.iter_markers()} & set(profiles))
 
 
 def _resolve(item: pytest.Function, marker: MarkerSpec, settings: Settings) -> PerfSpec:
-    own = _profiles_of(item, settings.profiles)
+    own = profiles_of(item, settings.profiles)
     if len(own) > 1:
         raise ConfigError(f"it has the profiles {', '.join(own)}; allowed: one. Write a test for each")
     profile = own[0] if own else None
@@ -111,7 +112,7 @@ def _runs_load(item: pytest.Function, spec: PerfSpec, marker: MarkerSpec, settin
     if marker.gate or not settings.asked:
         return True
     # With -m it is the test's own mark that asks for load, not the profile it falls back to.
-    return spec.profile in settings.asked and (settings.exclusive or bool(_profiles_of(item, settings.profiles)))
+    return spec.profile in settings.asked and (settings.exclusive or bool(profiles_of(item, settings.profiles)))
 
 
 def _restrain(perf: PerfFunction, session: PerfSession) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pytest_cdcperf.load.overrides import Overrides
 from pytest_cdcperf.plugin.hints import hints
 from pytest_cdcperf.plugin.item import PerfFunction
+from pytest_cdcperf.plugin.nothing_selected import why_nothing_is_selected
 from pytest_cdcperf.plugin.selection import Selection
 from pytest_cdcperf.plugin.session import PerfSession
 from pytest_cdcperf.printable import one_line
@@ -32,12 +33,19 @@ class Header:
         lines: list[str] = []
         if self._selection.perf_tests:
             lines += self._of_the_session(self._selection.perf_tests, self._selection.load_tests)
+        else:
+            lines += self._of_none()
         if self._selection.plain_tests:
             lines.append(
                 f"{_tests(self._selection.plain_tests)} with an asked profile but without @perf: run as plain tests"
             )
         lines += self._of_the_loads(self._selection.load_tests)
         return [one_line(f"cdcperf: {line}") for line in lines]
+
+    def _of_none(self) -> Iterator[str]:
+        expression = self._config.getoption("markexpr", "") or ""
+        chosen = self._selection
+        return why_nothing_is_selected(chosen.collected, chosen.collected_marks, expression, self._settings)
 
     def _of_the_session(self, tests: Sequence[PerfFunction], loads: Sequence[PerfFunction]) -> Iterator[str]:
         mode = "load" if self._settings.runs_load else "once"

@@ -28,12 +28,13 @@ def hints(items: Sequence[PerfFunction], overrides: Overrides) -> list[str]:
             idle = () if item.marker.gate else overrides.without_effect(item.spec.loads)
             for hint in (*idle, *_unknown_metrics(item), *_unknown_tags(item)):
                 about.setdefault(hint, []).append(item.name)
-    lines = [f"{hint}: {_few(tests)}" for hint, tests in about.items()]
+    lines = [f"{hint}: {few(tests)}" for hint, tests in about.items()]
     more = [f"and {len(lines) - _MOST_HINTS} further lines of this kind"] if len(lines) > _MOST_HINTS else []
     return lines[:_MOST_HINTS] + more
 
 
-def _few(tests: Sequence[str]) -> str:
+def few(tests: Sequence[str]) -> str:
+    """Return the names of *tests*, the first three of them, and how many more there are."""
     more = f" and {len(tests) - _MOST_TESTS} more" if len(tests) > _MOST_TESTS else ""
     return ", ".join(map(short_name, tests[:_MOST_TESTS])) + more
 

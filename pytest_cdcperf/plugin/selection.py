@@ -23,6 +23,8 @@ class Selection:
         self._config = session.config
         self._settings = session.settings
         self._health: HealthFiles | None = None  # where this process collects, and may run load
+        self.collected: list[PerfFunction] = []  # also those that are not selected
+        self.collected_marks: frozenset[str] = frozenset()  # of all tests, where none of the perf tests is selected
         self.found_perf_tests = False  # whether any was collected, also where none of them is selected
         self.perf_tests: list[PerfFunction] = []
         self.plain_tests = 0  # that carry a profile asked for, and no @perf
@@ -42,6 +44,8 @@ class Selection:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
         """Choose what runs under load, with the gates first. Called once everything is collected."""
         self.found_perf_tests = any(hasattr(item, "perf_session") for item in items)
+        everything = [*items]
+        self.collected = [item for item in items if isinstance(item, PerfFunction)]
         gates = {
             item.nodeid: item
             for item in items
@@ -58,6 +62,8 @@ class Selection:
         self._uncount(unasked.difference(items))
         self.perf_tests = [item for item in items if isinstance(item, PerfFunction)]
         self.plain_tests = sum(self._is_plain(item) for item in items)
+        if not self.perf_tests:
+            self.collected_marks = frozenset(mark.name for item in everything for mark in item.iter_markers())
         if self.load_tests:
             self._session.expect_load()
 

@@ -432,3 +432,42 @@ def test_a_thresholds_file_that_concerns_nobody_says_so(pytester, write):
     write("@perf(load=PerVUIterations(vus=1))\ndef test_it(): pass\n")
     result = pytester.runpytest("--perf-run", "-rs", "--perf-thresholds=limits.json")
     result.stdout.fnmatch_lines(["cdcperf: 1 test of no profile that --perf-thresholds names: their own limits hold"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("-m", "baseline"),
+            [
+                "no perf test carries @pytest.mark.baseline; "
+                "--perf-run runs test_note (states its own load), test_s (stress)"
+            ],
+        ),
+        (
+            ("--perf-profile=soak",),
+            [
+                "no perf test carries @pytest.mark.soak, or states neither load nor profile; "
+                "--perf-run runs test_note (states its own load), test_s (stress)"
+            ],
+        ),
+        (("-m", "stres and not slow"), ["-m: no test carries the mark 'stres'; did you mean the profile stress?"]),
+        (("-m", "slow"), []),
+        (("-m", "stress", "-k", "note"), []),
+    ],
+)
+def test_where_no_perf_test_is_chosen_the_header_says_why(pytester, write, arguments, said):
+    write("""
+@perf(vus=1, duration="1s")
+def test_note(): pass
+
+@pytest.mark.stress
+@perf
+def test_s(): pass
+
+@pytest.mark.slow
+def test_slow(): pass
+""")
+    pytester.makeini("[pytest]\nmarkers = slow\n")
+    result = pytester.runpytest(*arguments)
+    assert [line for line in result.outlines if line.startswith("cdcperf: ")] == [f"cdcperf: {line}" for line in said]
