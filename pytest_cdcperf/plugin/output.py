@@ -1,4 +1,4 @@
-"""Bounds what pytest captures of a load's output: the first and the last 64 kB are kept."""
+"""Bounds what pytest captures of a load's output: the first and the last 4 kB are kept."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 
-KEPT_BYTES = 64 * 1024
+KEPT_BYTES = 4 * 1024
 _MOST_GIVEN = 1000
 
 
 @contextmanager
 def bounded(stream: TextIOWrapper) -> Iterator[None]:
-    """Inside the block, hold back what is written to *stream*; at its end write the first and the last 64 kB of it.
+    """Inside the block, hold back what is written to *stream*; at its end write the first and the last 4 kB of it.
 
     It is the stream's own method that is replaced: handlers of logging hold on to the stream since they were made.
     """
