@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pytest_cdcperf.load.overrides import Overrides
 from pytest_cdcperf.plugin.hints import hints
 from pytest_cdcperf.plugin.item import PerfFunction
+from pytest_cdcperf.plugin.keys import workers_key
 from pytest_cdcperf.plugin.nothing_selected import why_nothing_is_selected
 from pytest_cdcperf.plugin.selection import Selection
 from pytest_cdcperf.plugin.session import PerfSession
@@ -42,6 +43,11 @@ class Header:
         lines += self._of_the_loads(self._selection.load_tests)
         return [one_line(f"cdcperf: {line}") for line in lines]
 
+    @property
+    def _workers(self) -> int:
+        context = self._session.context
+        return self._config.stash.get(workers_key, 1) if context is None else context.workers
+
     def _of_none(self) -> Iterator[str]:
         expression = self._config.getoption("markexpr", "") or ""
         chosen = self._selection
@@ -70,7 +76,7 @@ class Header:
         return "embedded stack, at the first need; " if needed else ""
 
     def _of_the_loads(self, loads: Sequence[PerfFunction]) -> Iterator[str]:
-        yield from hints(loads, self._settings.overrides)
+        yield from hints(loads, self._settings.overrides, self._workers)
         limits = self._settings.thresholds
         unlimited = sum(not item.marker.gate and item.spec.profile not in limits for item in loads)
         if limits and unlimited:

@@ -13,6 +13,7 @@ from pytest_cdcperf.judging.names import alike, names_for
 from pytest_cdcperf.load.overrides import Overrides
 from pytest_cdcperf.metrics.metric import definition, definitions
 from pytest_cdcperf.plugin.client_metrics import CLIENTS, client_of, tags_of
+from pytest_cdcperf.plugin.fixtures_by_worker import set_up_by_each
 from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture
 from pytest_cdcperf.printable import short_name
@@ -20,10 +21,16 @@ from pytest_cdcperf.printable import short_name
 _MOST_HINTS, _MOST_TESTS = 10, 3
 
 
-def hints(items: Sequence[PerfFunction], overrides: Overrides) -> list[str]:
-    """Return a line for each option that changes nothing and each limit on what nothing records, with the tests."""
+def hints(items: Sequence[PerfFunction], overrides: Overrides, workers: int = 1) -> list[str]:
+    """Return a line for each option that changes nothing and each limit on what nothing records, with the tests.
+
+    And for each fixture of theirs that all *workers* set up, though it may start what there should be once.
+    """
     about: dict[str, list[str]] = {}
     for item in items:
+        for name in set_up_by_each(item) if workers > 1 else ():
+            hint = f"each of {workers} workers sets up {name} for itself; shared.once starts one for all"
+            about.setdefault(hint, []).append(item.name)
         if not uses_load_fixture(item):  # else its loads and limits are not known yet
             idle = () if item.marker.gate else overrides.without_effect(item.spec.loads)
             for hint in (*idle, *_unknown_metrics(item), *_unknown_tags(item)):

@@ -111,3 +111,45 @@ def test_a_terminal_without_block_characters_gets_ascii(pytester, shop, monkeypa
     assert result.ret == 0
     result.stdout.fnmatch_lines(["    10 VUs |####*", "         0 ++---*"])
     assert "\\u" not in result.stdout.str()
+
+
+def test_fixtures_that_each_worker_would_set_up_are_named(pytester, write):
+    write("""
+@pytest.fixture(scope="session")
+def server():
+    yield "http://127.0.0.1:8000"
+
+@pytest.fixture(scope="module")
+def client(server):
+    yield server
+
+@pytest.fixture(scope="session")
+def once_for_all(shared):
+    yield
+
+@pytest.fixture(scope="session")
+def above_it(once_for_all):
+    yield
+
+@pytest.fixture(scope="session")
+def a_value():
+    return 1
+
+@pytest.fixture
+def of_a_test():
+    yield
+
+@perf
+def test_it(client, above_it, a_value, of_a_test, tmp_path_factory):
+    pass
+
+@perf
+def test_without():
+    pass
+""")
+    two = pytester.runpytest("--perf-plan", "-n", "2")
+    assert [line for line in two.outlines if "sets up" in line] == [
+        f"cdcperf: each of 2 workers sets up {name} for itself; shared.once starts one for all: test_it"
+        for name in ("server", "client")
+    ]
+    assert "sets up" not in pytester.runpytest("--perf-plan").stdout.str()
