@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from pytest_cdcperf.judging.threshold import Threshold, kinds_of
-from pytest_cdcperf.metrics.metric import ALIASES
+from pytest_cdcperf.metrics.groups import EXECUTION
+from pytest_cdcperf.metrics.metric import ALIASES, group_of
 from pytest_cdcperf.metrics.snapshot import SeriesKey, Snapshot
 
 _MOST = 8
@@ -20,9 +21,10 @@ def alike(name: str, names: Collection[str]) -> list[str]:
 
 
 def names_for(name: str, names: Collection[str]) -> str:
-    """Return *names* in words, those like *name* first, and no more than eight of them."""
+    """Return *names* in words, no more than eight: those like *name* first, metrics that every run has last."""
     close = alike(name, names)
-    ordered = [*close, *sorted(other for other in names if other not in close)]
+    others = (other for other in names if other not in close)
+    ordered = [*close, *sorted(others, key=lambda other: (group_of(other) == EXECUTION, other))]
     listed = ", ".join(other[:_LONGEST] for other in ordered[:_MOST]) or "none"
     return listed + (f" and {len(ordered) - _MOST} more" if len(ordered) > _MOST else "")
 
@@ -47,8 +49,8 @@ def _tags_instead(threshold: Threshold, keys: Sequence[SeriesKey]) -> str:
         for tag, value in key.tags:
             present.setdefault(tag, set()).add(value)
     if unknown := next((tag for tag, _ in threshold.tags if tag not in present), ""):
-        tags = names_for(unknown, present)
-        return f"the run recorded no {threshold.metric} with a tag {unknown}; its tags are {tags}"
+        has = f"; its tags are {names_for(unknown, present)}" if present else ", nor with any other"
+        return f"the run recorded no {threshold.metric} with a tag {unknown}{has}"
     has = f"the run recorded no {threshold.selector}; "
     # First the values that no sample has, then those without which there are samples: what these have instead.
     for tag, value in sorted(threshold.tags, key=lambda pair: pair[1] in present[pair[0]]):

@@ -73,7 +73,9 @@ def _unknown_tags(item: PerfFunction) -> Iterator[str]:
         metric, tags = threshold.metric, tags_of(threshold.metric)
         for tag, value in threshold.tags:
             if tags is not None and tag not in {*tags, *of_loads}:
-                yield f"no sample of {metric} has the tag {shown(tag)}; it has {names_for(tag, {*tags, *of_loads})}"
+                there = {*tags, *of_loads}
+                has = f"; there are {names_for(tag, there)}" if there else ", nor any other"
+                yield f"no sample of {metric} has the tag {shown(tag)}{has}"
             elif tag == "scenario" and named and value not in named:
                 yield f"{threshold.selector}: no load is called {shown(value)}; there are {names_for(value, named)}"
             elif tag == "name" and metric.startswith("http_req") and "://" in value:

@@ -351,9 +351,9 @@ def test_it(pg, http_client):
     result = pytester.runpytest("--perf-run", "--collect-only")
     assert said(result, ": test_it") == [
         "cdcperf: response_time{scenario:browze}: no load is called 'browze'; there are browse: test_it",
-        "cdcperf: no sample of response_time has the tag 'group'; it has scenario, team: test_it",
+        "cdcperf: no sample of response_time has the tag 'group'; there are scenario, team: test_it",
         "cdcperf: no sample of pg_write_duration has the tag 'tabel'; "
-        "it has table, error, group, ok, op, scenario, team: test_it",
+        "there are table, error, group, ok, op, scenario, team: test_it",
         "cdcperf: the tag name of http_req_duration is a path; "
         "write name:/items/{id}, or url:http://127.0.0.1:8080/items/{id} for one host: test_it",
     ]

@@ -73,6 +73,11 @@ def test_names_that_are_alike_come_first_and_there_are_few(name, names, words):
             "p(95)<5",
             "the run recorded no pg_write_duration with a tag tabel; its tags are table, group",
         ),
+        (
+            "iterations{group:g}",
+            "count>5",
+            "the run recorded no iterations with a tag group, nor with any other",
+        ),
         ("cdc_e2e_latency", Limit("p(95)<5", phase="hold"), "it has samples, but none in hold"),
         ("cdc_e2e_latency", "p(95)<5", ""),
         ("test_iterations", "count>5", ""),
