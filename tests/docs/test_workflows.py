@@ -222,6 +222,14 @@ def test_no_shell_has_text_of_others_pasted_into_it(name):
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
+def test_every_environment_of_tox_that_runs_is_there(name):
+    tox = (DIRECTORY.parents[1] / "tox.ini").read_text()
+    shells = " ".join(step.get("run", "") for job in workflow(name)["jobs"].values() for step in job["steps"])
+    environments = [one for several in re.findall(r"tox -e ([\w,]+)", shells) for one in several.split(",")]
+    assert [one for one in environments if f"[testenv:{one}]" not in tox] == []
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
 def test_workflows_may_do_no_more_than_they_need(name):
     loaded = workflow(name)
     assert loaded["permissions"] in ({"contents": "read"}, {})
