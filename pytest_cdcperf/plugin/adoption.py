@@ -42,7 +42,7 @@ def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
         raise pytest.Collector.CollectError(_lines(item, faults))
     elsewhere = async_fixtures(item)
     if elsewhere and not runs_under_load and is_run_by_others(item):
-        return _left_to_others(item, session)
+        return _left_to_others(item, session, spec)
     perf: PerfFunction = PerfFunction.from_parent(
         item.parent,
         name=item.name,
@@ -60,12 +60,12 @@ def adopt(item: pytest.Function, session: PerfSession) -> pytest.Function:
     return perf
 
 
-def _left_to_others(item: pytest.Function, session: PerfSession) -> pytest.Function:
+def _left_to_others(item: pytest.Function, session: PerfSession, spec: PerfSpec) -> pytest.Function:
     """Return *item* as it is, its body being one iteration: its plugin runs it on the loop of its fixtures."""
     from pytest_cdcperf.plugin.once import as_iteration, only_vu  # noqa: PLC0415
 
-    item.perf_session = session  # type: ignore[attr-defined]  # it is seen to
-    item.obj = as_iteration(item.obj, partial(only_vu, session, item.nodeid, is_async=True))
+    item.perf_session, item.spec = session, spec  # type: ignore[attr-defined]  # it is seen to
+    item.obj = as_iteration(item.obj, partial(only_vu, session, item.nodeid, spec.loads, is_async=True))
     return item
 
 

@@ -113,7 +113,7 @@ class PerfFunction(pytest.Function):
     def _run_once(self) -> None:
         from pytest_cdcperf.plugin.once import only_vu, run_once, with_vu  # noqa: PLC0415
 
-        vu = only_vu(self.perf_session, self.nodeid, is_async=self.is_async)
+        vu = only_vu(self.perf_session, self.nodeid, self.spec.loads, is_async=self.is_async)
         given = dict(self.funcargs)
         self.funcargs.update(with_vu(given, vu))
         # A plain body by the hook, of which other plugins may want to know.

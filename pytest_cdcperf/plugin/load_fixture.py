@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from pytest_cdcperf.checks import share_fault
 from pytest_cdcperf.engine.run import Body
 from pytest_cdcperf.errors import ConfigError, shown
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.load.base import Load
 from pytest_cdcperf.load.builtin_profiles import canonical
 from pytest_cdcperf.load.overrides import Overrides, are_smaller
@@ -20,7 +21,7 @@ from pytest_cdcperf.plugin.item import PerfFunction
 from pytest_cdcperf.plugin.once import only_vu, run_once
 from pytest_cdcperf.plugin.suitability import load_faults
 from pytest_cdcperf.plugin.under_load import measure
-from pytest_cdcperf.results.result import RunResult
+from pytest_cdcperf.results.result import RunFacts, RunResult
 from pytest_cdcperf.spec import thresholds_of
 
 
@@ -70,9 +71,9 @@ class LoadRunner:
         if fault := share_fault(error_rate, "the tolerated share of failed iterations, 0 to 1"):
             raise ConfigError(f"load.run: error_rate={fault}")
         name = self._new_name(name)
-        if not self._item.runs_under_load:
-            self._run_once(body, name)
         loads, profile = self._stated(load)
+        if not self._item.runs_under_load:
+            return self._run_once(body, loads, name)
         overrides = self._session.settings.overrides if profile else Overrides()
         applied = overrides.apply(loads)
         spec = replace(
@@ -121,9 +122,18 @@ class LoadRunner:
             )
         return loads, None
 
-    def _run_once(self, body: Callable[[], Any], name: str) -> NoReturn:
+    def _run_once(self, body: Callable[[], Any], loads: Mapping[str, Load], name: str) -> RunResult:
+        """Run *body* once, and end the test; return a result without figures where another run is to be replayed."""
         __tracebackhide__ = True
-        run_once(body, only_vu(self._session, self._item.nodeid, name, is_async=_is_async(body)))
+        session, test = self._session, self._item.nodeid
+        replay, source = session.replay, session.random_source(test, name)
+        if replay is not None and not replay.takes([source.load_name(load) for load in loads]):
+            facts = RunFacts(session.session_id, f"{test}::{name}", "no load", 0.0)
+            return RunResult(facts, 0.0, Verdict.PASSED, notes=("not run: --perf-replay is of another run",))
+        run_once(body, only_vu(session, test, loads, name, is_async=_is_async(body)))
+        if replay is not None:
+            replay.passed()
+            pytest.skip("the iteration passed; what follows it in the test is not run")
         pytest.skip("its body ran once; the load needs --perf-run")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from pytest_cdcperf.engine.current_vu import CurrentVU, acting_as, refuse_awaita
 from pytest_cdcperf.engine.event_loop import new_event_loop
 from pytest_cdcperf.engine.unawaited import failing_unawaited
 from pytest_cdcperf.engine.vu import VU
+from pytest_cdcperf.load.base import Load, tags_of
 from pytest_cdcperf.metrics.recorder import Recorder
 from pytest_cdcperf.metrics.scope import Scope
 from pytest_cdcperf.metrics.snapshot import RateState
@@ -51,17 +52,21 @@ def as_iteration(body: Callable[..., Awaitable[Any]], new_vu: Callable[[], VU]) 
     return once
 
 
-def only_vu(session: PerfSession, test: str, run: str = "", *, is_async: bool) -> VU:
-    """Return the VU of once mode, in its first iteration: of *test*, and of its *run* where it has several."""
+def only_vu(session: PerfSession, test: str, loads: Mapping[str, Load], run: str = "", *, is_async: bool) -> VU:
+    """Return the VU of once mode, in its first iteration: of *test*, and of its *run* where it has several.
+
+    With ``--perf-replay``, which is of one of *loads*, it is the VU of that iteration.
+    """
     source = session.random_source(test, run)
-    return VU(
-        1,
-        session_id=session.session_id,
-        scope=Scope(Recorder()),
-        is_async=is_async,
-        source=source,
-        load=source.load_name(""),
-    )
+    as_in_load = partial(VU, session_id=session.session_id, is_async=is_async, source=source)
+    if session.replay is None:
+        return as_in_load(1, scope=Scope(Recorder()), load=source.load_name(""))
+    wanted = session.replay.iteration
+    (tags,) = [tags_of(load, name) for name, load in loads.items() if source.load_name(name) == wanted.load]
+    most = sum(load.most_vus for load in loads.values())
+    vu = as_in_load(wanted.vu, scope=Scope(Recorder(), tags), load=wanted.load, vus=most)
+    vu.iteration = wanted.iteration
+    return vu
 
 
 def with_vu(arguments: Mapping[str, Any], vu: VU) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _ASKING = (
     "perf_plan",
     "perf_clean",
     "perf_seed",
+    "perf_replay",
 )
 
 
@@ -40,6 +41,8 @@ def add_options(parser: pytest.Parser) -> None:
     add("--perf-rate", metavar="N", type=str, default=None, help="override the rate of every open-loop load")
     add("--perf-thresholds", metavar="FILE", default=None, help="TOML or JSON with limits by profile and metric")
     add("--perf-on-unfit", metavar="WHAT", default=None, help="an unfit load generator: fail (default) or warn")
+    again = "run one iteration of an earlier run again, alone, as SEED:LOAD:VU:ITERATION; a failure shows it"
+    add("--perf-replay", metavar="ITERATION", default=None, help=again)
     add("--perf-seed", metavar="TEXT", default=None, help="what vu.random draws from; without it the session's id")
     add("--perf-stack", metavar="WHICH", default=None, help="embedded (default) or external: the environment's servers")
     out = "write runs to a file as well: csv=FILE (windows), ndjson=FILE (samples), benchmark=FILE; repeatable"

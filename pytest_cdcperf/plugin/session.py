@@ -19,6 +19,7 @@ from pytest_cdcperf.plugin.interruption import Interruption
 from pytest_cdcperf.plugin.listeners import ProjectListeners, ResultCollector, ResultWriter
 from pytest_cdcperf.plugin.options import runs_nothing
 from pytest_cdcperf.plugin.progress import LastingStream, Progress
+from pytest_cdcperf.plugin.replay import Replay
 from pytest_cdcperf.plugin.results import ResultsDirectory, SessionName
 from pytest_cdcperf.plugin.services import SessionServices
 from pytest_cdcperf.plugin.settings import Settings
@@ -52,7 +53,10 @@ class PerfSession:
         self.context = context
         name = name or (SessionName.new() if context is None else context.name)
         self.session_id = name.session_id
+        self.replay = None if settings.replay is None else Replay(settings.replay)
         self.seed = settings.seed or self.session_id
+        if settings.replay is not None:
+            self.seed = settings.replay.seed
         self.directory = ResultsDirectory(settings.results, name)
         self.progress = Progress(stdout)
         self.results: list[RunResult] = []

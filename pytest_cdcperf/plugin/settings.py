@@ -19,7 +19,7 @@ import pytest
 from _pytest.mark.expression import Expression
 
 from pytest_cdcperf.checks import is_whole_number
-from pytest_cdcperf.engine.iteration_id import SEED_ALLOWED, is_seed
+from pytest_cdcperf.engine.iteration_id import SEED_ALLOWED, IterationId, is_seed
 from pytest_cdcperf.errors import ConfigError, shown
 from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.load.base import Load
@@ -56,6 +56,7 @@ class Settings:
     asked: frozenset[str]
     exclusive: bool
     seed: str
+    replay: IterationId | None
     overrides: Overrides
     profiles: Mapping[str, Load]
     external: bool
@@ -109,6 +110,7 @@ def resolve(config: pytest.Config) -> Settings:
         asked=asked,
         exclusive=exclusive,
         seed=_seed(config, table, faults),
+        replay=_replay(config, faults),
         overrides=overrides,
         profiles=profiles,
         external=_stack(config, table, faults) == "external",
@@ -199,6 +201,19 @@ def _seed(config: pytest.Config, table: Mapping[str, Any], faults: list[str]) ->
         if not isinstance(value, str) or not is_seed(value)
     ]
     return str(given[0][1]) if given else ""
+
+
+def _replay(config: pytest.Config, faults: list[str]) -> IterationId | None:
+    text = config.getoption("perf_replay")
+    if text is None:
+        return None
+    if config.getoption("dist", "no") != "no":
+        faults.append("--perf-replay runs one iteration, in this process; leave -n out, or say -n 0")
+    try:
+        return IterationId.parse(text)
+    except ConfigError as error:
+        faults.append(f"--perf-replay={error}")
+        return None
 
 
 def _on_unfit(config: pytest.Config, table: Mapping[str, Any], faults: list[str]) -> str:
@@ -302,6 +317,8 @@ def _mode(
     named = option("perf_profile")
     if named is not None and canonical(named) not in profiles:
         faults.append(f"--perf-profile={named} is not a valid profile; allowed: {', '.join(sorted(profiles))}")
+    if option("perf_replay") is not None:
+        return Mode.ONCE, "--perf-replay runs one iteration again", frozenset(), False
     for debugging in ("usepdb", "trace"):
         if option(debugging, False):
             return Mode.ONCE, "--pdb and --trace debug one iteration", frozenset(), False

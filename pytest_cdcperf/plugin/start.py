@@ -49,6 +49,8 @@ def begin_session(config: pytest.Config) -> PerfSession:
         plugins["outputs"] = Outputs(session.settings.outputs)
     if config.getoption("perf_plan"):
         plugins["plan"] = PlanOnly(session, selection)
+    if session.replay is not None:
+        plugins["replay"] = session.replay
     if context is not None:
         plugins["worker"] = Worker(session, context, header.lines)
     for role, plugin in plugins.items():
