@@ -42,6 +42,8 @@ class Bound:
 
     value: float
     text: str
+    of_samples: bool = True
+    """Whether it is on samples themselves, as of a percentile, and not on a mean or a rate of them."""
 
 
 @dataclass(frozen=True)

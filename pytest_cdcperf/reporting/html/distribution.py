@@ -28,7 +28,8 @@ def distribution_svg(title: str, unit: str, histogram: Histogram, bounds: Sequen
     ]
     steps = 2.0**coarse.schema
     low, high = (min(coarse.positive) - 1) / steps, max(coarse.positive) / steps
-    near = [bound for bound in bounds if bound.value > 0 and low - 1 <= math.log2(bound.value) <= high + 1]
+    drawn = [bound for bound in bounds if bound.of_samples and bound.value > 0]
+    near = [bound for bound in drawn if low - 1 <= math.log2(bound.value) <= high + 1]
     low = min([low, *(math.log2(bound.value) - 0.1 for bound in near)])
     high = max([high, *(math.log2(bound.value) + 0.1 for bound in near)])
 

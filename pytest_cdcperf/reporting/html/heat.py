@@ -22,7 +22,7 @@ from pytest_cdcperf.reporting.html.svg import (
     WIDTH,
     Frame,
     background,
-    bound_line,
+    bound_lines,
     marks,
     path_of_cells,
     picture,
@@ -70,7 +70,8 @@ def heat_map(chart: Chart, windows: Sequence[Window], histograms: Sequence[Histo
         filled = tuple(column for column in columns if column[2])
         if len(filled) < 2:
             return None
-        found = HeatMap(chart.title, chart.unit, schema, filled, chart.bounds)
+        bounds = tuple(bound for bound in chart.bounds if bound.of_samples and bound.value > 0)
+        found = HeatMap(chart.title, chart.unit, schema, filled, bounds)
         low, high = found.rows
         if high - low < _MOST_ROWS or schema <= -4:
             return found
@@ -91,7 +92,7 @@ def heat_svg(heat: HeatMap, timeline: Timeline) -> Html:
     """Return the picture of *heat*: the darker, the more samples a second."""
     low, high = heat.frame_of_rows
     frame = Frame(timeline.end_s, low, high, _HEIGHT)
-    limits = [bound for bound in heat.bounds if bound.value > 0 and low <= math.log2(bound.value) <= high]
+    limits = [bound for bound in heat.bounds if low <= math.log2(bound.value) <= high]
     return picture(
         f"{heat.title}: samples by time and value, {heat.unit}, logarithmic",
         _HEIGHT,
@@ -101,7 +102,7 @@ def heat_svg(heat: HeatMap, timeline: Timeline) -> Html:
             for level, path in _paths(heat, frame)
         ),
         *(y_tick(frame, math.log2(value), f"{value:,g}") for value in log_ticks(2**low, 2**high, 7)),
-        *(bound_line(frame.y(math.log2(bound.value)), bound.text) for bound in limits),
+        *bound_lines([(frame.y(math.log2(bound.value)), bound.text) for bound in limits]),
         *marks(timeline, frame),
         *x_axis(frame),
     )
@@ -115,7 +116,7 @@ def heat_data(heat: HeatMap) -> dict[str, Any]:
         "title": heat.title,
         "unit": heat.unit,
         "heat": {"low": round(low, 4), "high": round(high, 4), "plot": plot, "ticks": log_ticks(2**low, 2**high, 7)},
-        "bounds": [[math.log2(bound.value), bound.text] for bound in heat.bounds if bound.value > 0],
+        "bounds": [[math.log2(bound.value), bound.text] for bound in heat.bounds],
         "lines": [],
     }
 

@@ -164,7 +164,12 @@ def _trend_chart(
 def _bounds(on: Sequence[Judged], factor: float = 1, *, counted: bool = False) -> tuple[Bound, ...]:
     shown = [one for one in on if not (counted and one[0].aggregate == "count")]
     return tuple(
-        Bound(one.limit * factor, one_line(f"limit {one.aggregate}{one.scope} {limit.bound}")) for one, limit in shown
+        Bound(
+            one.limit * factor,
+            one_line(f"limit {one.aggregate}{one.scope} {limit.bound}"),
+            of_samples=one.quantile is not None or one.aggregate in {"min", "max"},
+        )
+        for one, limit in shown
     )
 
 
@@ -193,7 +198,7 @@ def _band(states: Sequence[State | None], windows: Sequence[Window], quantile: f
     if all(span is None for span in found):
         return None
     over_s = (2 * beside + 1) * (windows[0].end_s - windows[0].start_s)
-    name = f"95 % interval of p{figure(quantile * 100)} over {format_duration(over_s)}"
+    name = f"95 % interval of p{figure(quantile * 100)} over {format_duration(round(over_s) or over_s)}"
     return Band(name, *(tuple(None if span is None else span[end] for span in found) for end in (0, 1)))
 
 

@@ -12,6 +12,7 @@ from pytest_cdcperf.reporting.html.scales import time_ticks
 from pytest_cdcperf.units import clock_time, figure
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1120, 64, 48, 22, 22
+_NEAR = 13  # of two lines whose texts would cover each other
 _LOWEST_LABEL_GAP = 150  # between the texts of two marks, or they would cover each other
 
 
@@ -145,19 +146,26 @@ def _pair(dx: float, dy: float) -> str:
 
 def _bounds(chart: Chart, frame: Frame) -> Iterator[Html]:
     near = [bound for bound in chart.bounds if frame.low <= bound.value <= frame.high]
-    for bound in near:
-        yield bound_line(frame.y(bound.value), bound.text)
+    yield from bound_lines([(frame.y(bound.value), bound.text) for bound in near])
     far = ", ".join(bound.text for bound in chart.bounds if bound not in near)
     if far:
         yield element("text", f"above: {far}", x=WIDTH - RIGHT, y=TOP - 7, class_="limit-text", text_anchor="end")
 
 
-def bound_line(y: float, text: str) -> Html:
-    """Return a limit as a line across, with its text above it, or below where there is no room."""
-    y = round(y, 1)
+def bound_lines(bounds: Iterable[tuple[float, str]]) -> Iterator[Html]:
+    """Yield limits as lines across, each with its text: beside that of another one that is near."""
+    last_y, right = -100.0, 0.0
+    for y, text in sorted(bounds):
+        right = right - 6.0 * len(text) - 16 if y - last_y < _NEAR else WIDTH - RIGHT - 4.0
+        last_y = y
+        yield _bound_line(round(y, 1), text, right)
+
+
+def _bound_line(y: float, text: str, right: float) -> Html:
+    """Return a limit with its text above it, or below where there is no room."""
     across = element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="limit", stroke="currentColor")
     text_y = round(y - 5 if y > TOP + 12 else y + 13, 1)
-    return joined(across, element("text", text, x=WIDTH - RIGHT - 4, y=text_y, class_="limit-text", text_anchor="end"))
+    return joined(across, element("text", text, x=round(right), y=text_y, class_="limit-text", text_anchor="end"))
 
 
 def marks(timeline: Timeline, frame: Frame) -> Iterator[Html]:

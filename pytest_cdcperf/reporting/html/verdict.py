@@ -44,9 +44,9 @@ def _held(view: RunView) -> str:
     held = sum(limit.outcome is Outcome.PASSED for limit in view.limits)
     if not view.limits:
         return "no limit was set"
-    return (
-        f"all {held} limits were kept" if held == len(view.limits) else f"{held} of {len(view.limits)} limits were kept"
-    )
+    if held == len(view.limits):
+        return "its limit was kept" if held == 1 else f"all {held} limits were kept"
+    return f"{held} of {len(view.limits)} limits were kept"
 
 
 def tiles(result: RunResult, view: RunView) -> Html:
