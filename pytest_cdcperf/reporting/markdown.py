@@ -60,13 +60,14 @@ def _blocks(views: Sequence[RunView], *, samples: bool) -> Iterator[str]:
 
 def _first_sentence(views: Sequence[RunView]) -> str:
     worst = min((view.verdict for view in views), key=_WORST_FIRST.index)
-    first, *others = (view for view in views if view.verdict is worst)
+    first = next(view for view in views if view.verdict is worst)
     if worst is Verdict.PASSED:
-        what = code(first.test) if not others else f"{len(views)} perf tests"
-        return f"**{worst}**: {what}"
+        return f"**{worst}**: {code(first.test) if len(views) == 1 else f'{len(views)} perf tests'}"
     why = prose(first.reasons[0]) if first.reasons else ""
-    where = "" if len(views) == 1 else f"{1 + len(others)} of {len(views)} perf tests; {code(first.test)}: "
-    return f"**{worst}**: {where}{why}"
+    if len(views) == 1:
+        return f"**{worst}**: {why}"
+    missed = sum(view.verdict is not Verdict.PASSED for view in views)
+    return f"**{worst}**: {missed} of {len(views)} perf tests did not pass; {code(first.test)}: {why}"
 
 
 def _run(view: RunView, reasons: Sequence[str], *, samples: bool) -> Iterator[str]:
@@ -90,6 +91,8 @@ def _run(view: RunView, reasons: Sequence[str], *, samples: bool) -> Iterator[st
         yield _table(head, rows, right=0)
     yield from _failures(view, samples=samples)
     yield from _operations(view)
+    if view.notes:
+        yield from _folded("Notes", "\n".join(f"- {prose(note)}" for note in view.notes))
 
 
 def _failures(view: RunView, *, samples: bool) -> Iterator[str]:
@@ -97,7 +100,7 @@ def _failures(view: RunView, *, samples: bool) -> Iterator[str]:
         yield from _folded(f"Failed: {prose(view.failed)}", *(_failure(kind, samples) for kind in view.failures))
     if view.tables.errors:
         rows = ((prose(row.operation), prose(row.error), f"{row.count:,}") for row in view.tables.errors)
-        yield from _folded("Failed calls", _table(("operation", "error", "calls"), rows))
+        yield from _folded("Failed calls", _table(("operation", "error", "calls"), rows, right=1))
 
 
 def _failure(kind: FailureView, samples: bool) -> str:
@@ -107,6 +110,8 @@ def _failure(kind: FailureView, samples: bool) -> str:
         text = "\n".join(kind.sample)
         fence = max(["``", *_FENCE.findall(text)], key=len) + "`"  # longer than any in the text
         said += [f"{fence}text\n{text}\n{fence}"]
+    if kind.again:
+        said += [f"Again: {code(kind.again)}"]
     return "\n\n".join(said)
 
 

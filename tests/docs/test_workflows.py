@@ -129,7 +129,7 @@ def commenting(runner):
 def test_the_comment_is_one_of_all_scenarios(saved, commenting):
     saved("baseline")
     saved("e2e_latency")
-    assert commenting().startswith("**FAILED**: 2 of 2 perf tests; <code>test_it</code>: too slow")
+    assert commenting().startswith("**FAILED**: 2 of 2 perf tests did not pass; <code>test_it</code>: too slow")
 
 
 def test_the_comment_names_a_scenario_that_left_no_result_first(saved, commenting):

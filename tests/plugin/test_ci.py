@@ -14,7 +14,7 @@ def test_passes():
 def test_fails():
     time.sleep(0.001)
 """
-SENTENCE = "**FAILED**: 1 of 2 perf tests; <code>test_fails</code>: max of response_time "
+SENTENCE = "**FAILED**: 1 of 2 perf tests did not pass; <code>test_fails</code>: max of response_time "
 
 
 @pytest.fixture

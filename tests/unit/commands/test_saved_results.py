@@ -84,7 +84,7 @@ def test_a_project_that_cannot_be_read_does_not_matter(parent, capsys, text):
 def test_a_comment_is_of_all_given_sessions(parent, capsys):
     code, lines, errors = said(capsys, "comment", *(parent / name for name in SESSIONS))
     assert (code, errors) == (0, [])
-    assert lines[0].startswith("**FAILED**: 2 of 2 perf tests; ")
+    assert lines[0].startswith("**FAILED**: 2 of 2 perf tests did not pass; ")
 
 
 def test_show_prints_the_summary_of_the_latest_session_whatever_its_verdict(parent, capsys):

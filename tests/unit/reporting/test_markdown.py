@@ -89,7 +89,7 @@ def test_the_verdict_comes_first_in_one_sentence(result):
 def test_of_several_tests_the_worst_comes_first_and_a_table_compares_them(result, empty):
     passed = replace(result, verdict=Verdict.PASSED, reasons=(), facts=replace(result.facts, test="t.py::test_ok"))
     text = markdown([passed, empty, result])
-    assert text.startswith("**FAILED**: 1 of 3 perf tests; <code>test_order")
+    assert text.startswith("**FAILED**: 2 of 3 perf tests did not pass; <code>test_order")
     assert "| <code>test_ok</code> | 100/s | 95.81 ms | 2% | PASSED |" in text
     assert re.findall("^### (\\w+)", text, re.MULTILINE) == ["FAILED", "INVALID", "PASSED"]
 
@@ -111,7 +111,7 @@ def test_a_column_without_a_figure_is_left_out(result):
     assert "| limit | value | margin |\n| --- | --- | --- |\n" in markdown([only])
 
 
-def test_failures_operations_and_environment_are_folded(result):
+def test_failures_operations_notes_and_environment_are_folded(result):
     environment = Environment(
         commit="1f2e3d4c5b6a7988", branch="main", ci_url="https://github.com/shop/web/actions/runs/7"
     )
@@ -119,9 +119,18 @@ def test_failures_operations_and_environment_are_folded(result):
     assert re.findall("<summary>(.*?)</summary>", text) == [
         "Failed: 6 of 300 iterations (2%, tolerated 5%)",
         "Operations",
+        "Notes",
         "Environment",
     ]
     assert "[This run, with its reports](https://github.com/shop/web/actions/runs/7)" in text
+
+
+def test_a_failure_has_the_command_that_runs_it_again(result):
+    kind = replace(result.failures[0], iteration="1a2b3c4d::17:203")
+    facts = replace(result.facts, test="t.py::test_a", replay="pytest t.py::test_a --perf-replay=")
+    failed = replace(result, failures=(kind,), facts=facts)
+    (again,) = (line for line in markdown([failed]).splitlines() if line.startswith("Again: "))
+    assert visible(html(again)).endswith("pytest t.py::test_a --perf-replay=1a2b3c4d::17:203")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +143,7 @@ def test_what_is_too_long_loses_tracebacks_and_then_its_end_and_says_so(result, 
     assert len(text.encode()) <= budget
     assert text.startswith("**FAILED**: 10 of 10 perf tests")
     assert text.count("<details>") == text.count("</details>")
-    assert ("```" in text, "left out" in text) == (tracebacks, left_out)
+    assert ("```" in text, "The rest was left out" in text) == (tracebacks, left_out)
 
 
 def test_a_run_without_anything_can_be_shown(empty, unmeasurable):
