@@ -21,6 +21,7 @@ from pytest_cdcperf.results.tables import (
 from pytest_cdcperf.units import figure
 
 _EXACT = Histogram().relative_error
+_MOST_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class TablesView:
                 replace(row, error=one_line(row.error), operation=short_name(row.operation))
                 for row in call_errors(result)
             ),
-            notes=tuple(_notes((*by_operation, *by_group, *by_tag))),
+            notes=(*_notes((*by_operation, *by_group, *by_tag)), *_of_several_hosts(by_operation)),
         )
 
 
@@ -104,3 +105,9 @@ def _notes(rows: Sequence[Operation]) -> Iterable[str]:
         yield f"percentiles in these tables may be off by up to {off}; those of limits are exact to {of_limits}"
     if lumped := [short_name(row.name) for row in rows if row.lumped]:
         yield f"too many to keep apart, so lumped together: {', '.join(dict.fromkeys(lumped))}"
+
+
+def _of_several_hosts(rows: Sequence[Operation]) -> Iterable[str]:
+    if names := [short_name(row.name) for row in rows if row.urls > 1 and not row.lumped]:
+        listed = ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" * (len(names) > _MOST_NAMES))
+        yield f"{listed}: of several hosts; the table of tags has each apart, by its url"

@@ -5,7 +5,7 @@ Names are as they were measured, of servers' and users' text: who shows them mak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_cdcperf.metrics import builtin
@@ -99,6 +99,8 @@ class Operation:
     """The share by which the percentiles may be off: 0.0027, or more where the result keeps fewer buckets."""
     lumped: bool = False
     """Whether these are calls of several operations, since there were too many to keep apart."""
+    urls: int = 1
+    """Of how many URLs HTTP requests with this name are: more than one where they went to several hosts."""
 
     @property
     def selector(self) -> str:
@@ -130,16 +132,16 @@ class CallError:
 def operations(result: RunResult) -> tuple[Operation, ...]:
     """Return response time, then each operation, in the order of the time that they took in all.
 
-    Trends of a test's own, in milliseconds, have a row each.
+    Requests for one path are one operation, whichever hosts they went to: :func:`tagged` has these apart. Trends of a
+    test's own, in milliseconds, have a row each.
     """
     rows: _Rows = {}
     response_time: _Rows = {}
-    several = _names_of_several_urls(result.series)
     for key in result.series.series:
         if key.name == builtin.RESPONSE_TIME.name:
             response_time.setdefault((key.name, ()), []).append(key)
         elif _is_operation(key):
-            rows.setdefault((key.name, _operation(key, several)), []).append(key)
+            rows.setdefault((key.name, _operation(key)), []).append(key)
     return (*_rows(result, response_time, lambda *_: "response time"), *_rows(result, rows, _name))
 
 
@@ -155,16 +157,18 @@ def groups(result: RunResult) -> tuple[Operation, ...]:
 def tagged(result: RunResult) -> tuple[Operation, ...]:
     """Return a row for each tag of users, such as ``scenario:browse``, and each metric of which it selects a part.
 
+    The URLs of requests are such tags where those of one name went to several hosts.
     They are sorted by tag and metric, then in the order of the time that they took in all.
     """
     rows: _Rows = {}
     series: dict[str, int] = {}
+    several = _names_of_several_urls(result.series)
     for key in result.series.series:
         if key.name == builtin.RESPONSE_TIME.name or _is_operation(key):
             series[key.name] = series.get(key.name, 0) + 1
             ours = _OUR_TAGS if key.name in _TRENDS else ("group", "overflow")
             for pair in key.tags:
-                if pair[0] not in ours:
+                if pair[0] not in ours or (pair[0] == "url" and _operation(key) in several):
                     rows.setdefault((key.name, (pair,)), []).append(key)
     parts = {row: keys for row, keys in rows.items() if len(keys) < series[row[0]]}
     found = _rows(result, parts, lambda _, tags: ":".join(tags[0]))
@@ -214,8 +218,8 @@ def _names_of_several_urls(series: Snapshot) -> set[Tags]:
     return {named for named, known in urls.items() if len(known) > 1}
 
 
-def _operation(key: SeriesKey, of_several_urls: set[Tags]) -> Tags:
-    """Return the tags of *key* that say which operation it is of."""
+def _operation(key: SeriesKey, of_several_urls: Collection[Tags] = ()) -> Tags:
+    """Return the tags of *key* that say which operation it is of, with the URL if it is one *of_several_urls*."""
     if set(OVERFLOW) <= set(key.tags):
         return OVERFLOW
     names = _OPERATION.get(key.name, ())
@@ -257,6 +261,7 @@ def _row(result: RunResult, name: str, metric: str, tags: Tags, keys: Sequence[S
         failed_p95_ms=_quantile(apart, 0.95),
         relative_error=finest.relative_error,
         lumped=tags == OVERFLOW,
+        urls=len({pair for key in keys for pair in _chosen(key, ("url",))}) or 1,
     )
 
 

@@ -76,5 +76,18 @@ def test_the_notes_say_where_figures_are_coarse_and_operations_lumped(empty):
     )
 
 
+def test_the_notes_name_operations_of_several_hosts(empty):
+    def request(host, name):
+        times = Histogram()
+        times.record([1.0])
+        tags = (("method", "GET"), ("name", name), ("url", host + name))
+        return {SeriesKey(HTTP_REQ_DURATION.name, Kind.TREND, tags): times}
+
+    measured = {**request("http://a", "/x"), **request("http://b", "/x"), **request("http://a", "/y")}
+    assert TablesView.of(replace(empty, series=Snapshot(measured))).notes == (
+        "GET /x: of several hosts; the table of tags has each apart, by its url",
+    )
+
+
 def test_a_run_without_anything_has_empty_tables(empty):
     assert TablesView.of(empty) == TablesView()

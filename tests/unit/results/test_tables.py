@@ -95,16 +95,19 @@ def test_calls_that_all_failed_have_no_times():
     assert (row.calls, row.failed, row.p50_ms, row.max_ms, row.failed_p95_ms) == (5, 1.0, None, None, 3)
 
 
-def test_one_path_on_several_hosts_is_several_operations_by_their_urls():
-    samples = [*request("GET", "/health", 1), *request("GET", "/health", 2, host=PAY), *request("GET", "/items", 3)]
+def test_one_path_on_several_hosts_is_one_operation_whose_urls_are_apart_in_tags_and_errors():
+    samples = [*request("GET", "/health", 1, 4), *request("GET", "/health", 2, host=PAY), *request("GET", "/items", 3)]
     failing = request("GET", "/health", 1, host=PAY, outcome=UNEXPECTED, status="503")
     result = result_of(*samples, *failing)
-    assert {row.name for row in operations(result)} == {
-        "GET http://shop.example:47753/health",
-        "GET http://pay.example/health",
-        "GET /items",
-    }
-    assert [row.operation for row in call_errors(result)] == ["GET http://pay.example/health"]
+    assert [(row.name, row.calls, row.urls) for row in operations(result)] == [
+        ("GET /health", 6, 2),
+        ("GET /items", 1, 1),
+    ]
+    assert [(row.name, row.selector, row.calls) for row in tagged(result)] == [
+        (f"url:{SHOP}/health", f"http_req_duration{{url:{SHOP}/health}}", 4),
+        (f"url:{PAY}/health", f"http_req_duration{{url:{PAY}/health}}", 2),
+    ]
+    assert call_errors(result) == (CallError("HTTP", "503", f"GET {PAY}/health", 1),)
 
 
 def test_operations_beyond_the_cap_are_one_row_that_says_so(monkeypatch):
