@@ -11,12 +11,13 @@ from typing import NoReturn
 
 from pytest_cdcperf.commands.clean import CLEAN
 from pytest_cdcperf.commands.comment import COMMENT
+from pytest_cdcperf.commands.report import REPORT
 from pytest_cdcperf.commands.results import RESULTS
 from pytest_cdcperf.commands.show import SHOW
 from pytest_cdcperf.errors import CdcperfError, shown
 from pytest_cdcperf.printable import one_line
 
-COMMANDS = {command.name: command for command in (SHOW, RESULTS, COMMENT, CLEAN)}
+COMMANDS = {command.name: command for command in (REPORT, SHOW, RESULTS, COMMENT, CLEAN)}
 _USAGE_ERROR = 2
 _INTERRUPTED = 130  # as a shell says it
 

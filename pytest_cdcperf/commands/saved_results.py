@@ -18,12 +18,17 @@ def parent_directory() -> Path:
     return Path(os.environ.get("RESULTS_DIR") or _configured() or PARENT)
 
 
+def paths_or_latest(paths: Sequence[Path]) -> Sequence[Path]:
+    """Return *paths*, without any the directory of the latest session."""
+    return paths or [parent_directory() / "latest"]
+
+
 def read_all(paths: Sequence[Path]) -> list[Sequence[RunResult]]:
-    """Return the results at each of *paths*, by default those of the latest session; name the files that hold none.
+    """Return the results at each of *paths*; name the files that hold none.
 
     :raises ConfigError: where a path has no result
     """
-    found = [read_saved(path) for path in paths or [parent_directory() / "latest"]]
+    found = [read_saved(path) for path in paths]
     for fault in (fault for saved in found for fault in saved.faults):
         sys.stderr.write(one_line(f"left out: {fault}") + "\n")
     return [saved.results for saved in found]

@@ -24,10 +24,10 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Namespace) -> int:
-    from pytest_cdcperf.commands.saved_results import read_all  # noqa: PLC0415  # 150 ms for no other command
+    from pytest_cdcperf.commands.saved_results import paths_or_latest, read_all  # noqa: PLC0415  # 200 ms for no other
     from pytest_cdcperf.commands.summaries import comparisons, summaries, wants_colours  # noqa: PLC0415  # the same
 
-    found, colours = read_all(arguments.paths), wants_colours(sys.stdout)
+    found, colours = read_all(paths_or_latest(arguments.paths)), wants_colours(sys.stdout)
     every = [result for results in found for result in results]
     lines = comparisons(*found, colours=colours) if len(found) == 2 else summaries(every, colours=colours)
     sys.stdout.writelines(f"{line}\n" for line in lines)

@@ -25,6 +25,13 @@ class Line:
     values: Values
     right: bool = False
     """Whether the axis on the right is its."""
+    dashed: bool = False
+    """Whether it is of the run that another one is compared with."""
+
+    @property
+    def classes(self) -> str:
+        """Its style as the page names it."""
+        return f"{self.style} dashed" if self.dashed else self.style
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,9 @@ def columns(values: Sequence[float | None]) -> list[float | int | None]:
 def chart_data(chart: Chart) -> dict[str, Any]:
     """Return *chart* as the script reads it."""
     lines = [
-        {"name": line.name, "style": line.style, "values": columns(line.values)} | ({"right": 1} if line.right else {})
+        {"name": line.name, "style": line.style, "values": columns(line.values)}
+        | ({"right": 1} if line.right else {})
+        | ({"dashed": 1} if line.dashed else {})
         for line in chart.lines
     ]
     data: dict[str, Any] = {"title": chart.title, "unit": chart.unit, "lines": lines}

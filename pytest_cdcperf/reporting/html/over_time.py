@@ -73,7 +73,7 @@ def judged_charts(result: RunResult, view: RunView) -> list[Chart]:
     in_order = sorted(by_selector.values(), key=lambda on: not any(limit.is_crossed for _, limit in on))
     charts = [_judged_chart(result, on) for on in in_order]
     if not any(len(chart.lines) > 1 for chart in charts):
-        charts.insert(0, _headline(result))
+        charts.insert(0, trend_chart(result, result.headline))
     return charts[:MOST_CHARTS]
 
 
@@ -115,8 +115,8 @@ def _hits_a_second(result: RunResult, rate: str, *, hit: bool) -> Values:
     return tuple((hits if hit else total - hits) / span_s if span_s > 0 else None for hits, total, span_s in counts)
 
 
-def _headline(result: RunResult) -> Chart:
-    metric = result.headline
+def trend_chart(result: RunResult, metric: str) -> Chart:
+    """Return the percentiles of a trend over time, without limits. The chart may be empty."""
     lines = []
     for aggregate, style in _PERCENTILES:
         points = dict(result.windows.points(metric, aggregate))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.printable import one_line, short_name
-from pytest_cdcperf.reporting.html.assets import SCRIPTS, STYLES, asset, policy
+from pytest_cdcperf.reporting.html.document import document
 from pytest_cdcperf.reporting.html.markup import Html, element, joined
 from pytest_cdcperf.reporting.html.section import section
 from pytest_cdcperf.reporting.html.surroundings import commit_of
@@ -31,28 +29,9 @@ def page(results: Sequence[RunResult]) -> str:
     alone = len(results) == 1
     sections = [section(*one, alone=alone) for one in zip(results, views, anchors, strict=True)]
     title = _title(views)
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy()),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", title),
-        element("style", Html(asset(*STYLES))),
-    )
-    body = element(
-        "body",
-        element("header", element("p", *_session(results)), class_="top"),
-        element(
-            "main",
-            None if alone else element("h1", title),
-            _index(results, views, anchors),
-            *(one.html for one in sections),
-        ),
-        element("script", _json([one.data for one in sections]), type="application/json", id="data"),
-        element("script", Html(asset(*SCRIPTS))),
-    )
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    heading = None if alone else element("h1", title)
+    shown = [heading, _index(results, views, anchors), *(one.html for one in sections)]
+    return document(title, _session(results), shown, [one.data for one in sections])
 
 
 def anchors_of(tests: Sequence[str]) -> list[str]:
@@ -82,10 +61,10 @@ def _title(views: Sequence[RunView]) -> str:
     return f"{said or 'no'} of {len(views)} perf tests"
 
 
-def _session(results: Sequence[RunResult]) -> list[str]:
+def _session(results: Sequence[RunResult]) -> str:
     first = results[0] if results else None
     if first is None:
-        return ["pytest-cdcperf"]
+        return "pytest-cdcperf"
     where, facts = first.environment, first.facts
     targets = [one_line(f"{name} {host}") for name, url in facts.services.items() if (host := _host(url))]
     parts = [
@@ -95,7 +74,7 @@ def _session(results: Sequence[RunResult]) -> list[str]:
         commit_of(where) if where is not None else "",
         ", ".join(targets),
     ]
-    return [one_line(" · ".join(part for part in parts if part))]
+    return one_line(" · ".join(part for part in parts if part))
 
 
 def _host(url: str) -> str:
@@ -123,8 +102,3 @@ def _index(results: Sequence[RunResult], views: Sequence[RunView], anchors: Sequ
         )
     heads = ("test", "verdict", "because", "iterations", "rate", "p95", "failed")
     return element("nav", table("Tests of this session", heads, rows, texts=3), aria_label="Tests")
-
-
-def _json(data: Any) -> Html:
-    """Return *data* as it can stand in a script element: nothing in it ends that."""
-    return Html(json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))

@@ -15,7 +15,7 @@ from pytest_cdcperf.reporting.html.over_time import load_charts
 from pytest_cdcperf.reporting.html.svg import chart_svg
 from pytest_cdcperf.results.result import RunResult
 
-_TALL, _USUAL, _LOW = 230, 160, 110
+TALL, USUAL, _LOW = 230, 160, 110
 _MOST_DISTRIBUTIONS = 6
 
 
@@ -32,17 +32,18 @@ def pictures_over_time(result: RunResult, judged: Sequence[Chart], time: Timelin
     first, others = list(judged[:1]), list(judged[1:])
     heat = _heat(result, judged)
     return [
-        *_drawn(first, time, _TALL),
-        *_drawn(load_charts(result), time, _USUAL),
+        *drawn(first, time, TALL),
+        *drawn(load_charts(result), time, USUAL),
         *([_heat_picture(heat, time)] if heat is not None else []),
-        *_drawn(others, time, _USUAL),
+        *drawn(others, time, USUAL),
     ]
 
 
-def _drawn(charts: Sequence[Chart], time: Timeline, height: int) -> Iterator[Picture]:
+def drawn(charts: Sequence[Chart], time: Timeline, height: int) -> Iterator[Picture]:
+    """Yield the pictures of those *charts* that have a line."""
     for chart in charts:
         if not chart.is_empty:
-            legend = [(line.name, line.style) for line in chart.lines]
+            legend = [(line.name, line.classes) for line in chart.lines]
             legend += [(chart.band.name, "band")] if chart.band is not None else []
             picture = chart_svg(chart, time, _LOW if chart.unit == "%" else height)
             yield Picture(captioned(chart.title, chart.unit, legend, picture), chart_data(chart))

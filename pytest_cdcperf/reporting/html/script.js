@@ -75,9 +75,9 @@ class Run {
     const outputs = chart.lines.map((line, at) => this.legend(keys[at]));
     const xs = this.time.at, heat = chart.heat;
     const series = [{}, ...chart.lines.map(line => ({
-      stroke: () => style(line.style),
+      stroke: () => style(line.style) + (line.dashed ? "a6" : ""),
       width: line.style === "p95" ? 2.2 : 1.5,
-      dash: /vus|more/.test(line.style) ? [5, 3] : undefined,
+      dash: /vus|more/.test(line.style) ? line.dashed ? [1.5, 3] : [5, 3] : line.dashed ? [4, 3] : undefined,
       scale: line.right ? "right" : "y",
       points: { show: xs.length < 3 },
     }))];

@@ -28,7 +28,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """A part of a section, left out without *content*."""
 
     title: str
@@ -37,13 +37,16 @@ class _Part:
 
     @property
     def has_content(self) -> bool:
+        """Whether there is anything in it."""
         return any(self.content)
 
     def html(self, anchor: str) -> Html:
+        """Return its title with its content, in the section with the id *anchor*."""
         title = element("h3", self.title, element("small", self.said) if self.said else None, id=self.id_in(anchor))
         return joined(title, *self.content)
 
     def id_in(self, anchor: str) -> str:
+        """Return its id in the section with the id *anchor*."""
         return f"{anchor}-{self.title.lower().replace(' ', '-')}"
 
 
@@ -56,14 +59,14 @@ def section(result: RunResult, view: RunView, anchor: str, *, alone: bool = Fals
     pictures = pictures_over_time(result, charts, time)
     found = tabs(result, view)
     parts = [
-        _Part("Limits", "value against limit", [limits_table(view)]),
-        _Part("Over time", _step(result), [picture.figure for picture in pictures]),
-        _Part("Distribution", "logarithmic", [distributions(result, charts)]),
-        _Part("Figures", "", [stacked(found) if found else None, *_notes(view.tables.notes)]),
-        _Part("Failures", _kinds(result), [failures(result, view)]),
-        _Part("Notes", "", [*_notes(view.notes)]),
-        _Part("Generator", "", generator(result, view)),
-        _Part("Environment", "", [environment(result)]),
+        Part("Limits", "value against limit", [limits_table(view)]),
+        Part("Over time", _step(result), [picture.figure for picture in pictures]),
+        Part("Distribution", "logarithmic", [distributions(result, charts)]),
+        Part("Figures", "", [stacked(found) if found else None, *_notes(view.tables.notes)]),
+        Part("Failures", _kinds(result), [failures(result, view)]),
+        Part("Notes", "", [*_notes(view.notes)]),
+        Part("Generator", "", generator(result, view)),
+        Part("Environment", "", [environment(result)]),
     ]
     shown = [part for part in parts if part.has_content]
     html = element(
@@ -80,7 +83,7 @@ def section(result: RunResult, view: RunView, anchor: str, *, alone: bool = Fals
     return Section(html, {"time": timeline_data(time), "charts": [picture.data for picture in pictures]})
 
 
-def _links(parts: Sequence[_Part], anchor: str, test: str) -> Html:
+def _links(parts: Sequence[Part], anchor: str, test: str) -> Html:
     links = (element("a", part.title, href=f"#{part.id_in(anchor)}") for part in parts)
     return element("nav", *links, class_="parts", aria_label=f"Parts of {test}")
 

@@ -108,7 +108,7 @@ def x_axis(frame: Frame) -> Iterator[Html]:
 
 def _line(line: Line, timeline: Timeline, frame: Frame) -> Html:
     path = "".join(_path(points) for points in _runs(line.values, timeline, frame))
-    return element("path", d=path, class_=f"line {line.style}", fill="none", stroke="currentColor")
+    return element("path", d=path, class_=f"line {line.classes}", fill="none", stroke="currentColor")
 
 
 def _band(band: Band, timeline: Timeline, frame: Frame) -> Html:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +141,53 @@ def test_without_a_session_the_directory_is_named(tmp_path, monkeypatch, capsys)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RESULTS_DIR", raising=False)
     assert said(capsys, "show")[2] == ["cdcperf show: perf-results/latest: cannot be read: No such file or directory"]
+
+
+def test_report_writes_the_page_beside_the_results_of_a_session(parent, capsys):
+    path = parent / "latest" / "report.html"
+    assert said(capsys, "report") == (0, ["perf-results/latest/report.html"], [])
+    assert "1a1b2c3d" in path.read_text()
+    assert said(capsys, "report", parent / SESSIONS[0]) == (0, [f"{parent / SESSIONS[0]}/report.html"], [])
+
+
+@pytest.mark.parametrize("sessions", [SESSIONS, (*SESSIONS, "latest")])
+def test_report_of_two_paths_lays_their_runs_over_each_other_and_of_more_has_a_section_each(parent, capsys, sessions):
+    assert said(capsys, "report", *(parent / name for name in sessions)) == (0, ["report.html"], [])
+    text = Path("report.html").read_text()
+    assert (text.count('class="run"'), "p95 A" in text) == ((1, True) if len(sessions) == 2 else (3, False))
+
+
+def test_report_writes_where_it_is_asked_to(parent, capsys):
+    file = next((parent / SESSIONS[0]).iterdir())
+    assert said(capsys, "report", file, "-o", "page.html")[1] == ["page.html"]
+    code, lines, _ = said(capsys, "report", file, "-o", "-")
+    assert (code, lines) == (0, Path("page.html").read_text().splitlines())
+
+
+@pytest.mark.parametrize("target", ["/dev/full", "none/page.html", "."])
+def test_a_page_that_cannot_be_written_is_one_line_and_leaves_nothing(parent, capsys, tmp_path, target):
+    before = sorted(tmp_path.rglob("*"))
+    code, lines, errors = said(capsys, "report", "-o", target)
+    assert (code, lines) == (2, [])
+    assert len(errors) == 1
+    assert errors[0].startswith(f"cdcperf report: {target}: cannot be written: ")
+    assert errors[0].endswith("; name another file by -o")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_full_disk_leaves_the_page_that_was_there(parent, capsys, tmp_path, monkeypatch):
+    (tmp_path / "page.html").write_text("before")
+
+    def full(self, text, **_):
+        self.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    errors = said(capsys, "report", "-o", "page.html")[2]
+    monkeypatch.undo()
+    assert errors == ["cdcperf report: page.html: cannot be written: No space left on device; name another file by -o"]
+    assert (tmp_path / "page.html").read_text() == "before"
+    assert not (tmp_path / "page.html.part").exists()
 
 
 class Terminal(io.StringIO):

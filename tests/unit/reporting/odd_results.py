@@ -149,7 +149,7 @@ def unusual():
     """Return results by what is unusual in them."""
     whole = full()
     bare = RunResult(RunFacts("", "", "", 0.0), 0.0, Verdict.INVALID)
-    kinds = tuple(FailureKind(f"Error{n}", f"test.py:{n}", 1, "Traceback\n" * 200) for n in range(50))
+    kinds = tuple(FailureKind(f"Error{n}", f"test.py:{n}", 1, "Traceback\n" * 20) for n in range(50))
     empty_windows = tuple(Window(float(n), n + 1.0, Snapshot()) for n in range(3))
     return {
         "nothing": bare,

@@ -22,6 +22,7 @@ from pytest_cdcperf.reporting.comparison_text import comparison_lines
 from pytest_cdcperf.reporting.csv_output import CsvOutput
 from pytest_cdcperf.reporting.failure import FailureText
 from pytest_cdcperf.reporting.html.assets import SCRIPTS, STYLES, asset
+from pytest_cdcperf.reporting.html.comparison_page import comparison_page
 from pytest_cdcperf.reporting.html.page import page
 from pytest_cdcperf.reporting.html.row import link_text, row
 from pytest_cdcperf.reporting.markdown import markdown
@@ -81,6 +82,9 @@ TEXTS: Mapping[str, Callable[[RunResult], str]] = {
 PAGES: Mapping[str, Callable[[RunResult], str]] = {
     "page": lambda result: texts_of(page([result])),
     "page of two": lambda result: texts_of(page([result, result])),
+    "comparison": lambda result: texts_of(
+        comparison_page([compare(full(), result), compare(result, full())], [result])
+    ),
     "row": lambda result: texts_of(row(RunView.of(result))),
 }
 OTHERS: Mapping[str, Callable[[RunResult], str]] = {
@@ -165,5 +169,5 @@ def test_an_odd_result_is_written_and_read_and_shown_as_before(name, tmp_path):
     read = read_result(write_result(before, tmp_path))
     if math.isfinite(before.elapsed_s):  # null is read as NaN
         assert str(FailureText.of(RunView.of(read))) == str(FailureText.of(RunView.of(before)))
-    for output in OUTPUTS.values():
-        output(read)
+    for name_of_output in ("summary", "page", "Markdown", "JSON"):
+        OUTPUTS[name_of_output](read)
