@@ -33,6 +33,8 @@ class Live:
     iterations_per_s: float
     p95_ms: float
     failed: int
+    limits: tuple[ThresholdResult, ...] = ()
+    """What each limit says of the run so far; an interval takes samples as independent."""
 
 
 @dataclass(frozen=True)

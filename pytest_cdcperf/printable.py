@@ -42,6 +42,15 @@ def one_line(text: str, longest: int = LONGEST_LINE) -> str:
     return _harmless(text, _UNPRINTABLE_IN_LINE, longest)
 
 
+def no_command(line: str) -> str:
+    r"""Return *line* so that no CI's runner takes it for a command: of a text that was harmless on one line.
+
+    >>> no_command("  ::error::owned")
+    '  \\::error::owned'
+    """
+    return _COMMAND.sub(r"\1\\", line) if line.lstrip().startswith("::") else line
+
+
 def short_name(text: str) -> str:
     """Return the name of a metric, a check or a test as :func:`one_line` does, with 200 characters at the most.
 

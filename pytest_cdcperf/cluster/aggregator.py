@@ -189,7 +189,7 @@ class RunAggregator:
     def _judge(self, windows: Sequence[Window]) -> None:
         for window in windows:
             whole = self._judging.add(window)
-            self._emit(WindowMerged(self._facts, whole, self._live.add(whole, self._timeline)))
+            self._emit(WindowMerged(self._facts, whole, self._live.add(whole, self._timeline, self._judging.so_far())))
             if not self.abort_reason and (crossed := self._judging.reason_to_abort()) is not None:
                 self.abort_reason = reason(crossed)
                 self._note(EventKind.LIMIT_CROSSED, self.abort_reason)

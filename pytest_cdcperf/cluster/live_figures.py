@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from pytest_cdcperf.events import Live
+from pytest_cdcperf.judging.threshold import ThresholdResult
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.snapshot import Snapshot
 from pytest_cdcperf.metrics.timeline import Timeline, Window
@@ -20,8 +22,11 @@ class LiveFigures:
         self._planned_s = planned_s
         self._latest: deque[Window] = deque(maxlen=_LATEST)
 
-    def add(self, window: Window, timeline: Timeline) -> Live:
-        """Return the figures of the run up to *window*, which is the last that *timeline* has taken."""
+    def add(self, window: Window, timeline: Timeline, limits: Sequence[ThresholdResult] = ()) -> Live:
+        """Return the figures of the run up to *window*, which is the last that *timeline* has taken.
+
+        :param limits: what they say of the run up to it
+        """
         self._latest.append(Window(window.start_s, window.end_s, window.snapshot.only(_METRICS)))
         span_s = sum(part.duration_s for part in self._latest)
         latest = Snapshot()
@@ -36,4 +41,5 @@ class LiveFigures:
             iterations_per_s=latest.count(builtin.ITERATIONS.name) / span_s if span_s > 0 else 0.0,
             p95_ms=latest.trend(builtin.RESPONSE_TIME.name).quantile(0.95),
             failed=timeline.total.rate(builtin.ITERATION_FAILED.name).hits,
+            limits=tuple(limits),
         )

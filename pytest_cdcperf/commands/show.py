@@ -21,16 +21,21 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="a result, or the directory of a session, by default the latest; of two the results of each test are "
         "shown side by side",
     )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show all figures, and tracebacks of failures")
 
 
 def _run(arguments: Namespace) -> int:
     from pytest_cdcperf.commands.saved_results import paths_or_latest, read_all  # noqa: PLC0415  # 200 ms for no other
     from pytest_cdcperf.commands.summaries import comparisons, summaries, wants_colours  # noqa: PLC0415  # the same
+    from pytest_cdcperf.reporting.lines import in_encoding  # noqa: PLC0415  # the same
 
     found, colours = read_all(paths_or_latest(arguments.paths)), wants_colours(sys.stdout)
     every = [result for results in found for result in results]
-    lines = comparisons(*found, colours=colours) if len(found) == 2 else summaries(every, colours=colours)
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    if len(found) == 2:
+        lines = comparisons(*found, colours=colours)
+    else:
+        lines = summaries(every, colours=colours, verbose=arguments.verbose)
+    sys.stdout.writelines(f"{in_encoding(line, sys.stdout.encoding)}\n" for line in lines)
     return 0
 
 

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
-from pytest_cdcperf.printable import short_name
+from pytest_cdcperf.printable import one_line, short_name
 from pytest_cdcperf.reporting.comparison import ComparisonView
 from pytest_cdcperf.reporting.comparison_text import comparison_lines
-from pytest_cdcperf.reporting.terminal import summary, verdict_colour, verdict_lines
+from pytest_cdcperf.reporting.terminal import run_lines
 from pytest_cdcperf.results.compare import compare_sessions
 from pytest_cdcperf.results.result import RunResult
 
 _CODES = {"bold": "1", "red": "31", "green": "32", "yellow": "33"}
 
 
-def summaries(results: Sequence[RunResult], *, colours: bool) -> Iterator[str]:
-    """Yield the lines of the summary of each of *results*."""
+def summaries(results: Sequence[RunResult], *, colours: bool, verbose: bool = False) -> Iterator[str]:
+    """Yield the lines of the summary of each of *results*, as wide as the terminal."""
+    width = shutil.get_terminal_size().columns
     for number, result in enumerate(results):
         yield from [""] * bool(number)
         yield _styled(short_name(result.facts.test), "bold", on=colours)
-        yield from summary(result)
-        for line in verdict_lines(result):
-            yield _styled(line, "bold", verdict_colour(result.verdict), on=colours)
+        yield one_line(f"session {result.facts.session_id}, {result.facts.started_at}").rstrip(", ")
+        for line in run_lines(result, width, verbose=verbose):
+            yield "".join(_styled(span.text, *span.style, on=colours and bool(span.style)) for span in line.spans)
 
 
 def comparisons(first: Sequence[RunResult], second: Sequence[RunResult], *, colours: bool) -> Iterator[str]:

@@ -60,6 +60,10 @@ class Judging:
         found = (self._result(threshold, self._precision(threshold)) for threshold in self._thresholds)
         return [self._with_names(result) for result in found]
 
+    def so_far(self) -> list[ThresholdResult]:
+        """Return what each threshold says of the run so far; an interval takes samples as independent."""
+        return [self._result(threshold) for threshold in self._thresholds]
+
     def _with_names(self, result: ThresholdResult) -> ThresholdResult:
         threshold = result.threshold
         if not isinstance(threshold, Threshold) or result.observed is not None:

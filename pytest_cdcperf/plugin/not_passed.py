@@ -45,7 +45,7 @@ def representation(item: pytest.Function, error: NotPassed) -> ReprExceptionInfo
         entries.append(ReprEntryNative([f"{line}\n" for line in text.details]))
     return ReprExceptionInfo(
         reprtraceback=ReprTraceback(entries, None, style="native"),
-        reprcrash=ReprFileLocation(os.fspath(item.path), line, "\n".join(text.reasons)),
+        reprcrash=ReprFileLocation(os.fspath(item.path), line, text.message),
     )
 
 

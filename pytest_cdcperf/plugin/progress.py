@@ -1,4 +1,4 @@
-"""The live line of a run: redrawn on a terminal, one line every ten seconds where there is none.
+"""The live line of a run: redrawn on a terminal, one line every half a minute where there is none.
 
 And what keeps a session from dying of a terminal that was closed.
 """
@@ -7,24 +7,36 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from contextlib import suppress
 from typing import Any, TextIO
 
+from _pytest._io import TerminalWriter
+
 from pytest_cdcperf.events import Event, Live, Notice, RunFinished, RunStarted, WindowMerged
 from pytest_cdcperf.printable import one_line
-from pytest_cdcperf.reporting.terminal import progress_line
+from pytest_cdcperf.reporting.lines import in_encoding
+from pytest_cdcperf.reporting.live_line import live_line, plain_line
 
-_PLAIN_EVERY_S = 10.0
+_PLAIN_EVERY_S = 30.0
+_CLEARED = "\r\x1b[K"
 
 
 class Progress:
-    """A listener that writes to what was the standard output before pytest began to capture it."""
+    """A listener that writes to what was the standard output before pytest began to capture it.
 
-    def __init__(self, descriptor: int | None) -> None:
+    :param color: as ``--color`` has it: "yes", "no" or "auto", which goes by the terminal and by NO_COLOR
+    """
+
+    def __init__(self, descriptor: int | None, encoding: str = "utf-8", color: str = "auto") -> None:
         self._out: TextIO | None = None
         if descriptor is not None:
-            self._out = os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", closefd=False)
+            self._out = os.fdopen(descriptor, "w", encoding=encoding, errors="replace", closefd=False)
+        self._encoding = encoding
         self._live = self._out is not None and self._out.isatty()
+        self._writer = None if self._out is None else TerminalWriter(self._out)
+        if self._writer is not None and color != "auto":
+            self._writer.hasmarkup = color == "yes"
         self._drawn = False
         self._next_plain_s = 0.0
 
@@ -43,26 +55,28 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Write *text* on a line of its own."""
+        self._clear()
         self._write(f"\n{one_line(text)}\n")
 
     def _show(self, name: str, live: Live) -> None:
-        line = progress_line(name, live)
-        if self._live and self._out is not None:
-            self._write(f"\r\x1b[K{line[: _columns(self._out) - 1]}")
+        if self._live and self._out is not None and self._writer is not None:
+            mark_up = self._writer.markup
+            spans = live_line(name, live, _columns(self._out) - 1).spans
+            self._write(_CLEARED + "".join(mark_up(span.text, **dict.fromkeys(span.style, True)) for span in spans))
             self._drawn = True
         elif live.elapsed_s >= self._next_plain_s:
             self._next_plain_s += _PLAIN_EVERY_S
-            self._write(f"{line}\n")
+            self._write(f"{plain_line(name, live)}\n")
 
     def _clear(self) -> None:
         if self._drawn:
-            self._write("\r\x1b[K")
+            self._write(_CLEARED)
             self._drawn = False
 
     def _write(self, text: str) -> None:
         if self._out is not None:
             try:
-                self._out.write(text)
+                self._out.write(in_encoding(text, self._encoding))
                 self._out.flush()
             except OSError:  # the reader is gone
                 self._out = None
@@ -70,7 +84,7 @@ class Progress:
 
 def _columns(out: TextIO) -> int:
     try:
-        return os.get_terminal_size(out.fileno()).columns
+        return os.get_terminal_size(out.fileno()).columns or shutil.get_terminal_size().columns
     except OSError:  # the terminal was closed
         return 80
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,9 @@ class PerfSession:
         if settings.replay is not None:
             self.seed = settings.replay.seed
         self.directory = ResultsDirectory(settings.results, name)
-        self.progress = Progress(stdout)
+        self.progress = Progress(
+            stdout, getattr(sys.__stdout__, "encoding", "utf-8"), config.getoption("color", "auto")
+        )
         self.results: list[RunResult] = []
         self.services = SessionServices(
             settings,

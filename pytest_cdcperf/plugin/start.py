@@ -6,6 +6,7 @@ import pytest
 
 from pytest_cdcperf.plugin.github import GitHubActions
 from pytest_cdcperf.plugin.header import Header
+from pytest_cdcperf.plugin.junit import SummaryAsOutput
 from pytest_cdcperf.plugin.keys import session_key, stdout_key
 from pytest_cdcperf.plugin.outputs import Outputs
 from pytest_cdcperf.plugin.plan import PlanOnly
@@ -43,6 +44,7 @@ def begin_session(config: pytest.Config) -> PerfSession:
         "session-files": SessionFiles(session),
         "summary": Summary(session),
         "github": GitHubActions(session),
+        "junit": SummaryAsOutput(config, session.results),
         "interruption": session.interruption,
     }
     if session.settings.outputs and context is None:

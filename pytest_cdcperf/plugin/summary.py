@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import os
+from collections.abc import Generator, Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest._io import TerminalWriter
 
 from pytest_cdcperf.plugin.session import PerfSession
-from pytest_cdcperf.printable import one_line, short_name
-from pytest_cdcperf.reporting.terminal import session_table, summary, verdict_colour, verdict_lines
+from pytest_cdcperf.plugin.short_summary import fit_messages
+from pytest_cdcperf.printable import one_line
+from pytest_cdcperf.reporting.lines import Line, in_encoding
+from pytest_cdcperf.reporting.terminal import file_lines, run_lines, session_lines
+
+PAGE = "report.html"
+_NARROWEST = 40
 
 # With any other exit code pytest prints no summary, so this one follows the other reports.
 _SUMMARISED = {code for code in pytest.ExitCode if code is not pytest.ExitCode.INTERNAL_ERROR}
@@ -39,6 +48,7 @@ class Summary:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
         """Print the summary of each run, and the table of all where there are several."""
         self._print()
+        fit_messages(terminalreporter, self._session.results)
         if exitstatus and (logs := self._session.logs) is not None and any(logs.iterdir()):
             terminalreporter.write_line(f"cdcperf: logs of the embedded servers: {logs}")
 
@@ -62,18 +72,40 @@ class Summary:
             self._reporter.write_line(one_line(f"cdcperf: {left}"), red=True)
 
     def _print_results(self, reporter: Any) -> None:
-        results = self._session.results
-        reporter.section("cdcperf")
+        results, several = self._session.results, len(self._session.results) > 1
+        reporter.section("perf summary")
+        writer, verbose = self._config.get_terminal_writer(), self._config.get_verbosity() > 0
+        width = max(_NARROWEST, writer.fullwidth)
         for result in results:
-            reporter.write_line(short_name(result.facts.test), bold=True)
-            for line in summary(result):
-                reporter.write_line(line)
-            for line in verdict_lines(result):
-                reporter.write_line(line, **{verdict_colour(result.verdict): True, "bold": True})
-        if len(results) > 1:
-            reporter.section("cdcperf: scenarios", sep="-")
-            for line in session_table(results):
-                reporter.write_line(line)
+            _write(writer, run_lines(result, width, verbose=verbose, short=several))
+            reporter.write_line("")
+        if several:
+            _write(writer, session_lines(results, width))
+            reporter.write_line("")
         if self._session.load_refused:
             reporter.write_line(one_line(self._session.load_refused), red=True)
-        reporter.write_line(one_line(f"results: {self._session.directory.planned}"))
+        _write(writer, file_lines(*self._files()))
+
+    def _files(self) -> tuple[str, str]:
+        """Return the directory of the session's results and the page in it, "" where it was not written."""
+        directory = self._session.directory.planned
+        page = directory / PAGE
+        latest = directory.parent / "latest" / PAGE
+        with suppress(OSError):
+            page = latest if latest.samefile(page) else page
+        return self._shown(directory), self._shown(page) if page.is_file() else ""
+
+    def _shown(self, path: Path) -> str:
+        try:
+            return one_line(os.path.relpath(path, self._config.invocation_params.dir))
+        except ValueError:  # on another drive
+            return one_line(os.fspath(path))
+
+
+def _write(writer: TerminalWriter, lines: Iterable[Line]) -> None:
+    """Write *lines* in colours where the terminal has some, and in what its encoding can show."""
+    encoding = getattr(writer._file, "encoding", None)  # noqa: SLF001 - what it writes to
+    for line in lines:
+        for span in line.spans:
+            writer.write(in_encoding(span.text, encoding), **dict.fromkeys(span.style, True))
+        writer.line()

@@ -1,181 +1,219 @@
-"""Results as lines of text: the live line, the summary of a test, the table of a session."""
+"""Lays out results as lines of a terminal: the summary of a run, and the table of a session."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from pytest_cdcperf.events import Live
-from pytest_cdcperf.judging.own_delay import own_delay_ms
-from pytest_cdcperf.judging.rules.breaking_point import Breaking
-from pytest_cdcperf.judging.threshold import Outcome, ThresholdResult
+from pytest_cdcperf.judging.threshold import Outcome
 from pytest_cdcperf.judging.verdict import Verdict
-from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.metrics.groups import in_order
-from pytest_cdcperf.metrics.metric import group_of, unit_of
-from pytest_cdcperf.metrics.snapshot import CounterState, RateState, State
-from pytest_cdcperf.printable import one_line, printable, short_name
-from pytest_cdcperf.reporting.view import MARKS
-from pytest_cdcperf.results.figures import figures_of
+from pytest_cdcperf.reporting.all_figures import metric_lines, sample_lines, worker_lines
+from pytest_cdcperf.reporting.columns import Column, table
+from pytest_cdcperf.reporting.lines import (
+    BOLD,
+    GREEN,
+    RED,
+    YELLOW,
+    Line,
+    Span,
+    columns_of,
+    shortened,
+    wrapped,
+)
+from pytest_cdcperf.reporting.view import LimitView, RunView
 from pytest_cdcperf.results.result import RunResult
-from pytest_cdcperf.units import figure, format_duration
 
-_SAMPLE_LINES = 12
-_WIDEST = 60  # the widest that a column may be
+_COLOURS = {Verdict.PASSED: GREEN, Verdict.FAILED: RED, Verdict.INVALID: YELLOW}
+_MOST_ROWS, _MOST_LINES = 10, 5  # without -v
+_LABEL = 10  # columns that the names of facts take, the blank behind them included
 
-
-def progress_line(name: str, live: Live) -> str:
-    """Return one line on a run that is under way."""
-    return (
-        f"{short_name(name)}: {format_duration(round(live.elapsed_s))}/{format_duration(live.planned_s)}"
-        f"  {live.vus} VUs  {live.iterations} iterations, {live.iterations_per_s:.1f}/s"
-        f"  p95 {figure(live.p95_ms, 'ms')}  {live.failed} failed"
-    )
-
-
-def summary(result: RunResult) -> list[str]:
-    """Return the summary of one run: facts, metrics by group, thresholds, failures."""
-    facts, broke = result.facts, result.breaking_point
-    head = facts.load + (f", profile {facts.profile}" if facts.profile else "")
-    count = f"{result.iterations} iteration{'s' * (result.iterations != 1)}"
-    return [
-        one_line(f"{head}; {count} in {format_duration(result.elapsed_s)}, session {facts.session_id}"),
-        *_metric_lines(result),
-        *_threshold_lines(result.thresholds),
-        *_worker_lines(result),
-        *_generator_line(result),
-        *_failure_lines(result),
-        *([one_line(f"  {broke.words}")] if broke is not None and broke.outcome is Breaking.FOUND else []),
-        *(one_line(f"  note: {note}") for note in result.notes),
-    ]
-
-
-def verdict_lines(result: RunResult) -> list[str]:
-    """Return the verdict of one run with its reasons."""
-    head = f"  {result.verdict}" + (f": {result.reasons[0]}" if result.reasons else "")
-    also = [f"    and: {reason}" for reason in result.reasons[1:]]
-    also += [f"    WARNING, the generator was unfit: {warning}" for warning in result.warnings]
-    return [one_line(line) for line in (head, *also)]
+_LIMITS = (
+    Column("", right=False, gap=1),
+    Column("limit", right=False, least=16),
+    Column("", right=False),
+    Column("value"),
+    Column("margin", rank=1),
+    Column("95% interval", rank=2),
+)
+_OPERATIONS = (
+    Column("operation", right=False, least=16),
+    Column("calls"),
+    Column("per s", rank=1),
+    Column("failed"),
+    Column("p50", rank=3),
+    Column("p95"),
+    Column("p99", rank=2),
+    Column("max ms"),
+)
+_SESSION = (
+    Column("", right=False, gap=1),
+    Column("test", right=False, least=16),
+    Column("rate", rank=2),
+    Column("response p95", rank=1),
+    Column("failed"),
+    Column("verdict", right=False),
+)
 
 
-def _metric_lines(result: RunResult) -> list[str]:
-    rows: dict[str, list[tuple[str, str]]] = {}
-    for label, name, state in result.shown_metrics():
-        cells = rows.setdefault(group_of(name), [])
-        shown = short_name(label) if label == name else f"  {label.removeprefix(name)}"
-        cells.append((shown, _figures(name, state, result.elapsed_s)))
-        if name == "checks":
-            cells += _check_rows(result)
-    width = _width(name for cells in rows.values() for name, _ in cells)
-    lines: list[str] = []
-    for title in in_order(rows):
-        lines.append(one_line(f"  {title}"))
-        lines += [f"    {name:<{width}}  {figures}" for name, figures in rows[title]]
+def run_lines(result: RunResult, width: int, *, verbose: bool = False, short: bool = False) -> list[Line]:
+    """Return the summary of a run, the most important first, at most *width* columns wide.
+
+    :param verbose: with all its figures
+    :param short: its verdict and limits only, where it passed: several runs follow one another
+    """
+    view = RunView.of(result)
+    lines = [*_heading(view, width), *_verdict(view, width)]
+    if view.limits:
+        lines += [Line(), *_limits(view, width)]
+    if short and view.verdict is Verdict.PASSED and not verbose and not view.warnings:
+        return lines
+    lines += _operations(view, width, verbose)
+    facts = [line for label, text in _facts(view, verbose) for line in _fact(label, text, width)]
+    facts += [_unbroken("again", kind.again) for kind in view.failures if kind.again][:1]
+    if facts:
+        lines += [Line(), *facts]
+    if verbose:
+        more = [*metric_lines(result, width), *worker_lines(result, width), *sample_lines(view.failures)]
+        lines += map(Line.of, more)
     return lines
 
 
-def _check_rows(result: RunResult) -> list[tuple[str, str]]:
-    return [
-        (f"  {'✓' if state.hits == state.total else '✗'} {short_name(check)}", f"{state.hits} of {state.total}")
-        for check, state in result.series.by_tag("checks", "check")
-        if isinstance(state, RateState)
-    ]
+def session_lines(results: Sequence[RunResult], width: int) -> list[Line]:
+    """Return the table of a session's runs, with why each that did not pass did not."""
+    views = list(map(RunView.of, results))
+    rows = [(_mark(view), view.test, view.rate, view.p95, view.errors, _verdict_of(view)) for view in views]
+    head, *lines = table(_SESSION, rows, width)
+    made = [Line.of(Span(head, BOLD))]
+    for view, line in zip(views, lines, strict=True):
+        style = _COLOURS[view.verdict]
+        if view.verdict is Verdict.PASSED:
+            made.append(Line.of(Span(line[:1], style), line[1:]))
+        else:
+            made.append(Line.of(Span(line, style)))
+            made += [Line.of(text) for reason in view.reasons for text in wrapped(reason, width, "    ", 6)]
+    return made
 
 
-def _figures(name: str, state: State, elapsed_s: float) -> str:
-    figures = figures_of(state, elapsed_s)
-    match state:
-        case RateState():
-            return f"{figure(state.rate, '%')}  {state.hits:,} of {state.total:,}"
-        case CounterState():
-            return f"{figure(figures['count'])}  {figure(figures['rate'], '/s')}"
-        case _:
-            unit = unit_of(name)
-            return "  ".join(
-                f"{aggregate}={figure(value)}" for aggregate, value in figures.items()
-            ) + f"  {unit}" * bool(unit)
+def file_lines(directory: str, page: str) -> list[Line]:
+    """Return where the results of a session are: the page that shows them is the last line."""
+    shown = (("results", directory), ("report", page))
+    return [_unbroken(label, path) for label, path in shown if path]
 
 
-def _threshold_lines(results: Iterable[ThresholdResult]) -> list[str]:
-    lines = [threshold_line(result) for result in results]
-    return ["  thresholds", *(f"    {line}" for line in lines)] if lines else []
+def _mark(view: RunView) -> str:
+    return {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.INVALID: "?"}[view.verdict]
 
 
-def threshold_line(result: ThresholdResult) -> str:
-    """Return one threshold with its mark, what was observed, and why it was not judged where it was not."""
-    seen = "" if result.observed is None else result.threshold.in_words(result.observed, result.interval)
-    seen = seen and f"  observed {seen}"
-    outcome = f"  {result.outcome}" if result.outcome not in {Outcome.PASSED, Outcome.FAILED} else ""
-    note = f" ({result.note})" if result.note else ""
-    return one_line(f"{MARKS[result.outcome]} {result.threshold}{seen}{outcome}{note}")
+def _verdict_of(view: RunView) -> str:
+    return f"{view.verdict}{', generator unfit' if view.warnings else ''}"
 
 
-def _worker_lines(result: RunResult) -> list[str]:
-    if len(result.workers) < 2:
+def _heading(view: RunView, width: int) -> list[Line]:
+    """Return the test and its load: on one line where there is room."""
+    between = width - columns_of(view.test) - columns_of(view.load)
+    if between >= 2:
+        return [Line.of(Span(view.test, BOLD), " " * between + view.load)]
+    return [Line.of(Span(shortened(view.test, width), BOLD)), *map(Line.of, wrapped(view.load, width, "  ", 4))]
+
+
+def _verdict(view: RunView, width: int) -> list[Line]:
+    style = _COLOURS[view.verdict]
+    first, *others = view.reasons or (_kept(view.limits),)
+    head = f"{view.verdict}  "
+    texts = wrapped(first, width, head, len(head))
+    texts += [text for reason in others for text in wrapped(reason, width, " " * len(head), len(head) + 2)]
+    verdict, rest = texts[0][: len(head)], texts[0][len(head) :]
+    plain = view.verdict is Verdict.PASSED
+    lines = [Line.of(Span(verdict, (*style, *BOLD)), rest if plain else Span(rest, style))]
+    lines += [Line.of(Span(text, style)) for text in texts[1:]]
+    for warning in view.warnings:
+        said = wrapped(f"the generator was unfit: {warning}", width, "WARNING ", 8)
+        lines += [Line.of(Span(text, YELLOW)) for text in said]
+    return lines
+
+
+def _kept(limits: Sequence[LimitView]) -> str:
+    kept, judged = sum(limit.outcome is Outcome.PASSED for limit in limits), len(limits)
+    if not judged:
+        return "no limits were stated"
+    if kept == judged:
+        return f"all {judged} limits kept" if judged > 1 else "its limit is kept"
+    return f"{kept} of {judged} limits kept, the others were not judged"
+
+
+def _limits(view: RunView, width: int) -> list[Line]:
+    limits = view.limits
+    rows = [(limit.mark, limit.subject, limit.bound, limit.value, limit.margin, limit.interval) for limit in limits]
+    head, *texts = table(_LIMITS, rows, width)
+    lines = [Line.of(Span(head, BOLD))]
+    for limit, text in zip(limits, texts, strict=True):
+        if limit.is_crossed:
+            lines.append(Line.of(Span(text, RED)))
+        else:
+            style = GREEN if limit.outcome is Outcome.PASSED else YELLOW
+            lines.append(Line.of(Span(text[:1], style), text[1:]))
+        lines += [Line.of(said) for said in _said_of(limit, view.reasons, width)]
+    return lines
+
+
+def _said_of(limit: LimitView, reasons: Iterable[str], width: int) -> list[str]:
+    """Return why *limit* was not judged, and what else is to be known, where no reason says so already."""
+    outcome = "" if limit.outcome in {Outcome.PASSED, Outcome.FAILED} else str(limit.outcome)
+    note = "" if any(limit.note in reason for reason in reasons) else limit.note
+    said = ": ".join(part for part in (outcome, note) if part)
+    return wrapped(said, width, "  ", 2) if said else []
+
+
+def _operations(view: RunView, width: int, verbose: bool) -> list[Line]:
+    rows = view.tables.operations
+    shown = rows if verbose else rows[:_MOST_ROWS]
+    if not shown:
         return []
-    head = ("worker", "share", "iterations", "duration", "CPU", "generator_lag p99", "own delay p95", "lost", "")
-    rows = [
-        (
-            part.name,
-            part.share,
-            str(part.iterations),
-            format_duration(part.elapsed_s),
-            f"{part.cpu:.0%}",
-            "-" if part.generator_lag_p99_ms is None else figure(part.generator_lag_p99_ms, "ms"),
-            "-" if part.own_delay_p95_ms is None else figure(part.own_delay_p95_ms, "ms"),
-            f"{part.lost:.1%}",
-            part.outcome,
-        )
-        for part in result.workers
-    ]
-    return ["  workers", *(f"    {line}" for line in _table((head, *rows)))]
+    cells = [(row.name, row.calls, row.per_s, row.failed, row.p50, row.p95, row.p99, row.max) for row in shown]
+    head, *texts = table(_OPERATIONS, cells, width, indent=2)
+    lines = [Line(), Line.of(Span(head, BOLD)), *map(Line.of, texts)]
+    return [*lines, *map(Line.of, _more(len(rows) - len(shown), "operation", "  "))]
 
 
-def _width(cells: Iterable[str]) -> int:
-    return min(_WIDEST, max(map(len, cells), default=0))
+def _facts(view: RunView, verbose: bool) -> Iterator[tuple[str, str]]:
+    """Yield (label, text) of what else decides: the label of a line that goes on with the one before is empty."""
+    if view.failed:
+        yield "failed", view.failed
+        width = max((len(f"{kind.count:,}") for kind in view.failures), default=0)
+        kinds = [f"{kind.count:>{width},} × {kind.error} at {kind.where}" for kind in view.failures]
+        yield from (("", text) for text in _few(kinds, "kind", verbose))
+    errors = [f"{row.count:,} × {row.operation}: {row.group} {row.error}" for row in view.tables.errors]
+    yield from _labelled("errors", _few(errors, "kind", verbose))
+    false = [row for row in view.tables.checks if row.failed]
+    checks = [f"{row.failed:,} of {row.passed + row.failed:,} false: {row.name}" for row in false]
+    yield from _labelled("checks", _few(checks, "check", verbose))
+    if view.rows:
+        yield "rows", view.rows
+    if view.breaking_point:
+        yield "break", view.breaking_point
+    if view.generator:
+        yield "generator", view.generator
+    yield from _labelled("note", _few([*view.notes, *(view.tables.notes if verbose else ())], "note", verbose))
 
 
-def _generator_line(result: RunResult) -> list[str]:
-    if result.total.select(builtin.GENERATOR_DELAY.name) is None:
-        return []
-    own_ms = [own_delay_ms(result.total, at) for at in ("p(95)", "p(99)", "max")]
-    p95, p99, worst = (f"{ms:.2g} ms" if ms < 10 else f"{ms:.0f} ms" for ms in own_ms)
-    lost = max((part.lost for part in result.workers), default=0.0)
-    cpus = sum(part.cpu for part in result.workers)
-    fit = "fit" if result.generator_fit else "UNFIT"
-    return [f"  generator {fit}: own delay p95 {p95}, p99 {p99}, worst {worst}; lost {lost:.1%}; {cpus:.2f} CPUs"]
+def _labelled(label: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for number, text in enumerate(texts):
+        yield ("" if number else label), text
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [_width(row[column] for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def _few(texts: Sequence[str], name: str, verbose: bool) -> list[str]:
+    shown = texts if verbose else texts[:_MOST_LINES]
+    return [*shown, *_more(len(texts) - len(shown), name)]
 
 
-def _failure_lines(result: RunResult) -> list[str]:
-    lines: list[str] = []
-    for kind in result.failures:
-        lines.append(one_line(f"    {kind.count} x {kind.type} at {kind.where}, for example:"))
-        sample = printable(kind.sample.rstrip()).split("\n")
-        lines += [f"      {one_line(line)}" for line in sample[-_SAMPLE_LINES:]]
-    return ["  failed iterations by kind", *lines] if lines else []
+def _more(count: int, name: str, indent: str = "") -> list[str]:
+    return [f"{indent}and {count:,} more {name}{'s' * (count > 1)}: -v shows all"] if count > 0 else []
 
 
-def session_table(results: Sequence[RunResult]) -> list[str]:
-    """Return one table of all runs of a session."""
-    head = ("scenario", "iterations", "duration", "peak VUs", "failed checks", "verdict")
-    rows = [
-        (
-            short_name(r.facts.test),
-            str(r.iterations),
-            format_duration(r.elapsed_s),
-            str(r.peak_vus),
-            str(r.failed_checks),
-            f"{r.verdict}" + ", generator unfit" * (not r.generator_fit and r.passed),
-        )
-        for r in results
-    ]
-    return _table((head, *rows))
+def _fact(label: str, text: str, width: int) -> list[Line]:
+    head, *others = wrapped(text, width, f"{label:<{_LABEL}}", _LABEL + 2)
+    return [Line.of(Span(head[:_LABEL], BOLD), head[_LABEL:]), *map(Line.of, others)]
 
 
-def verdict_colour(verdict: Verdict) -> str:
-    """Return the terminal colour of *verdict*."""
-    return {Verdict.PASSED: "green", Verdict.FAILED: "red", Verdict.INVALID: "yellow"}[verdict]
+def _unbroken(label: str, text: str) -> Line:
+    """Return a line of any width: of what is to be copied."""
+    return Line.of(Span(f"{label:<{_LABEL}}", BOLD), text)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_cdcperf.judging.own_delay import own_delay_ms
+from pytest_cdcperf.judging.rules.breaking_point import Breaking
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.judging.words import reason
@@ -111,6 +112,8 @@ class RunView:
     failures: tuple[FailureView, ...]
     rows: str
     """How many rows arrived in the sink; "" where none was expected."""
+    breaking_point: str
+    """From where on a load that rose crossed a limit; "" where it did not."""
     generator: str
     """Whether the load generator was fit, with the figures that say so; "" where it had no heartbeat."""
     notes: tuple[str, ...]
@@ -138,6 +141,7 @@ class RunView:
             failed=_failed(result),
             failures=tuple(_failure_view(kind, result.replay_command(kind)) for kind in result.failures),
             rows=_rows(result),
+            breaking_point=_breaking_point(result),
             generator=_generator(result),
             notes=tuple(map(one_line, result.notes)),
             environment=tuple((name, one_line(said)) for name, said in _environment(result) if said),
@@ -252,6 +256,11 @@ def _rows(result: RunResult) -> str:
     if arrived.hits == arrived.total:
         return f"all {arrived.total:,} arrived in time"
     return f"{arrived.hits:,} of {arrived.total:,} arrived in time, {arrived.total - arrived.hits:,} did not"
+
+
+def _breaking_point(result: RunResult) -> str:
+    broke = result.breaking_point
+    return one_line(broke.words) if broke is not None and broke.outcome is Breaking.FOUND else ""
 
 
 def _generator(result: RunResult) -> str:

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_cdcperf.judging.threshold import Outcome
-from pytest_cdcperf.results.json import result_from_json
-from pytest_cdcperf.results.tables import CallError, CheckRow, call_errors, checks, groups, operations
 from tests.services.http_server import http_server
 
 SERVER = """
@@ -54,42 +51,6 @@ def test_the_example_of_the_readme(pytester: pytest.Pytester, result_of):
         pytester.makepyfile(test_it=example.replace("http://localhost:8000", shop.url))
         pytester.runpytest("--perf-run", "--perf-duration=200ms")  # a busy machine may cross the limit
     assert result_of("test_it-test_an_item_is_found")["failed_iterations"] == 0
-
-
-def test_limits_name_endpoints_as_in_k6_and_the_tables_show_them(pytester: pytest.Pytester, write, result_of):
-    write(
-        SERVER
-        + """
-LIMITS = {
-    "http_req_duration{name:/items/{id},expected_response:true}": "med<60s",
-    "http_req_duration{group:::browse}": "max<60s",
-    "http_req_failed{name:/status/{id}}": "rate==1",
-    "http_reqs{method:GET,name:/items/{id}}": "count==6",
-    "checks{check:found}": "rate==1",
-}
-
-@perf(load=PerVUIterations(vus=2, iterations=3), thresholds=LIMITS)
-def test_it(http_client, requests_session, server, vu):
-    with group("browse"):
-        check("found", http_client.get(f"{server}/items/{vu.iteration}?page=2").ok)
-    http_client.get(f"{server}/status/404")
-    requests_session.get(f"{server}/redirect/302/echo")
-"""
-    )
-    pytester.runpytest("--perf-run").assert_outcomes(passed=1)
-    result = result_from_json(result_of("test_it-test_it"))
-    assert [judged.outcome for judged in result.thresholds] == [Outcome.PASSED] * 5
-    rows = {row.name: (row.calls, row.failed) for row in operations(result)}
-    assert rows == {
-        "response time": (6, 0),
-        "GET /items/{id}": (6, 0),
-        "GET /status/{id}": (6, 1),
-        "GET /redirect/{id}/echo": (6, 0),
-        "GET /echo": (6, 0),
-    }
-    assert call_errors(result) == (CallError("HTTP", "404", "GET /status/{id}", 6),)
-    assert [(row.name, row.calls) for row in groups(result)] == [("browse", 6)]
-    assert checks(result) == (CheckRow("found", 6, 0),)
 
 
 def test_once_a_fault_is_one_line_of_the_test(pytester: pytest.Pytester, write):

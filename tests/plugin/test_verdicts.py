@@ -35,7 +35,7 @@ def test_failed_iterations_are_tolerated_up_to_the_error_rate(pytester, write, t
     write(f"@perf({LOAD}, error_rate={tolerated})\ndef test_it(vu):\n    assert vu.iteration % 2 == 0\n")
     result = run(pytester)
     result.assert_outcomes(**{outcome: 1})
-    result.stdout.fnmatch_lines(["*10 x AssertionError at test_it.py:5, for example:*"])
+    result.stdout.fnmatch_lines(["          10 × AssertionError* at test_it.py:5"])
 
 
 def test_failures_are_counted_by_type_and_line_with_one_sample_each(pytester, write, result_of):
@@ -111,7 +111,7 @@ def test_in_a_shortened_run_such_a_percentile_is_not_judged(pytester, write):
     write("@perf(vus=1, duration='5m', p99='10s')\ndef test_it():\n    time.sleep(0.1)\n")
     result = run(pytester, "--perf-duration=1s")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*- response_time p(99)<10000*not judged (* samples*; p(99) needs 299*)"])
+    result.stdout.fnmatch_lines(["- response_time p(99) *< 10,000 ms *", "  not judged: * samples*; p(99) needs 299*"])
 
 
 def test_a_false_check_fails_no_iteration_under_load(pytester, write):
@@ -120,7 +120,7 @@ def test_a_false_check_fails_no_iteration_under_load(pytester, write):
     )
     result = run(pytester)
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*✗ odd*10 of 20"])
+    result.stdout.fnmatch_lines(["checks    10 of 20 false: odd"])
 
 
 def test_a_false_check_fails_the_test_in_once_mode(pytester, write):
@@ -268,8 +268,8 @@ def test_a_generator_that_could_not_run_makes_it_invalid(pytester, write, result
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*generator UNFIT: own delay p95 * ms, p99 * ms, worst * ms; lost *%; * CPUs",
-            "  INVALID: the generator could not run for * of the time (allowed 15%), worst at *: *",
+            "INVALID  the generator could not run for * of the time (allowed 15%), worst *",
+            "generator UNFIT: own delay p95 * ms, p99 * ms, worst *",
         ]
     )
     document = result_of("test_it-test_it")
@@ -291,8 +291,8 @@ def test_an_unfit_generator_only_warns_where_that_is_asked_for(pytester, write, 
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
-            "  PASSED",
-            "    WARNING, the generator was unfit: the generator could not run for * (allowed 15%), *",
+            "PASSED  no limits were stated",
+            "WARNING the generator was unfit: the generator could not run for *",
         ]
     )
     document = result_of("test_it-test_it")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from pytest_cdcperf.clients.postgres import Postgres
-from pytest_cdcperf.plugin.client_metrics import tags_of
 from tests.services.harness import ROOT, Session, gone
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
@@ -144,12 +143,7 @@ class TestPartsThatFail:
         session = run("--perf-run")
         assert session.code == 1
         assert "1 failed, 1 passed" in session.output
-        fine = session.result("test_it-test_fine")
-        assert fine["verdict"] == "PASSED"
-        for name in ("pg_write_duration", "mongo_read_duration", "cdc_e2e_latency"):
-            tags = {tag for series in fine["series"] if series["metric"] == name for tag in series["tags"]}
-            assert tags, name
-            assert tags <= {*(tags_of(name) or ())}
+        assert session.result("test_it-test_fine")["verdict"] == "PASSED"
         result = session.result("test_it-test_no_table")
         assert result["verdict"] == "FAILED"
         (kind,) = result["failures"]

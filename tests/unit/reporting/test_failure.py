@@ -45,6 +45,13 @@ def test_all_kinds_are_counted_and_ten_are_named(result):
     assert text_of(result, failures=tuple(kinds[:11])).details[-1] == "and 1 more kind: 2 times"
 
 
+def test_the_first_failure_that_can_be_is_repeated_by_a_command(result):
+    facts = replace(result.facts, replay="pytest test_it.py --pdb --perf-replay=")
+    kinds = tuple(FailureKind("E", "f.py:1", 2, "", iteration=iteration) for iteration in ("", "r1::1:3", "r1::2:3"))
+    details = text_of(result, facts=facts, failures=kinds).details
+    assert [line for line in details if "again" in line] == ["again: pytest test_it.py --pdb --perf-replay=r1::1:3"]
+
+
 def test_of_a_long_traceback_the_end_is_shown(result):
     long = FailureKind("E", "f.py:1", 1, "\n".join(f"line {number}" for number in range(100)))
     assert text_of(result, failures=(long,)).details[1:] == tuple(f"    line {number}" for number in range(80, 100))

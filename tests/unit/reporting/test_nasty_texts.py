@@ -25,10 +25,13 @@ from pytest_cdcperf.reporting.html.assets import SCRIPTS, STYLES, asset
 from pytest_cdcperf.reporting.html.comparison_page import comparison_page
 from pytest_cdcperf.reporting.html.page import page
 from pytest_cdcperf.reporting.html.row import link_text, row
+from pytest_cdcperf.reporting.lines import Line
+from pytest_cdcperf.reporting.live_line import plain_line
 from pytest_cdcperf.reporting.markdown import markdown
 from pytest_cdcperf.reporting.properties import properties
 from pytest_cdcperf.reporting.session_list import session_lines
-from pytest_cdcperf.reporting.terminal import progress_line, session_table, summary, verdict_lines
+from pytest_cdcperf.reporting.terminal import run_lines
+from pytest_cdcperf.reporting.terminal import session_lines as session_table
 from pytest_cdcperf.reporting.view import RunView
 from pytest_cdcperf.results.compare import compare
 from pytest_cdcperf.results.json import read_result, result_to_json, write_result
@@ -49,6 +52,10 @@ def lines(make: Callable[[RunResult], list[str]]) -> Callable[[RunResult], str]:
     return lambda result: "\n".join(make(result))
 
 
+def texts(made: list[Line]) -> list[str]:
+    return [line.text for line in made]
+
+
 def csv_of(result, tmp_path):
     output = CsvOutput(tmp_path / "a.csv")
     output.handle(RunStarted(result.facts, datetime(2026, 1, 1, tzinfo=UTC), ("main",)))
@@ -67,12 +74,13 @@ def texts_of(page):
     return page.replace(asset(*SCRIPTS), "").replace(asset(*STYLES), "").replace("><", ">\n<")
 
 
+_WIDE = 10_000  # what is looked for is not broken into lines
 LIVE = Live(1.0, 10.0, 2, 100, 100.0, 95.0, 2)
 TEXTS: Mapping[str, Callable[[RunResult], str]] = {
-    "live line": lambda result: progress_line(result.facts.test, LIVE),
-    "summary": lines(summary),
-    "verdict": lines(verdict_lines),
-    "session table": lines(lambda result: session_table([result])),
+    "live line": lambda result: plain_line(result.facts.test, LIVE),
+    "summary": lines(lambda result: texts(run_lines(result, _WIDE))),
+    "all figures": lines(lambda result: texts(run_lines(result, _WIDE, verbose=True))),
+    "session table": lines(lambda result: texts(session_table([result], _WIDE))),
     "failure": lambda result: str(FailureText.of(RunView.of(result))),
     "properties": lambda result: "\n".join(f"{name} {value}" for name, value in properties(result)),
     "link": lambda result: link_text(RunView.of(result)),
