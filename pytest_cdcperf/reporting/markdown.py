@@ -18,6 +18,7 @@ _MOST_OPERATIONS = 20
 _SPECIAL = re.compile(r"[\\`*\[\]|~$&<>\"]|(?<![^\W_])_|_(?![^\W_])")
 # What GitHub makes a link to a user, an issue or a page: @name, #12, https://
 _LINKED = re.compile(r"[@#](?=\w)|:(?=//)")
+_URL = re.compile(r"https?://[^\s()<>\"'`|\\]+")
 _FENCE = re.compile("`{3,}")
 
 
@@ -127,14 +128,16 @@ def _operations(view: RunView) -> Iterator[str]:
 
 
 def _environment(views: Sequence[RunView]) -> Iterator[str]:
-    """Yield where the first run was measured, which is where all of a session are."""
-    first = views[0]
-    if first.environment:
+    """Yield where each session was measured, by its first run, and the pages of the CI runs."""
+    sessions = {dict(view.environment).get("session", ""): view for view in reversed(views)}
+    for name, first in reversed(sessions.items()):
+        title = "Environment" if len(sessions) == 1 else f"Environment of session {prose(name)}"
         yield from _folded(
-            "Environment", _table(("", ""), [[prose(text) for text in row] for row in first.environment], right=0)
+            title, _table(("", ""), [[prose(text) for text in row] for row in first.environment], right=0)
         )
-    if re.fullmatch(r"https?://[^\s()<>\"'`|\\]+", first.ci_url):
-        yield f"[This run, with its reports]({first.ci_url})"
+    for url in dict.fromkeys(view.ci_url for view in views):
+        if _URL.fullmatch(url):
+            yield f"[This run, with its reports]({url})"
 
 
 def _folded(title: str, *blocks: str) -> Iterator[str]:

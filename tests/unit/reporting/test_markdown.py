@@ -125,6 +125,12 @@ def test_failures_operations_notes_and_environment_are_folded(result):
     assert "[This run, with its reports](https://github.com/shop/web/actions/runs/7)" in text
 
 
+def test_each_session_has_its_environment(result):
+    other = replace(result, facts=replace(result.facts, session_id="r2"))
+    text = markdown([result, result, other])
+    assert re.findall("<summary>(Env.*?)</summary>", text) == ["Environment of session r1", "Environment of session r2"]
+
+
 def test_a_failure_has_the_command_that_runs_it_again(result):
     kind = replace(result.failures[0], iteration="1a2b3c4d::17:203")
     facts = replace(result.facts, test="t.py::test_a", replay="pytest t.py::test_a --perf-replay=")
