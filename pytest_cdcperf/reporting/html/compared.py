@@ -59,7 +59,7 @@ def _runs(view: ComparisonView) -> Html | None:
 def _run(run: ComparedRun) -> tuple[Child, ...]:
     of = run.view
     verdict = joined(str(of.verdict), element("small", of.reasons[0]) if of.reasons else None)
-    return run.letter, run.started.replace(" ", "\u00a0"), run.session, of.load, verdict, of.rate, of.p95, of.errors
+    return run.letter, element("time", run.started), run.session, of.load, verdict, of.rate, of.p95, of.errors
 
 
 def _differences(view: ComparisonView) -> Html | None:
