@@ -69,7 +69,7 @@ def run_share(
     """
 
     def on_window(window: Window) -> None:
-        link.send(WindowDone(test, window, run.heartbeat.take(window.end_s)))
+        link.send(WindowDone(test, window, run.heartbeat.take(window.end_s), run.only_failure))
 
     def on_stop(stop: Stop) -> None:
         if stop.at_once:

@@ -10,6 +10,7 @@ from pytest_cdcperf.cluster.live_figures import LiveFigures
 from pytest_cdcperf.cluster.messages import Plan, ShareDone
 from pytest_cdcperf.engine.mix import shares
 from pytest_cdcperf.events import Event, LimitCrossed, WindowMerged, WorkerLost
+from pytest_cdcperf.judging.broken_body import broken_body
 from pytest_cdcperf.judging.fitness import Measured, assess, measured
 from pytest_cdcperf.judging.live import Judging
 from pytest_cdcperf.judging.rules.breaking_point import Breaking, BreakingPoint, breaking_point, watched_in
@@ -20,7 +21,7 @@ from pytest_cdcperf.judging.words import reason
 from pytest_cdcperf.judging.worker_delay import WorkerDelay
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.delay_evidence import DelayEvidence
-from pytest_cdcperf.metrics.failure import kinds_in_words, merge_kinds
+from pytest_cdcperf.metrics.failure import FailureKind, kinds_in_words, merge_kinds
 from pytest_cdcperf.metrics.metric import define
 from pytest_cdcperf.metrics.phases import phases_at
 from pytest_cdcperf.metrics.timeline import Window
@@ -39,6 +40,7 @@ class _Member:
     elapsed_s: float = 0.0
     done: ShareDone | None = None
     outcome: str = ""
+    only_failure: FailureKind | None = None
 
     def take(self, window: Window, phases: Collection[str], evidence: DelayEvidence | None) -> None:
         self.iterations += int(window.snapshot.count(builtin.ITERATIONS.name))
@@ -71,6 +73,7 @@ class RunAggregator:
         self._events: list[RunEvent] = []
         self._interrupted = ""
         self._broken: dict[str, None] = {}  # in the order of time
+        self._broken_body = ""
         self.abort_reason = ""  # the threshold that wants the run to end before its time
 
     @property
@@ -83,8 +86,20 @@ class RunAggregator:
         """Whether these are all of them."""
         return len(self.finished) == len(self._members)
 
-    def take_window(self, worker: str, window: Window, delays: DelayEvidence | None = None) -> None:
-        """Take a second of *worker*'s figures, with what it saw where its generator was late."""
+    @property
+    def reason_to_end(self) -> str:
+        """Why the run is to end before its time, "" where it is not."""
+        return self.abort_reason or self._broken_body
+
+    def take_window(
+        self,
+        worker: str,
+        window: Window,
+        delays: DelayEvidence | None = None,
+        only_failure: FailureKind | None = None,
+    ) -> None:
+        """Take a second of *worker*'s figures, with the rest of its :class:`WindowDone`."""
+        self._members[worker].only_failure = only_failure
         self._members[worker].take(window, phases_at(window, self._plan.phases), delays)
         # Limits are judged second by second over all workers: only windows that are complete go on.
         self._judge(self._alignment.add(worker, window))
@@ -149,6 +164,7 @@ class RunAggregator:
             error_rate=self._facts.error_rate,
             error=kinds_in_words(failures),
             shortened=self._facts.shortened,
+            body=self._broken_body,
             broken=tuple({**self._broken, **dict.fromkeys(faults)}),
             faults=[*self._lost(), *self._ended_early(), *self._said(lambda share: share.faults)],
             unfit=[*weaknesses, *(() if tolerant else fitness.reasons)],
@@ -194,6 +210,16 @@ class RunAggregator:
                 self.abort_reason = reason(crossed)
                 self._note(EventKind.LIMIT_CROSSED, self.abort_reason)
                 self._emit(LimitCrossed(self._facts, crossed, self._timeline.elapsed_s))
+        if not self.reason_to_end and (broken := self._find_broken_body()):
+            self._broken_body = broken
+            self._note(EventKind.BROKEN_BODY, broken)
+
+    def _find_broken_body(self) -> str:
+        elapsed_s = self._timeline.elapsed_s
+        if self._facts.error_rate >= 1 or elapsed_s >= self._facts.planned_s:
+            return ""
+        kinds = [member.only_failure for member in self._members.values() if member.iterations]
+        return broken_body(self._timeline.total, elapsed_s, kinds)
 
     def _said(self, of: Callable[[ShareDone], Sequence[str]]) -> list[str]:
         # With several workers each line says whose it is.

@@ -323,9 +323,9 @@ class Coordinator:
                 where = f" on worker {worker}" if len(test.members) > 1 else ""
                 self._stop(test, Stop(message.ends_run + where, at_once=True))
         else:
-            test.run.take_window(worker, message.window, message.delays)
-        if test.run.abort_reason:
-            self._stop(test, Stop(test.run.abort_reason))
+            test.run.take_window(worker, message.window, message.delays, message.only_failure)
+        if reason := test.run.reason_to_end:
+            self._stop(test, Stop(reason))
         self._conclude(test)
 
     def _stop(self, test: JointTest, stop: Stop) -> None:

@@ -69,11 +69,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class WindowDone:
-    """A second of one worker's figures. *delays* is what it saw where its generator was late."""
+    """A second of one worker's figures. *delays* is what it saw where its generator was late.
+
+    *only_failure* is the failure of all its iterations so far, where they all failed in the same way.
+    """
 
     test: str
     window: Window
     delays: DelayEvidence | None = None
+    only_failure: FailureKind | None = None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def judge(
     error_rate: float,
     error: str = "",
     shortened: bool,
+    body: str = "",
     broken: Sequence[str] = (),
     faults: Sequence[str] = (),
     unfit: Sequence[str] = (),
@@ -56,6 +57,7 @@ def judge(
     :param error: the kinds of failures, the most frequent first
     :param shortened: the user asked for a shorter run than the test states: what that run cannot show is then not
         judged, instead of making the run INVALID
+    :param body: that every iteration failed in the same way, which has ended the run
     :param broken: what the run needed and lost, such as a server: it is FAILED, whatever the generator did
     :param faults: what went wrong with the run as a whole: each fails it
     :param unfit: why the generator was not fit to produce the load: each makes the run INVALID, unless a fault or a
@@ -63,13 +65,13 @@ def judge(
     """
     if shortened:
         results = [replace(r, outcome=Outcome.NOT_JUDGED) if r.outcome is Outcome.TOO_FEW else r for r in results]
-    failed, mostly = _too_many_failures(total, error_rate, error), _mostly_fails(total)
-    first = [*broken, *faults, *(failed if mostly else ())]
+    failed, mostly = [] if body else _too_many_failures(total, error_rate, error), _mostly_fails(total)
+    first = [*broken, *filter(None, [body]), *faults, *(failed if mostly else ())]
     failing = [*(() if mostly else failed), *([saturation.words] if saturation else [])]
     failing += [reason(r) for r in results if r.outcome in {Outcome.FAILED, Outcome.NO_SAMPLES}]
     untold = [reason(r) for r in results if r.outcome is Outcome.UNFIT]
     if first:
-        weak = () if broken else unfit
+        weak = () if broken or body else unfit
         return Judgement(Verdict.FAILED, (*first, *weak, *failing, *untold), tuple(results))
     if unfit:
         return Judgement(Verdict.INVALID, (*unfit, *failing, *untold), tuple(results))

@@ -108,6 +108,7 @@ class EventKind(StrEnum):
 
     WORKER_LOST = "worker lost"
     LIMIT_CROSSED = "limit crossed"  # of a limit with abort_on_fail, which ends the run
+    BROKEN_BODY = "broken body"  # every iteration failed in the same way, which ends the run
     STOPPED = "stopped"  # before its time, as by Ctrl-C
     SERVER_LOST = "server lost"  # or whatever else the run needs
 

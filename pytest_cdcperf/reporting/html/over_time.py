@@ -29,7 +29,7 @@ _PERCENTILES = (("p(50)", "p50"), ("p(95)", "p95"), ("p(99)", "p99"))
 _SAME = {"med": "p(50)"}
 _WIDEST_BAND = 31  # windows
 _INDEPENDENT = 1e9  # degrees of freedom of a factor that is given
-_BAD = {EventKind.WORKER_LOST, EventKind.SERVER_LOST, EventKind.LIMIT_CROSSED}
+_BAD = {EventKind.WORKER_LOST, EventKind.SERVER_LOST, EventKind.LIMIT_CROSSED, EventKind.BROKEN_BODY}
 
 Judged = tuple[Threshold, LimitView]
 

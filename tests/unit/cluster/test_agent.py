@@ -4,6 +4,7 @@ import asyncio
 import platform
 import threading
 from contextlib import contextmanager
+from itertools import count
 
 import pytest
 
@@ -48,6 +49,20 @@ def share(body, load=None, *, stop=None, **more):
     outcome = run_share("t.py::test", loads, Body(body), session_id="r", rules=RULES, link=line, **more)
     assert line.on_stop is None
     return line.sent, outcome
+
+
+@pytest.mark.parametrize("passes", [(), (4,)])
+def test_windows_say_the_only_failure_until_an_iteration_passes(passes):
+    calls = count(1)
+
+    def body():
+        if next(calls) not in passes:
+            raise ValueError("x")
+
+    *windows, _ = share(body)[0]
+    only = windows[-1].only_failure
+    assert (only is None) == bool(passes)
+    assert passes or (only.type, only.count, only.sample) == ("ValueError", 6, "ValueError")
 
 
 def test_windows_come_first_and_the_end_last():

@@ -20,7 +20,7 @@ from pytest_cdcperf.metrics.metric import Definition, GaugeMerge, Kind, unit_of
 from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
-from pytest_cdcperf.results.result import RunFacts, WorkerPart
+from pytest_cdcperf.results.result import EventKind, RunFacts, WorkerPart
 
 FACTS = RunFacts(session_id="r1", test="t.py::test", load="1 VU for 20s", planned_s=20.0, error_rate=0.1)
 
@@ -149,6 +149,61 @@ def test_a_run_that_a_threshold_ended_has_failed_also_where_the_figure_comes_bac
         Verdict.FAILED,
         ("ended before its time: avg of response_time 20 ms, limit 15 ms (avg<15)",),
     )
+
+
+PRICE = FailureKind("KeyError", "test_it.py:12", 1, "KeyError: 'price'")
+
+
+def broken(*windows, only=PRICE, error_rate=0.1, planned_s=20.0):
+    """A run whose windows, of so many iterations, failed as a whole, up to where it is to end."""
+    facts = replace(FACTS, error_rate=error_rate, planned_s=planned_s)
+    aggregator = RunAggregator(replace(plan(), facts=facts))
+    for second, (iterations, failed) in enumerate(windows):
+        aggregator.take_window("main", window(second, iterations, failed=failed), None, only)
+    return aggregator
+
+
+def test_a_body_that_fails_in_every_iteration_in_the_same_way_ends_the_run_with_that_as_its_first_reason():
+    aggregator = broken((602, 602), (601, 601))
+    words = "every one of the first 1,203 iterations failed: KeyError: 'price' at test_it.py:12; ended after 2.0 s"
+    assert aggregator.reason_to_end == words
+    aggregator.take_window("main", window(2, 10, failed=10), None, PRICE)  # until the workers have ended
+    aggregator.take_done("main", done(failures=(PRICE,), weaknesses=("too slow",), faults=("VU 1 is stuck",)))
+    result = aggregator.result()
+    assert (result.verdict, result.reasons) == (Verdict.FAILED, (words, "VU 1 is stuck"))
+    assert [(event.at_s, event.kind, event.text) for event in result.events] == [(2.0, EventKind.BROKEN_BODY, words)]
+
+
+@pytest.mark.parametrize(
+    ("windows", "more"),
+    [
+        ([(99, 99), (0, 0)], {}),  # too few
+        ([(1000, 1000)], {}),  # too early
+        ([(1, 0), (1000, 1000)], {}),  # one passed
+        ([(500, 500), (500, 500)], {"only": None}),  # kinds differ
+        ([(500, 500), (500, 500)], {"error_rate": 1.0}),
+        ([(500, 500), (500, 500)], {"planned_s": 2.0}),  # it is over
+    ],
+)
+def test_a_run_that_may_still_show_something_goes_on(windows, more):
+    assert broken(*windows, **more).reason_to_end == ""
+
+
+@pytest.mark.parametrize(
+    ("kinds", "ends"),
+    [
+        ([PRICE, replace(PRICE, count=7)], True),
+        ([PRICE, None], False),
+        ([PRICE, replace(PRICE, where="test_it.py:13")], False),
+    ],
+)
+def test_a_body_is_broken_where_it_fails_in_the_same_way_on_all_workers(kinds, ends):
+    aggregator = RunAggregator(plan(), ["gw0", "gw1", "idle"])
+    for second in range(2):
+        for worker, kind in zip(("gw0", "gw1"), kinds, strict=True):
+            aggregator.take_window(worker, window(second, 40, failed=40), None, kind)
+        aggregator.take_window("idle", window(second, 0))
+    assert bool(aggregator.reason_to_end) == ends
 
 
 def late(start_s, iterations, lost_s, **more):

@@ -23,6 +23,7 @@ from pytest_cdcperf.events import LimitCrossed, RunStarted, WindowMerged
 from pytest_cdcperf.judging.parser import Limit
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.load.share import Share
+from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.metric import Definition, GaugeMerge, Kind, unit_of
 from tests.unit.cluster.cluster import A, Cluster, RecordingSession, done, plan, second_of, to_all
 from tests.unit.metrics.windows import window
@@ -133,6 +134,15 @@ def test_a_crossed_threshold_ends_the_run_on_all_once():
     assert cluster.all_posted() == to_all(Stop("avg of response_time 90 ms, limit 15 ms (avg<15)"))
     (crossed,) = cluster.session.of(LimitCrossed)
     assert (str(crossed.result.threshold), crossed.elapsed_s) == ("response_time avg<15", 1.0)
+
+
+def test_a_body_that_fails_in_the_same_way_on_all_workers_ends_the_run_on_all():
+    cluster, only = Cluster("gw0", "gw1"), FailureKind("KeyError", "test_it.py:12", 1, "KeyError: 'price'")
+    cluster.start()
+    for second in range(2):
+        cluster.send(WindowDone(A, window(float(second), iterations=30, iteration_failed=(30, 30)), None, only))
+    said = "every one of the first 120 iterations failed: KeyError: 'price' at test_it.py:12; ended after 2.0 s"
+    assert cluster.all_posted() == to_all(Stop(said))
 
 
 def test_what_ends_the_run_on_one_worker_ends_it_on_all_at_once():
