@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_cdcperf.plugin import options
-from pytest_cdcperf.plugin.keys import session_key, stdout_key
+from pytest_cdcperf.plugin.keys import mistakes_key, session_key, stdout_key
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture
 
 if TYPE_CHECKING:
@@ -83,15 +83,23 @@ def pytest_pycollect_makeitem(
     made = yield
     if not isinstance(made, list):
         return made
-    return [_adopted(item, collector.config) for item in made]
+    try:
+        return [_adopted(item, collector.config) for item in made]
+    except pytest.Collector.CollectError as error:  # told with those of the other tests, once all are known
+        collector.stash.setdefault(mistakes_key, {})[str(error)] = None
+        return []
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Show a wrong argument in a test module as one line, as one in a marker is shown."""
+    """Show all that is wrong with the tests of a module or a class, and a wrong argument in it as one line."""
     report = yield
+    if report.passed and mistakes_key in collector.stash:
+        from pytest_cdcperf.plugin.mistakes import all_at_once  # noqa: PLC0415
+
+        return all_at_once(collector, [*collector.stash[mistakes_key]])
     error = getattr(getattr(report, "call", None), "excinfo", None)
     if error is not None and type(error.value).__module__ == "pytest_cdcperf.errors":
         from pytest_cdcperf.plugin.mistakes import in_one_line  # noqa: PLC0415

@@ -15,5 +15,8 @@ stdout_key: pytest.StashKey[int | None] = pytest.StashKey()  # the standard outp
 workers_key: pytest.StashKey[int] = pytest.StashKey()  # how many there would be, of a session that only plans
 session_key: pytest.StashKey[PerfSession] = pytest.StashKey()
 
+# Of a module or a class: collector.stash
+mistakes_key: pytest.StashKey[dict[str, None]] = pytest.StashKey()  # what is wrong with its tests, each once
+
 # Of a test: item.stash
 results_key: pytest.StashKey[list[RunResult]] = pytest.StashKey()  # of its runs so far

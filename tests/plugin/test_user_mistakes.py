@@ -322,3 +322,31 @@ def test_an_error_of_a_library_that_the_user_calls_is_shown_with_its_own_lines(p
     write("import json\n@perf(vus=1, iterations=1)\ndef test_it(http_client):\n    json.loads('x')\n")
     result = pytester.runpytest()
     result.stdout.fnmatch_lines(["*json.loads('x')", "*decoder.py:*: JSONDecodeError"])
+
+
+@pytest.mark.parametrize("head", ["", "class TestIt:"])
+def test_all_wrong_tests_of_a_module_or_a_class_are_told_at_once(pytester, write, head):
+    own = "self" if head else ""
+    source = f"""
+@perf(vus=-1)
+def test_a({own}): pass
+
+@pytest.mark.parametrize("each", [1, 2])
+@perf(vuss=2)
+def test_b({own + ", " * bool(head)}each): pass
+
+def test_plain({own}): pass
+"""
+    write(head + source.replace("\n", "\n    ") if head else source)
+    result = pytester.runpytest()
+    result.assert_outcomes(errors=1)
+    told = [line.partition(": @perf: ")[0] for line in result.outlines if "@perf: " in line]
+    of = "test_it.py::" + "TestIt::" * bool(head)
+    assert told == [f"{of}test_a", f"{of}test_b[1]"]
+
+
+def test_of_many_wrong_tests_some_are_told(pytester, write):
+    write("".join(f"@perf(vus=-1)\ndef test_{number}(): pass\n" for number in range(23)))
+    result = pytester.runpytest()
+    assert sum("@perf: " in line for line in result.outlines) == 20
+    result.stdout.fnmatch_lines(["and 3 further tests with mistakes"])
