@@ -62,13 +62,15 @@ def _blocks(views: Sequence[RunView], *, samples: bool) -> Iterator[str]:
 def _first_sentence(views: Sequence[RunView]) -> str:
     worst = min((view.verdict for view in views), key=_WORST_FIRST.index)
     first = next(view for view in views if view.verdict is worst)
+    alone, why = len(views) == 1, prose("".join(first.reasons[:1]))
     if worst is Verdict.PASSED:
-        return f"**{worst}**: {code(first.test) if len(views) == 1 else f'{len(views)} perf tests'}"
-    why = prose(first.reasons[0]) if first.reasons else ""
-    if len(views) == 1:
-        return f"**{worst}**: {why}"
-    missed = sum(view.verdict is not Verdict.PASSED for view in views)
-    return f"**{worst}**: {missed} of {len(views)} perf tests did not pass; {code(first.test)}: {why}"
+        said = f"{code(first.test)}, {first.kept}" if alone else f"{len(views)} perf tests"
+    elif alone:
+        said = why
+    else:
+        missed = sum(view.verdict is not Verdict.PASSED for view in views)
+        said = f"{missed} of {len(views)} perf tests did not pass; {code(first.test)}: {why}"
+    return f"**{worst}**: {said}"
 
 
 def _run(view: RunView, reasons: Sequence[str], *, samples: bool) -> Iterator[str]:

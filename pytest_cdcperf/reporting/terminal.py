@@ -117,7 +117,7 @@ def _heading(view: RunView, width: int) -> list[Line]:
 
 def _verdict(view: RunView, width: int) -> list[Line]:
     style = _COLOURS[view.verdict]
-    first, *others = view.reasons or (_kept(view.limits),)
+    first, *others = view.reasons or (view.kept,)
     head = f"{view.verdict}  "
     texts = wrapped(first, width, head, len(head))
     texts += [text for reason in others for text in wrapped(reason, width, " " * len(head), len(head) + 2)]
@@ -129,15 +129,6 @@ def _verdict(view: RunView, width: int) -> list[Line]:
         said = wrapped(f"the generator was unfit: {warning}", width, "WARNING ", 8)
         lines += [Line.of(Span(text, YELLOW)) for text in said]
     return lines
-
-
-def _kept(limits: Sequence[LimitView]) -> str:
-    kept, judged = sum(limit.outcome is Outcome.PASSED for limit in limits), len(limits)
-    if not judged:
-        return "no limits were stated"
-    if kept == judged:
-        return f"all {judged} limits kept" if judged > 1 else "its limit is kept"
-    return f"{kept} of {judged} limits kept, the others were not judged"
 
 
 def _limits(view: RunView, width: int) -> list[Line]:

@@ -122,6 +122,16 @@ class RunView:
     ci_url: str
     """The page of the CI run; "" outside of CI."""
 
+    @property
+    def kept(self) -> str:
+        """How many limits were kept, which is why it is PASSED: "all 6 limits kept"."""
+        kept, stated = sum(limit.outcome is Outcome.PASSED for limit in self.limits), len(self.limits)
+        if not stated:
+            return "no limits were stated"
+        if kept == stated:
+            return f"all {stated} limits kept" if stated > 1 else "its limit is kept"
+        return f"{kept} of {stated} limits kept, the others were not judged"
+
     @classmethod
     def of(cls, result: RunResult) -> RunView:
         """Return the view of *result*: every text in it is on one line and harmless."""

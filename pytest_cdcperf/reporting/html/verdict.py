@@ -34,19 +34,10 @@ def banner(view: RunView) -> Html:
         lines.append(element("li", f"failed: {view.failed}"))
     return element(
         "div",
-        element("p", badge(view.verdict), " ", view.reasons[0] if view.reasons else _held(view)),
+        element("p", badge(view.verdict), " ", view.reasons[0] if view.reasons else view.kept),
         element("ul", *lines) if lines else None,
         class_=f"banner {view.verdict.lower()}",
     )
-
-
-def _held(view: RunView) -> str:
-    held = sum(limit.outcome is Outcome.PASSED for limit in view.limits)
-    if not view.limits:
-        return "no limit was set"
-    if held == len(view.limits):
-        return "its limit was kept" if held == 1 else f"all {held} limits were kept"
-    return f"{held} of {len(view.limits)} limits were kept"
 
 
 def tiles(result: RunResult, view: RunView) -> Html:

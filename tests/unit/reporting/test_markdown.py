@@ -96,7 +96,9 @@ def test_of_several_tests_the_worst_comes_first_and_a_table_compares_them(result
 
 def test_a_passed_session_says_so(result):
     passed = replace(result, verdict=Verdict.PASSED, reasons=(), facts=replace(result.facts, test="t.py::test_ok"))
-    assert markdown([passed]).startswith("**PASSED**: <code>test_ok</code>\n")
+    assert markdown([passed]).startswith(
+        "**PASSED**: <code>test_ok</code>, 1 of 4 limits kept, the others were not judged\n"
+    )
     assert markdown([passed, passed]).startswith("**PASSED**: 2 perf tests\n")
 
 
