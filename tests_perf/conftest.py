@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_cdcperf import CdcperfError, ConfigError, GrpcClient, HttpClient, Mongo, Postgres, Shared
+from pytest_cdcperf import VU, CdcperfError, ConfigError, GrpcClient, HttpClient, Mongo, Postgres, Shared
 from tests_perf.services.launcher import Launched
 from tests_perf.services.sums import remove_sums
 from tests_perf.services.targets import targets_of, variable_of
@@ -22,7 +22,7 @@ from tests_perf.shop.writes import Shop, remove_run
 
 
 @pytest.fixture
-def shop(pg: Postgres, mongo: Mongo, perf_session_id: str) -> Iterator[Shop]:
+def shop(pg: Postgres, mongo: Mongo, perf_session_id: str, vu: VU) -> Iterator[Shop]:
     """The shop's writes to the source; every row carries the id of the run.
 
     What is left of them is removed at the end of the test, and has half a minute to go from the sink as well, as
@@ -30,7 +30,7 @@ def shop(pg: Postgres, mongo: Mongo, perf_session_id: str) -> Iterator[Shop]:
     """
     _require_tables(pg, "customer", "address", "orders")
     part = f"{perf_session_id}-{secrets.token_hex(2)}"  # this worker's: the others may be at work still
-    yield Shop(pg, part)
+    yield Shop(pg, part, vu)
     if remove_run(pg, part):
         deadline, before = time.monotonic() + 30, math.inf
         while 0 < (left := mongo.count("customers", {"email": {"$regex": part}})) < before:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from pytest_cdcperf import Postgres
+from pytest_cdcperf import VU, Postgres
 from tests_perf.shop.entities import (
     CUSTOMER_STATES,
     DOMAIN,
@@ -25,12 +25,21 @@ _UPSERTED = {"customer": ("email", "status", "updated_at"), "address": ("street"
 
 
 class Shop:
-    """Writes to the source, and takes back what was written."""
+    """Writes to the source, and takes back what was written.
 
-    def __init__(self, pg: Postgres, session_id: str) -> None:
+    In a body it draws from the random numbers of the iteration, which come again with ``--perf-replay``. Ids alone are
+    new each time: a replay must not meet the rows of the run that failed.
+    """
+
+    def __init__(self, pg: Postgres, session_id: str, vu: VU) -> None:
         self._pg = pg
         self._session_id = session_id
-        self._random = random.Random(session_id)
+        self._vu = vu
+        self._of_fixtures = random.Random(session_id)
+
+    @property
+    def _random(self) -> random.Random:
+        return getattr(self._vu, "random", self._of_fixtures)  # outside a body there is no VU
 
     def customer(self, status: str = "active") -> Customer:
         """Return a customer that is not written yet."""
