@@ -36,6 +36,9 @@ class Live:
     limits: tuple[ThresholdResult, ...] = ()
     """What each limit says of the run so far; an interval takes samples as independent."""
 
+    failed_checks: int = 0
+    """How many checks were false so far."""
+
 
 @dataclass(frozen=True)
 class RunStarted:

@@ -32,6 +32,7 @@ class LiveFigures:
         latest = Snapshot()
         for part in self._latest:
             latest.extend(part.snapshot)
+        checks = timeline.total.rate(builtin.CHECKS.name)
         vus = timeline.total.gauge(builtin.VUS.name)
         return Live(
             elapsed_s=timeline.elapsed_s,
@@ -42,4 +43,5 @@ class LiveFigures:
             p95_ms=latest.trend(builtin.RESPONSE_TIME.name).quantile(0.95),
             failed=timeline.total.rate(builtin.ITERATION_FAILED.name).hits,
             limits=tuple(limits),
+            failed_checks=checks.total - checks.hits,
         )

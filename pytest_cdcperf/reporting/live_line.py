@@ -56,6 +56,7 @@ def _line(
         [Span(figure(live.iterations_per_s, "/s", 3))] if rates else [],
         [Span(f"p95 {figure(live.p95_ms, 'ms', 3)}")],
         [failed],
+        [Span(f"{live.failed_checks:,} checks false", YELLOW)] if live.failed_checks and rates else [],
         limits,
     ]
     spans: list[Span] = []

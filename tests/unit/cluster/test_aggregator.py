@@ -114,6 +114,12 @@ def test_the_live_view_shows_all_counts_and_the_last_ten_seconds():
     assert live.p95_ms == 10.0
 
 
+def test_the_live_view_counts_false_checks_apart_from_failed_iterations():
+    seen, checks = [], {SeriesKey("checks", Kind.RATE): RateState(6, 20)}
+    coordinated(Window(0.0, 1.0, Snapshot(checks)), emit=seen.append)
+    assert (seen[-1].live.failed, seen[-1].live.failed_checks) == (0, 14)
+
+
 def test_the_live_view_of_nothing_is_no_error():
     seen = []
     coordinated(Window(0.0, 0.0, Snapshot()), emit=seen.append)

@@ -41,6 +41,12 @@ def test_on_a_terminal_it_has_a_bar():
     )
 
 
+def test_false_checks_are_no_failed_iterations_and_are_shown_where_there_are_any():
+    fine = replace(LIVE, failed=0, failed_checks=14)
+    assert plain_line("test_x", fine).endswith("0 failed  14 checks false")
+    assert live_line("test_x", fine, 100).spans[-1].style == ("yellow",)
+
+
 @pytest.mark.parametrize(
     ("limits", "said", "style"),
     [
