@@ -19,6 +19,7 @@ from pytest_cdcperf.reporting.terminal import file_lines, run_lines, session_lin
 
 PAGE = "report.html"
 _NARROWEST = 40
+_MOST_WHOLE = 2  # with more of them, those that passed are short: a scenario and the check before it are two
 
 # With any other exit code pytest prints no summary, so this one follows the other reports.
 _SUMMARISED = {code for code in pytest.ExitCode if code is not pytest.ExitCode.INTERNAL_ERROR}
@@ -77,7 +78,7 @@ class Summary:
         writer, verbose = self._config.get_terminal_writer(), self._config.get_verbosity() > 0
         width = max(_NARROWEST, writer.fullwidth)
         for result in results:
-            _write(writer, run_lines(result, width, verbose=verbose, short=several))
+            _write(writer, run_lines(result, width, verbose=verbose, short=len(results) > _MOST_WHOLE))
             reporter.write_line("")
         if several:
             _write(writer, session_lines(results, width))
