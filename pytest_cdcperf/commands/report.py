@@ -19,8 +19,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="PATH",
         nargs="*",
         type=Path,
-        help="a result, or the directory of a session, by default the latest; of two the runs of each test are laid "
-        "over each other",
+        help="a result, or the directory or the id of a session, by default the latest; of two the runs of each test "
+        "are laid over each other",
     )
     parser.add_argument(
         *("-o", "--output"),

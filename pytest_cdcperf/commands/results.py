@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -31,7 +32,8 @@ def _run(arguments: Namespace) -> int:
 
     directories = session_directories(arguments.directory or parent_directory())
     chosen = directories[-arguments.last :] if arguments.last > 0 else directories
-    lines = session_lines([read_session(path) for path in chosen])
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    lines = session_lines([read_session(path) for path in chosen], width)
     if len(chosen) < len(directories):
         lines.insert(0, f"{len(directories) - len(chosen):,} earlier sessions are not shown; -n 0 shows all")
     sys.stdout.writelines(f"{line}\n" for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -19,8 +20,8 @@ def parent_directory() -> Path:
 
 
 def paths_or_latest(paths: Sequence[Path]) -> Sequence[Path]:
-    """Return *paths*, without any the directory of the latest session."""
-    return paths or [parent_directory() / "latest"]
+    """Return *paths*, the directory of a session for its id; without any that of the latest session."""
+    return [_path(path) for path in paths] or [parent_directory() / "latest"]
 
 
 def read_all(paths: Sequence[Path]) -> list[Sequence[RunResult]]:
@@ -32,6 +33,12 @@ def read_all(paths: Sequence[Path]) -> list[Sequence[RunResult]]:
     for fault in (fault for saved in found for fault in saved.faults):
         sys.stderr.write(one_line(f"left out: {fault}") + "\n")
     return [saved.results for saved in found]
+
+
+def _path(path: Path) -> Path:
+    if path.exists() or not re.fullmatch("[0-9a-f]{8}", str(path)):
+        return path
+    return next(parent_directory().glob(f"*-{path}"), path)
 
 
 def _configured() -> str:

@@ -18,8 +18,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="PATH",
         nargs="*",
         type=Path,
-        help="a result, or the directory of a session, by default the latest; of two the results of each test are "
-        "shown side by side",
+        help="a result, or the directory or the id of a session, by default the latest; of two the results of each "
+        "test are shown side by side",
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show all figures, and tracebacks of failures")
 
@@ -32,7 +32,7 @@ def _run(arguments: Namespace) -> int:
     found, colours = read_all(paths_or_latest(arguments.paths)), wants_colours(sys.stdout)
     every = [result for results in found for result in results]
     if len(found) == 2:
-        lines = comparisons(*found, colours=colours)
+        lines = comparisons(*found, colours=colours, verbose=arguments.verbose)
     else:
         lines = summaries(every, colours=colours, verbose=arguments.verbose)
     sys.stdout.writelines(f"{in_encoding(line, sys.stdout.encoding)}\n" for line in lines)

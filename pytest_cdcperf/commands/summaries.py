@@ -28,16 +28,19 @@ def summaries(results: Sequence[RunResult], *, colours: bool, verbose: bool = Fa
             yield "".join(_styled(span.text, *span.style, on=colours and bool(span.style)) for span in line.spans)
 
 
-def comparisons(first: Sequence[RunResult], second: Sequence[RunResult], *, colours: bool) -> Iterator[str]:
+def comparisons(
+    first: Sequence[RunResult], second: Sequence[RunResult], *, colours: bool, verbose: bool = False
+) -> Iterator[str]:
     """Yield the lines of the tests that are in both, then the summaries of those that are in one."""
+    width = shutil.get_terminal_size().columns
     both, others = compare_sessions(first, second)
     for number, comparison in enumerate(both):
         yield from [""] * bool(number)
         view = ComparisonView.of(comparison)
         yield _styled(view.test, "bold", on=colours)
-        yield from comparison_lines(view)
+        yield from comparison_lines(view, width)
     yield from [""] * bool(both and others)
-    yield from summaries(others, colours=colours)
+    yield from summaries(others, colours=colours, verbose=verbose)
 
 
 def wants_colours(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:

@@ -4,44 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pytest_cdcperf.reporting.columns import Column, table
 from pytest_cdcperf.reporting.comparison import ComparedLimit, ComparedOperation, ComparedRun, ComparisonView
+from pytest_cdcperf.reporting.lines import wrapped
 from pytest_cdcperf.reporting.table_views import OperationView
-from pytest_cdcperf.reporting.text_table import aligned
 from pytest_cdcperf.reporting.view import LimitView
 
 _FIGURES = ("calls", "per_s", "failed", "p50", "p95", "p99", "max")
-_HEADS = ("operation", "run", "calls", "per s", "failed", "p50", "p95", "p99", "max ms")
+_LIMITS = (
+    *(Column("limit", right=False, least=16), Column("run", right=False), Column("", right=False)),
+    *(Column("value"), Column("95 % interval", rank=1), Column("bound", right=False)),
+)
+_OPERATIONS = (
+    *(Column("operation", right=False, least=16), Column("run", right=False), Column("calls", rank=1), Column("per s")),
+    *(Column("failed"), Column("p50", rank=2), Column("p95"), Column("p99"), Column("max ms", rank=3)),
+)
 _RATIO = "B/A"
 
 
-def comparison_lines(view: ComparisonView) -> list[str]:
-    """Return both runs: what they were, what differs between them, and their figures, B beside A."""
-    return [
-        *(line for run in (view.first, view.second) for line in _head(run)),
-        *_differences(view),
-        *_limits(view),
-        *_operations(view),
-    ]
+def comparison_lines(view: ComparisonView, width: int) -> list[str]:
+    """Return both runs: what they were, what differs between them, and their figures, B below A."""
+    tables = (_differences(view, width), _limits(view, width), _operations(view, width))
+    heads = [line for run in (view.first, view.second) for line in _head(run, width)]
+    return [*heads, *(line for shown in tables if shown for line in ("", *shown))]
 
 
-def _head(run: ComparedRun) -> list[str]:
-    reason = f"  {run.view.reasons[0]}" if run.view.reasons else ""
+def _head(run: ComparedRun, width: int) -> list[str]:
+    reason = run.view.reasons[0] if run.view.reasons else ""
     when = f"{run.started}, " * bool(run.started)
     return [
-        f"{run.letter}  {when}session {run.session}: {run.view.load}",
-        f"   {run.view.verdict}{reason}",
+        *wrapped(f"{when}session {run.session}: {run.view.load}", width, f"{run.letter}  ", 3),
+        *wrapped(reason, width, f"   {run.view.verdict}  ", 3),
     ]
 
 
-def _differences(view: ComparisonView) -> list[str]:
+def _differences(view: ComparisonView, width: int) -> list[str]:
+    letters = (view.first.letter, view.second.letter)
+    columns = (Column("differs", right=False), *(Column(letter, right=False, least=12) for letter in letters))
     rows = [(found.name, found.first, found.second) for found in view.differences]
-    return ["", *aligned(("differs", view.first.letter, view.second.letter), rows)] if rows else []
+    return table(columns, rows, width) if rows else []
 
 
-def _limits(view: ComparisonView) -> list[str]:
+def _limits(view: ComparisonView, width: int) -> list[str]:
     rows = [row for limit in view.limits for row in _limit_rows(view, limit)]
-    head = ("limit", "run", "", "value", "95 % interval", "bound")
-    return ["", *aligned(head, rows, right={3, 4})] if rows else []
+    return table(_LIMITS, rows, width) if rows else []
 
 
 def _limit_rows(view: ComparisonView, limit: ComparedLimit) -> Iterator[tuple[str, ...]]:
@@ -59,9 +65,9 @@ def _limit_cells(limit: LimitView | None) -> tuple[str, str, str, str]:
     return limit.mark, limit.value or "-", limit.interval, limit.bound
 
 
-def _operations(view: ComparisonView) -> list[str]:
+def _operations(view: ComparisonView, width: int) -> list[str]:
     rows = [row for operation in view.operations for row in _operation_rows(view, operation)]
-    return ["", *aligned(_HEADS, rows, right=range(2, len(_HEADS)))] if rows else []
+    return table(_OPERATIONS, rows, width) if rows else []
 
 
 def _operation_rows(view: ComparisonView, operation: ComparedOperation) -> Iterator[tuple[str, ...]]:

@@ -7,17 +7,20 @@ from collections.abc import Iterable, Sequence
 
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.printable import one_line, short_name
-from pytest_cdcperf.reporting.text_table import aligned
+from pytest_cdcperf.reporting.columns import Column, table
 from pytest_cdcperf.results.saved import SavedSession
 
-_HEADS = ("started", "id", "tests", "verdicts", "profile", "commit", "path")
+_COLUMNS = (
+    *(Column("started", right=False), Column("id", right=False), Column("tests"), Column("verdicts", right=False)),
+    *(Column("profile", right=False, least=8), Column("commit", right=False), Column("path", right=False, rank=1)),
+)
 _MOST_PROFILES = 3  # that are named
 _COMMIT_DIGITS = 7
 
 
-def session_lines(sessions: Sequence[SavedSession]) -> list[str]:
-    """Return a line for each of *sessions*, below a line of heads."""
-    return aligned(_HEADS, [_row(session) for session in sessions], right={2})
+def session_lines(sessions: Sequence[SavedSession], width: int) -> list[str]:
+    """Return a line for each of *sessions*, below a line of heads: with the path where *width* has room for it."""
+    return table(_COLUMNS, [_row(session) for session in sessions], width)
 
 
 def _row(session: SavedSession) -> tuple[str, ...]:

@@ -280,4 +280,4 @@ def _generator(result: RunResult) -> str:
     lost = figure(max((part.lost for part in result.workers), default=0.0), "%", 2)
     cpus = sum(part.cpu for part in result.workers)
     fit = "fit" if result.generator_fit else "UNFIT"
-    return f"{fit}: own delay p95 {p95}, p99 {p99}, worst {worst}; lost {lost}; {figure(cpus, 'CPUs', 3)}"
+    return f"{fit}: own delay p95 {p95}, p99 {p99}, worst {worst}; lost {lost}; {figure(round(cpus, 2), 'CPUs', 3)}"

@@ -7,6 +7,7 @@ where its samples are known window by window, and a ratio is a plain quotient.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -24,6 +25,9 @@ Interval = tuple[float, float]
 QUANTILES: Mapping[str, float] = {"p50_ms": 0.50, "p95_ms": 0.95, "p99_ms": 0.99}
 """The percentiles of an operation, by their field."""
 _UNKNOWN = "unknown"
+_COMMIT_DIGITS = 12
+# Embedded servers have another port in every session, from those that systems give by themselves: 32768 and more.
+_FREE_PORT = re.compile(r"(127\.0\.0\.1|localhost):(?:3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[4-6]\d{4})\b")
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
@@ -193,10 +197,12 @@ def _circumstances(result: RunResult) -> Iterator[tuple[str, str]]:
     for name in dict.fromkeys(map(limit_name, result.thresholds)):
         bounds = [judged.threshold.expression for judged in result.thresholds if limit_name(judged) == name]
         yield f"limit on {name}", " and ".join(bounds)
-    yield from (*facts.tags.items(), *facts.services.items())
+    yield from facts.tags.items()
+    for name, said in facts.services.items():
+        yield name, _FREE_PORT.sub(r"\1", said)
     if where is None:
         return
-    yield "commit", where.commit or _UNKNOWN
+    yield "commit", where.commit[:_COMMIT_DIGITS] if where.commit else _UNKNOWN
     yield "branch", where.branch or ""
     yield "files changed since", {True: "yes", False: "no", None: _UNKNOWN}[where.dirty]
     yield "CPU", where.cpu

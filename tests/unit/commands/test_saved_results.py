@@ -104,6 +104,17 @@ def test_show_of_two_paths_has_them_side_by_side(parent, capsys):
     assert "\ndiffers" not in text  # nothing does
 
 
+def test_the_id_of_a_session_stands_for_its_directory(parent, capsys):
+    assert "session 0a1b2c3d" in "\n".join(said(capsys, "show", "0a1b2c3d")[1])
+    assert said(capsys, "show", "ffffffff")[2] == ["cdcperf show: ffffffff: cannot be read: No such file or directory"]
+
+
+def test_in_a_narrow_terminal_the_list_has_no_path(parent, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert said(capsys, "results")[1][1] == "2026-01-02 03:04  0a1b2c3d      1  1 FAILED  baseline"
+
+
 def test_show_of_two_tests_has_a_summary_of_each(parent, result, capsys, tmp_path):
     other = write_result(replace(result, facts=replace(FACTS, test="test_other")), tmp_path)
     _, lines, _ = said(capsys, "show", parent / SESSIONS[0], other)

@@ -11,8 +11,16 @@ from pytest_cdcperf.results.environment import Environment
 from tests.unit.results.test_compare import run
 
 
-def lines(first, second):
-    return comparison_lines(ComparisonView.of(compare(first, second)))
+def lines(first, second, width=100):
+    return comparison_lines(ComparisonView.of(compare(first, second)), width)
+
+
+def test_no_line_is_wider_than_a_terminal():
+    services = {"postgres": "postgresql://user@a-server-with-a-long-name.example.org:5432/shop"}
+    said = lines(run(services=services), run(2.0, ("p(95)<200", "p(99.9)<30000"), profile="soak"), 64)
+    assert max(map(len, said)) <= 64
+    assert "95 % interval" not in "".join(said)
+    assert any("197.9 ms" in line for line in said)
 
 
 def test_two_runs_stand_below_each_other_with_their_quotient():

@@ -66,7 +66,7 @@ def csv_of(result, tmp_path):
 
 def sessions_of(result, tmp_path):
     run = SavedRun(result.facts.test, result.facts.test, result.facts.profile or "", result.facts.session_id)
-    return "\n".join(session_lines([SavedSession(tmp_path / "x", "0a1b2c3d", "2026-01-01 00:00", (run,))]))
+    return "\n".join(session_lines([SavedSession(tmp_path / "x", "0a1b2c3d", "2026-01-01 00:00", (run,))], 10_000))
 
 
 def texts_of(page):
@@ -84,8 +84,8 @@ TEXTS: Mapping[str, Callable[[RunResult], str]] = {
     "failure": lambda result: str(FailureText.of(RunView.of(result))),
     "properties": lambda result: "\n".join(f"{name} {value}" for name, value in properties(result)),
     "link": lambda result: link_text(RunView.of(result)),
-    "side by side": lambda result: "\n".join(comparison_lines(ComparisonView.of(compare(full(), result)))),
-    "side by side, first": lambda result: "\n".join(comparison_lines(ComparisonView.of(compare(result, full())))),
+    "side by side": lambda result: "\n".join(comparison_lines(ComparisonView.of(compare(full(), result)), 100)),
+    "side by side, first": lambda result: "\n".join(comparison_lines(ComparisonView.of(compare(result, full())), 100)),
 }
 PAGES: Mapping[str, Callable[[RunResult], str]] = {
     "page": lambda result: texts_of(page([result])),

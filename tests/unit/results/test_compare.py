@@ -131,6 +131,21 @@ def test_runs_that_are_alike_do_not_differ():
     assert compare(run(), run(2.0)).differences == ()
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "differ"),
+    [
+        ("h://127.0.0.1:32768/d", "h://127.0.0.1:65535/d", False),
+        ("h://localhost:32799/d", "h://localhost:40000/d", False),
+        ("h://127.0.0.1:5432/d", "h://127.0.0.1:5433/d", True),
+        ("h://127.0.0.1:32767/d", "h://127.0.0.1:9999/d", True),
+        ("h://db:40000/d", "h://db:40001/d", True),
+    ],
+)
+def test_the_free_ports_of_embedded_servers_are_no_difference(first, second, differ):
+    pair = (run(services={"postgres": address}) for address in (first, second))
+    assert bool(compare(*pair).differences) is differ
+
+
 def test_an_environment_that_one_run_does_not_have_is_named():
     differences = named(compare(run(), replace(run(), environment=Environment("Xeon", 2))).differences)
     assert differences["CPU"] == ("", "Xeon")
