@@ -53,7 +53,7 @@ def _unknown_metrics(item: PerfFunction) -> Iterator[str]:
     for name in dict.fromkeys(judged):
         # The metrics of a client are defined once its module is imported, by whichever test.
         if name not in recorded and (definition(name) is None or client_of(name) is not None):
-            yield f"{_unknown(name, recorded)}; unless the test records it, its limit fails"
+            yield f"{_unknown(name, recorded)}; unless the test records it, its limit has no samples"
 
 
 def _unknown(name: str, recorded: set[str]) -> str:
