@@ -20,10 +20,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Namespace) -> int:
-    from pytest_cdcperf.commands.saved_results import read_all  # noqa: PLC0415  # 150 ms for no other command
+    from pytest_cdcperf.commands.saved_results import paths_or_latest, read_all  # noqa: PLC0415  # 150 ms for no other
     from pytest_cdcperf.reporting.markdown import markdown  # noqa: PLC0415  # the same
 
-    sys.stdout.write(markdown([result for results in read_all(arguments.paths) for result in results]))
+    found = read_all(paths_or_latest(arguments.paths))
+    sys.stdout.write(markdown([result for results in found for result in results]))
     return 0
 
 

@@ -88,6 +88,12 @@ def test_a_comment_is_of_all_given_sessions(parent, capsys):
     assert lines[0].startswith("**FAILED**: 2 of 2 perf tests did not pass; ")
 
 
+def test_a_comment_is_of_the_latest_session_where_none_is_given(parent, capsys):
+    code, lines, errors = said(capsys, "comment")
+    assert (code, errors) == (0, [])
+    assert lines[0].startswith("**FAILED**")
+
+
 def test_show_prints_the_summary_of_the_latest_session_whatever_its_verdict(parent, capsys):
     code, lines, errors = said(capsys, "show")
     assert (code, errors) == (0, [])
