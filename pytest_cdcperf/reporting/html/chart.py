@@ -63,7 +63,6 @@ class Chart:
     bounds: tuple[Bound, ...] = ()
     band: Band | None = None
     crossed: tuple[Crossing, ...] = ()
-    right_unit: str = ""
     metric: str = ""
     """Where it is of one: its name, and the tags that select a part of it."""
     tags: Tags = ()
@@ -120,10 +119,10 @@ class Timeline:
 
 
 def short(value: float | None) -> float | int | None:
-    """Return *value* with four digits, which is more than a picture shows; None of what is not finite."""
+    """Return *value* with three digits, as the windows of a result have them; None of what is not finite."""
     if value is None or not math.isfinite(value):
         return None
-    rounded = float(f"{value:.4g}")
+    rounded = float(f"{value:.3g}")
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
 
 
@@ -140,13 +139,10 @@ def chart_data(chart: Chart) -> dict[str, Any]:
         | ({"dashed": 1} if line.dashed else {})
         for line in chart.lines
     ]
-    data: dict[str, Any] = {"title": chart.title, "unit": chart.unit, "lines": lines}
-    if chart.right_unit:
-        data["rightUnit"] = chart.right_unit
+    axis = chart.axis()
+    data: dict[str, Any] = {"title": chart.title, "unit": chart.unit, "axis": [axis[0], axis[-1]], "lines": lines}
     if chart.bounds:
         data["bounds"] = [[bound.value, bound.text] for bound in chart.bounds]
-    if chart.band is not None:
-        data["band"] = [columns(chart.band.low), columns(chart.band.high)]
     if chart.crossed:
         data["crossed"] = [[span.start_s, span.end_s] for span in chart.crossed]
     return data

@@ -15,23 +15,18 @@ from pytest_cdcperf.reporting.html.chart import Bound, Chart, Timeline
 from pytest_cdcperf.reporting.html.markup import Html, element
 from pytest_cdcperf.reporting.html.scales import log_ticks
 from pytest_cdcperf.reporting.html.svg import (
-    BOTTOM,
-    LEFT,
-    RIGHT,
     TOP,
-    WIDTH,
     Frame,
     background,
     bound_lines,
     marks,
-    path_of_cells,
     picture,
     x_axis,
     y_tick,
 )
 
 _FINEST = 2  # the schema of its rows: 19 % each
-_MOST_ROWS, _MOST_COLUMNS, _LEVELS = 32, 180, 6
+_MOST_ROWS, _MOST_COLUMNS, _LEVELS = 32, 150, 6
 _HEIGHT = 170
 
 
@@ -98,7 +93,15 @@ def heat_svg(heat: HeatMap, timeline: Timeline) -> Html:
         _HEIGHT,
         *background(timeline, frame),
         *(
-            element("path", d=path, class_=f"heat h{level}", opacity=round(level / _LEVELS, 2))
+            element(
+                "path",
+                d=path,
+                class_="heat",
+                fill="none",
+                stroke="currentColor",
+                stroke_width=_row_height(heat, frame),
+                opacity=round(level / _LEVELS, 2),
+            )
             for level, path in _paths(heat, frame)
         ),
         *(y_tick(frame, math.log2(value), f"{value:,g}") for value in log_ticks(2**low, 2**high, 7)),
@@ -111,33 +114,37 @@ def heat_svg(heat: HeatMap, timeline: Timeline) -> Html:
 def heat_data(heat: HeatMap) -> dict[str, Any]:
     """Return *heat* as the script reads it: it takes the cells from the static picture."""
     low, high = heat.frame_of_rows
-    plot = [LEFT, TOP, WIDTH - LEFT - RIGHT, _HEIGHT - TOP - BOTTOM]
     return {
         "title": heat.title,
         "unit": heat.unit,
-        "heat": {"low": round(low, 4), "high": round(high, 4), "plot": plot, "ticks": log_ticks(2**low, 2**high, 7)},
+        "axis": [round(low, 4), round(high, 4)],
+        "heat": log_ticks(2**low, 2**high, 7),
         "bounds": [[math.log2(bound.value), bound.text] for bound in heat.bounds],
         "lines": [],
     }
 
 
+def _row_height(heat: HeatMap, frame: Frame) -> float:
+    low, high = heat.rows
+    return round((frame.bottom - TOP) / (high - low + 1) + 0.05, 1)
+
+
 def _paths(heat: HeatMap, frame: Frame) -> list[tuple[int, str]]:
-    """Return a path for each level of darkness. Neighbours of one level are one cell."""
+    """Return a path for each level of darkness, whose strokes are cells: neighbours of one level are one."""
     low, high = heat.rows
     rates = [
         {row: n / max(end_s - start_s, 1e-9) for row, n in counts.items()} for start_s, end_s, counts in heat.columns
     ]
     most = max(rate for column in rates for rate in column.values())
-    height = round((frame.bottom - TOP) / (high - low + 1) + 0.05, 1)
-    cells: dict[int, list[tuple[float, float, float, float]]] = {}
+    cells: dict[int, list[str]] = {}
     for row in range(low, high + 1):
         levels = [_level(column.get(row, 0.0) / most) for column in rates]
-        y = round(frame.y(row / 2**heat.schema), 1)
+        y = round(frame.y((row - 0.5) / 2**heat.schema), 1)
         for first, after in pairwise([0, *_changes(heat, levels), len(levels)]):
             if levels[first]:
                 x, end = frame.x(heat.columns[first][0]), frame.x(heat.columns[after - 1][1])
-                cells.setdefault(levels[first], []).append((round(x, 1), y, round(end - x + 0.05, 1), height))
-    return [(level, path_of_cells(found)) for level, found in sorted(cells.items())]
+                cells.setdefault(levels[first], []).append(f"M{round(x, 1):g} {y:g}h{round(end - x + 0.05, 1):g}")
+    return [(level, "".join(found)) for level, found in sorted(cells.items())]
 
 
 def _changes(heat: HeatMap, levels: Sequence[int]) -> list[int]:

@@ -23,7 +23,7 @@ from pytest_cdcperf.results.over_time import Crossing
 from pytest_cdcperf.results.result import EventKind, RunResult
 from pytest_cdcperf.units import figure, format_duration
 
-MOST_CHARTS = 12  # of metrics: what a page must hold at most
+MOST_CHARTS = 10  # of metrics: what a page must hold at most
 _MOST_MARKS = 20
 _PERCENTILES = (("p(50)", "p50"), ("p(95)", "p95"), ("p(99)", "p99"))
 _SAME = {"med": "p(50)"}
@@ -66,15 +66,25 @@ def judged_charts(result: RunResult, view: RunView) -> list[Chart]:
 
     That is added where no limit is on a trend. A chart may be empty.
     """
-    by_selector: dict[str, list[Judged]] = {}
-    for judged, limit in zip(result.thresholds, view.limits, strict=True):
-        if isinstance(judged.threshold, Threshold):
-            by_selector.setdefault(judged.threshold.selector, []).append((judged.threshold, limit))
-    in_order = sorted(by_selector.values(), key=lambda on: not any(limit.is_crossed for _, limit in on))
-    charts = [_judged_chart(result, on) for on in in_order]
+    charts = [_judged_chart(result, on) for on in _by_metric(result, view)[:MOST_CHARTS]]
     if not any(len(chart.lines) > 1 for chart in charts):
         charts.insert(0, trend_chart(result, result.headline))
-    return charts[:MOST_CHARTS]
+    return charts
+
+
+def left_out(result: RunResult, view: RunView) -> str:
+    """Return which metrics with limits have no chart, since there are so many; "" where all have one."""
+    names = [short_name(on[0][0].selector) for on in _by_metric(result, view)[MOST_CHARTS:]]
+    return f"without a chart: {', '.join(names)}" if names else ""
+
+
+def _by_metric(result: RunResult, view: RunView) -> list[list[Judged]]:
+    """Return the limits by what they are on, those that are crossed first."""
+    found: dict[str, list[Judged]] = {}
+    for judged, limit in zip(result.thresholds, view.limits, strict=True):
+        if isinstance(judged.threshold, Threshold):
+            found.setdefault(judged.threshold.selector, []).append((judged.threshold, limit))
+    return sorted(found.values(), key=lambda on: not any(limit.is_crossed for _, limit in on))
 
 
 def load_charts(result: RunResult) -> list[Chart]:
@@ -88,7 +98,6 @@ def load_charts(result: RunResult) -> list[Chart]:
             Line("iterations/s", "rate", tuple(rate for _, rate in windows.rates(builtin.ITERATIONS.name))),
             Line("VUs", "vus", tuple(vus.get(end_s) for end_s in windows.end_s), right=True),
         ),
-        right_unit="VUs",
     )
     failed = Chart("Failures", "a second", tuple(_failure_lines(result)))
     return [load, failed]

@@ -41,7 +41,7 @@ def overlaid_charts(first: RunResult, second: RunResult, time: Timeline) -> list
             continue
         of_first, of_second = of_first or _unjudged(first, named), of_second or _unjudged(second, named)
         lines = (*_lines(of_second, second.windows, time, "B"), *_lines(of_first, first.windows, time, "A"))
-        found.append(Chart(title, named.unit, lines, _bounds(of_first, of_second), right_unit=named.right_unit))
+        found.append(Chart(title, named.unit, lines, _bounds(of_first, of_second)))
     return found
 
 

@@ -82,24 +82,17 @@ class Run {
       points: { show: xs.length < 3 },
     }))];
     const values = [xs, ...chart.lines.map(line => line.values)];
-    const bands = [];
-    if (chart.band) {
-      series.push(unseen(), unseen());
-      values.push(chart.band[0], chart.band[1]);
-      bands.push({ series: [series.length - 1, series.length - 2], fill: () => `${style("p95")}33` });
-    }
     if (heat) { series.push(unseen()); values.push(xs.map(() => null)); }
     const hasRight = chart.lines.some(line => line.right);
     const bounds = chart.bounds || [];
     const range = (u, low, high) => {
-      if (heat) return [heat.low, heat.high];
-      if (chart.unit === "%") return [0, 100];
+      if (heat || this.reset.hidden || chart.unit === "%") return chart.axis;
       low = Math.min(0, low ?? 0); high = Math.max(high ?? 0, low);
       for (const [value] of bounds) if (value <= 2.5 * high || !high) high = Math.max(high, value);
       return rounded(low, high > low ? high * 1.02 : low + 1);
     };
     const splits = (u, axis, low, high) => {
-      if (heat) return heat.ticks.map(Math.log2);
+      if (heat) return heat.map(Math.log2);
       const step = roundStep((high - low) / 4 * 0.999), found = [];
       for (let n = Math.round(low / step); n * step <= high + step * 1e-6; n++) found.push(n * step);
       return found;
@@ -107,7 +100,7 @@ class Run {
     const axis = { stroke: () => style("dim"), font: 11 + FONT, grid: { stroke: () => style("grid"), width: 1 }, ticks: { show: false }, gap: 6 };
     const width = Math.max(280, shown.clientWidth);
     const plot = new uPlot({
-      width, height, series, bands,
+      width, height, series,
       legend: { show: false },
       padding: [TOP, hasRight ? 0 : RIGHT, 0, 0],
       cursor: {
@@ -189,22 +182,23 @@ class Run {
       if (end - x > 60 * ratio) ctx.fillText(name, x + 4 * ratio, top - 7 * ratio);
     }
     for (const [from, to] of chart.crossed || []) span(from, to, style("bad"), 0.12);
-    if (chart.heat) this.cells(u, chart.heat, picture);
+    this.traced(u, chart.axis, picture);
     ctx.restore();
   }
 
-  cells(u, heat, picture) {
-    const { ctx } = u, [left, top, width, height] = heat.plot;
-    const perX = width / this.time.end, x0 = u.valToPos(0, "x", true);
-    const scaleX = (u.valToPos(this.time.end, "x", true) - x0) / this.time.end / perX, scaleY = u.bbox.height / height;
+  // The interval's band and the cells of the heat map are those of the static picture, moved and scaled.
+  traced(u, [low, high], picture) {
+    const { ctx } = u, box = picture.viewBox.baseVal, x = u.valToPos(0, "x", true), y = u.valToPos(high, "y", true);
+    const scaleX = (u.valToPos(this.time.end, "x", true) - x) / (box.width - LEFT - RIGHT);
+    const scaleY = (u.valToPos(low, "y", true) - y) / (box.height - TOP - BOTTOM);
     ctx.save();
     ctx.beginPath(); ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height); ctx.clip();
-    ctx.fillStyle = style("heat");
-    for (const path of picture.querySelectorAll(".heat")) {
-      const moved = new Path2D();
-      moved.addPath(new Path2D(path.getAttribute("d")), new DOMMatrix([scaleX, 0, 0, scaleY, x0 - left * scaleX, u.bbox.top - top * scaleY]));
+    ctx.transform(scaleX, 0, 0, scaleY, x - LEFT * scaleX, y - TOP * scaleY);
+    for (const path of picture.querySelectorAll(".band, .heat")) {
+      const traced = new Path2D(path.getAttribute("d")), width = path.getAttribute("stroke-width");
       ctx.globalAlpha = +path.getAttribute("opacity");
-      ctx.fill(moved);
+      ctx.strokeStyle = style("heat"); ctx.fillStyle = style("p95"); ctx.lineWidth = width;
+      if (width) ctx.stroke(traced); else ctx.fill(traced);
     }
     ctx.restore();
   }

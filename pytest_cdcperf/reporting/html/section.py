@@ -10,7 +10,7 @@ from pytest_cdcperf.reporting.html.chart import timeline_data
 from pytest_cdcperf.reporting.html.failures import failures
 from pytest_cdcperf.reporting.html.limits import limits_table
 from pytest_cdcperf.reporting.html.markup import Child, Html, element, joined
-from pytest_cdcperf.reporting.html.over_time import judged_charts, timeline
+from pytest_cdcperf.reporting.html.over_time import judged_charts, left_out, timeline
 from pytest_cdcperf.reporting.html.pictures import distributions, pictures_over_time
 from pytest_cdcperf.reporting.html.surroundings import environment, generator
 from pytest_cdcperf.reporting.html.tables import stacked, tabs
@@ -57,10 +57,10 @@ def section(result: RunResult, view: RunView, anchor: str, *, alone: bool = Fals
     """
     time, charts = timeline(result), judged_charts(result, view)
     pictures = pictures_over_time(result, charts, time)
-    found = tabs(result, view)
+    found, more = tabs(result, view), left_out(result, view)
     parts = [
         Part("Limits", "value against limit", [limits_table(view)]),
-        Part("Over time", _step(result), [picture.figure for picture in pictures]),
+        Part("Over time", _step(result), [*(picture.figure for picture in pictures), *_notes([more] if more else [])]),
         Part("Distribution", "logarithmic", [distributions(result, charts)]),
         Part("Figures", "", [stacked(found) if found else None, *_notes(view.tables.notes)]),
         Part("Failures", _kinds(result), [failures(result, view)]),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,8 +13,13 @@ from pytest_cdcperf.reporting.html.scales import time_ticks
 from pytest_cdcperf.units import clock_time, figure
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1120, 64, 48, 22, 22
+_MOST_POINTS = 300  # of a line: the static picture of a long run would make most of the page
+_MOST_FINE = 150
 _NEAR = 13  # of two lines whose texts would cover each other
-_LOWEST_LABEL_GAP = 150  # between the texts of two marks, or they would cover each other
+_LEAST_LABEL_GAP = 150  # between the texts of two marks, or they would cover each other
+
+
+_Outer = Callable[[Sequence[float]], float]
 
 
 @dataclass(frozen=True)
@@ -112,15 +118,24 @@ def _line(line: Line, timeline: Timeline, frame: Frame) -> Html:
 
 
 def _band(band: Band, timeline: Timeline, frame: Frame) -> Html:
-    low, high = (list(_runs(values, timeline, frame)) for values in (band.low, band.high))
+    low, high = list(_runs(band.low, timeline, frame, min)), list(_runs(band.high, timeline, frame))
     path = "".join(f"{_path([*up, *reversed(down)])}z" for up, down in zip(high, low, strict=True))
     return element("path", d=path, class_="band", opacity=0.2)
 
 
-def _runs(values: Values, timeline: Timeline, frame: Frame) -> Iterator[list[tuple[float, float]]]:
+def _thinned(values: Values, timeline: Timeline, outer: _Outer) -> Iterator[tuple[float, float | None]]:
+    """Yield times and values: of so many that they would stand within a pixel or two the outer one of each few."""
+    width = math.ceil(len(values) / _MOST_POINTS)
+    for at in range(0, len(values), width or 1):
+        found = [value for value in values[at : at + width] if value is not None]
+        times = timeline.at_s[at : at + width]
+        yield sum(times) / len(times), outer(found) if found else None
+
+
+def _runs(values: Values, timeline: Timeline, frame: Frame, outer: _Outer = max) -> Iterator[list[tuple[float, float]]]:
     """Yield the points of *values* that follow each other without a gap."""
     run: list[tuple[float, float]] = []
-    for at_s, value in zip(timeline.at_s, values, strict=False):
+    for at_s, value in _thinned(values, timeline, outer):
         if value is not None:
             run.append((frame.x(at_s), frame.y(value)))
         elif run:
@@ -131,13 +146,14 @@ def _runs(values: Values, timeline: Timeline, frame: Frame) -> Iterator[list[tup
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:
-    """Return *points* as a path of steps, in tenths of a pixel: half as long as with places."""
-    at = [(round(x * 10), round(y * 10)) for x, y in points]
-    text = f"M{at[0][0] / 10:g} {at[0][1] / 10:g}"
+    """Return *points* as a path of steps, half as long as places: in tenths of a pixel, or of many in whole ones."""
+    part = 10 if len(points) <= _MOST_FINE else 1
+    at = [(round(x * part), round(y * part)) for x, y in points]
+    text = f"M{at[0][0] / part:g} {at[0][1] / part:g}"
     if len(at) == 1:
         return f"{text}h1"
     steps = ((x - x0, y - y0) for (x0, y0), (x, y) in pairwise(at))
-    return text + "l" + "".join(_pair(dx / 10, dy / 10) for dx, dy in steps).lstrip()
+    return text + "l" + "".join(_pair(dx / part, dy / part) for dx, dy in steps).lstrip()
 
 
 def _pair(dx: float, dy: float) -> str:
@@ -187,9 +203,4 @@ def marks(timeline: Timeline, frame: Frame) -> Iterator[Html]:
         if x >= free_from:
             anchor, place = ("end", x - 4) if x > WIDTH - 200 else ("start", x + 4)
             yield element("text", mark.text, x=place, y=TOP + 12, class_="mark-text", text_anchor=anchor)
-            free_from = x + _LOWEST_LABEL_GAP
-
-
-def path_of_cells(cells: Iterable[tuple[float, float, float, float]]) -> str:
-    """Return rectangles, each x, y, width and height, as one path."""
-    return "".join(f"M{x:g} {y:g}h{width:g}v{height:g}h-{width:g}z" for x, y, width, height in cells)
+            free_from = x + _LEAST_LABEL_GAP
