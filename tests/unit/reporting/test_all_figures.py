@@ -71,7 +71,7 @@ def with_beats(result, **more):
 
 def test_one_line_says_whether_the_generator_was_fit(by_three):
     assert RunView.of(with_beats(by_three)).generator == (
-        "fit: own delay p95 0.4 ms, p99 3 ms, worst 12 ms; lost 0.2%; 0.924 CPUs"
+        "fit: own delay p95 0.4 ms, p99 3 ms, worst 12 ms; lost 0.2%; 0.92 CPUs"
     )
     assert RunView.of(with_beats(by_three, generator_fit=False)).generator.startswith("UNFIT: own delay p95 ")
     assert RunView.of(by_three).generator == ""
