@@ -25,11 +25,14 @@ def command_line(config: pytest.Config) -> str:
 def replay_command(item: pytest.Function) -> str:
     """Return the command that runs an iteration of *item* again, alone and in the debugger, without the iteration."""
     config = item.config
-    stack = ["--perf-stack=external"] if config.getoption("perf_stack") == "external" else []
+    options = ["--perf-stack=external"] if config.getoption("perf_stack") == "external" else []
+    standing = [*config.getini("addopts"), *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
+    if any(option.startswith(("-n", "--numprocesses")) for option in standing):
+        options.append("-n0")
     directory, (path, _, name) = config.invocation_params.dir, item.nodeid.partition("::")
     if directory != config.rootpath:
         path = Path(os.path.relpath(item.path, directory)).as_posix()
-    return one_line(shlex.join(["pytest", f"{path}::{name}", *stack, "--pdb", "--perf-replay="]))
+    return one_line(shlex.join(["pytest", f"{path}::{name}", *options, "--pdb", "--perf-replay="]))
 
 
 def location_of(item: pytest.Function) -> str:

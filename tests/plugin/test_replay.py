@@ -49,7 +49,7 @@ def test_a_run_with_the_same_seed_has_the_same_random_numbers(pytester, failing,
     assert f"drew {failed['drawn'][0]}" in kind["sample"]
 
 
-def test_a_failure_says_the_command_that_runs_its_iteration_again(pytester, write, result_of):
+def test_a_failure_says_the_command_that_runs_its_iteration_again(pytester, write, result_of, monkeypatch):
     source = write("""
 @pytest.mark.parametrize("kind", ["a b"])
 class TestIt:
@@ -58,12 +58,13 @@ class TestIt:
         load.run(body, PerVUIterations(vus=1), name="first", check=False)
 """)
     below = pytester.mkdir("below")
-    for directory, path in ((pytester.path, source.name), (below, f"../{source.name}")):
+    for directory, path, more in ((pytester.path, source.name, ""), (below, f"../{source.name}", "-n0 ")):
+        monkeypatch.setenv("PYTEST_ADDOPTS", more)
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(directory)
             pytester.runpytest("--perf-run", f"--rootdir={pytester.path}", "--perf-seed=s", path)
         replay = result_of(file_stem("test_it.py::TestIt::test_it[a b]::first"))["replay"]
-        assert replay == f"pytest '{path}::TestIt::test_it[a b]' --pdb --perf-replay="
+        assert replay == f"pytest '{path}::TestIt::test_it[a b]' {more}--pdb --perf-replay="
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])
