@@ -27,6 +27,7 @@ RUN = Snapshot(
     [
         ("pg_wrte", ["checks", "pg_write", "vus", "pg_writes"], "pg_write, pg_writes, checks, vus"),
         ("x", ["b", "a"], "a, b"),
+        ("x", ["checks", "zeta"], "zeta, checks"),  # every run has checks
         ("x", [], "none"),
         ("m11", [f"m{n}" for n in range(10, 22)], "m11, m21, m19, m10, m12, m13, m14, m15 and 4 more"),
         ("x", ["a" * 1000], "a" * 100),
