@@ -32,9 +32,10 @@ class FailureKind:
 
     @property
     def error(self) -> str:
-        """The line of the sample that says what was raised, without which it is the type alone."""
-        said = (line for line in self.sample.splitlines() if line.partition(":")[0].rpartition(".")[2] == self.type)
-        return next(said, self.type)[:_LONGEST_ERROR]
+        """What was raised, in the words of the sample, without which it is the type alone."""
+        parts = (line.partition(":") for line in self.sample.splitlines())
+        said = (colon + text for name, colon, text in parts if name.rpartition(".")[2] == self.type)
+        return f"{self.type}{next(said, '')}"[:_LONGEST_ERROR]
 
 
 def merge_kinds(kinds: Iterable[FailureKind]) -> tuple[FailureKind, ...]:

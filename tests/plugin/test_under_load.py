@@ -26,7 +26,7 @@ def test_a_vu_sets_up_no_fixture(pytester, write, test):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*6 x ConfigError at test_it.py:*",
+            "ConfigError: * at test_it.py:*: 6 times*",
             "*test_it.py::test_it: request.getfixturevalue('late') by a VU: fixtures are set up once, before the load; "
             "take 'late' as an argument of the test",
         ]
@@ -51,7 +51,7 @@ def test_a_vu_patches_nothing(pytester, write, head, use):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*6 x ConfigError at test_it.py:5,*",
+            "ConfigError: * at test_it.py:5: 6 times*",
             "*test_it.py::test_it: monkeypatch used by a VU: what it changes is changed for all VUs, and undone once, "
             "after the load; use it in a fixture, or before load.run",
         ]

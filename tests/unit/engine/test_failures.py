@@ -185,7 +185,7 @@ def test_kinds_that_are_counted_together_keep_the_first_and_the_last_time():
     [
         ("ValueError", 'Traceback\n  File "x", line 1\n    raise\nValueError: number 0\n', "ValueError: number 0"),
         ("AssertionError", "Traceback\nAssertionError: 2 is 1\nassert 2 == 1\n", "AssertionError: 2 is 1"),
-        ("Lost", "Traceback\nshop.errors.Lost: order 7\n", "shop.errors.Lost: order 7"),
+        ("Lost", "Traceback\nshop.errors.Lost: order 7\n", "Lost: order 7"),
         ("Lost", "", "Lost"),
         ("KeyError", "KeyError\n", "KeyError"),
         ("ValueError", f"ValueError: {'x' * 10_000}", f"ValueError: {'x' * 288}"),
