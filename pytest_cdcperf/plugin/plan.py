@@ -11,6 +11,8 @@ from pytest_cdcperf.plugin.keys import workers_key
 from pytest_cdcperf.plugin.load_tests import uses_load_fixture
 from pytest_cdcperf.plugin.selection import Selection
 from pytest_cdcperf.plugin.session import PerfSession
+from pytest_cdcperf.plugin.terminal_lines import encoding_of, write_lines
+from pytest_cdcperf.reporting.lines import in_encoding
 from pytest_cdcperf.reporting.plan import OtherTest, Plan, PlannedTest, plan_lines
 from pytest_cdcperf.reporting.text_chart import ASCII, BLOCKS
 
@@ -30,9 +32,8 @@ class PlanOnly:
             return
         writer = self._config.get_terminal_writer()
         writer.sep("=", "perf plan")
-        glyphs = BLOCKS if _can_show(BLOCKS.levels, getattr(writer, "_file", None)) else ASCII
-        for text, colour in plan_lines(self._plan(session), writer.fullwidth, glyphs):
-            writer.line(text, **({colour: True} if colour else {}))
+        shows_blocks = in_encoding(BLOCKS.levels, encoding_of(writer)) == BLOCKS.levels
+        write_lines(writer, plan_lines(self._plan(session), writer.fullwidth, BLOCKS if shows_blocks else ASCII))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -104,12 +105,3 @@ def keep_workers_away(config: pytest.Config) -> None:
         workers = len(parse_tx_spec_config(config))
         config.option.dist, config.option.tx = "no", []
     config.stash[workers_key] = max(1, workers)
-
-
-def _can_show(text: str, file: object) -> bool:
-    encoding = getattr(file, "encoding", None) or "utf-8"
-    try:
-        text.encode(encoding)
-    except (UnicodeError, LookupError):
-        return False
-    return True

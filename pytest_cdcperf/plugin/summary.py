@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest._io import TerminalWriter
 
 from pytest_cdcperf.plugin.session import PerfSession
 from pytest_cdcperf.plugin.short_summary import fit_messages
+from pytest_cdcperf.plugin.terminal_lines import write_lines
 from pytest_cdcperf.printable import one_line
-from pytest_cdcperf.reporting.lines import Line, in_encoding
 from pytest_cdcperf.reporting.terminal import file_lines, run_lines, session_lines
 
 PAGE = "report.html"
@@ -78,14 +77,14 @@ class Summary:
         writer, verbose = self._config.get_terminal_writer(), self._config.get_verbosity() > 0
         width = max(_NARROWEST, writer.fullwidth)
         for result in results:
-            _write(writer, run_lines(result, width, verbose=verbose, short=len(results) > _MOST_WHOLE))
+            write_lines(writer, run_lines(result, width, verbose=verbose, short=len(results) > _MOST_WHOLE))
             reporter.write_line("")
         if several:
-            _write(writer, session_lines(results, width))
+            write_lines(writer, session_lines(results, width))
             reporter.write_line("")
         if self._session.load_refused:
             reporter.write_line(one_line(self._session.load_refused), red=True)
-        _write(writer, file_lines(*self._files()))
+        write_lines(writer, file_lines(*self._files()))
 
     def _files(self) -> tuple[str, str]:
         """Return the directory of the session's results and the page in it, "" where it was not written."""
@@ -101,12 +100,3 @@ class Summary:
             return one_line(os.path.relpath(path, self._config.invocation_params.dir))
         except ValueError:  # on another drive
             return one_line(os.fspath(path))
-
-
-def _write(writer: TerminalWriter, lines: Iterable[Line]) -> None:
-    """Write *lines* in colours where the terminal has some, and in what its encoding can show."""
-    encoding = getattr(writer._file, "encoding", None)  # noqa: SLF001 - what it writes to
-    for line in lines:
-        for span in line.spans:
-            writer.write(in_encoding(span.text, encoding), **dict.fromkeys(span.style, True))
-        writer.line()

@@ -15,6 +15,7 @@ from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.units import figure, format_duration
 
 _SAMPLE_LINES = 12
+_AGGREGATES = {"value": "last value"}
 _LEAST = 16
 _TRENDS = (
     Column("", right=False, least=_LEAST),
@@ -79,8 +80,8 @@ def _in_words(name: str, state: State, elapsed_s: float) -> str:
             return f"{figure(state.rate, '%')}, {state.hits:,} of {state.total:,}"
         case CounterState():
             return f"{figure(figures['count'], unit)}, {figure(figures['rate'], f'{unit}/s')}"
-        case _:
-            return ", ".join(f"{aggregate} {figure(value, unit)}" for aggregate, value in figures.items())
+        case _:  # of VUs the last value is that after their end
+            return ", ".join(f"{_AGGREGATES.get(key, key)} {figure(value, unit)}" for key, value in figures.items())
 
 
 def worker_lines(result: RunResult, width: int) -> list[str]:

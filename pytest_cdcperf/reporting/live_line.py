@@ -52,7 +52,7 @@ def _line(
         [Span(shortened(short_name(name), longest), BOLD)] if longest else [],
         [Span("━" * round(bar * done), GREEN), Span("─" * (bar - round(bar * done)))] if bar else [],
         [Span(f"{format_duration(round(live.elapsed_s))}/{format_duration(live.planned_s)}")],
-        [Span(f"{live.vus:,} VU{'s' * (live.vus != 1)}")] if rates else [],
+        [_vus(live)] if rates else [],
         [Span(f"{live.iterations:,} iterations")] if counted else [],
         [Span(figure(live.iterations_per_s, "/s", 3))] if rates else [],
         [Span(f"p95 {figure(live.p95_ms, 'ms', 3)}")],
@@ -64,6 +64,12 @@ def _line(
     for part in filter(None, parts):
         spans += [*([Span("  ")] if spans else []), *part]
     return Line.of(*spans)
+
+
+def _vus(live: Live) -> Span:
+    if not live.vus and live.elapsed_s >= live.planned_s:
+        return Span("load ended")
+    return Span(f"{live.vus:,} VU{'s' * (live.vus != 1)}")
 
 
 def _limits(live: Live) -> Iterator[Span]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -14,6 +13,7 @@ from pytest_cdcperf.load.closed import ClosedLoad
 from pytest_cdcperf.load.open import OpenLoad
 from pytest_cdcperf.load.share import Share
 from pytest_cdcperf.printable import one_line, short_name
+from pytest_cdcperf.reporting.lines import BOLD, YELLOW, Line, Span, wrapped
 from pytest_cdcperf.reporting.text_chart import Glyphs, bars, time_axis
 from pytest_cdcperf.spec import Loads, PerfSpec, loads_in_words
 from pytest_cdcperf.units import figure, format_duration
@@ -22,6 +22,7 @@ _ROWS = 4  # of a chart, of which a level one needs one alone
 _WIDEST = 100
 _LABEL = 12  # the columns left of what is said
 _SOURCE = 24  # the least columns for where a limit comes from
+_CYAN = ("cyan",)
 MARKER = "@perf"
 
 
@@ -32,7 +33,8 @@ class PlannedTest:
     :param spec: of a test that drives its load itself: without its loads and limits
     :param stated: the loads before the command line changes them
     :param options: those of the command line that change them
-    :param from_file: the limits of the thresholds file *file*
+    :param own_limits: those of the marker
+    :param file: the thresholds file, where it has limits for the test
     """
 
     name: str
@@ -69,27 +71,20 @@ class Plan:
     errors: int = 0
 
 
-class Line(NamedTuple):
-    """A line of text, and in which of pytest's colours it is shown, "" for none."""
-
-    text: str
-    colour: str = ""
-
-
 def plan_lines(plan: Plan, width: int, glyphs: Glyphs) -> Iterator[Line]:
     """Yield the lines of *plan*, for a terminal of *width* columns."""
     width = min(width, _WIDEST)
     for test in plan.tests:
-        yield Line(short_name(test.name), "bold")
+        yield Line.of(Span(short_name(test.name), BOLD))
         yield from _test_lines(test, plan.workers, width, glyphs)
-        yield Line("")
+        yield Line()
     for what, others in groupby(plan.others, key=lambda other: other.what):
         for number, other in enumerate(others):
             text = one_line(f"{short_name(other.name)}: {other.why}")
-            yield from _said(what if number == 0 else "", text, width, "yellow")
+            yield from _said(what if number == 0 else "", text, width, YELLOW)
     if plan.others:
-        yield Line("")
-    yield from map(Line, textwrap.wrap(_total(plan), width, break_on_hyphens=False))
+        yield Line()
+    yield from map(Line.of, wrapped(_total(plan), width))
 
 
 def _test_lines(test: PlannedTest, workers: int, width: int, glyphs: Glyphs) -> Iterator[Line]:
@@ -102,7 +97,7 @@ def _test_lines(test: PlannedTest, workers: int, width: int, glyphs: Glyphs) -> 
     yield from _load_lines(test.spec.loads, width, glyphs)
     if test.options and loads_in_words(test.stated) != test.spec.load_in_words:
         text = f"by {', '.join(test.options)}; the test states {loads_in_words(test.stated)}"
-        yield from _said("changed", one_line(text), width, "yellow")
+        yield from _said("changed", one_line(text), width, YELLOW)
     yield from _limit_lines(test, width)
     yield from _said("time", _time([test.spec]) + _after(test.spec), width)
     if workers > 1:
@@ -127,11 +122,11 @@ def _load_lines(loads: Loads, width: int, glyphs: Glyphs) -> Iterator[Line]:
         values = [load.most_between(begin, end) for begin, end in pairwise(edges)]
         rows = _ROWS if len({*values} - {0}) > 1 else 1
         chart = bars(values, max(values), _unit(load), rows, margin, glyphs)
-        yield from (Line(line, "cyan") for line in chart)
+        yield from (Line.of(Span(line, _CYAN)) for line in chart)
         axis, times = time_axis(length_s, columns, margin, glyphs)
-        yield Line(axis)
+        yield Line.of(axis)
         if load is timed[-1]:
-            yield Line(times)
+            yield Line.of(times)
 
 
 def _unit(load: Load) -> str:
@@ -150,11 +145,11 @@ def _limit_lines(test: PlannedTest, width: int) -> Iterator[Line]:
     column = max((len(words) for words, _ in limits if len(words) <= most), default=most)
     room = width - _LABEL - column - 2
     for number, (words, source) in enumerate(limits):
-        first, *more = textwrap.wrap(one_line(source), room, break_on_hyphens=False) or [""]
+        first, *more = wrapped(one_line(source), room)
         if len(words) > column:
             first, more = "", [first, *more]
-        yield Line(f"{_label('limits' if number == 0 else '')}{one_line(words):<{column}}  {first}".rstrip())
-        yield from (Line(f"{_label()}{'':<{column}}  {text}") for text in more)
+        yield Line.of(f"{_label('limits' if number == 0 else '')}{one_line(words):<{column}}  {first}".rstrip())
+        yield from (Line.of(f"{_label()}{'':<{column}}  {text}") for text in more)
 
 
 def _limits(test: PlannedTest) -> Iterator[tuple[str, str]]:
@@ -236,10 +231,10 @@ def _tests(count: int, kind: str = "") -> str:
     return f"{count or 'no'} {kind}test{'s' * (count > 1)}"
 
 
-def _said(label: str, text: str, width: int, colour: str = "") -> Iterator[Line]:
+def _said(label: str, text: str, width: int, style: tuple[str, ...] = ()) -> Iterator[Line]:
     """Yield *text* right of its *label*, on as many lines as it takes; nothing where there is no text."""
-    for number, part in enumerate(textwrap.wrap(text, width - _LABEL, break_on_hyphens=False)):
-        yield Line(_label(label if number == 0 else "") + part, colour)
+    lines = wrapped(text, width, _label(label), _LABEL) if text else ()
+    yield from (Line.of(Span(line, style)) for line in lines)
 
 
 def _label(label: str = "") -> str:

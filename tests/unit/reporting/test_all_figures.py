@@ -23,7 +23,7 @@ def test_metrics_stand_in_columns_by_group(result):
     figures = {line.split()[0]: line.split()[1:] for line in lines if line.startswith("  ") and line.strip()}
     assert figures["cdc_creates"] == ["9,", "3/s"]
     assert figures["iteration_failed"] == ["2%,", "6", "of", "300"]
-    assert figures["vus"] == ["value", "4,", "min", "2,", "max", "4"]
+    assert figures["vus"] == ["last", "value", "4,", "min", "2,", "max", "4"]
     assert figures["t_reporting_custom"] == ["1.5"] * 7
     assert figures["response_time"][0] == "51.5"
     assert figures["response_time"][-1] == "ms"

@@ -34,6 +34,13 @@ def test_in_a_log_it_has_all_figures_without_a_bar():
     assert plain_line("test_x", first) == "test_x  0ms/1s  1 VU  0 iterations  0/s  p95 -  0 failed"
 
 
+def test_after_its_planned_end_a_load_without_vus_has_ended():
+    over = replace(LIVE, elapsed_s=300.0, vus=0)
+    assert "5m/5m  load ended  " in plain_line("test_x", over)
+    assert "5m/5m  2 VUs  " in plain_line("test_x", replace(over, vus=2))
+    assert "12s/5m  0 VUs  " in plain_line("test_x", replace(LIVE, vus=0))
+
+
 def test_on_a_terminal_it_has_a_bar():
     half = replace(LIVE, elapsed_s=150.0)
     assert live_line("test_x", half, 100).text == (
