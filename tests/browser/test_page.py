@@ -180,3 +180,18 @@ def test_the_row_of_pytest_html_leads_to_the_section(look, report):
         link.click()
     opened.value.wait_for_load_state()
     assert opened.value.locator("section.run:target h2").inner_text() == "test_order"
+
+
+def test_two_runs_lie_over_each_other_and_answer_the_mouse(look, report):
+    page_of_both = report.with_name("both.html")
+    command = [sys.executable, "-m", "pytest_cdcperf", "report", report.parent, report.parent, "-o", page_of_both]
+    subprocess.run(command, check=True, capture_output=True)
+    page = look(page_of_both).scrolled()
+    assert (page.requests, page.complaints) == ([page.url], [])
+    charts = page.tab.locator(f"{ORDER} > .chart")
+    assert charts.locator("canvas").count() == charts.count() > 0
+    charts.first.locator(".u-over").hover()
+    keys = charts.first.locator("li")
+    names, values = (keys.locator(part).all_inner_texts() for part in ("button", "output"))
+    assert names == ["p50 B", "p95 B", "p99 B", "p50 A", "p95 A", "p99 A"]
+    assert [value.split(" at ")[0] for value in values[:3]] == values[3:]  # the same result twice

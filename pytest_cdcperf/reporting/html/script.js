@@ -42,6 +42,13 @@ const ready = ctx => {
   ctx.font = 11 * devicePixelRatio + FONT; ctx.lineWidth = 1.3 * devicePixelRatio;
   ctx.textAlign = "left"; ctx.textBaseline = "alphabetic";
 };
+// Text with a rim in the colour of the page, so that it can be read on lines.
+const written = (ctx, text, x, y) => {
+  ctx.save();
+  ctx.setLineDash([]); ctx.lineJoin = "round"; ctx.lineWidth = 3 * devicePixelRatio; ctx.strokeStyle = style("bg");
+  ctx.strokeText(text, x, y); ctx.fillText(text, x, y);
+  ctx.restore();
+};
 
 const unseen = () => ({ stroke: null, width: 0, points: { show: false } });
 
@@ -217,7 +224,7 @@ class Run {
       ctx.textAlign = "right";
       right = y - lastY < 13 * ratio ? right - ctx.measureText(text).width - 16 * ratio : left + width - 4 * ratio;
       lastY = y;
-      ctx.fillText(text, right, y > top + 12 * ratio ? y - 5 * ratio : y + 13 * ratio);
+      written(ctx, text, right, y > top + 12 * ratio ? y - 5 * ratio : y + 13 * ratio);
     }
     if (far.length) {
       ctx.fillStyle = style("bad"); ctx.textAlign = "right";
@@ -233,7 +240,7 @@ class Run {
       if (x < freeFrom) continue;
       const room = ctx.measureText(text).width + 8 * ratio, atEnd = x + room > left + width;
       ctx.textAlign = atEnd ? "right" : "left";
-      ctx.fillText(text, x + (atEnd ? -4 : 4) * ratio, top + 12 * ratio);
+      written(ctx, text, x + (atEnd ? -4 : 4) * ratio, top + 12 * ratio);
       freeFrom = x + room;
     }
     ctx.restore();
