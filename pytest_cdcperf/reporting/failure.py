@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pytest_cdcperf.judging.threshold import Threshold
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.judging.words import reason as in_words
-from pytest_cdcperf.reporting.lines import columns_of
+from pytest_cdcperf.reporting.lines import columns_of, wrapped
 from pytest_cdcperf.reporting.view import FailureView, RunView
 from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.units import figures_apart
@@ -17,6 +17,7 @@ from pytest_cdcperf.units import figures_apart
 _MOST_KINDS = 10
 _SAMPLE_LINES = 20
 _CLAUSE = re.compile(r"[;:,] | \(")
+_CUT, _LEAST_CUT = " ...", 24
 _ITERATIONS = " iterations failed"
 _DIGIT = re.compile(r"\d(?!\d*\))")  # of a figure, not of p(95)
 
@@ -58,7 +59,11 @@ def first_reason(result: RunResult, width: int) -> str:
     >>> first_reason(failed, 40)
     '5 of 100 iterations failed'
     """
-    return next((form for form in _forms(result) if columns_of(form) <= width), "")
+    forms = list(_forms(result))
+    fitting = next((form for form in forms if columns_of(form) <= width), "")
+    if fitting or width < _LEAST_CUT:
+        return fitting
+    return wrapped(forms[0], width - len(_CUT))[0] + _CUT
 
 
 def _forms(result: RunResult) -> Iterator[str]:

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.failure import FailureKind
-from pytest_cdcperf.reporting.failure import FailureText
+from pytest_cdcperf.reporting.failure import FailureText, first_reason
 from pytest_cdcperf.reporting.view import RunView
 from tests.unit.sample_results import NASTY
 
@@ -55,3 +57,27 @@ def test_the_first_failure_that_can_be_is_repeated_by_a_command(result):
 def test_of_a_long_traceback_the_end_is_shown(result):
     long = FailureKind("E", "f.py:1", 1, "\n".join(f"line {number}" for number in range(100)))
     assert text_of(result, failures=(long,)).details[1:] == tuple(f"    line {number}" for number in range(80, 100))
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (100, "max of response_time 102 ms, limit 50 ms (max<50); crossed 0:00 to 0:03"),
+        (60, "max of response_time 102 ms, limit 50 ms (max<50)"),
+        (45, "max of response_time 102 ms, limit 50 ms"),
+        (30, "max of response_time 102 ms"),
+        (26, "max 102 ms, limit 50 ms"),
+        (15, "max 102 ms"),
+        (8, "102 ms"),
+        (5, ""),
+    ],
+)
+def test_the_first_reason_is_short_enough_and_its_figure_whole(result, width, said):
+    assert first_reason(result, width) == said
+
+
+def test_a_reason_without_a_clause_is_cut_between_words(result):
+    late = "the generator could not run for 23% of the time"
+    run = replace(result, verdict=Verdict.INVALID, reasons=(late,))
+    assert first_reason(run, 46) == "INVALID: the generator could not run for ..."
+    assert first_reason(run, 20) == ""
