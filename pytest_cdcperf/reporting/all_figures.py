@@ -91,7 +91,7 @@ def worker_lines(result: RunResult, width: int) -> list[str]:
     rows = [
         (
             short_name(part.name),
-            part.share,
+            one_line(part.share),
             f"{part.iterations:,}",
             format_duration(part.elapsed_s),
             figure(part.cpu, "%", 2),

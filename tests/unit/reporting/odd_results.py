@@ -29,7 +29,7 @@ _PLAIN = {"operator", "aggregate", "on_unfit"}  # no text of users': what is rea
 def with_text(value, text):
     """Return *value* with *text* added to every text in it, wherever that may come from users or servers."""
     match value:
-        case Enum() | None | bool() | int() | float() | Histogram() | WorkerPart():
+        case Enum() | None | bool() | int() | float() | Histogram():
             return value
         case str():
             return value + text
