@@ -207,7 +207,7 @@ def test_an_alias_names_the_same_gauge():
 def test_a_metric_that_the_run_does_not_have_fails_it_with_those_that_it_has():
     windows = [window(n * 60, seconds=60, ms=[1.0] * 9, gauges={"t_rss": 1}, t_drift_counted=1) for n in range(60)]
     absent, counted = (Drift(name).judge(windows, ()) for name in ("t_drift_nobody", "t_drift_counted"))
-    names = "the trends and gauges of the run: response_time, t_rss"
+    names = "the trends and gauges of the run: t_rss, response_time"
     assert (absent.outcome, absent.note) == (Outcome.NO_SAMPLES, f"the run recorded no t_drift_nobody; {names}")
     assert (counted.outcome, counted.note) == (Outcome.NO_SAMPLES, f"it is a counter; {names}")
 
