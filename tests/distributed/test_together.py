@@ -230,8 +230,8 @@ def test_each_report_shows_one_test_with_its_workers(session):
     (link,) = [extra for extra in rows["test_it.py::test_pooled"][0]["extras"] if extra["format_type"] == "url"]
     assert link["name"].startswith("PASSED: ")
     page, _, anchor = link["content"].partition("#")
-    section = (session.directory / page).read_text(encoding="utf-8").partition(f'id="{anchor}"')[2]
-    assert "gw1" in section.partition("</section>")[0]
+    section = (session.directory / page).read_text(encoding="utf-8").partition(f'id="{anchor}" class="run"')[2]
+    assert "gw1" in section.partition('class="run"')[0]
 
 
 def test_the_terminal_says_it_once_and_names_the_workers(session):
