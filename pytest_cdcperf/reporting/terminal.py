@@ -58,14 +58,15 @@ def run_lines(result: RunResult, width: int, *, verbose: bool = False, short: bo
     """Return the summary of a run, the most important first, at most *width* columns wide.
 
     :param verbose: with all its figures
-    :param short: its verdict, limits and false checks only, where it passed: several runs follow one another
+    :param short: its verdict, limits, false checks and notes only, where it passed: several runs follow one another
     """
     view = RunView.of(result)
     lines = [*_heading(view, width), *_verdict(view, width)]
     if view.limits:
         lines += [Line(), *_limits(view, width)]
     if short and view.verdict is Verdict.PASSED and not verbose and not view.warnings:
-        return [*lines, *(line for label, text in _false_checks(view, verbose) for line in _fact(label, text, width))]
+        kept = (*_false_checks(view, verbose), *_notes(view, verbose))
+        return [*lines, *(line for label, text in kept for line in _fact(label, text, width))]
     lines += _operations(view, width, verbose)
     facts = [line for label, text in _facts(view, verbose) for line in _fact(label, text, width)]
     facts += [_unbroken("again", kind.again) for kind in view.failures if kind.again][:1]
@@ -181,7 +182,7 @@ def _facts(view: RunView, verbose: bool) -> Iterator[tuple[str, str]]:
         yield "break", view.breaking_point
     if view.generator:
         yield "generator", view.generator
-    yield from _labelled("note", _few([*view.notes, *(view.tables.notes if verbose else ())], "note", verbose))
+    yield from _notes(view, verbose)
 
 
 def _false_checks(view: RunView, verbose: bool) -> Iterator[tuple[str, str]]:
@@ -189,6 +190,10 @@ def _false_checks(view: RunView, verbose: bool) -> Iterator[tuple[str, str]]:
     false = [row for row in view.tables.checks if row.failed]
     checks = [f"{row.failed:,} of {row.passed + row.failed:,} false: {row.name}" for row in false]
     yield from _labelled("checks", _few(checks, "check", verbose))
+
+
+def _notes(view: RunView, verbose: bool) -> Iterator[tuple[str, str]]:
+    yield from _labelled("note", _few([*view.notes, *(view.tables.notes if verbose else ())], "note", verbose))
 
 
 def _labelled(label: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """A perf test runs once or under load; options, names and marks choose which."""
 
+import re
+
 import pytest
 
 ONCE = "mode once"
@@ -300,10 +302,10 @@ def test_profile(load):
     result.assert_outcomes(passed=2)
     words = "load.run changes profiles only, not executors; give it the name of a profile"
     closed = "the VUs of a closed loop start as they can; change --perf-vus"
-    notes = [line for line in result.outlines if line.startswith("  note: ")]
-    assert notes == [
-        f"  note: --perf-rate=5, --perf-duration=1s: {words}",
-        f"  note: --perf-rate=5 changes nothing where {closed}",
+    notes = re.findall(r"^note +(.*(?:\n {12}.*)*)", result.stdout.str(), re.MULTILINE)
+    assert [" ".join(note.split()) for note in notes] == [
+        f"--perf-rate=5, --perf-duration=1s: {words}",
+        f"--perf-rate=5 changes nothing where {closed}",
     ]
 
 
