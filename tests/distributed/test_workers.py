@@ -69,7 +69,7 @@ def test_by_hand(load):
         "test: test_it",
         "cdcperf: metric 'respons_time' is not known (did you mean response_time?); unless the test records it, its "
         "limit fails: test_it",
-        "  note: --perf-rate=5: load.run changes profiles only, not executors; give it the name of a profile",
+        "note      --perf-rate=5: load.run changes profiles only, not executors; give it the name of a profile",
     )
     assert [session.output.count(f"\n{line}\n") for line in words] == [1, 1, 1]
     absent = "avg of respons_time: no samples, limit 5 (avg<5): the run recorded no respons_time; it has response_time"
