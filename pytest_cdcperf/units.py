@@ -116,6 +116,16 @@ def whole(count: float) -> int:
     return round(count) if math.isfinite(count) else 0
 
 
+def interval_in_words(low: float, high: float, unit: str = "") -> str:
+    """Return both ends as :func:`figures_apart` does, with the *unit* once.
+
+    >>> interval_in_words(204.2, 226, "ms"), interval_in_words(0.82, 0.91, "%")
+    ('204.2 to 226 ms', '82 to 91%')
+    """
+    first, last = figures_apart(low, high, unit)
+    return f"{first.removesuffix(unit).rstrip()} to {last}"
+
+
 def clock_time(seconds: float) -> str:
     """Return a time since the start of a run as a clock shows it.
 

@@ -10,7 +10,7 @@ from pytest_cdcperf.metrics.calls import failed_calls, selects_outcome
 from pytest_cdcperf.metrics.histogram import Histogram
 from pytest_cdcperf.metrics.metric import Kind, definition
 from pytest_cdcperf.metrics.snapshot import CounterState, GaugeState, RateState, Snapshot, State
-from pytest_cdcperf.units import figures_apart, format_duration, percentile
+from pytest_cdcperf.units import format_duration, interval_in_words, percentile
 
 
 def evaluate(
@@ -89,14 +89,10 @@ def _too_few(aggregate: str, q: float, exact: Precision, elapsed_s: float) -> st
     return f"{note}, which takes about {format_duration(longer_s)}" if longer_s else note
 
 
-def _span(low: float, high: float, unit: str) -> str:
-    return " to ".join(figures_apart(low, high, unit))
-
-
 def _near(threshold: Threshold, q: float, state: Histogram, interval: tuple[float, float] | None) -> str:
     low, high = state.quantile_bounds(q)
     if low < threshold.limit < high:
-        return f"the limit lies within the bucket of the percentile, {_span(low, high, threshold.unit)}"
+        return f"the limit lies within the bucket of the percentile, {interval_in_words(low, high, threshold.unit)}"
     if interval is not None and interval[0] < threshold.limit < interval[1]:
-        return f"the limit lies within the 95 % confidence interval, {_span(*interval, threshold.unit)}"
+        return f"the limit lies within the 95 % confidence interval, {interval_in_words(*interval, threshold.unit)}"
     return ""

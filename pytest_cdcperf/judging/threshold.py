@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pytest_cdcperf.judging.intervals import Precision
 from pytest_cdcperf.metrics.metric import Kind, Tags, definition, selector
-from pytest_cdcperf.units import figures_apart, format_duration, percentile
+from pytest_cdcperf.units import figures_apart, format_duration, interval_in_words, percentile
 
 AGGREGATES: Mapping[Kind, tuple[str, ...]] = {
     Kind.TREND: ("p(N)", "med", "avg", "min", "max", "count"),
@@ -118,7 +118,7 @@ class Threshold:
     def in_words(self, observed: float, interval: tuple[float, float] | None = None) -> str:
         """Return the figure *observed* with its unit, in as many digits as distinguish it from the limit."""
         seen = figures_apart(observed, self.limit, self.unit)[0]
-        return seen if interval is None else f"{seen} [{' to '.join(figures_apart(*interval, self.unit))}]"
+        return seen if interval is None else f"{seen} [{interval_in_words(*interval, self.unit)}]"
 
     def holds(self, value: float) -> bool:
         """Whether *value* keeps the limit."""

@@ -22,7 +22,7 @@ from pytest_cdcperf.results.compare import (
     limit_name,
 )
 from pytest_cdcperf.results.result import RunResult
-from pytest_cdcperf.units import figure, figures_apart
+from pytest_cdcperf.units import figure, interval_in_words
 
 _RATIOS = {"per_s": "per_s", "p50": "p50_ms", "p95": "p95_ms", "p99": "p99_ms", "max": "max_ms"}
 
@@ -129,7 +129,7 @@ def _operation(pair: OperationPair) -> ComparedOperation:
 def _intervals(of: MeasuredOperation | None) -> dict[str, str]:
     if of is None:
         return {}
-    words = {field: " to ".join(figures_apart(*interval)) for field, interval in of.intervals.items()}
+    words = {field: interval_in_words(*interval) for field, interval in of.intervals.items()}
     return {field.removesuffix("_ms"): words[field] for field in QUANTILES if field in words}
 
 

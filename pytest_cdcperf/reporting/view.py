@@ -20,7 +20,7 @@ from pytest_cdcperf.reporting.table_views import TablesView
 from pytest_cdcperf.results.environment import Environment
 from pytest_cdcperf.results.over_time import Crossing, crossings
 from pytest_cdcperf.results.result import RunResult
-from pytest_cdcperf.units import clock_time, figure, figures_apart, format_duration
+from pytest_cdcperf.units import clock_time, figure, figures_apart, format_duration, interval_in_words
 
 MARKS = {
     Outcome.PASSED: "✓",
@@ -50,7 +50,7 @@ class LimitView:
     value: str = ""
     """What was observed, with its unit; "" where nothing was."""
     margin: str = ""
-    """How far that is from the limit: "6 % over"."""
+    """How far that is from the limit: "6% over" an upper one, "1% above" a lower one."""
     interval: str = ""
     """Its 95 % confidence interval: "204 to 226 ms"."""
     note: str = ""
@@ -176,7 +176,7 @@ def limit_view(result: RunResult, judged: ThresholdResult) -> LimitView:
         f"{limit.operator} {bound}",
         value,
         _margin(limit, judged.observed),
-        "" if judged.interval is None else " to ".join(figures_apart(*judged.interval, limit.unit)),
+        "" if judged.interval is None else interval_in_words(*judged.interval, limit.unit),
         one_line(judged.note),
         tuple(crossings(result, limit)) if limit.over_s is None else (),
         _share(limit, judged.observed),
@@ -209,7 +209,8 @@ def _margin(limit: Threshold, observed: float | None) -> str:
         return ""
     if share == 1:
         return "at the limit"
-    return f"{figure(abs(share - 1), '%', 2)} {'over' if share > 1 else 'under'}"
+    above, below = ("over", "under") if limit.is_upper else ("above", "below")
+    return f"{figure(abs(share - 1), '%', 2)} {above if share > 1 else below}"
 
 
 def _share(limit: Threshold, observed: float | None) -> float | None:

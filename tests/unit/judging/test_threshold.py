@@ -308,7 +308,7 @@ def test_tags_select_the_sub_metric():
 def test_a_limit_inside_the_bucket_of_the_percentile_is_said():
     values = [100.0] * 50 + [100.1] * 50 + [100.2] * 50
     note = evaluate(parse_threshold(TIME.name, "p(50)<100.15"), snapshot_of(TIME, values), 1.0).note
-    assert note.startswith("the limit lies within the bucket of the percentile, 100 ms to 100.")
+    assert note.startswith("the limit lies within the bucket of the percentile, 100 to 100.")
     assert evaluate(parse_threshold(TIME.name, "p(50)<150"), snapshot_of(TIME, values), 1.0).note == ""
     assert evaluate(parse_threshold(TIME.name, "p(50)<=5"), snapshot_of(TIME, [5.0] * 100), 1.0).note == ""
 

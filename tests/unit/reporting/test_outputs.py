@@ -232,7 +232,7 @@ def test_benchmark_has_the_figure_of_each_upper_limit_after_each_run(tmp_path, r
     p95, slowest, checks = json.loads(path.read_text())
     assert (p95["name"], p95["unit"], p95["extra"]) == ("t.py::test_a: response_time p(95)", "ms", "limit < 200 ms")
     assert p95["value"] == pytest.approx(97, rel=0.05)
-    assert p95["range"] == "90.51 ms to 102 ms"
+    assert p95["range"] == "90.51 to 102 ms"
     assert slowest == {
         "name": "t.py::test_a: response_time max",
         "unit": "ms",

@@ -39,11 +39,11 @@ def test_a_limit_has_its_unit_and_how_far_the_figure_is_from_it(result, expressi
 
 def test_a_rate_is_shown_as_a_share(result):
     view = limit_view(result, judged(0.9962, "rate>0.99", "checks"))
-    assert (view.subject, view.bound, view.value, view.margin) == ("checks rate", "> 99%", "99.62%", "0.63% over")
+    assert (view.subject, view.bound, view.value, view.margin) == ("checks rate", "> 99%", "99.62%", "0.63% above")
 
 
 def test_an_interval_has_units(result):
-    assert limit_view(result, judged(212.0, interval=(204.0, 226.0))).interval == "204 ms to 226 ms"
+    assert limit_view(result, judged(212.0, interval=(204.0, 226.0))).interval == "204 to 226 ms"
 
 
 def test_the_reason_of_a_limit_says_when_it_was_crossed(result):

@@ -84,7 +84,7 @@ def test_the_page_shows_both_and_judges_nothing():
     tree = read(comparison_page([compare(run(seed="1"), run(2.0, seed="2", session_id="1a1b2c3d"))]))
     text = tree.text
     assert tree.one("h1").text == "test_order"
-    for said in ("0a1b2c3d", "1a1b2c3d", "98.97 ms", "197.9 ms", "96.59 ms to 109.4 ms", "seed", "B/A"):
+    for said in ("0a1b2c3d", "1a1b2c3d", "98.97 ms", "197.9 ms", "96.59 to 109.4 ms", "seed", "B/A"):
         assert said in text
     classes = {name for element in tree.all() for name in element.attributes.get("class", "").split()}
     assert classes.isdisjoint({"good", "wrong", "verdict", "banner", "crossed", "crossed-limit"})
