@@ -68,7 +68,7 @@ def test_by_hand(load):
         "cdcperf: --perf-rate=5 changes nothing where a load counts its iterations; change vus and iterations in the "
         "test: test_it",
         "cdcperf: metric 'respons_time' is not known (did you mean response_time?); unless the test records it, its "
-        "limit fails: test_it",
+        "limit has no samples: test_it",
         "note      --perf-rate=5: load.run changes profiles only, not executors; give it the name of a profile",
     )
     assert [session.output.count(f"\n{line}\n") for line in words] == [1, 1, 1]

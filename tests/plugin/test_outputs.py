@@ -298,7 +298,7 @@ def test_it(mongo):
         assert WORD not in text
         assert "Traceback" not in text
         assert "Error: " not in text
-    result.stdout.re_match_lines([f"{next(iter(wrong))}.*|.*{next(iter(wrong))} .*"])
+    result.stdout.re_match_lines([f"{next(iter(wrong))}.*|.*{next(iter(wrong))}[ ;].*"])
 
 
 def test_a_results_directory_that_vanishes_during_the_run_is_made_again(pytester, write, result_of):
