@@ -13,6 +13,8 @@ from pytest_cdcperf.results.over_time import Crossing
 
 Values = tuple[float | None, ...]
 
+_MOST_TICKS, _MOST_TICKS_OF_SHARES = 6, 3
+_HIGH_SHARE = 50  # shares that all lie above it are drawn between there and 100 %: 99 % must not look like 100 %
 _FAR = 2.5  # a limit that is so many times above all figures would flatten them: it is named at the top
 
 
@@ -78,11 +80,19 @@ class Chart:
         if self.band is not None and not right:
             found += [value for value in self.band.high if value is not None]
         if self.unit == "%" and not right:
-            return [0.0, 50.0, 100.0]
+            return self._axis_of_shares(found)
         low, high = min([*found, 0.0]), max(found, default=0.0)
         if not right:
             high = max([high, *(bound.value for bound in self.near(high))])
-        return ticks(low, high * 1.02 if high > low else low + 1.0, 4)
+        return ticks(low, high * 1.02 if high > low else low + 1.0, _MOST_TICKS)
+
+    def _axis_of_shares(self, found: list[float]) -> list[float]:
+        """Return round per cents around the figures and the limits, from 0 or to 100: the range that matters."""
+        found = [*found, *(bound.value for bound in self.bounds if 0 <= bound.value <= 100)]
+        low, high = min(found, default=0.0), max(found, default=0.0)
+        if low > _HIGH_SHARE:
+            return ticks(min(100 - 1.25 * (100 - low), 99.0), 100, _MOST_TICKS_OF_SHARES)
+        return ticks(0, min(1.02 * high, 100) or 1.0, _MOST_TICKS_OF_SHARES)
 
     def near(self, highest: float) -> list[Bound]:
         """Return the limits that can be drawn beside figures of up to *highest*."""

@@ -31,8 +31,9 @@ const roundStep = raw => {
   return [1, 2, 5, 10].map(factor => factor * power).find(step => step >= raw * (1 - 1e-9));
 };
 
+const MOST_TICKS = 6;
 const rounded = (low, high) => {
-  const step = roundStep((high - low) / 4);
+  const step = roundStep((high - low) / MOST_TICKS);
   return [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step];
 };
 
@@ -100,7 +101,8 @@ class Run {
     };
     const splits = (u, axis, low, high) => {
       if (heat) return heat.map(Math.log2);
-      const step = roundStep((high - low) / 4 * 0.999), found = [];
+      const most = chart.unit === "%" ? 3 : MOST_TICKS;
+      const step = roundStep((high - low) / most * 0.999), found = [];
       for (let n = Math.round(low / step); n * step <= high + step * 1e-6; n++) found.push(n * step);
       return found;
     };
@@ -132,7 +134,7 @@ class Run {
           },
           values: (u, found) => found.map(clock),
         },
-        { ...axis, size: LEFT, splits, values: (u, found) => found.map(value => heat ? figure(2 ** value, 3) : figure(value, 3)) },
+        { ...axis, size: LEFT, splits, values: (u, found) => found.map(value => heat ? figure(2 ** value, 3) : figure(value)) },
         ...(hasRight ? [{ ...axis, scale: "right", side: 1, size: RIGHT, grid: { show: false }, splits, values: (u, found) => found.map(value => figure(value, 3)) }] : []),
       ],
       hooks: {
@@ -214,7 +216,7 @@ class Run {
     const { ctx } = u, ratio = devicePixelRatio, { left, top, width, height } = u.bbox, far = [];
     ctx.save();
     ready(ctx);
-    let lastY = -1e9, right = 0;
+    let lastY = -1e9, textLeft = 0;
     for (const [value, text] of [...bounds].sort(([a], [b]) => b - a)) {
       const y = u.valToPos(value, "y", true);
       if (y < top - 1 || y > top + height + 1) { if (value > u.scales.y.max) far.push(text); continue; }
@@ -222,9 +224,10 @@ class Run {
       ctx.setLineDash([6 * ratio, 4 * ratio]);
       ctx.beginPath(); ctx.moveTo(left, y); ctx.lineTo(left + width, y); ctx.stroke();
       ctx.textAlign = "right";
-      right = y - lastY < 13 * ratio ? right - ctx.measureText(text).width - 16 * ratio : left + width - 4 * ratio;
-      lastY = y;
-      written(ctx, text, right, y > top + 12 * ratio ? y - 5 * ratio : y + 13 * ratio);
+      const textY = y > top + 12 * ratio ? y - 5 * ratio : y + 13 * ratio;
+      const right = Math.abs(textY - lastY) < 13 * ratio ? textLeft - 16 * ratio : left + width - 4 * ratio;
+      lastY = textY; textLeft = right - ctx.measureText(text).width;
+      written(ctx, text, right, textY);
     }
     if (far.length) {
       ctx.fillStyle = style("bad"); ctx.textAlign = "right";

@@ -92,7 +92,7 @@ def _span(frame: Frame, start_s: float, end_s: float, name: str) -> Html:
 def y_tick(frame: Frame, value: float, text: str = "", *, right: bool = False) -> Html:
     """Return a value on an axis, with its line across where it is the left one."""
     y = round(frame.y(value), 1)
-    label = text or figure(value, digits=3)
+    label = text or figure(value)
     if right:
         return element("text", label, x=WIDTH - RIGHT + 8, y=round(y + 4, 1), class_="tick")
     across = element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid", stroke="currentColor", opacity=0.15)
@@ -170,18 +170,14 @@ def _bounds(chart: Chart, frame: Frame) -> Iterator[Html]:
 
 def bound_lines(bounds: Iterable[tuple[float, str]]) -> Iterator[Html]:
     """Yield limits as lines across, each with its text: beside that of another one that is near."""
-    last_y, right = -100.0, 0.0
+    last_y, left = -100.0, 0.0
     for y, text in sorted(bounds):
-        right = right - 6.0 * len(text) - 16 if y - last_y < _NEAR else WIDTH - RIGHT - 4.0
-        last_y = y
-        yield _bound_line(round(y, 1), text, right)
-
-
-def _bound_line(y: float, text: str, right: float) -> Html:
-    """Return a limit with its text above it, or below where there is no room."""
-    across = element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="limit", stroke="currentColor")
-    text_y = round(y - 5 if y > TOP + 12 else y + 13, 1)
-    return joined(across, element("text", text, x=round(right), y=text_y, class_="limit-text", text_anchor="end"))
+        text_y = y - 5 if y > TOP + 12 else y + 13  # above its line, or below where there is no room
+        right = left - 16 if abs(text_y - last_y) < _NEAR else WIDTH - RIGHT - 4.0
+        last_y, left = text_y, right - 6.0 * len(text)
+        at = round(y, 1)
+        yield element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, class_="limit", stroke="currentColor")
+        yield element("text", text, x=round(right), y=round(text_y, 1), class_="limit-text", text_anchor="end")
 
 
 def marks(timeline: Timeline, frame: Frame) -> Iterator[Html]:
