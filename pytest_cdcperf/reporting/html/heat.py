@@ -84,7 +84,7 @@ def _column(
 
 
 def heat_svg(heat: HeatMap, timeline: Timeline) -> Html:
-    """Return the picture of *heat*: the darker, the more samples a second."""
+    """Return the picture of *heat*: the stronger the colour, the more samples a second."""
     low, high = heat.frame_of_rows
     frame = Frame(timeline.end_s, low, high, _HEIGHT)
     limits = [bound for bound in heat.bounds if low <= math.log2(bound.value) <= high]
@@ -130,7 +130,7 @@ def _row_height(heat: HeatMap, frame: Frame) -> float:
 
 
 def _paths(heat: HeatMap, frame: Frame) -> list[tuple[int, str]]:
-    """Return a path for each level of darkness, whose strokes are cells: neighbours of one level are one."""
+    """Return a path for each level of colour, whose strokes are cells: neighbours of one level are one."""
     low, high = heat.rows
     rates = [
         {row: n / max(end_s - start_s, 1e-9) for row, n in counts.items()} for start_s, end_s, counts in heat.columns

@@ -28,6 +28,7 @@ _MOST_MARKS = 20
 _PERCENTILES = (("p(50)", "p50"), ("p(95)", "p95"), ("p(99)", "p99"))
 _SAME = {"med": "p(50)"}
 _WIDEST_BAND = 31  # windows
+_ENOUGH = 3  # times the samples that an interval takes at least: with few more it swings from window to window
 _INDEPENDENT = 1e9  # degrees of freedom of a factor that is given
 _BAD = {EventKind.WORKER_LOST, EventKind.SERVER_LOST, EventKind.LIMIT_CROSSED, EventKind.BROKEN_BODY}
 
@@ -90,13 +91,16 @@ def _by_metric(result: RunResult, view: RunView) -> list[list[Judged]]:
 def load_charts(result: RunResult) -> list[Chart]:
     """Return the charts of the load: iterations a second and VUs, and what failed a second. They may be empty."""
     windows = result.windows
-    vus = dict(windows.points(builtin.VUS.name, "max") or windows.points(builtin.VUS.name, "value"))
+    known = dict(windows.points(builtin.VUS.name, "max") or windows.points(builtin.VUS.name, "value"))
+    vus = [known.get(end_s) for end_s in windows.end_s]
+    while vus and not vus[-1]:  # the load is over: that is no fall
+        vus.pop()
     load = Chart(
         "Load",
         "iterations/s",
         (
             Line("iterations/s", "rate", tuple(rate for _, rate in windows.rates(builtin.ITERATIONS.name))),
-            Line("VUs", "vus", tuple(vus.get(end_s) for end_s in windows.end_s), right=True),
+            Line("VUs", "vus", (*vus, *[None] * (len(windows.end_s) - len(vus))), right=True),
         ),
     )
     failed = Chart("Failures", "a second", tuple(_failure_lines(result)))
@@ -107,10 +111,10 @@ def _failure_lines(result: RunResult) -> Iterable[Line]:
     total = result.total
     if total.rate(builtin.ITERATION_FAILED.name).hits:
         yield Line("failed iterations", "bad", _hits_a_second(result, builtin.ITERATION_FAILED.name, hit=True))
-    if total.rate("http_req_failed").hits:
-        yield Line("failed HTTP requests", "p99", _hits_a_second(result, "http_req_failed", hit=True))
+    if total.rate("http_req_failed").hits:  # dashed, since each often fails its iteration: both lines can be seen
+        yield Line("failed HTTP requests", "more", _hits_a_second(result, "http_req_failed", hit=True))
     if result.failed_checks:
-        yield Line("false checks", "p95", _hits_a_second(result, builtin.CHECKS.name, hit=False))
+        yield Line("false checks", "p99", _hits_a_second(result, builtin.CHECKS.name, hit=False))
     if total.count(builtin.DROPPED_ITERATIONS.name):
         rates = result.windows.rates(builtin.DROPPED_ITERATIONS.name)
         yield Line("dropped iterations", "vus", tuple(rate for _, rate in rates))
@@ -198,7 +202,7 @@ def _band(states: Sequence[State | None], windows: Sequence[Window], quantile: f
     None where a whole minute of windows is too little. Samples count as independent here, as of so short a time.
     """
     counts = sorted(state.count for state in states if isinstance(state, Histogram) and state.count)
-    needed = 2 * needed_samples(quantile)
+    needed = _ENOUGH * needed_samples(quantile)
     if not counts or (middle := counts[len(counts) // 2]) * _WIDEST_BAND < needed:
         return None
     beside = max(0, math.ceil((needed / middle - 1) / 2))

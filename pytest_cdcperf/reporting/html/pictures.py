@@ -45,6 +45,7 @@ def drawn(charts: Sequence[Chart], time: Timeline, height: int) -> Iterator[Pict
         if not chart.is_empty:
             legend = [(line.name, line.classes) for line in chart.lines]
             legend += [(chart.band.name, "band")] if chart.band is not None else []
+            legend += [("limit crossed", "crossed")] if chart.crossed else []
             picture = chart_svg(chart, time, _LOW if chart.unit == "%" else height)
             yield Picture(captioned(chart.title, chart.unit, legend, picture), chart_data(chart))
 
@@ -75,7 +76,10 @@ def _heat(result: RunResult, charts: Sequence[Chart]) -> HeatMap | None:
 
 def _heat_picture(heat: HeatMap, time: Timeline) -> Picture:
     return Picture(
-        captioned(heat.title, f"{heat.unit}, every sample; darker: more", (), heat_svg(heat, time)), heat_data(heat)
+        captioned(
+            heat.title, f"{heat.unit}, every sample; the stronger the colour, the more", (), heat_svg(heat, time)
+        ),
+        heat_data(heat),
     )
 
 

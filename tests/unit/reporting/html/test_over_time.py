@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 
@@ -15,10 +16,14 @@ from pytest_cdcperf.metrics.phases import Phase
 from pytest_cdcperf.metrics.snapshot import GaugeState, RateState, SeriesKey, Snapshot
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.reporting.html.chart import Bound, Chart, Line
+from pytest_cdcperf.reporting.html.markup import joined
 from pytest_cdcperf.reporting.html.over_time import judged_charts, load_charts, timeline
+from pytest_cdcperf.reporting.html.pictures import drawn
+from pytest_cdcperf.reporting.html.svg import bound_lines
 from pytest_cdcperf.reporting.view import RunView
 from pytest_cdcperf.results.result import EventKind, RunEvent
 from pytest_cdcperf.results.windows import windows_of
+from tests.unit.reporting.html.reading import read
 
 TREND = Trend("t_over_time", unit="ms").name
 LEVELS = (10, 10, 30, 30, 10, 10)  # the trend's, window by window
@@ -30,7 +35,7 @@ def histogram(level, samples=100):
     return found
 
 
-def run_of(empty, limits, samples=100, **more):
+def run_of(empty, limits, samples=100, vus=(4, 4, 4, 4, 4, 4), **more):
     history, total = [], Snapshot()
     for second, level in enumerate(LEVELS):
         snapshot = Snapshot(
@@ -38,7 +43,7 @@ def run_of(empty, limits, samples=100, **more):
                 SeriesKey(TREND, Kind.TREND): histogram(level, samples),
                 SeriesKey("checks", Kind.RATE): RateState(9, 10),
                 SeriesKey("iteration_failed", Kind.RATE): RateState(second, 10),
-                SeriesKey("vus", Kind.GAUGE): GaugeState(value=4, min=4, max=5),
+                SeriesKey("vus", Kind.GAUGE): GaugeState(vus[second], vus[second], vus[second]),
             }
         )
         total.extend(snapshot)
@@ -92,18 +97,23 @@ def test_the_interval_lies_around_its_percentile(empty):
 
 def test_few_samples_a_window_have_the_interval_of_several_together(empty):
     band = charts_of(run_of(empty, {TREND: "p(50)<25"}, samples=4))[TREND].band
-    assert band.name == "95 % interval of p50 over 3s"
+    assert band.name == "95 % interval of p50 over 5s"
     assert charts_of(run_of(empty, {TREND: "p(99)<25"}, samples=4))[TREND].band is None
 
 
 def test_load_and_failures_are_a_second(empty):
     load, failed = load_charts(run_of(empty, {}))
     assert [(line.name, line.right) for line in load.lines] == [("iterations/s", False), ("VUs", True)]
-    assert load.lines[1].values == (5.0,) * 6
+    assert load.lines[1].values == (4.0,) * 6
     assert {line.name: line.values for line in failed.lines} == {
         "failed iterations": (0, 1, 2, 3, 4, 5),
         "false checks": (1,) * 6,
     }
+
+
+def test_the_vus_end_with_the_load(empty):
+    load, _ = load_charts(run_of(empty, {}, vus=(2, 0, 4, 4, 0, 0)))
+    assert load.lines[1].values == (2, 0, 4, 4, None, None)
 
 
 def test_the_breaking_point_recovery_and_events_are_marks(empty):
@@ -125,9 +135,9 @@ def test_the_breaking_point_recovery_and_events_are_marks(empty):
 @pytest.mark.parametrize(
     ("values", "bounds", "ends"),
     [
-        ((1.0, 412.0), (), (0, 600)),
+        ((1.0, 412.0), (), (0, 500)),
         ((1.0, 412.0), (600.0,), (0, 800)),
-        ((1.0, 412.0), (5000.0,), (0, 600)),  # far above: it would flatten the line
+        ((1.0, 412.0), (5000.0,), (0, 500)),  # far above: it would flatten the line
         ((-3.0, 4.0), (), (-4, 6)),
         ((0.0, 0.0), (), (0, 1)),
         ((None, None), (), (0, 1)),
@@ -136,3 +146,38 @@ def test_the_breaking_point_recovery_and_events_are_marks(empty):
 def test_an_axis_holds_all_figures_and_the_limits_that_are_near(values, bounds, ends):
     chart = Chart("t", "ms", (Line("a", "p50", values),), tuple(Bound(value, "") for value in bounds))
     assert (chart.axis()[0], chart.axis()[-1]) == ends
+
+
+@pytest.mark.parametrize(
+    ("values", "bounds", "ends"),
+    [
+        ((99.9, 98.0), (90.0,), (85, 100)),
+        ((100.0, 100.0), (), (99, 100)),
+        ((100.0, 100.0), (99.9,), (99, 100)),
+        ((55.0, 98.0), (), (40, 100)),
+        ((0.0, 34.0), (5.0,), (0, 40)),
+        ((0.0, 0.0), (5.0,), (0, 6)),
+        ((0.0, 100.0), (99.0,), (0, 100)),
+        ((0.0, 0.0), (150.0,), (0, 1)),  # never reached: it would flatten the line
+        ((None, None), (), (0, 1)),
+    ],
+)
+def test_an_axis_of_shares_shows_the_range_that_matters(values, bounds, ends):
+    chart = Chart("t", "%", (Line("a", "p95", values),), tuple(Bound(value, "") for value in bounds))
+    assert (chart.axis()[0], chart.axis()[-1]) == ends
+
+
+@pytest.mark.parametrize("places", [(24, 52), (30, 50), (100, 104), (100, 160), (22, 34, 46)])
+def test_texts_of_limits_do_not_cover_each_other(places):
+    lines = bound_lines([(y, "limit p(95) < 250 ms") for y in places])
+    texts = [one.attributes for one in read(joined(*lines)).all("text")]
+    at = [(float(one["x"]), float(one["y"])) for one in texts]
+    assert len(at) == len(places)
+    assert all(abs(x - x2) > 6 * 20 or abs(y - y2) >= 13 for (x, y), (x2, y2) in combinations(at, 2))
+
+
+def test_what_is_shaded_is_named_in_the_legend(empty):
+    result = run_of(empty, {TREND: "p(50)<15", "checks": "rate>0.5"})
+    first, second = (one.figure for one in drawn(charts_of(result).values(), timeline(result), 100))
+    assert ">limit crossed</li>" in first
+    assert "limit crossed" not in second
