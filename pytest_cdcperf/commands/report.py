@@ -31,8 +31,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace) -> int:
     from pytest_cdcperf.commands.saved_results import paths_or_latest, read_all  # noqa: PLC0415  # 200 ms for no other
+    from pytest_cdcperf.reporting.html.address import PAGE  # noqa: PLC0415  # the same
     from pytest_cdcperf.reporting.html.comparison_page import comparison_page  # noqa: PLC0415  # the same
-    from pytest_cdcperf.reporting.html.page import PAGE, page  # noqa: PLC0415  # the same
+    from pytest_cdcperf.reporting.html.page import page  # noqa: PLC0415  # the same
     from pytest_cdcperf.results.compare import compare_sessions  # noqa: PLC0415  # the same
 
     paths = paths_or_latest(arguments.paths)

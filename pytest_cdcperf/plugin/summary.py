@@ -14,9 +14,9 @@ from pytest_cdcperf.plugin.session import PerfSession
 from pytest_cdcperf.plugin.short_summary import fit_messages
 from pytest_cdcperf.plugin.terminal_lines import write_lines
 from pytest_cdcperf.printable import one_line
+from pytest_cdcperf.reporting.html.address import PAGE
 from pytest_cdcperf.reporting.terminal import file_lines, run_lines, session_lines
 
-PAGE = "report.html"
 _NARROWEST = 40
 _MOST_WHOLE = 2  # with more of them, those that passed are short: a scenario and the check before it are two
 

@@ -81,7 +81,7 @@ def run_lines(result: RunResult, width: int, *, verbose: bool = False, short: bo
 def session_lines(results: Sequence[RunResult], width: int) -> list[Line]:
     """Return the table of a session's runs, with why each that did not pass did not."""
     views = list(map(RunView.of, results))
-    rows = [(_mark(view), view.test, view.rate, view.p95, view.errors, _verdict_of(view)) for view in views]
+    rows = [(view.mark, view.test, view.rate, view.p95, view.errors, _verdict_of(view)) for view in views]
     head, *lines = table(_SESSION, rows, width)
     made = [Line.of(Span(head, BOLD))]
     for view, line in zip(views, lines, strict=True):
@@ -98,10 +98,6 @@ def file_lines(directory: str, page: str) -> list[Line]:
     """Return where the results of a session are: the page that shows them is the last line."""
     shown = (("results", directory), ("report", page))
     return [_unbroken(label, path) for label, path in shown if path]
-
-
-def _mark(view: RunView) -> str:
-    return {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.INVALID: "?"}[view.verdict]
 
 
 def _verdict_of(view: RunView) -> str:

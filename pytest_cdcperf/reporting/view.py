@@ -22,7 +22,8 @@ from pytest_cdcperf.results.over_time import Crossing, crossings
 from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.units import clock_time, figure, figures_apart, format_duration, interval_in_words
 
-MARKS = {
+_VERDICT_MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.INVALID: "?"}
+_OUTCOME_MARKS = {
     Outcome.PASSED: "✓",
     Outcome.FAILED: "✗",
     Outcome.NO_SAMPLES: "✗",
@@ -60,7 +61,7 @@ class LimitView:
     @property
     def mark(self) -> str:
         """The outcome as one character."""
-        return MARKS[self.outcome]
+        return _OUTCOME_MARKS[self.outcome]
 
     @property
     def is_crossed(self) -> bool:
@@ -121,6 +122,11 @@ class RunView:
     """What was measured, where and by what: ("commit", "1f2e3d4c5b6a of main")."""
     ci_url: str
     """The page of the CI run; "" outside of CI."""
+
+    @property
+    def mark(self) -> str:
+        """The verdict as one character."""
+        return _VERDICT_MARKS[self.verdict]
 
     @property
     def kept(self) -> str:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from pytest_cdcperf.judging.verdict import Verdict
-from pytest_cdcperf.metrics import builtin
-from pytest_cdcperf.printable import one_line, short_name
+from pytest_cdcperf.printable import one_line
+from pytest_cdcperf.reporting.html.address import anchor_of
 from pytest_cdcperf.reporting.html.document import document
 from pytest_cdcperf.reporting.html.markup import Html, element, joined
 from pytest_cdcperf.reporting.html.section import section
@@ -16,9 +16,7 @@ from pytest_cdcperf.reporting.html.tables import table
 from pytest_cdcperf.reporting.html.verdict import badge
 from pytest_cdcperf.reporting.view import RunView
 from pytest_cdcperf.results.result import RunResult
-from pytest_cdcperf.units import figure
 
-PAGE = "report.html"  # the name of the file in the directory of a session
 _WORST_FIRST = (Verdict.FAILED, Verdict.INVALID, Verdict.PASSED)
 
 
@@ -42,15 +40,6 @@ def anchors_of(tests: Sequence[str]) -> list[str]:
         number = sum(known == plain or known.startswith(f"{plain}--") for known in found) + 1
         found.append(plain if number == 1 else f"{plain}--{number}")
     return found
-
-
-def anchor_of(test: str) -> str:
-    """Return the id of the section of *test*, from its node id.
-
-    >>> anchor_of("tests/test_shop.py::test_order[a b]")
-    'tests-test_shop-py-test_order-a-b'
-    """
-    return re.sub(r"[^A-Za-z0-9_]+", "-", short_name(test)).strip("-") or "run"
 
 
 def _title(views: Sequence[RunView]) -> str:
@@ -87,17 +76,15 @@ def _index(results: Sequence[RunResult], views: Sequence[RunView], anchors: Sequ
         return None
     rows = []
     for result, view, anchor in zip(results, views, anchors, strict=True):
-        trend = result.total.trend(result.headline)
-        failed = result.total.rate(builtin.ITERATION_FAILED.name)
         rows.append(
             (
                 element("a", view.test, href=f"#{anchor}"),
-                badge(view.verdict),
+                badge(view),
                 joined(view.reasons[0]) if view.reasons else "",
                 f"{result.iterations:,}",
-                f"{figure(result.achieved_rate, digits=3)}/s",
-                figure(trend.quantile(0.95), "ms", 3) if trend.count else "-",
-                figure(failed.rate, "%", 2) if failed.total else "-",
+                view.rate,
+                view.p95,
+                view.errors,
             )
         )
     heads = ("test", "verdict", "because", "iterations", "rate", "p95", "failed")

@@ -63,7 +63,7 @@ def section(result: RunResult, view: RunView, anchor: str, *, alone: bool = Fals
         Part("Over time", _step(result), [*(picture.figure for picture in pictures), *_notes([more] if more else [])]),
         Part("Distribution", "logarithmic", [distributions(result, charts)]),
         Part("Figures", "", [stacked(found) if found else None, *_notes(view.tables.notes)]),
-        Part("Failures", _kinds(result), [failures(result, view)]),
+        Part("Failures", _kinds(result), [failures(view)]),
         Part("Notes", "", [*_notes(view.notes)]),
         Part("Generator", "", generator(result, view)),
         Part("Environment", "", [environment(result)]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_cdcperf.judging.threshold import Outcome, Threshold, ThresholdResult
-from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics import builtin
 from pytest_cdcperf.metrics.metric import with_unit
 from pytest_cdcperf.printable import short_name
@@ -14,13 +13,12 @@ from pytest_cdcperf.reporting.view import LimitView, RunView
 from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.units import figure, figures_apart
 
-_MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.INVALID: "?"}
 _MOST_REASONS = 8
 
 
-def badge(verdict: Verdict) -> Html:
+def badge(view: RunView) -> Html:
     """Return the verdict as a word, with a sign for those who do not see its colour."""
-    return element("strong", f"{_MARKS[verdict]} {verdict}", class_=f"verdict {verdict.lower()}")
+    return element("strong", f"{view.mark} {view.verdict}", class_=f"verdict {view.verdict.lower()}")
 
 
 def banner(view: RunView) -> Html:
@@ -34,7 +32,7 @@ def banner(view: RunView) -> Html:
         lines.append(element("li", f"failed: {view.failed}"))
     return element(
         "div",
-        element("p", badge(view.verdict), " ", view.reasons[0] if view.reasons else view.kept),
+        element("p", badge(view), " ", view.reasons[0] if view.reasons else view.kept),
         element("ul", *lines) if lines else None,
         class_=f"banner {view.verdict.lower()}",
     )
@@ -96,10 +94,11 @@ def _tile(name: str, value: Child, below: str = "", *, wrong: bool = False) -> H
 
 def limit_mark(limit: LimitView) -> Html:
     """Return the sign of what became of a limit, with its word."""
-    sign, style = {
-        Outcome.PASSED: ("✓", "good"),
-        Outcome.FAILED: ("✗", "wrong"),
-        Outcome.NO_SAMPLES: ("✗", "wrong"),
-        Outcome.NOT_JUDGED: ("-", "dim"),
-    }.get(limit.outcome, ("?", "unsure"))
-    return element("span", sign, class_=style, title=str(limit.outcome), role="img", aria_label=str(limit.outcome))
+    style = {
+        Outcome.PASSED: "good",
+        Outcome.FAILED: "wrong",
+        Outcome.NO_SAMPLES: "wrong",
+        Outcome.NOT_JUDGED: "dim",
+    }.get(limit.outcome, "unsure")
+    word = str(limit.outcome)
+    return element("span", limit.mark, class_=style, title=word, role="img", aria_label=word)

@@ -120,11 +120,12 @@ def test_no_two_sections_have_one_id():
 
 def test_failures_are_folded_each_with_its_traceback_and_how_to_repeat_it(result):
     kinds = tuple(FailureKind(f"Error{n}", "t.py:1", 60 - n, "line\n" * 12, 1.0, 2.0, f"s::1:{n}") for n in range(50))
-    tree = read(page([replace(result, failures=kinds)]))
+    facts = replace(result.facts, replay="pytest t.py --pdb --perf-replay=")
+    tree = read(page([replace(result, facts=facts, failures=kinds)]))
     folded = list(tree.all("details"))
     assert len(folded) == 50
     assert [("open" in one.attributes) for one in folded[:2]] == [True, False]
-    assert folded[1].one("code").text.endswith(" --pdb --perf-replay=s::1:1")
+    assert folded[1].one("code").text == "pytest t.py --pdb --perf-replay=s::1:1"
     assert folded[0].one("summary").text == "60 x Error0 t.py:1 · first 0:01, last 0:02"
 
 
