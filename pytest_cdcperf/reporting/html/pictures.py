@@ -75,12 +75,8 @@ def _heat(result: RunResult, charts: Sequence[Chart]) -> HeatMap | None:
 
 
 def _heat_picture(heat: HeatMap, time: Timeline) -> Picture:
-    return Picture(
-        captioned(
-            heat.title, f"{heat.unit}, every sample; the stronger the colour, the more", (), heat_svg(heat, time)
-        ),
-        heat_data(heat),
-    )
+    said = f"{heat.unit}, every sample; the stronger the colour, the more"
+    return Picture(captioned(heat.title, said, (), heat_svg(heat, time)), heat_data(heat))
 
 
 def distributions(result: RunResult, charts: Sequence[Chart]) -> Html | None:

@@ -127,7 +127,7 @@ class Run {
         {
           ...axis, size: BOTTOM, grid: { show: false },
           splits: (u, at, low, high) => {
-            const most = Math.max(2, Math.floor((u.width - LEFT - RIGHT) / 90));
+            const most = Math.min(11, Math.ceil((u.width - LEFT - RIGHT) / 55));
             const step = TIME_STEPS.find(one => (high - low) / one <= most) || TIME_STEPS.at(-1), found = [];
             for (let n = Math.ceil(low / step - 1e-9); n * step <= high + 1e-9; n++) found.push(n * step);
             return found;
