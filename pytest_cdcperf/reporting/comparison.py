@@ -29,13 +29,10 @@ _RATIOS = {"per_s": "per_s", "p50": "p50_ms", "p95": "p95_ms", "p99": "p99_ms", 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One of the two runs: what stands at its head."""
+    """One of the two runs."""
 
     letter: str
     """How it is called beside the other: "A", "B"."""
-    started: str
-    """When it began: "2026-01-01 00:00:00 UTC"."""
-    session: str
     view: RunView
 
 
@@ -79,7 +76,8 @@ class ComparisonView:
     @classmethod
     def of(cls, comparison: Comparison) -> ComparisonView:
         """Return the view of *comparison*."""
-        first, second = _run("A", comparison.first), _run("B", comparison.second)
+        first = ComparedRun("A", RunView.of(comparison.first))
+        second = ComparedRun("B", RunView.of(comparison.second))
         return cls(
             second.view.test,
             second.view.title,
@@ -92,12 +90,6 @@ class ComparisonView:
             tuple(_limit(comparison, pair) for pair in comparison.limits),
             tuple(map(_operation, comparison.operations)),
         )
-
-
-def _run(letter: str, result: RunResult) -> ComparedRun:
-    started, _, rest = one_line(result.facts.started_at).partition(".")
-    utc = " UTC" * rest.endswith("+00:00")
-    return ComparedRun(letter, started.replace("T", " ") + utc, one_line(result.facts.session_id), RunView.of(result))
 
 
 def _limit(comparison: Comparison, pair: LimitPair) -> ComparedLimit:

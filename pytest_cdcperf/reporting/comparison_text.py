@@ -30,11 +30,11 @@ def comparison_lines(view: ComparisonView, width: int) -> list[str]:
 
 
 def _head(run: ComparedRun, width: int) -> list[str]:
-    reason = run.view.reasons[0] if run.view.reasons else ""
-    when = f"{run.started}, " * bool(run.started)
+    of = run.view
+    when = f"{of.started}, " if of.started else ""
     return [
-        *wrapped(f"{when}session {run.session}: {run.view.load}", width, f"{run.letter}  ", 3),
-        *wrapped(reason, width, f"   {run.view.verdict}  ", 3),
+        *wrapped(f"{when}session {of.session}: {of.load}", width, f"{run.letter}  ", 3),
+        *wrapped("".join(of.reasons[:1]), width, f"   {of.verdict}  ", 3),
     ]
 
 

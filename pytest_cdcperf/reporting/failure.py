@@ -37,7 +37,7 @@ class FailureText:
         first = f"{view.verdict}: " if view.verdict is not Verdict.FAILED else ""
         reasons = view.reasons or ("no reason was given",)
         reasons = (first + reasons[0], *reasons[1:])
-        warnings = (f"WARNING, the generator was unfit: {warning}" for warning in view.warnings)
+        warnings = (f"WARNING, {warning}" for warning in view.warnings)
         return cls(view.verdict, (*reasons, *warnings), tuple(_details(view.failures)))
 
     @property

@@ -131,7 +131,7 @@ def _operations(view: RunView) -> Iterator[str]:
 
 def _environment(views: Sequence[RunView]) -> Iterator[str]:
     """Yield where each session was measured, by its first run, and the pages of the CI runs."""
-    sessions = {dict(view.environment).get("session", ""): view for view in reversed(views)}
+    sessions = {view.session: view for view in reversed(views)}
     for name, first in reversed(sessions.items()):
         title = "Environment" if len(sessions) == 1 else f"Environment of session {prose(name)}"
         yield from _folded(

@@ -123,7 +123,7 @@ def _verdict(view: RunView, width: int) -> list[Line]:
     lines = [Line.of(Span(verdict, (*style, *BOLD)), rest if plain else Span(rest, style))]
     lines += [Line.of(Span(text, style)) for text in texts[1:]]
     for warning in view.warnings:
-        said = wrapped(f"the generator was unfit: {warning}", width, "WARNING ", 8)
+        said = wrapped(warning, width, "WARNING ", 8)
         lines += [Line.of(Span(text, YELLOW)) for text in said]
     return lines
 

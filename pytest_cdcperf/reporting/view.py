@@ -104,7 +104,10 @@ class RunView:
     """The 95th percentile of the response time: "214 ms"."""
     errors: str
     """The share of failed iterations: "0.38%"."""
+    tolerated: str
+    """The share of failed iterations from which on it fails: "1%"."""
     warnings: tuple[str, ...]
+    """With ``on_unfit = "warn"``: why the generator was unfit, and which limits cannot be judged."""
     limits: tuple[LimitView, ...]
     tables: TablesView
     """By operation, group, tag, check and error of calls."""
@@ -118,8 +121,14 @@ class RunView:
     generator: str
     """Whether the load generator was fit, with the figures that say so; "" where it had no heartbeat."""
     notes: tuple[str, ...]
+    started: str
+    """When it began: "2026-01-01 00:00:00 UTC"."""
+    session: str
+    """The id of its session."""
+    commit: str
+    """Of which code it was: "1f2e3d4c5b6a of main, changed since"; "" outside of a repository."""
     environment: tuple[tuple[str, str], ...]
-    """What was measured, where and by what: ("commit", "1f2e3d4c5b6a of main")."""
+    """What was measured, where and by what, with *started*, *session* and *commit*: ("machine", "4 CPUs, Linux")."""
     ci_url: str
     """The page of the CI run; "" outside of CI."""
 
@@ -142,6 +151,8 @@ class RunView:
     def of(cls, result: RunResult) -> RunView:
         """Return the view of *result*: every text in it is on one line and harmless."""
         limits = tuple(limit_view(result, judged) for judged in result.thresholds)
+        errors, tolerated = _errors(result)
+        environment = tuple((name, one_line(said)) for name, said in _environment(result) if said)
         return cls(
             test=short_name(result.facts.test.partition("::")[2] or result.facts.test),
             title=one_line(result.facts.title),
@@ -150,17 +161,21 @@ class RunView:
             reasons=tuple(map(one_line, _reasons(result, limits))),
             rate=figure(result.achieved_rate, "/s"),
             p95=_p95(result),
-            errors=figure(result.total.rate(builtin.ITERATION_FAILED.name).rate, "%"),
-            warnings=tuple(map(one_line, result.warnings)),
+            errors=errors,
+            tolerated=tolerated,
+            warnings=tuple(one_line(f"the generator was unfit: {warning}") for warning in result.warnings),
             limits=limits,
             tables=TablesView.of(result),
-            failed=_failed(result),
+            failed=_failed(result, errors, tolerated),
             failures=tuple(_failure_view(kind, result.replay_command(kind)) for kind in result.failures),
             rows=_rows(result),
             breaking_point=_breaking_point(result),
             generator=_generator(result),
             notes=tuple(map(one_line, result.notes)),
-            environment=tuple((name, one_line(said)) for name, said in _environment(result) if said),
+            started=_started(result),
+            session=one_line(result.facts.session_id),
+            commit=_commit(result.environment),
+            environment=environment,
             ci_url=one_line((result.environment and result.environment.ci_url) or ""),
         )
 
@@ -230,11 +245,12 @@ def _p95(result: RunResult) -> str:
 
 def _environment(result: RunResult) -> Iterator[tuple[str, str]]:
     facts, where = result.facts, result.environment
-    yield "started", facts.started_at
+    yield "started", _started(result)
+    yield "commit", _commit(where)
     if where is not None:
-        yield "commit", _commit(where)
+        cpus = f"{where.cpus} CPUs" if where.cpus else ""
         memory = f"{where.memory_mb / 1024:.0f} GB" if where.memory_mb else ""
-        yield "machine", ", ".join(part for part in (f"{where.cpus} CPUs", where.cpu, memory, where.os) if part)
+        yield "machine", ", ".join(part for part in (cpus, where.cpu, memory, where.os) if part)
         yield "versions", ", ".join([where.python, *(f"{name} {number}" for name, number in where.versions.items())])
     for name, said in facts.services.items():
         yield one_line(name), said
@@ -243,18 +259,26 @@ def _environment(result: RunResult) -> Iterator[tuple[str, str]]:
     yield "seed", facts.seed
 
 
-def _commit(where: Environment) -> str:
-    if where.commit is None:
+def _started(result: RunResult) -> str:
+    time, _, rest = one_line(result.facts.started_at).partition(".")
+    return time.replace("T", " ") + " UTC" * rest.endswith("+00:00")
+
+
+def _commit(where: Environment | None) -> str:
+    if where is None or not where.commit:
         return ""
-    return f"{where.commit[:12]}{f' of {where.branch}' if where.branch else ''}{', changed since' * bool(where.dirty)}"
+    branch, changed = f" of {where.branch}" if where.branch else "", ", changed since" if where.dirty else ""
+    return one_line(f"{where.commit[:12]}{branch}{changed}")
 
 
-def _failed(result: RunResult) -> str:
+def _errors(result: RunResult) -> tuple[str, str]:
+    """Return the share of failed iterations, and that which is tolerated."""
+    return figures_apart(result.total.rate(builtin.ITERATION_FAILED.name).rate, result.facts.error_rate, "%")
+
+
+def _failed(result: RunResult, errors: str, tolerated: str) -> str:
     failed = result.total.rate(builtin.ITERATION_FAILED.name)
-    if not failed.hits:
-        return ""
-    share, tolerated = figures_apart(failed.rate, result.facts.error_rate, "%")
-    return f"{failed.hits:,} of {failed.total:,} iterations ({share}, tolerated {tolerated})"
+    return f"{failed.hits:,} of {failed.total:,} iterations ({errors}, tolerated {tolerated})" if failed.hits else ""
 
 
 def _failure_view(kind: FailureKind, again: str) -> FailureView:

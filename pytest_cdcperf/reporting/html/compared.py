@@ -10,7 +10,7 @@ from pytest_cdcperf.reporting.html.markup import Child, Html, element, joined
 from pytest_cdcperf.reporting.html.overlay import common_timeline, overlaid_charts
 from pytest_cdcperf.reporting.html.pictures import TALL, USUAL, drawn
 from pytest_cdcperf.reporting.html.section import Part, Section
-from pytest_cdcperf.reporting.html.tables import MOST_ROWS
+from pytest_cdcperf.reporting.html.tables import MOST_ROWS, framed
 from pytest_cdcperf.reporting.table_views import OperationView
 from pytest_cdcperf.reporting.view import LimitView
 from pytest_cdcperf.results.compare import Comparison
@@ -59,7 +59,7 @@ def _runs(view: ComparisonView) -> Html | None:
 def _run(run: ComparedRun) -> tuple[Child, ...]:
     of = run.view
     verdict = joined(str(of.verdict), element("small", of.reasons[0]) if of.reasons else None)
-    return run.letter, element("time", run.started), run.session, of.load, verdict, of.rate, of.p95, of.errors
+    return run.letter, element("time", of.started), of.session, of.load, verdict, of.rate, of.p95, of.errors
 
 
 def _differences(view: ComparisonView) -> Html | None:
@@ -103,24 +103,10 @@ def _table(caption: str, heads: Sequence[str], texts: int, groups: Sequence[Sequ
     """Return a table with a line below each of *groups*, None without any; figures stand after *texts* columns."""
     if not groups:
         return None
-    titles = (element("th", head, scope="col", class_="n" if at >= texts else None) for at, head in enumerate(heads))
     rows = [
         _row(cells, texts, last=at == len(group) - 1) for group in groups[:MOST_ROWS] for at, cells in enumerate(group)
     ]
-    return element(
-        "div",
-        element(
-            "table",
-            element("caption", caption),
-            element("thead", element("tr", *titles)),
-            element("tbody", *rows),
-            class_="compared",
-        ),
-        class_="wide",
-        tabindex=0,
-        role="region",
-        aria_label=caption,
-    )
+    return framed(caption, heads, rows, range(texts, len(heads)), "compared")
 
 
 def _row(cells: _Row, texts: int, *, last: bool) -> Html:

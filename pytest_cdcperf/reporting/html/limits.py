@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pytest_cdcperf.judging.threshold import Outcome
 from pytest_cdcperf.reporting.html.markup import Html, element, joined
+from pytest_cdcperf.reporting.html.tables import framed
 from pytest_cdcperf.reporting.html.verdict import limit_mark
 from pytest_cdcperf.reporting.view import LimitView, RunView
 
+_HEADS = ("", "limit", "", "value", "against the limit", "margin", "95 % interval")
+_FIGURES = {_HEADS.index(head) for head in ("value", "margin", "95 % interval")}
 _WIDTH, _HEIGHT = 160, 14
 _ROOM = 1.25  # beyond the larger of figure and limit
 
@@ -15,25 +18,7 @@ def limits_table(view: RunView) -> Html | None:
     """Return the limits as they were set, None without any."""
     if not view.limits:
         return None
-    heads = ("", "limit", "", "value", "against the limit", "margin", "95 % interval")
-    titles = (
-        element("th", head, scope="col", class_="n" if head in {"value", "margin", "95 % interval"} else None)
-        for head in heads
-    )
-    return element(
-        "div",
-        element(
-            "table",
-            element("caption", "Limits"),
-            element("thead", element("tr", *titles)),
-            element("tbody", *map(_row, view.limits)),
-            class_="limits",
-        ),
-        class_="wide",
-        tabindex=0,
-        role="region",
-        aria_label="Limits",
-    )
+    return framed("Limits", _HEADS, map(_row, view.limits), _FIGURES, "limits")
 
 
 def _row(limit: LimitView) -> Html:

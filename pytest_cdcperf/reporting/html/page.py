@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from pytest_cdcperf.judging.verdict import Verdict
@@ -11,7 +10,6 @@ from pytest_cdcperf.reporting.html.address import anchor_of
 from pytest_cdcperf.reporting.html.document import document
 from pytest_cdcperf.reporting.html.markup import Html, element, joined
 from pytest_cdcperf.reporting.html.section import section
-from pytest_cdcperf.reporting.html.surroundings import commit_of
 from pytest_cdcperf.reporting.html.tables import table
 from pytest_cdcperf.reporting.html.verdict import badge
 from pytest_cdcperf.reporting.view import RunView
@@ -29,7 +27,7 @@ def page(results: Sequence[RunResult]) -> str:
     title = _title(views)
     heading = None if alone else element("h1", title)
     shown = [heading, _index(results, views, anchors), *(one.html for one in sections)]
-    return document(title, _session(results), shown, [one.data for one in sections])
+    return document(title, _session(results, views), shown, [one.data for one in sections])
 
 
 def anchors_of(tests: Sequence[str]) -> list[str]:
@@ -50,20 +48,14 @@ def _title(views: Sequence[RunView]) -> str:
     return f"{said or 'no'} of {len(views)} perf tests"
 
 
-def _session(results: Sequence[RunResult]) -> str:
-    first = results[0] if results else None
-    if first is None:
+def _session(results: Sequence[RunResult], views: Sequence[RunView]) -> str:
+    if not results:
         return "pytest-cdcperf"
-    where, facts = first.environment, first.facts
-    targets = [one_line(f"{name} {host}") for name, url in facts.services.items() if (host := _host(url))]
-    parts = [
-        "pytest-cdcperf",
-        f"session {facts.session_id}",
-        re.sub(r"T(\d\d:\d\d:\d\d).*", r" \1 UTC", facts.started_at),
-        commit_of(where) if where is not None else "",
-        ", ".join(targets),
-    ]
-    return one_line(" · ".join(part for part in parts if part))
+    first = views[0]
+    hosts = ((name, _host(url)) for name, url in results[0].facts.services.items())
+    targets = one_line(", ".join(f"{name} {host}" for name, host in hosts if host))
+    parts = ("pytest-cdcperf", f"session {first.session}", first.started, first.commit, targets)
+    return " · ".join(part for part in parts if part)
 
 
 def _host(url: str) -> str:

@@ -66,7 +66,7 @@ def section(result: RunResult, view: RunView, anchor: str, *, alone: bool = Fals
         Part("Failures", _kinds(result), [failures(view)]),
         Part("Notes", "", [*_notes(view.notes)]),
         Part("Generator", "", generator(result, view)),
-        Part("Environment", "", [environment(result)]),
+        Part("Environment", "", [environment(result, view)]),
     ]
     shown = [part for part in parts if part.has_content]
     html = element(

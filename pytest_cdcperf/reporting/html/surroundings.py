@@ -8,7 +8,6 @@ from pytest_cdcperf.printable import one_line, short_name
 from pytest_cdcperf.reporting.html.markup import Child, Html, element
 from pytest_cdcperf.reporting.html.tables import facts, table
 from pytest_cdcperf.reporting.view import RunView
-from pytest_cdcperf.results.environment import Environment
 from pytest_cdcperf.results.result import RunResult, WorkerPart
 from pytest_cdcperf.units import figure, format_duration
 
@@ -32,36 +31,9 @@ def _worker(part: WorkerPart) -> Iterator[Child]:
     yield figure(part.lost, "%", 2)
 
 
-def environment(result: RunResult) -> Html:
-    """Return the run, the machine, the versions, the services and the command."""
-    return facts((one_line(name), one_line(text)) for name, text in _facts(result) if text)
-
-
-def _facts(result: RunResult) -> Iterator[tuple[str, str]]:
+def environment(result: RunResult, view: RunView) -> Html:
+    """Return the test, what was measured, where and by what, and the page of the CI run."""
     run = result.facts
-    yield "test", run.test
-    yield "defined at", run.location
-    yield "command", run.command
-    yield "seed", run.seed
-    yield "tags", ", ".join(f"{name}={value}" for name, value in run.tags.items())
-    yield from run.services.items()
-    where = result.environment
-    if where is not None:
-        yield "machine", _machine(where)
-        yield "versions", ", ".join([where.python, *(f"{name} {version}" for name, version in where.versions.items())])
-        yield "commit", commit_of(where)
-        yield "CI run", where.ci_url or ""
-
-
-def _machine(where: Environment) -> str:
-    memory = f"{where.memory_mb / 1024:.0f} GiB" if where.memory_mb else ""
-    cpus = f"{where.cpus} CPUs" + (f" ({where.cpu})" if where.cpu else "") if where.cpus else where.cpu
-    return ", ".join(part for part in (cpus, memory, where.os) if part)
-
-
-def commit_of(where: Environment) -> str:
-    """Return branch and commit, and whether there were changes; "" without a repository."""
-    if not where.commit:
-        return ""
-    changed = ", with changes" if where.dirty else ""
-    return f"{where.branch}@{where.commit[:12]}{changed}" if where.branch else f"{where.commit[:12]}{changed}"
+    tags = ", ".join(f"{name}={value}" for name, value in run.tags.items())
+    test = (("test", one_line(run.test)), ("defined at", one_line(run.location)), ("tags", one_line(tags)))
+    return facts((*test, *view.environment, ("CI run", view.ci_url)))

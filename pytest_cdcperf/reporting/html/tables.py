@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from pytest_cdcperf.metrics.groups import in_order
 from pytest_cdcperf.metrics.metric import group_of, unit_of
@@ -20,7 +20,7 @@ MOST_ROWS = 200  # of one table
 Row = Iterable[Child]
 
 
-def table(caption: str, heads: Sequence[str], rows: Iterable[Row], *, texts: int = 1, class_: str = "") -> Html:
+def table(caption: str, heads: Sequence[str], rows: Iterable[Row], *, texts: int = 1) -> Html:
     """Return a table that the script lets readers sort.
 
     :param caption: what it is of, for those who do not see it
@@ -31,15 +31,20 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Row], *, texts: int
     if len(rows) > MOST_ROWS:
         more = f"{len(rows) - MOST_ROWS:,} more rows are in the JSON file of the result"
         shown.append(element("tr", element("td", more, colspan=len(heads), class_="dim")))
-    titles = (element("th", head, scope="col", class_="n" if at >= texts else None) for at, head in enumerate(heads))
+    return framed(caption, heads, shown, range(texts, len(heads)), "sortable")
+
+
+def framed(caption: str, heads: Sequence[str], rows: Iterable[Html], figures: Container[int], class_: str) -> Html:
+    """Return a table that scrolls within the page. *figures* are the places of the columns that hold some."""
+    titles = (element("th", head, scope="col", class_="n" if at in figures else None) for at, head in enumerate(heads))
     return element(
         "div",
         element(
             "table",
             element("caption", caption),
             element("thead", element("tr", *titles)),
-            element("tbody", *shown),
-            class_=f"sortable {class_}".strip(),
+            element("tbody", *rows),
+            class_=class_,
         ),
         class_="wide",
         tabindex=0,

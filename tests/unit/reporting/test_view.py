@@ -75,17 +75,24 @@ def test_rows_that_arrived_are_counted(result, arrived, said):
 
 def test_a_run_in_three_figures(result):
     view = RunView.of(result)
-    assert (view.rate, view.p95, view.errors) == ("100/s", "95.81 ms", "2%")
+    assert (view.rate, view.p95, view.errors, view.tolerated) == ("100/s", "95.81 ms", "2%", "5%")
+
+
+def test_a_warning_says_what_it_is_about(result):
+    assert RunView.of(replace(result, warnings=("it was late",))).warnings == ("the generator was unfit: it was late",)
 
 
 def test_the_environment_says_of_which_commit_the_figures_are(result):
     where = Environment(
         "EPYC", 4, 16384, "CPython 3.13.1", "Linux", {"pytest": "9.0"}, "1f2e3d4c5b6a7988", "main", True
     )
-    shown = dict(RunView.of(replace(result, environment=where)).environment)
-    assert shown["commit"] == "1f2e3d4c5b6a of main, changed since"
+    view = RunView.of(replace(result, environment=where))
+    shown = dict(view.environment)
+    assert shown["commit"] == view.commit == "1f2e3d4c5b6a of main, changed since"
     assert shown["machine"] == "4 CPUs, EPYC, 16 GB, Linux"
     assert shown["postgres"] == "postgresql://u@h:1/d"
+    assert shown["started"] == view.started == "2026-01-01 00:00:00 UTC"
+    assert shown["session"] == view.session == "r1"
     assert "seed" not in shown
 
 
