@@ -66,18 +66,20 @@ def _host(url: str) -> str:
 def _index(results: Sequence[RunResult], views: Sequence[RunView], anchors: Sequence[str]) -> Html | None:
     if len(results) < 2:
         return None
+    because = ["because"] if any(view.reasons for view in views) else []
     rows = []
     for result, view, anchor in zip(results, views, anchors, strict=True):
         rows.append(
             (
                 element("a", view.test, href=f"#{anchor}"),
                 badge(view),
-                joined(view.reasons[0]) if view.reasons else "",
+                *([joined(*view.reasons[:1])] if because else []),
                 f"{result.iterations:,}",
                 view.rate,
                 view.p95,
                 view.errors,
             )
         )
-    heads = ("test", "verdict", "because", "iterations", "rate", "p95", "failed")
-    return element("nav", table("Tests of this session", heads, rows, texts=3), aria_label="Tests")
+    texts = ["test", "verdict", *because]
+    heads = [*texts, "iterations", "rate", "p95", "failed"]
+    return element("nav", table("Tests of this session", heads, rows, texts=len(texts)), aria_label="Tests")

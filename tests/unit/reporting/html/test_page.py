@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.reporting.html.page import anchors_of, page
@@ -112,6 +113,15 @@ def test_several_runs_have_an_index_that_leads_to_each(result, empty):
     assert len({*ids}) == 3
     assert tree.one("h1").text == "2 FAILED, 1 INVALID of 3 perf tests"
     assert len(list(tree.all("h1"))) == len(list(read(page([result])).all("h1"))) == 1
+
+
+def test_the_index_says_why_only_where_a_run_has_a_reason(result, empty):
+    passed = replace(empty, verdict=Verdict.PASSED, reasons=())
+    for second, there in ((passed, False), (result, True)):
+        index = read(page([passed, second])).one("nav", aria_label="Tests")
+        assert ("because" in [head.text for head in index.all("th", scope="col")]) is there
+        figures = [[cell.text for cell in row.all("td", class_="n")] for row in index.one("tbody").all("tr")]
+        assert {len(row) for row in figures} == {4}
 
 
 def test_no_two_sections_have_one_id():
