@@ -19,7 +19,7 @@ _SUMMARY, _ACTIONS, _WORKSPACE = "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS", "GITHU
 
 
 class GitHubActions:
-    """A plugin of each process. Where no run was judged, which is on every worker, it shows nothing."""
+    """A plugin of each process. It shows nothing where no run was judged, as on workers."""
 
     def __init__(self, session: PerfSession, variables: Mapping[str, str] = os.environ) -> None:
         self._session = session

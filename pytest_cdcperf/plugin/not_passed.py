@@ -16,7 +16,7 @@ from _pytest._code.code import (
 from _pytest.outcomes import Failed
 
 from pytest_cdcperf.plugin.invocation import line_of
-from pytest_cdcperf.reporting.failure import FailureText
+from pytest_cdcperf.reporting.not_passed import FailureText
 
 
 class NotPassed(Failed):

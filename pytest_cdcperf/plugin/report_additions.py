@@ -12,7 +12,7 @@ import pytest
 from pytest_cdcperf.plugin.keys import results_key
 from pytest_cdcperf.plugin.session import PerfSession
 from pytest_cdcperf.reporting.html.address import PAGE, anchor_of
-from pytest_cdcperf.reporting.html.row import link_text, row
+from pytest_cdcperf.reporting.html.pytest_html_row import link_text, row
 from pytest_cdcperf.reporting.view import RunView
 
 

@@ -26,7 +26,7 @@ _FILES: Mapping[str, Callable[[Sequence[RunResult]], str]] = {PAGE: _page, "comm
 
 
 class SessionFiles:
-    """A plugin of each process. Where no run was judged, which is on every worker, it writes nothing."""
+    """A plugin of each process. It writes nothing where no run was judged, as on workers."""
 
     def __init__(self, session: PerfSession) -> None:
         self._session = session

@@ -9,8 +9,8 @@ import pytest
 from _pytest._code.code import ReprExceptionInfo
 
 from pytest_cdcperf.plugin.junit import runs_of
-from pytest_cdcperf.reporting.failure import first_reason
 from pytest_cdcperf.reporting.lines import columns_of
+from pytest_cdcperf.reporting.not_passed import first_reason
 from pytest_cdcperf.results.result import RunResult
 
 _ON_CI = ("CI", "BUILD_NUMBER")  # where pytest cuts nothing

@@ -9,7 +9,6 @@ from pytest_cdcperf.plugin.header import Header
 from pytest_cdcperf.plugin.junit import SummaryAsOutput
 from pytest_cdcperf.plugin.keys import session_key, stdout_key
 from pytest_cdcperf.plugin.outputs import Outputs
-from pytest_cdcperf.plugin.plan import PlanOnly
 from pytest_cdcperf.plugin.report_additions import ReportAdditions
 from pytest_cdcperf.plugin.reports import clean_reports
 from pytest_cdcperf.plugin.selection import Selection
@@ -50,6 +49,8 @@ def begin_session(config: pytest.Config) -> PerfSession:
     if session.settings.outputs and context is None:
         plugins["outputs"] = Outputs(session.settings.outputs)
     if config.getoption("perf_plan"):
+        from pytest_cdcperf.plugin.plan import PlanOnly  # noqa: PLC0415  # 30 ms that other sessions save
+
         plugins["plan"] = PlanOnly(session, selection)
     if session.replay is not None:
         plugins["replay"] = session.replay

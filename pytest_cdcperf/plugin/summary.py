@@ -25,7 +25,7 @@ _SUMMARISED = {code for code in pytest.ExitCode if code is not pytest.ExitCode.I
 
 
 class Summary:
-    """A plugin of each process. Where no run was judged, which is on every worker, it prints nothing."""
+    """A plugin of each process. It prints nothing where no run was judged, as on workers."""
 
     def __init__(self, session: PerfSession) -> None:
         self._session = session

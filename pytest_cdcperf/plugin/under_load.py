@@ -27,7 +27,7 @@ from pytest_cdcperf.plugin.not_passed import NotPassed
 from pytest_cdcperf.plugin.outputs import samples_to_files
 from pytest_cdcperf.plugin.session import PerfSession
 from pytest_cdcperf.printable import one_line, printable
-from pytest_cdcperf.reporting.failure import FailureText
+from pytest_cdcperf.reporting.not_passed import FailureText
 from pytest_cdcperf.reporting.properties import properties
 from pytest_cdcperf.reporting.view import RunView
 from pytest_cdcperf.results.result import RunFacts, RunResult

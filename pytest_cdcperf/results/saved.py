@@ -32,7 +32,7 @@ class Saved:
 def read_saved(path: Path) -> Saved:
     """Return the result in the file *path*, or all that are in the directory *path*.
 
-    :raises ConfigError: where that is none: one line, with the path
+    :raises ConfigError: where there is no result: one line, with the path
     """
     if not path.is_dir():
         return Saved((read_result(path),))

@@ -59,7 +59,7 @@ def _session(results: Sequence[RunResult], views: Sequence[RunView]) -> str:
 
 
 def _host(url: str) -> str:
-    """Return host and port of *url*, "" of what is none."""
+    """Return host and port of *url*; "" where it has none."""
     return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_cdcperf.reporting.html.chart import timeline_data
+from pytest_cdcperf.reporting.html.environment import environment, generator
 from pytest_cdcperf.reporting.html.failures import failures
 from pytest_cdcperf.reporting.html.limits import limits_table
 from pytest_cdcperf.reporting.html.markup import Child, Html, element, joined
 from pytest_cdcperf.reporting.html.over_time import judged_charts, left_out, timeline
 from pytest_cdcperf.reporting.html.pictures import distributions, pictures_over_time
-from pytest_cdcperf.reporting.html.surroundings import environment, generator
 from pytest_cdcperf.reporting.html.tables import stacked, tabs
 from pytest_cdcperf.reporting.html.verdict import banner, tiles
 from pytest_cdcperf.reporting.view import RunView

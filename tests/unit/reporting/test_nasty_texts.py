@@ -20,14 +20,14 @@ from pytest_cdcperf.reporting.annotations import annotation_lines
 from pytest_cdcperf.reporting.comparison import ComparisonView
 from pytest_cdcperf.reporting.comparison_text import comparison_lines
 from pytest_cdcperf.reporting.csv_output import CsvOutput
-from pytest_cdcperf.reporting.failure import FailureText
 from pytest_cdcperf.reporting.html.assets import SCRIPTS, STYLES, asset
 from pytest_cdcperf.reporting.html.comparison_page import comparison_page
 from pytest_cdcperf.reporting.html.page import page
-from pytest_cdcperf.reporting.html.row import link_text, row
+from pytest_cdcperf.reporting.html.pytest_html_row import link_text, row
 from pytest_cdcperf.reporting.lines import Line
 from pytest_cdcperf.reporting.live_line import plain_line
 from pytest_cdcperf.reporting.markdown import markdown
+from pytest_cdcperf.reporting.not_passed import FailureText
 from pytest_cdcperf.reporting.properties import properties
 from pytest_cdcperf.reporting.session_list import session_lines
 from pytest_cdcperf.reporting.terminal import run_lines

@@ -13,7 +13,7 @@ from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.failure import FailureKind
 from pytest_cdcperf.metrics.timeline import Window
 from pytest_cdcperf.reporting.html.page import anchors_of, page
-from pytest_cdcperf.reporting.html.row import row
+from pytest_cdcperf.reporting.html.pytest_html_row import row
 from pytest_cdcperf.reporting.view import RunView
 from pytest_cdcperf.results.result import WorkerPart
 from pytest_cdcperf.results.windows import windows_of

@@ -1,4 +1,4 @@
-"""What the row of a test in pytest-html's report says of its run: the verdict with its reasons, and the limits."""
+"""The verdict, the reasons and the limits of a run, for the row of its test in the report of pytest-html."""
 
 from __future__ import annotations
 

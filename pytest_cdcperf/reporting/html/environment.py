@@ -1,4 +1,4 @@
-"""Where a run was made: the load generator and its workers, the machine, versions, services, the command."""
+"""The load generator of a run with its workers, and the environment that the run was made in."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.metrics.failure import FailureKind
-from pytest_cdcperf.reporting.failure import FailureText, first_reason
+from pytest_cdcperf.reporting.not_passed import FailureText, first_reason
 from pytest_cdcperf.reporting.view import RunView
 from tests.unit.sample_results import NASTY
 
