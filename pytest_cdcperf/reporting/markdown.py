@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_cdcperf.judging.verdict import Verdict
-from pytest_cdcperf.reporting.view import FailureView, RunView
+from pytest_cdcperf.reporting.view import WORST_FIRST, FailureView, RunView
 from pytest_cdcperf.results.result import RunResult
 
 COMMENT_BYTES = 60_000  # GitHub takes 65,536 characters
 SUMMARY_BYTES = 1_000_000  # GitHub takes 1 MiB from all of a step
-_WORST_FIRST = (Verdict.FAILED, Verdict.INVALID, Verdict.PASSED)
 _MOST_OPERATIONS = 20
 
 # What Markdown, HTML or GitHub's mathematics give a meaning to. An underscore within a word has none.
@@ -54,13 +53,13 @@ def _blocks(views: Sequence[RunView], *, samples: bool) -> Iterator[str]:
     if len(views) > 1:
         head = ("test", "rate", "p95", "errors", "verdict")
         yield _table(head, ([code(v.test), v.rate, v.p95, v.errors, str(v.verdict)] for v in views))
-    for view in sorted(views, key=lambda view: _WORST_FIRST.index(view.verdict)):
+    for view in sorted(views, key=lambda view: WORST_FIRST.index(view.verdict)):
         yield from _run(view, view.reasons if len(views) > 1 else view.reasons[1:], samples=samples)
     yield from _environment(views)
 
 
 def _first_sentence(views: Sequence[RunView]) -> str:
-    worst = min((view.verdict for view in views), key=_WORST_FIRST.index)
+    worst = min((view.verdict for view in views), key=WORST_FIRST.index)
     first = next(view for view in views if view.verdict is worst)
     alone, why = len(views) == 1, prose("".join(first.reasons[:1]))
     if worst is Verdict.PASSED:

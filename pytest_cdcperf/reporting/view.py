@@ -22,6 +22,8 @@ from pytest_cdcperf.results.over_time import Crossing, crossings
 from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.units import clock_time, figure, figures_apart, format_duration, interval_in_words
 
+WORST_FIRST = (Verdict.FAILED, Verdict.INVALID, Verdict.PASSED)
+"""The order in which several runs are summed up."""
 _VERDICT_MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.INVALID: "?"}
 _OUTCOME_MARKS = {
     Outcome.PASSED: "✓",
@@ -154,7 +156,7 @@ class RunView:
         errors, tolerated = _errors(result)
         environment = tuple((name, one_line(said)) for name, said in _environment(result) if said)
         return cls(
-            test=short_name(result.facts.test.partition("::")[2] or result.facts.test),
+            test=name_of_test(result),
             title=one_line(result.facts.title),
             load=one_line(" · ".join(_load(result))),
             verdict=result.verdict,
@@ -178,6 +180,11 @@ class RunView:
             environment=environment,
             ci_url=one_line((result.environment and result.environment.ci_url) or ""),
         )
+
+
+def name_of_test(result: RunResult) -> str:
+    """Return the name of the test of *result*, without its file."""
+    return short_name(result.facts.test.partition("::")[2] or result.facts.test)
 
 
 def limit_view(result: RunResult, judged: ThresholdResult) -> LimitView:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_cdcperf.printable import short_name
 from pytest_cdcperf.reporting.html.compared import compared_section
 from pytest_cdcperf.reporting.html.document import document
 from pytest_cdcperf.reporting.html.markup import Html, element
 from pytest_cdcperf.reporting.html.page import anchors_of
 from pytest_cdcperf.reporting.html.section import section
-from pytest_cdcperf.reporting.view import RunView
+from pytest_cdcperf.reporting.view import RunView, name_of_test
 from pytest_cdcperf.results.compare import Comparison
 from pytest_cdcperf.results.result import RunResult
 
 
 def comparison_page(comparisons: Sequence[Comparison], others: Sequence[RunResult] = ()) -> str:
     """Return the page of *comparisons*, a section each, and after them a section for each of *others*."""
-    tests = [comparison.second.facts.test for comparison in comparisons] + [result.facts.test for result in others]
-    names = [short_name(test.partition("::")[2] or test) for test in tests]
-    anchors, alone = anchors_of(tests), len(tests) == 1
+    results = [*(comparison.second for comparison in comparisons), *others]
+    names = list(map(name_of_test, results))
+    anchors, alone = anchors_of([result.facts.test for result in results]), len(results) == 1
     compared = [
         compared_section(comparison, anchor, alone=alone)
         for comparison, anchor in zip(comparisons, anchors, strict=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_cdcperf.judging.verdict import Verdict
 from pytest_cdcperf.printable import one_line
 from pytest_cdcperf.reporting.html.address import anchor_of
 from pytest_cdcperf.reporting.html.document import document
@@ -12,10 +11,8 @@ from pytest_cdcperf.reporting.html.markup import Html, element, joined
 from pytest_cdcperf.reporting.html.section import section
 from pytest_cdcperf.reporting.html.tables import table
 from pytest_cdcperf.reporting.html.verdict import badge
-from pytest_cdcperf.reporting.view import RunView
+from pytest_cdcperf.reporting.view import WORST_FIRST, RunView
 from pytest_cdcperf.results.result import RunResult
-
-_WORST_FIRST = (Verdict.FAILED, Verdict.INVALID, Verdict.PASSED)
 
 
 def page(results: Sequence[RunResult]) -> str:
@@ -43,7 +40,7 @@ def anchors_of(tests: Sequence[str]) -> list[str]:
 def _title(views: Sequence[RunView]) -> str:
     if len(views) == 1:
         return f"{views[0].verdict}: {views[0].test}"
-    counts = [(sum(view.verdict is verdict for view in views), verdict) for verdict in _WORST_FIRST]
+    counts = [(sum(view.verdict is verdict for view in views), verdict) for verdict in WORST_FIRST]
     said = ", ".join(f"{count} {verdict}" for count, verdict in counts if count)
     return f"{said or 'no'} of {len(views)} perf tests"
 
