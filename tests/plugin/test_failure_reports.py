@@ -12,10 +12,10 @@ from lxml import etree
 
 BROKEN = """
 @perf(
-    load=PerVUIterations(vus=2, iterations=30), thresholds={"mine": "max<2000"}
+    load=PerVUIterations(vus=2, iterations=30), thresholds={"price": "max<2000"}
 )
 def test_it(vu):
-    Trend("mine", unit="ms").add(2412)
+    Trend("price", unit="ms").add(2412)
     if vu.iteration < 5:
         {}["price"]
     if vu.id == 1 and vu.iteration == 7:
@@ -24,7 +24,7 @@ def test_it(vu):
 FAILED = "11 of 60 iterations failed (18.33%, tolerated 0%): KeyError: 'price' at test_it.py:10 (10), "
 REASONS = [
     f"{FAILED}OSError: reset by the peer at test_it.py:12 (1)",
-    "max of mine 2,412 ms, limit 2,000 ms (max<2000)",
+    "max of price 2,412 ms, limit 2,000 ms (max<2000)",
 ]
 DETAILS = ["KeyError: 'price' at test_it.py:10: 10 times", "OSError: reset by the peer at test_it.py:12: 1 time"]
 # What Microsoft's vscode_pytest, which is in no registry, does with a report: it sends the text of the first of these.
@@ -79,7 +79,7 @@ def test_the_same_text_is_in_the_reports_for_ci_and_ides(pytester, write, argume
     has_all(case.find("failure").text)
     (output,) = case.findall("system-out")
     assert output.text.splitlines()[1].startswith("FAILED  11 of 60 iterations failed (18.33%, tolerated 0%): KeyError")
-    assert "✗ mine max  < 2,000 ms  2,412 ms  21% over" in output.text
+    assert "✗ price max  < 2,000 ms  2,412 ms  21% over" in output.text
     assert "\x1b" not in path.read_text()
 
 

@@ -193,7 +193,7 @@ def test_load_run_returns_results_to_assert_on_and_reports_each(pytester, write,
     names = sorted(path.name for path in (pytester.path / "perf-results" / "latest").glob("*.json"))
     assert [name.partition("test_it-test_it")[2].partition("-")[2][:5] for name in names] == ["open-", "run-1", "run-3"]
     result.stdout.fnmatch_lines(
-        ["  test * verdict", "? test_it::run-1*PASSED", "? test_it::open*", "? test_it::run-3*FAILED"]
+        ["  test * verdict", "? test_it::run-1*PASSED*", "? test_it::open*", "? test_it::run-3*FAILED"]
     )
 
 

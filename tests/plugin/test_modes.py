@@ -311,9 +311,9 @@ def test_profile(load):
 
 def test_a_limit_on_a_metric_that_nobody_knows_is_said_before_the_load(pytester, write):
     write("""
-LATE = Trend("mine", unit="ms")
+LATE = Trend("lateness", unit="ms")
 
-@perf(load=PerVUIterations(), thresholds={"respons_time": "avg<5", "mine": "avg<5"}, drift=Drift("nobody"))
+@perf(load=PerVUIterations(), thresholds={"respons_time": "avg<5", "lateness": "avg<5"}, drift=Drift("nobody"))
 def test_typo():
     LATE.add(1)
 
