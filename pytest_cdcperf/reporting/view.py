@@ -198,14 +198,15 @@ def limit_view(result: RunResult, judged: ThresholdResult) -> LimitView:
     value, bound = ("", figure(limit.limit, limit.unit))
     if judged.observed is not None:
         value, bound = figures_apart(judged.observed, limit.limit, limit.unit)
+    interval = "" if judged.interval is None else interval_in_words(*judged.interval, limit.unit)
     return LimitView(
         judged.outcome,
         short_name(limit.subject),
         f"{limit.operator} {bound}",
         value,
         _margin(limit, judged.observed),
-        "" if judged.interval is None else interval_in_words(*judged.interval, limit.unit),
-        one_line(judged.note),
+        interval,
+        one_line(judged.note.removesuffix(f", {interval}")),  # which a note on the interval ends with
         tuple(crossings(result, limit)) if limit.over_s is None else (),
         _share(limit, judged.observed),
     )

@@ -46,6 +46,12 @@ def test_an_interval_has_units(result):
     assert limit_view(result, judged(212.0, interval=(204.0, 226.0))).interval == "204 to 226 ms"
 
 
+def test_a_note_on_the_interval_does_not_repeat_it(result):
+    note = "the limit lies within the 95 % confidence interval, 190 to 226 ms"
+    view = limit_view(result, judged(212.0, interval=(190.0, 226.0), note=note))
+    assert (view.interval, view.note) == ("190 to 226 ms", "the limit lies within the 95 % confidence interval")
+
+
 def test_the_reason_of_a_limit_says_when_it_was_crossed(result):
     assert RunView.of(result).reasons == (
         "max of response_time 102 ms, limit 50 ms (max<50); crossed 0:00 to 0:03",
