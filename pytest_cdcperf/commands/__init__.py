@@ -4,20 +4,49 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import NoReturn, Protocol, cast
 
-from pytest_cdcperf.commands.clean import CLEAN
-from pytest_cdcperf.commands.comment import COMMENT
-from pytest_cdcperf.commands.report import REPORT
-from pytest_cdcperf.commands.results import RESULTS
-from pytest_cdcperf.commands.show import SHOW
 from pytest_cdcperf.errors import CdcperfError, shown
 from pytest_cdcperf.printable import one_line
 
-COMMANDS = {command.name: command for command in (REPORT, SHOW, RESULTS, COMMENT, CLEAN)}
+
+class Implementation(Protocol):
+    """The module of a command."""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add what the command takes."""
+
+    def run(self, arguments: Namespace) -> int:
+        """Run the command; return the exit code."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One word after ``cdcperf``, which the module of that name implements."""
+
+    name: str
+    summary: str
+
+    def load(self) -> Implementation:
+        """Import its module, which takes 150 ms or more: only that of the command that is run."""
+        return cast("Implementation", import_module(f"{__name__}.{self.name}"))
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command("report", "make the page of saved results, or of two side by side"),
+        Command("show", "show saved results, or two side by side"),
+        Command("results", "list the sessions whose results are saved, the latest last"),
+        Command("comment", "print saved results as Markdown, for a pull request"),
+        Command("clean", "remove the rows that a killed session left on external servers"),
+    )
+}
 _USAGE_ERROR = 2
 _INTERRUPTED = 130  # as a shell says it
 
@@ -36,13 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words and words[0] not in COMMANDS and not words[0].startswith("-"):
         parser.error(f"{shown(words[0])} is not a command; allowed: {', '.join(COMMANDS)}")
     parsers = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    asked = next((word for word in words if not word.startswith("-")), "")
     for command in COMMANDS.values():
-        command.add_arguments(parsers.add_parser(command.name, help=command.summary, description=command.summary))
+        added = parsers.add_parser(command.name, help=command.summary, description=command.summary)
+        if command.name == asked:
+            command.load().add_arguments(added)
     chosen = parser.parse_args(words)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # of a terminal that is not UTF-8
     try:
-        code = COMMANDS[chosen.command].run(chosen)
+        code = COMMANDS[chosen.command].load().run(chosen)
         sys.stdout.flush()
     except BrokenPipeError:  # head has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,10 +6,12 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from pytest_cdcperf.commands.command import Command
+from pytest_cdcperf.commands.saved_results import paths_or_latest, read_all
+from pytest_cdcperf.reporting.markdown import markdown
 
 
-def _add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the command takes."""
     parser.add_argument(
         "paths",
         metavar="PATH",
@@ -19,13 +21,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def _run(arguments: Namespace) -> int:
-    from pytest_cdcperf.commands.saved_results import paths_or_latest, read_all  # noqa: PLC0415  # 150 ms for no other
-    from pytest_cdcperf.reporting.markdown import markdown  # noqa: PLC0415  # the same
-
+def run(arguments: Namespace) -> int:
+    """Run the command; return the exit code."""
     found = read_all(paths_or_latest(arguments.paths))
     sys.stdout.write(markdown([result for results in found for result in results]))
     return 0
-
-
-COMMENT = Command("comment", "print saved results as Markdown, for a pull request", _add_arguments, _run)

@@ -6,14 +6,19 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from pytest_cdcperf.commands.command import Command
+from pytest_cdcperf.commands.saved_results import paths_or_latest, read_all
 from pytest_cdcperf.errors import ConfigError
+from pytest_cdcperf.reporting.html.address import PAGE
+from pytest_cdcperf.reporting.html.comparison_page import comparison_page
+from pytest_cdcperf.reporting.html.page import page
+from pytest_cdcperf.results.compare import compare_sessions
 
 _STANDARD_OUTPUT = "-"
 _ENCODING = {"encoding": "utf-8", "errors": "backslashreplace"}
 
 
-def _add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the command takes."""
     parser.add_argument(
         "paths",
         metavar="PATH",
@@ -29,13 +34,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def _run(arguments: Namespace) -> int:
-    from pytest_cdcperf.commands.saved_results import paths_or_latest, read_all  # noqa: PLC0415  # 200 ms for no other
-    from pytest_cdcperf.reporting.html.address import PAGE  # noqa: PLC0415  # the same
-    from pytest_cdcperf.reporting.html.comparison_page import comparison_page  # noqa: PLC0415  # the same
-    from pytest_cdcperf.reporting.html.page import page  # noqa: PLC0415  # the same
-    from pytest_cdcperf.results.compare import compare_sessions  # noqa: PLC0415  # the same
-
+def run(arguments: Namespace) -> int:
+    """Run the command; return the exit code."""
     paths = paths_or_latest(arguments.paths)
     found = read_all(paths)
     both, others = compare_sessions(*found) if len(found) == 2 else ([], [result for one in found for result in one])
@@ -68,6 +68,3 @@ def _replace(path: Path, text: str) -> None:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
-
-
-REPORT = Command("report", "make the page of saved results, or of two side by side", _add_arguments, _run)

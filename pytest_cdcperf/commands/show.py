@@ -9,10 +9,13 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from pytest_cdcperf.commands.command import Command
+from pytest_cdcperf.commands.saved_results import paths_or_latest, read_all
+from pytest_cdcperf.commands.summaries import comparisons, summaries, wants_colours
+from pytest_cdcperf.reporting.lines import in_encoding
 
 
-def _add_arguments(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the command takes."""
     parser.add_argument(
         "paths",
         metavar="PATH",
@@ -24,11 +27,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="show all figures, and tracebacks of failures")
 
 
-def _run(arguments: Namespace) -> int:
-    from pytest_cdcperf.commands.saved_results import paths_or_latest, read_all  # noqa: PLC0415  # 200 ms for no other
-    from pytest_cdcperf.commands.summaries import comparisons, summaries, wants_colours  # noqa: PLC0415  # the same
-    from pytest_cdcperf.reporting.lines import in_encoding  # noqa: PLC0415  # the same
-
+def run(arguments: Namespace) -> int:
+    """Run the command; return the exit code."""
     found, colours = read_all(paths_or_latest(arguments.paths)), wants_colours(sys.stdout)
     every = [result for results in found for result in results]
     if len(found) == 2:
@@ -37,6 +37,3 @@ def _run(arguments: Namespace) -> int:
         lines = summaries(every, colours=colours, verbose=arguments.verbose)
     sys.stdout.writelines(f"{in_encoding(line, sys.stdout.encoding)}\n" for line in lines)
     return 0
-
-
-SHOW = Command("show", "show saved results, or two side by side", _add_arguments, _run)

@@ -3,12 +3,12 @@
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from types import SimpleNamespace
 
 import pytest
 
 from pytest_cdcperf import ConfigError, commands
-from pytest_cdcperf.commands import main
-from pytest_cdcperf.commands.command import Command
+from pytest_cdcperf.commands import Command, main
 
 ALLOWED = ", ".join(commands.COMMANDS)
 
@@ -48,7 +48,9 @@ def test_an_error_of_a_command_is_one_line(monkeypatch, capsys):
     def fail(_):
         raise ConfigError("no such session")
 
-    monkeypatch.setitem(commands.COMMANDS, "fail", Command("fail", "fails", lambda _: None, fail))
+    module = SimpleNamespace(add_arguments=lambda _: None, run=fail)
+    monkeypatch.setitem(sys.modules, "pytest_cdcperf.commands.fail", module)
+    monkeypatch.setitem(commands.COMMANDS, "fail", Command("fail", "fails"))
     assert told(capsys, "fail") == (2, ["cdcperf fail: no such session"])
 
 
