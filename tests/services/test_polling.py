@@ -147,6 +147,6 @@ def test_it(pg, cdc):
     assert session.code == 0
     said = "the sink has no change stream for gadget (NotImplemented, code 238"
     assert session.output.count(f"cdcperf: {said}") == 1
-    assert session.output.count(f"note: {said}") == 1
+    assert session.output.count(f"\nnote      {said}") == 1
     (note,) = [note for note in session.result("test_it-test_it")["notes"] if said in note]
     assert "arrivals were looked up every " in note
