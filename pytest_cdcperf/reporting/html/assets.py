@@ -1,4 +1,4 @@
-"""Styles and scripts that go into the page as they are, with the hashes by which its policy allows them."""
+"""Styles and scripts that go into the page, with the hashes by which its policy allows them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from importlib.resources import files
 
 @cache
 def asset(*names: str) -> str:
-    """Return the text of files beside this one, one after the other."""
-    return "\n".join((files(__package__) / name).read_text(encoding="utf-8").strip() for name in names)
+    """Return the text of files beside this one, one after the other, without indentation: that is 2 kB of each page.
+
+    None of them has a text that goes over several lines, in which blanks would count.
+    """
+    texts = ((files(__package__) / name).read_text(encoding="utf-8") for name in names)
+    return "\n".join(line.strip() for text in texts for line in text.splitlines() if line.strip())
 
 
 STYLES = ("vendor/uPlot.min.css", "style.css")

@@ -14,7 +14,7 @@ from pytest_cdcperf.units import clock_time, figure
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 1120, 64, 48, 22, 22
 _MOST_POINTS = 300  # of a line: the static picture of a long run would make most of the page
-_MOST_FINE = 150
+_MOST_FINE = 40  # points
 _NEAR = 13  # of two lines whose texts would cover each other
 _LEAST_LABEL_GAP = 150  # between the texts of two marks, or they would cover each other
 
