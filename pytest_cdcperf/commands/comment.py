@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
-from pytest_cdcperf.commands.saved_results import paths_or_latest, read_all
+from pytest_cdcperf.commands.saved_results import add_paths, paths_or_latest, read_all
 from pytest_cdcperf.reporting.markdown import markdown
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "paths",
-        metavar="PATH",
-        nargs="*",
-        type=Path,
-        help="a result, or the directory of a session; default: the latest",
-    )
+    add_paths(parser)
 
 
 def run(arguments: Namespace) -> int:

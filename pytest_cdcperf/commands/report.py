@@ -6,7 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from pytest_cdcperf.commands.saved_results import paths_or_latest, read_all
+from pytest_cdcperf.commands.saved_results import add_paths, paths_or_latest, read_all
 from pytest_cdcperf.errors import ConfigError
 from pytest_cdcperf.reporting.html.address import PAGE
 from pytest_cdcperf.reporting.html.comparison_page import comparison_page
@@ -19,14 +19,7 @@ _ENCODING = {"encoding": "utf-8", "errors": "backslashreplace"}
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "paths",
-        metavar="PATH",
-        nargs="*",
-        type=Path,
-        help="a result, or the directory or the id of a session, by default the latest; of two the runs of each test "
-        "are laid over each other",
-    )
+    add_paths(parser, "the runs of each test are laid over each other")
     parser.add_argument(
         *("-o", "--output"),
         metavar="FILE",

@@ -6,12 +6,21 @@ import os
 import re
 import sys
 import tomllib
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_cdcperf.printable import one_line
 from pytest_cdcperf.results.result import RunResult
 from pytest_cdcperf.results.saved import PARENT, read_saved
+
+
+def add_paths(parser: ArgumentParser, of_two: str = "") -> None:
+    """Add the paths of results to what a command takes. *of_two* says what it makes of two of them."""
+    said = "a result, or the directory or the id of a session, by default the latest"
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="*", type=Path, help="; of two ".join(filter(None, (said, of_two)))
+    )
 
 
 def parent_directory() -> Path:

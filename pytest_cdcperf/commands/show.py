@@ -7,23 +7,15 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
-from pytest_cdcperf.commands.saved_results import paths_or_latest, read_all
+from pytest_cdcperf.commands.saved_results import add_paths, paths_or_latest, read_all
 from pytest_cdcperf.commands.summaries import comparisons, summaries, wants_colours
 from pytest_cdcperf.reporting.lines import in_encoding
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "paths",
-        metavar="PATH",
-        nargs="*",
-        type=Path,
-        help="a result, or the directory or the id of a session, by default the latest; of two the results of each "
-        "test are shown side by side",
-    )
+    add_paths(parser, "the results of each test are shown side by side")
     parser.add_argument("-v", "--verbose", action="store_true", help="show all figures, and tracebacks of failures")
 
 
